@@ -1,0 +1,96 @@
+use serde::{Deserialize, Serialize};
+
+use crate::{DeltaError, Dimensions, SiteId, bounded};
+
+/// What the vectors' components are. One byte on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+#[non_exhaustive]
+pub enum ElementType {
+    /// 32-bit IEEE 754, little-endian.
+    #[default]
+    F32,
+}
+
+impl From<ElementType> for u8 {
+    fn from(element: ElementType) -> Self {
+        match element {
+            ElementType::F32 => 1,
+        }
+    }
+}
+
+impl TryFrom<u8> for ElementType {
+    type Error = DeltaError;
+
+    fn try_from(byte: u8) -> Result<Self, DeltaError> {
+        if byte == 1 {
+            Ok(Self::F32)
+        } else {
+            Err(DeltaError::Number { what: "element type", value: byte.into() })
+        }
+    }
+}
+
+/// What all nodes of a shard agree on. Synced with every session.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Descriptor {
+    /// Unset until the first vector.
+    pub dimensions: Option<Dimensions>,
+    /// The components' type.
+    pub element: ElementType,
+    /// The version of owner and members; 0 while there are none.
+    pub epoch: u64,
+    /// Who may collect tombstones.
+    pub owner: Option<SiteId>,
+    /// Whose acknowledgement collecting waits for, in order.
+    #[serde(deserialize_with = "bounded::list::<_, _, { Descriptor::MAX_MEMBERS }>")]
+    pub members: Vec<SiteId>,
+}
+
+impl Descriptor {
+    /// The most members.
+    pub const MAX_MEMBERS: usize = 4_096;
+
+    /// What both nodes hold after they have met: unset fields adopt the other's; of owner and members the higher
+    /// epoch stands, then the smaller owner.
+    ///
+    /// # Errors
+    /// `ERR_DIMENSIONS` where both have dimensions or element types, and these differ.
+    pub fn agree(&self, peer: &Self) -> Result<Self, DeltaError> {
+        let dimensions = match (self.dimensions, peer.dimensions) {
+            (Some(ours), Some(theirs)) if ours != theirs => {
+                return Err(DeltaError::Dimensions { expected: ours.count(), found: theirs.count() });
+            }
+            (ours, theirs) => ours.or(theirs),
+        };
+        let collection = |descriptor: &Self| {
+            let rank = descriptor.owner.map_or(0, |owner| u64::MAX - owner.number());
+            (descriptor.epoch, descriptor.owner.is_some(), rank, descriptor.members.clone())
+        };
+        let standing = if collection(peer) > collection(self) { peer } else { self };
+        Ok(Self { dimensions, ..standing.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unset_dimensions_adopt_and_different_ones_refuse() {
+        let of =
+            |count: u32| Descriptor { dimensions: Some(count.try_into().unwrap()), ..Default::default() };
+        assert_eq!(Descriptor::default().agree(&of(384)).unwrap(), of(384));
+        assert_eq!(of(384).agree(&of(3)).unwrap_err().code(), "ERR_DIMENSIONS");
+    }
+
+    #[test]
+    fn both_sides_agree_on_owner_and_members() {
+        let of = |epoch, owner| Descriptor { epoch, owner: Some(SiteId::new(owner)), ..Default::default() };
+        for (a, b, winner) in [(of(1, 9), of(2, 5), of(2, 5)), (of(2, 9), of(2, 5), of(2, 5))] {
+            assert_eq!(a.agree(&b).unwrap(), winner);
+            assert_eq!(b.agree(&a).unwrap(), winner);
+        }
+    }
+}

@@ -1,0 +1,313 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::local::MAX_CLOCK_SKEW;
+use crate::{
+    Batch, ChangeId, ChangelogId, Cursor, DeltaError, End, Fingerprint, Held, Hello, Metadata, Payload, Row,
+    ShardState, ShardWrite, Sibling, SiteId, Timestamp, VectorRow, VersionVector, replace_row,
+};
+
+/// The receiving half of one session: what the peer said of itself, and what was held back so far.
+///
+/// Each method works inside one write transaction. After a refusal the transaction must be rolled back, and the
+/// session is over.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    peer: Fingerprint,
+    changelog: ChangelogId,
+    version_vector: VersionVector,
+    position: ChangeId,
+    held_back: bool,
+    held_sites: BTreeSet<SiteId>,
+}
+
+/// What applying batches did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Rows that came, whether they changed anything or not.
+    pub received: u64,
+    /// Rows whose join changed this database.
+    pub changed: u64,
+    /// Vectors that gained concurrent siblings here.
+    pub conflicts: u64,
+    /// What was not taken in, by reason.
+    pub held: Vec<Held>,
+}
+
+/// What an end did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The shard's version vector now.
+    pub version_vector: VersionVector,
+    /// Both nodes claim the same changes and hold different content: a fault of storage, never of timing.
+    pub digests_differ: bool,
+}
+
+/// Why a transaction must be rolled back and the session ended.
+#[derive(Debug)]
+pub enum Refusal<E> {
+    /// The peer has collected tombstones that this node has not seen, or the reverse: sync afresh.
+    Frontier,
+    /// Another file goes on under this node's site: take a new one, then sync afresh.
+    Forked,
+    /// The shards do not fit each other.
+    Shard(DeltaError),
+    /// The storage failed.
+    Store(E),
+}
+
+impl<E> From<E> for Refusal<E> {
+    fn from(error: E) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Intake {
+    /// The intake of a session with a peer that said `hello`, which reads the peer's changelog from `position`.
+    #[must_use]
+    pub fn new(peer: Fingerprint, hello: &Hello, position: ChangeId) -> Self {
+        Self {
+            peer,
+            changelog: hello.changelog,
+            version_vector: hello.version_vector.clone(),
+            position,
+            held_back: false,
+            held_sites: BTreeSet::new(),
+        }
+    }
+
+    /// Takes over what the peer says of the shard, before any of its rows.
+    ///
+    /// # Errors
+    /// [`Refusal::Forked`] where the peer claims this node's site, or changes of it that this node never made;
+    /// [`Refusal::Shard`] with `ERR_DIMENSIONS` where the shards do not fit.
+    pub fn meet<W: ShardWrite + ?Sized>(shard: &mut W, hello: &Hello) -> Result<(), Refusal<W::Error>> {
+        if hello.site == shard.origin().site || claims_unmade(shard, &hello.version_vector) {
+            return Err(Refusal::Forked);
+        }
+        let agreed = shard.state().descriptor.agree(&hello.descriptor).map_err(Refusal::Shard)?;
+        if agreed != shard.state().descriptor {
+            shard.state_mut().descriptor = agreed;
+        }
+        shard.name_site(hello.site, &hello.node)?;
+        Ok(())
+    }
+
+    /// Joins the rows of batches, in order, and moves the cursor. `wall` is this node's clock.
+    ///
+    /// # Errors
+    /// As [`Refusal`] says.
+    pub fn apply<W: ShardWrite + ?Sized>(
+        &mut self,
+        shard: &mut W,
+        batches: &[Batch],
+        wall: Timestamp,
+    ) -> Result<Applied, Refusal<W::Error>> {
+        let mut applied = Applied::default();
+        for batch in batches {
+            self.gate(shard.state(), &batch.frontier)?;
+            for (site, name) in &batch.names {
+                shard.name_site(*site, name)?;
+            }
+            let mut held = HeldRows::new(wall);
+            for entry in &batch.rows {
+                match join_row(shard, entry, wall)? {
+                    Joined::Unchanged => {}
+                    Joined::Changed { conflict } => {
+                        applied.changed += 1;
+                        applied.conflicts += u64::from(conflict);
+                    }
+                    Joined::Refused(code) => {
+                        self.hold_back(entry);
+                        held.add(code, entry);
+                    }
+                }
+            }
+            self.advance(batch.position);
+            applied.received += batch.rows.len() as u64;
+            applied.held.extend(held.into_messages());
+        }
+        shard.set_cursor(&self.peer, self.cursor())?;
+        Ok(applied)
+    }
+
+    /// Takes over the peer's version vector after its last row, except for the sites of rows held back.
+    ///
+    /// # Errors
+    /// As [`Refusal`] says.
+    pub fn end<W: ShardWrite + ?Sized>(
+        &mut self,
+        shard: &mut W,
+        end: &End,
+    ) -> Result<Ended, Refusal<W::Error>> {
+        self.gate(shard.state(), &end.frontier)?;
+        if claims_unmade(shard, &end.version_vector) {
+            return Err(Refusal::Forked);
+        }
+        for (site, name) in &end.names {
+            shard.name_site(*site, name)?;
+        }
+        self.advance(end.position);
+        shard.set_cursor(&self.peer, self.cursor())?;
+        let mut learnt = end.version_vector.clone();
+        learnt.retain_sites(|site| !self.held_sites.contains(&site));
+        if !shard.state().version_vector.covers_all(&learnt) {
+            shard.state_mut().version_vector.join(&learnt);
+        }
+        let state = shard.state();
+        let comparable = state.version_vector == end.version_vector && state.is_tight() && end.tight;
+        Ok(Ended {
+            version_vector: state.version_vector.clone(),
+            digests_differ: comparable && state.digest != end.digest,
+        })
+    }
+
+    /// The peer's tombstones that we still need must not be gone, nor ours that it needs.
+    fn gate<E>(&self, state: &ShardState, peer_frontier: &VersionVector) -> Result<(), Refusal<E>> {
+        let open =
+            self.version_vector.covers_all(&state.frontier) && state.version_vector.covers_all(peer_frontier);
+        if open { Ok(()) } else { Err(Refusal::Frontier) }
+    }
+
+    fn hold_back(&mut self, entry: &VectorRow) {
+        self.held_back = true;
+        self.held_sites.extend(entry.row.context().iter().map(|(site, _)| site));
+    }
+
+    /// Once a row was held back, the cursor stays below it for the rest of the session.
+    const fn advance(&mut self, position: ChangeId) {
+        if !self.held_back {
+            self.position = position;
+        }
+    }
+
+    const fn cursor(&self) -> Cursor {
+        Cursor { changelog: self.changelog, position: self.position }
+    }
+}
+
+/// Whether a version vector covers changes of our site that we have not made.
+fn claims_unmade<W: ShardWrite + ?Sized>(shard: &W, claimed: &VersionVector) -> bool {
+    let site = shard.origin().site;
+    claimed.seq(site) > shard.state().version_vector.seq(site)
+}
+
+enum Joined {
+    Unchanged,
+    Changed { conflict: bool },
+    Refused(&'static str),
+}
+
+fn join_row<W: ShardWrite + ?Sized>(
+    shard: &mut W,
+    entry: &VectorRow,
+    wall: Timestamp,
+) -> Result<Joined, Refusal<W::Error>> {
+    if let Err(code) = check(shard.state(), &entry.row, wall) {
+        return Ok(Joined::Refused(code));
+    }
+    let old = shard.row(&entry.id)?;
+    if has_foreign_twin(shard, &entry.row, old.as_ref()) {
+        return Err(Refusal::Forked);
+    }
+    let new = match &old {
+        Some(old) => old.join(&entry.row),
+        None => match above(&entry.row, &shard.state().frontier) {
+            Some(row) => row,
+            None => return Ok(Joined::Unchanged),
+        },
+    };
+    if old.as_ref() == Some(&new) {
+        return Ok(Joined::Unchanged);
+    }
+    if new.siblings().is_empty() || new.siblings().len() > Row::MAX_SIBLINGS {
+        return Ok(Joined::Refused("ERR_LIMIT"));
+    }
+    let gained = |sibling: &Sibling| old.as_ref().is_none_or(|old| old.sibling(sibling.dot()).is_none());
+    let conflict = new.is_concurrent() && new.siblings().iter().any(gained);
+    adopt_dimensions(shard, &new);
+    replace_row(shard, &entry.id, old.as_ref(), &new)?;
+    Ok(Joined::Changed { conflict })
+}
+
+/// What a row must be to come in. A refused one blocks no other.
+fn check(state: &ShardState, row: &Row, wall: Timestamp) -> Result<(), &'static str> {
+    if row.siblings().len() > Row::MAX_SIBLINGS {
+        return Err("ERR_LIMIT");
+    }
+    if row.newest().since(wall) > MAX_CLOCK_SKEW {
+        return Err("ERR_CLOCK_SKEW");
+    }
+    let mut dimensions = state.descriptor.dimensions;
+    for payload in row.siblings().iter().filter_map(Sibling::payload) {
+        if *dimensions.get_or_insert(payload.dimensions()) != payload.dimensions() {
+            return Err("ERR_DIMENSIONS");
+        }
+        Payload::new(payload.vector().clone(), None).map_err(|error| error.code())?;
+        if let Some(metadata) = payload.metadata() {
+            Metadata::new(metadata.as_str()).map_err(|error| error.code())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the row has a dot of our own site that we did not give to this vector, or not with this content.
+fn has_foreign_twin<W: ShardWrite + ?Sized>(shard: &W, row: &Row, old: Option<&Row>) -> bool {
+    let site = shard.origin().site;
+    let context = old.map_or(&shard.state().frontier, Row::context);
+    row.siblings().iter().filter(|sibling| sibling.dot().site == site).any(|sibling| {
+        match old.and_then(|old| old.sibling(sibling.dot())) {
+            Some(held) => held != sibling,
+            None => !context.covers(sibling.dot()),
+        }
+    })
+}
+
+/// The join with the row that a collected vector leaves: no siblings, and the frontier as its context.
+fn above(row: &Row, frontier: &VersionVector) -> Option<Row> {
+    if frontier.is_empty() {
+        return Some(row.clone());
+    }
+    let kept = row.siblings().iter().filter(|sibling| !frontier.covers(sibling.dot())).cloned().collect();
+    let mut context = row.context().clone();
+    context.join(frontier);
+    Row::new(kept, context)
+}
+
+fn adopt_dimensions<W: ShardWrite + ?Sized>(shard: &mut W, row: &Row) {
+    if shard.state().descriptor.dimensions.is_some() {
+        return;
+    }
+    if let Some(payload) = row.siblings().iter().find_map(Sibling::payload) {
+        shard.state_mut().descriptor.dimensions = Some(payload.dimensions());
+    }
+}
+
+struct HeldRows {
+    wall: Timestamp,
+    by_code: BTreeMap<&'static str, Held>,
+}
+
+impl HeldRows {
+    const fn new(wall: Timestamp) -> Self {
+        Self { wall, by_code: BTreeMap::new() }
+    }
+
+    fn add(&mut self, code: &'static str, entry: &VectorRow) {
+        let held = self.by_code.entry(code).or_insert_with(|| Held {
+            code: code.to_owned(),
+            rows: 0,
+            shown: Vec::new(),
+            newest: Timestamp::default(),
+            clock: self.wall,
+        });
+        held.rows += 1;
+        held.newest = held.newest.max(entry.row.newest());
+        if held.shown.len() < Held::MAX_SHOWN {
+            held.shown.push(entry.id.clone());
+        }
+    }
+
+    fn into_messages(self) -> impl Iterator<Item = Held> {
+        self.by_code.into_values()
+    }
+}

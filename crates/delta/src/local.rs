@@ -1,0 +1,73 @@
+use std::time::Duration;
+
+use crate::{
+    DeltaError, Dimensions, Dot, MAX_SAFE_INTEGER, Payload, Row, ShardWrite, Sibling, Timestamp, VectorId,
+    replace_row,
+};
+
+/// How far beyond a node's wall clock a change may be stamped before it is held back.
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
+
+/// What a local writer does to a vector.
+#[derive(Clone, Debug)]
+pub enum LocalWrite {
+    /// Writes a vector, new or not.
+    Put(Payload),
+    /// Leaves a tombstone.
+    Delete,
+}
+
+/// Writes a version that supersedes all that `old`, the row held now, shows. `wall` is the node's clock.
+///
+/// The first vector fixes the shard's dimensions.
+///
+/// # Errors
+/// `ERR_DIMENSIONS` where the vector does not fit the shard; nothing has changed then. Where the storage fails, the
+/// transaction must be rolled back.
+pub fn write_local<W: ShardWrite + ?Sized>(
+    shard: &mut W,
+    id: &VectorId,
+    old: Option<&Row>,
+    write: LocalWrite,
+    wall: Timestamp,
+) -> Result<Row, W::Error> {
+    if let LocalWrite::Put(payload) = &write {
+        fit_dimensions(shard, payload.dimensions())?;
+    }
+    // A stamp that no peer would accept is not followed: the write supersedes it by context all the same.
+    let newest = old.map(Row::newest).filter(|newest| newest.since(wall) <= MAX_CLOCK_SKEW);
+    let stamp = Timestamp::of_write(wall, shard.last_stamp(), newest);
+    let dot = next_dot(shard)?;
+    let sibling = match write {
+        LocalWrite::Put(payload) => Sibling::put(dot, stamp, old.is_some_and(Row::is_live), payload),
+        LocalWrite::Delete => Sibling::tombstone(dot, stamp),
+    };
+    let context = old.map_or_else(|| shard.state().frontier.clone(), |row| row.context().clone());
+    let new = Row::of_write(sibling, context);
+    shard.set_last_stamp(stamp);
+    replace_row(shard, id, old, &new)?;
+    Ok(new)
+}
+
+/// Gives out this site's next dot, which the version vector covers from now on.
+pub(crate) fn next_dot<W: ShardWrite + ?Sized>(shard: &mut W) -> Result<Dot, DeltaError> {
+    let site = shard.origin().site;
+    let seq = shard.state().version_vector.seq(site) + 1;
+    if seq > MAX_SAFE_INTEGER {
+        return Err(DeltaError::Number { what: "change number", value: seq });
+    }
+    let dot = Dot { site, seq };
+    shard.state_mut().version_vector.add(dot);
+    Ok(dot)
+}
+
+fn fit_dimensions<W: ShardWrite + ?Sized>(shard: &mut W, found: Dimensions) -> Result<(), DeltaError> {
+    match shard.state().descriptor.dimensions {
+        None => shard.state_mut().descriptor.dimensions = Some(found),
+        Some(expected) if expected != found => {
+            return Err(DeltaError::Dimensions { expected: expected.count(), found: found.count() });
+        }
+        Some(_) => {}
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+
+use crate::{
+    ChangeId, CommitNo, Digest, Fingerprint, Hello, NodeName, Row, ShardRead, Sibling, SiteId, Timestamp,
+    VectorId, VectorRow, VersionVector,
+};
+
+/// Rows read in one transaction, on their way to a peer.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// Those with news for the receiver, whole.
+    pub rows: Vec<VectorRow>,
+    /// What their sites are called.
+    pub names: BTreeMap<SiteId, NodeName>,
+    /// Everything up to here has been read.
+    pub position: ChangeId,
+    /// The transaction; nothing of the page leaves before it is durable.
+    pub commit_no: CommitNo,
+    /// The collected frontier.
+    pub frontier: VersionVector,
+    /// Where this page leaves nothing behind it: the state of the same transaction.
+    pub end: Option<PageEnd>,
+    /// Rows that cannot be sent, as their content no longer fits its hash, or there are too many versions.
+    pub withheld: Vec<Withheld>,
+}
+
+/// The state of the transaction whose page left nothing behind it.
+#[derive(Clone, Debug)]
+pub struct PageEnd {
+    /// Of the shard.
+    pub version_vector: VersionVector,
+    /// Of the shard.
+    pub digest: Digest,
+    /// Of the shard.
+    pub tight: bool,
+    /// What the sites of the version vector are called.
+    pub names: BTreeMap<SiteId, NodeName>,
+}
+
+/// A row that its holder cannot send.
+#[derive(Clone, Debug)]
+pub struct Withheld {
+    /// Which vector.
+    pub id: VectorId,
+    /// The sites in its context: nothing about them may be claimed.
+    pub sites: Vec<SiteId>,
+    /// `ERR_CHECKSUM` or `ERR_LIMIT`.
+    pub code: &'static str,
+}
+
+/// How much one page takes.
+#[derive(Clone, Copy, Debug)]
+pub struct PageSize {
+    /// A page is full at about this many bytes. A row that is larger alone makes a page of its own.
+    pub bytes: usize,
+    /// A page is full at this many rows.
+    pub rows: usize,
+}
+
+impl Default for PageSize {
+    /// 256 KiB, 4,096 rows.
+    fn default() -> Self {
+        Self { bytes: 256 * 1024, rows: 4_096 }
+    }
+}
+
+/// Reads the rows after `after` that have news for someone who holds what `filter` covers.
+///
+/// # Errors
+/// Where the storage fails.
+pub fn read_page<R: ShardRead + ?Sized>(
+    shard: &R,
+    after: ChangeId,
+    filter: Option<&VersionVector>,
+    size: PageSize,
+) -> Result<Page, R::Error> {
+    let mut page = Page {
+        position: after,
+        commit_no: shard.commit_no(),
+        frontier: shard.state().frontier.clone(),
+        ..Page::default()
+    };
+    let (mut bytes, mut scanned, mut full) = (0, 0, false);
+    shard.visit_rows(after, filter, &mut |change_id, row| {
+        full = bytes >= size.bytes || page.rows.len() >= size.rows || scanned >= MAX_SCANNED;
+        if full {
+            return ControlFlow::Break(());
+        }
+        scanned += 1;
+        page.position = change_id;
+        if let Some(entry) = row {
+            bytes += weight(&entry);
+            page.take(entry);
+        }
+        ControlFlow::Continue(())
+    })?;
+    page.names = names(shard, page.rows.iter().flat_map(|entry| sites_of(&entry.row)))?;
+    if !full {
+        let state = shard.state();
+        page.end = Some(PageEnd {
+            version_vector: state.version_vector.clone(),
+            digest: state.digest,
+            tight: state.is_tight(),
+            names: names(shard, state.version_vector.iter().map(|(site, _)| site))?,
+        });
+    }
+    Ok(page)
+}
+
+/// Fills in what a [`Hello`] says of a shard; returns the transaction that it was read in.
+///
+/// # Errors
+/// Where the storage fails.
+pub fn read_hello<R: ShardRead + ?Sized>(
+    shard: &R,
+    peer: &Fingerprint,
+    offer: &HelloOffer,
+) -> Result<(Hello, CommitNo), R::Error> {
+    let (origin, state) = (shard.origin(), shard.state());
+    let hello = Hello {
+        nonce: offer.nonce,
+        protocol: (Hello::PROTOCOL, Hello::PROTOCOL),
+        codecs: offer.codecs.clone(),
+        shard: shard.shard().clone(),
+        live: offer.live,
+        node: origin.node.clone().unwrap_or_else(|| offer.node.clone()),
+        site: origin.site,
+        changelog: origin.changelog,
+        descriptor: state.descriptor.clone(),
+        strategy: state.strategy,
+        version_vector: state.version_vector.clone(),
+        frontier: state.frontier.clone(),
+        cursor: shard.cursor(peer)?,
+        digest: state.digest,
+        tight: state.is_tight(),
+        clock: offer.clock,
+        window: offer.window,
+    };
+    Ok((hello, shard.commit_no()))
+}
+
+/// What a session puts into its [`Hello`] beside the shard's state.
+#[derive(Clone, Debug)]
+pub struct HelloOffer {
+    /// Chosen anew for each session, not to be guessed.
+    pub nonce: u64,
+    /// The codecs that can be read.
+    pub codecs: Vec<u8>,
+    /// Whether the session is to stay open.
+    pub live: bool,
+    /// The node's name where the database has none yet.
+    pub node: NodeName,
+    /// The node's wall clock.
+    pub clock: Timestamp,
+    /// The most unacknowledged batches that it takes.
+    pub window: u16,
+}
+
+impl Page {
+    fn take(&mut self, entry: VectorRow) {
+        let code = if entry.row.siblings().len() > Row::MAX_SIBLINGS {
+            "ERR_LIMIT"
+        } else if !entry.row.siblings().iter().all(Sibling::is_intact) {
+            "ERR_CHECKSUM"
+        } else {
+            self.rows.push(entry);
+            return;
+        };
+        let sites = entry.row.context().iter().map(|(site, _)| site).collect();
+        self.withheld.push(Withheld { id: entry.id, sites, code });
+    }
+}
+
+fn weight(entry: &VectorRow) -> usize {
+    let payloads = entry.row.siblings().iter().filter_map(Sibling::payload);
+    let bytes =
+        payloads.map(|payload| payload.vector().len() + payload.metadata().map_or(0, |m| m.as_str().len()));
+    entry.id.len() + 24 * (entry.row.siblings().len() + entry.row.context().len()) + bytes.sum::<usize>()
+}
+
+fn sites_of(row: &Row) -> impl Iterator<Item = SiteId> + '_ {
+    row.context().iter().map(|(site, _)| site)
+}
+
+fn names<R: ShardRead + ?Sized>(
+    shard: &R,
+    sites: impl Iterator<Item = SiteId>,
+) -> Result<BTreeMap<SiteId, NodeName>, R::Error> {
+    let mut names = BTreeMap::new();
+    let distinct: BTreeSet<SiteId> = sites.collect();
+    for site in distinct {
+        if let Some(name) = shard.site_name(site)? {
+            names.insert(site, name);
+        }
+    }
+    Ok(names)
+}
+
+/// Rows that the filter covers cost a look each: a page ends after this many, so that no read takes long.
+const MAX_SCANNED: usize = 16_384;

@@ -1,0 +1,264 @@
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::de::{IgnoredAny, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
+use xxhash_rust::xxh3::Xxh3Default;
+
+use crate::DeltaError;
+
+/// How many components a vector has: 1 to 65,536.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u32", into = "u32")]
+pub struct Dimensions(u32);
+
+impl Dimensions {
+    /// The greatest number of components.
+    pub const MAX: u32 = 65_536;
+
+    /// The number.
+    #[must_use]
+    pub const fn count(self) -> usize {
+        self.0 as usize
+    }
+
+    /// How many bytes such a vector takes, as little-endian f32.
+    #[must_use]
+    pub const fn bytes(self) -> usize {
+        self.count() * size_of::<f32>()
+    }
+}
+
+impl TryFrom<u32> for Dimensions {
+    type Error = DeltaError;
+
+    fn try_from(count: u32) -> Result<Self, DeltaError> {
+        if count == 0 || count > Self::MAX {
+            return Err(DeltaError::DimensionRange { count: u64::from(count) });
+        }
+        Ok(Self(count))
+    }
+}
+
+impl From<Dimensions> for u32 {
+    fn from(dimensions: Dimensions) -> Self {
+        dimensions.0
+    }
+}
+
+impl fmt::Display for Dimensions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The text of a JSON object, at most 256 KiB, kept byte for byte as it was given.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Metadata(Arc<str>);
+
+impl Metadata {
+    /// The most bytes that metadata may have.
+    pub const MAX_BYTES: usize = 256 * 1024;
+
+    /// Checks the size and that the text is one JSON object.
+    ///
+    /// # Errors
+    /// `ERR_ARGUMENT` where it is too long or no object.
+    pub fn new(text: &str) -> Result<Self, DeltaError> {
+        if text.len() > Self::MAX_BYTES {
+            return Err(DeltaError::MetadataSize { bytes: text.len() });
+        }
+        serde_json::from_str::<JsonObject>(text)
+            .map_err(|error| DeltaError::MetadataSyntax { reason: error.to_string() })?;
+        Ok(Self(text.into()))
+    }
+
+    /// Wraps text that [`Metadata::new`] has accepted before.
+    #[must_use]
+    pub fn from_checked(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The JSON text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Metadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Finite little-endian f32 components, and metadata.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Payload {
+    vector: Bytes,
+    metadata: Option<Metadata>,
+}
+
+impl Payload {
+    /// Checks that the bytes are 1 to 65,536 finite little-endian f32 numbers.
+    ///
+    /// # Errors
+    /// `ERR_DIMENSIONS` for a length that no vector has, `ERR_VECTOR` naming the first component that is not finite.
+    pub fn new(vector: Bytes, metadata: Option<Metadata>) -> Result<Self, DeltaError> {
+        let count = vector.len() / size_of::<f32>();
+        if !vector.len().is_multiple_of(size_of::<f32>()) || count == 0 || count > Dimensions::MAX as usize {
+            return Err(DeltaError::DimensionRange { count: count as u64 });
+        }
+        if let Some(index) = first_not_finite(&vector) {
+            return Err(DeltaError::NotFinite { index });
+        }
+        Ok(Self { vector, metadata })
+    }
+
+    /// Wraps bytes that [`Payload::new`] has accepted before.
+    #[must_use]
+    pub const fn from_checked(vector: Bytes, metadata: Option<Metadata>) -> Self {
+        Self { vector, metadata }
+    }
+
+    /// As [`Payload::new`], from numbers.
+    ///
+    /// # Errors
+    /// As [`Payload::new`].
+    pub fn from_components(components: &[f32], metadata: Option<Metadata>) -> Result<Self, DeltaError> {
+        Self::new(components.iter().flat_map(|component| component.to_le_bytes()).collect(), metadata)
+    }
+
+    /// The components, little-endian f32.
+    #[must_use]
+    pub const fn vector(&self) -> &Bytes {
+        &self.vector
+    }
+
+    /// The metadata, where there is any.
+    #[must_use]
+    pub const fn metadata(&self) -> Option<&Metadata> {
+        self.metadata.as_ref()
+    }
+
+    /// The number of components.
+    #[must_use]
+    pub fn dimensions(&self) -> Dimensions {
+        // At most 65,536, by the constructors.
+        Dimensions((self.vector.len() / size_of::<f32>()) as u32)
+    }
+
+    /// The components as numbers.
+    pub fn components(&self) -> impl ExactSizeIterator<Item = f32> + '_ {
+        components(&self.vector)
+    }
+
+    /// XXH3-128 of the vector's length (u64, little-endian), the vector's bytes and, where there is metadata,
+    /// one byte 1 and its text.
+    #[must_use]
+    pub fn hash(&self) -> PayloadHash {
+        let mut hasher = Xxh3Default::new();
+        hasher.update(&(self.vector.len() as u64).to_le_bytes());
+        hasher.update(&self.vector);
+        if let Some(metadata) = &self.metadata {
+            hasher.update(&[1]);
+            hasher.update(metadata.as_str().as_bytes());
+        }
+        PayloadHash(hasher.digest128())
+    }
+}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[f32; {}] {:?}", self.dimensions(), self.metadata)
+    }
+}
+
+/// What a payload's bytes hash to; 0 stands for a tombstone's absent payload.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PayloadHash(u128);
+
+impl PayloadHash {
+    /// Reads a stored hash.
+    #[must_use]
+    pub const fn from_le_bytes(bytes: [u8; 16]) -> Self {
+        Self(u128::from_le_bytes(bytes))
+    }
+
+    /// 16 bytes, little-endian.
+    #[must_use]
+    pub const fn to_le_bytes(self) -> [u8; 16] {
+        self.0.to_le_bytes()
+    }
+}
+
+impl fmt::Debug for PayloadHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// Little-endian f32 bytes as numbers; a rest of fewer than four bytes is left out.
+pub fn components(bytes: &[u8]) -> impl ExactSizeIterator<Item = f32> + '_ {
+    bytes.chunks_exact(4).map(|quad| f32::from_le_bytes([quad[0], quad[1], quad[2], quad[3]]))
+}
+
+fn first_not_finite(bytes: &[u8]) -> Option<usize> {
+    // One branch for each block, not for each component, lets the compiler use vector instructions.
+    let all_finite = bytes.chunks(512).all(|block| components(block).fold(true, |ok, x| ok & x.is_finite()));
+    if all_finite { None } else { components(bytes).position(|component| !component.is_finite()) }
+}
+
+struct JsonObject;
+
+impl<'de> Deserialize<'de> for JsonObject {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(JsonObjectVisitor)
+    }
+}
+
+struct JsonObjectVisitor;
+
+impl<'de> Visitor<'de> for JsonObjectVisitor {
+    type Value = JsonObject;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonObject, A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(JsonObject)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_json_objects_are_metadata() {
+        assert!(Metadata::new(r#"{"a":[1,{"b":null}]}"#).is_ok());
+        for text in ["", "[]", "1", "null", "{", "{} {}", "{\"a\":}"] {
+            assert_eq!(Metadata::new(text).unwrap_err().code(), "ERR_ARGUMENT", "{text}");
+        }
+        let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(Metadata::MAX_BYTES));
+        assert!(Metadata::new(&large).is_err());
+    }
+
+    #[test]
+    fn the_component_that_is_not_finite_is_named() {
+        let mut components = vec![0.5; 384];
+        components[333] = f32::NAN;
+        let error = Payload::from_components(&components, None).unwrap_err();
+        assert_eq!(error, DeltaError::NotFinite { index: 333 });
+    }
+
+    #[test]
+    fn metadata_and_its_absence_hash_differently() {
+        let plain = Payload::from_components(&[1.0], None).unwrap();
+        let with = Payload::from_components(&[1.0], Some(Metadata::new("{}").unwrap())).unwrap();
+        assert_ne!(plain.hash(), with.hash());
+    }
+}

@@ -1,0 +1,26 @@
+use crate::{ChangeId, Hello, VersionVector};
+
+/// How rows flow from one node of a session to the other. Both nodes derive the same from the two Hellos.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Direction {
+    /// The sender reads its changelog from here.
+    pub(super) start: ChangeId,
+    /// What the receiver holds; `None` where everything is to be sent.
+    pub(super) filter: Option<VersionVector>,
+}
+
+impl Direction {
+    /// `None` where the sender lacks what the receiver has collected: nothing flows this way, the other direction
+    /// rebuilds the sender first.
+    pub(super) fn between(sender: &Hello, receiver: &Hello) -> Option<Self> {
+        if !sender.version_vector.covers_all(&receiver.frontier) {
+            return None;
+        }
+        if !receiver.version_vector.covers_all(&sender.frontier) {
+            return Some(Self { start: 0, filter: None });
+        }
+        let cursor = receiver.cursor.filter(|cursor| cursor.changelog == sender.changelog);
+        let start = cursor.map_or(0, |cursor| cursor.position);
+        Some(Self { start, filter: Some(receiver.version_vector.clone()) })
+    }
+}

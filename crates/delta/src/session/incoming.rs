@@ -1,0 +1,163 @@
+use std::collections::VecDeque;
+
+use super::{SessionReport, StoreRequest, Warning};
+use crate::{Applied, Batch, ChangeId, End, Intake, Message};
+
+/// The receiving half: applies in order, several batches in one transaction where they have piled up.
+#[derive(Debug)]
+pub(super) struct Incoming {
+    intake: Option<Box<Intake>>,
+    nonce: u64,
+    window: u64,
+    next_index: u64,
+    position: ChangeId,
+    queue: VecDeque<Arrival>,
+    queued_bytes: usize,
+    applying: u64,
+    received: u64,
+    applied: u64,
+    ends: u64,
+    confirmed_ends: u64,
+    seen_confirmations: u64,
+}
+
+#[derive(Debug)]
+enum Arrival {
+    Batch(Batch),
+    End(Box<End>),
+}
+
+impl Incoming {
+    pub(super) fn new(intake: Intake, nonce: u64, window: u16, position: ChangeId) -> Self {
+        Self {
+            intake: Some(Box::new(intake)),
+            nonce,
+            window: u64::from(window),
+            next_index: 0,
+            position,
+            queue: VecDeque::new(),
+            queued_bytes: 0,
+            applying: 0,
+            received: 0,
+            applied: 0,
+            ends: 0,
+            confirmed_ends: 0,
+            seen_confirmations: 0,
+        }
+    }
+
+    pub(super) fn receive_batch(&mut self, batch: Batch) -> Result<(), &'static str> {
+        self.check(batch.nonce, batch.index, batch.position)?;
+        self.received += 1;
+        if self.received - self.applied > self.window {
+            return Err("more batches than the window allows");
+        }
+        self.queued_bytes += weight(&batch);
+        self.queue.push_back(Arrival::Batch(batch));
+        Ok(())
+    }
+
+    pub(super) fn receive_end(&mut self, end: End) -> Result<(), &'static str> {
+        self.check(end.nonce, end.index, end.position)?;
+        self.ends += 1;
+        if self.ends - self.confirmed_ends > self.window {
+            return Err("more ends than the window allows");
+        }
+        self.queue.push_back(Arrival::End(Box::new(end)));
+        Ok(())
+    }
+
+    pub(super) const fn receive_done(&mut self) -> Result<(), &'static str> {
+        if self.seen_confirmations == self.confirmed_ends {
+            return Err("an answer to a confirmation that was not sent");
+        }
+        self.seen_confirmations += 1;
+        Ok(())
+    }
+
+    /// The next write, unless one is under way.
+    pub(super) fn next_request(&mut self) -> Option<StoreRequest> {
+        if self.queue.is_empty() {
+            return None;
+        }
+        let intake = self.intake.take()?;
+        if let Some(Arrival::End(end)) = self.queue.pop_front_if(|arrival| matches!(arrival, Arrival::End(_)))
+        {
+            return Some(StoreRequest::End { intake, end });
+        }
+        let (mut batches, mut bytes) = (Vec::new(), 0);
+        while bytes < MAX_TRANSACTION_BYTES {
+            let Some(Arrival::Batch(batch)) =
+                self.queue.pop_front_if(|arrival| matches!(arrival, Arrival::Batch(_)))
+            else {
+                break;
+            };
+            bytes += weight(&batch);
+            batches.push(batch);
+        }
+        self.queued_bytes -= bytes;
+        self.applying = batches.len() as u64;
+        Some(StoreRequest::Apply { intake, batches })
+    }
+
+    pub(super) fn take_applied(
+        &mut self,
+        intake: Intake,
+        applied: Applied,
+        report: &mut SessionReport,
+    ) -> impl Iterator<Item = Message> + use<> {
+        self.intake = Some(Box::new(intake));
+        self.applied += self.applying;
+        self.applying = 0;
+        report.rows_received += applied.received;
+        report.rows_applied += applied.changed;
+        report.conflicts += applied.conflicts;
+        for held in &applied.held {
+            report.warn(Warning::Held(held.clone()));
+        }
+        let held = applied.held.into_iter().map(Message::Held);
+        held.chain([Message::Ack(self.applied)])
+    }
+
+    pub(super) fn take_ended(&mut self, intake: Intake) {
+        self.intake = Some(Box::new(intake));
+    }
+
+    pub(super) const fn confirm_end(&mut self) {
+        self.confirmed_ends += 1;
+    }
+
+    pub(super) const fn is_saturated(&self) -> bool {
+        self.queued_bytes >= MAX_QUEUED_BYTES
+    }
+
+    pub(super) const fn is_done(&self) -> bool {
+        self.ends > 0 && self.confirmed_ends == self.ends && self.seen_confirmations == self.ends
+    }
+
+    fn check(&mut self, nonce: u64, index: u64, position: ChangeId) -> Result<(), &'static str> {
+        if nonce != self.nonce {
+            return Err("a batch of another session");
+        }
+        if index != self.next_index {
+            return Err("a batch is missing or came twice");
+        }
+        if position < self.position {
+            return Err("a position that goes back");
+        }
+        self.next_index += 1;
+        self.position = position;
+        Ok(())
+    }
+}
+
+fn weight(batch: &Batch) -> usize {
+    let siblings = batch.rows.iter().flat_map(|entry| entry.row.siblings());
+    siblings.filter_map(|sibling| sibling.payload()).map(|payload| payload.vector().len() + 256).sum()
+}
+
+/// Batches that have piled up are applied together, up to about this much: each transaction has a price of its own.
+const MAX_TRANSACTION_BYTES: usize = 1 << 20;
+
+/// Beyond this, what arrives waits in the stream.
+const MAX_QUEUED_BYTES: usize = 8 << 20;

@@ -1,0 +1,367 @@
+//! One sync of one shard with one peer, as a state machine: messages and storage replies go in, messages and
+//! storage requests come out. Both nodes run the same machine; who opened the stream makes no difference.
+
+mod direction;
+mod incoming;
+mod outgoing;
+mod report;
+mod store;
+
+use std::collections::VecDeque;
+
+use direction::Direction;
+use incoming::Incoming;
+use outgoing::Outgoing;
+pub use report::{Ending, SessionReport, Warning};
+pub use store::{StoreReply, StoreRequest};
+
+use crate::{
+    CommitNo, Fingerprint, Hello, HelloOffer, Intake, Message, PageSize, Reject, ShardId, VersionVector,
+};
+
+/// What a session is made of.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// Whose certificate the peer has shown.
+    pub peer: Fingerprint,
+    /// Which shard.
+    pub shard: ShardId,
+    /// What this node says in its Hello beside the shard's state.
+    pub offer: HelloOffer,
+    /// How much one page takes.
+    pub page: PageSize,
+}
+
+/// See the module. Poll [`Session::poll_store`] and [`Session::poll_transmit`] until both are empty after each input.
+///
+/// Storage requests may be carried out at the same time, but those that write (`Meet`, `Apply`, `End`, `Renew`) come
+/// one after another by themselves.
+#[derive(Debug)]
+pub struct Session {
+    config: SessionConfig,
+    local: Option<Hello>,
+    peer: Option<Hello>,
+    said_hello: bool,
+    meeting: bool,
+    met: bool,
+    outgoing: Option<Outgoing>,
+    incoming: Option<Incoming>,
+    durable: CommitNo,
+    awaiting_durable: bool,
+    after_durable: Vec<(CommitNo, AfterDurable)>,
+    store: VecDeque<StoreRequest>,
+    transmit: VecDeque<Message>,
+    ending: Option<Ending>,
+    report: SessionReport,
+}
+
+#[derive(Debug)]
+enum AfterDurable {
+    SayHello,
+    ConfirmEnd(VersionVector),
+}
+
+impl Session {
+    /// A session that begins by reading its own Hello.
+    #[must_use]
+    pub fn new(config: SessionConfig) -> Self {
+        let read = StoreRequest::ReadHello { peer: config.peer, offer: config.offer.clone() };
+        Self {
+            config,
+            local: None,
+            peer: None,
+            said_hello: false,
+            meeting: false,
+            met: false,
+            outgoing: None,
+            incoming: None,
+            durable: 0,
+            awaiting_durable: false,
+            after_durable: Vec::new(),
+            store: VecDeque::from([read]),
+            transmit: VecDeque::new(),
+            ending: None,
+            report: SessionReport::default(),
+        }
+    }
+
+    /// Takes a message of the peer in.
+    pub fn receive(&mut self, message: Message) {
+        if self.ending.is_some() {
+            return;
+        }
+        match message {
+            Message::Hello(hello) => self.receive_hello(*hello),
+            Message::Reject(reject) => self.end(Ending::of_reject(reject)),
+            Message::Held(held) => self.report.warn(Warning::PeerHeld(held)),
+            other => self.receive_in_session(other),
+        }
+        self.advance();
+    }
+
+    /// Takes the answer to a storage request in. Answers that are under way when the session ends are still to be
+    /// handed over, and what it then asks for to be carried out: one may tell that this node has to renew.
+    pub fn handle_store(&mut self, reply: StoreReply) {
+        if self.ending.is_some() {
+            // The peer may have noticed the same and be gone already; both have to renew.
+            if matches!(reply, StoreReply::Forked) {
+                self.renew();
+            }
+            return;
+        }
+        match reply {
+            StoreReply::Hello { hello, commit_no } => {
+                self.local = Some(*hello);
+                self.after_durable.push((commit_no, AfterDurable::SayHello));
+            }
+            StoreReply::Durable(commit_no) => {
+                self.awaiting_durable = false;
+                self.durable = self.durable.max(commit_no);
+            }
+            StoreReply::Met => self.begin_transfer(),
+            StoreReply::Page(page) => {
+                if let Some(outgoing) = &mut self.outgoing {
+                    outgoing.take_page(*page, &mut self.report);
+                }
+            }
+            StoreReply::Committed => {
+                if let Some(outgoing) = &mut self.outgoing {
+                    outgoing.resume();
+                }
+            }
+            StoreReply::Applied { intake, applied } => {
+                if let Some(incoming) = &mut self.incoming {
+                    self.transmit.extend(incoming.take_applied(*intake, applied, &mut self.report));
+                }
+            }
+            StoreReply::Ended { intake, ended, commit_no } => {
+                if let Some(incoming) = &mut self.incoming {
+                    incoming.take_ended(*intake);
+                }
+                self.report.digests_differ |= ended.digests_differ;
+                self.after_durable.push((commit_no, AfterDurable::ConfirmEnd(ended.version_vector)));
+            }
+            StoreReply::Renewed => self.reject("ERR_RESTART", "the peer takes a new site: sync afresh", true),
+            StoreReply::Frontier => {
+                self.reject("ERR_RESTART", "tombstones were collected: sync afresh", true);
+            }
+            StoreReply::Forked => self.renew(),
+            StoreReply::Failed { code, reason, retry } => self.reject(&code, &reason, retry),
+        }
+        self.advance();
+    }
+
+    /// The peer will say nothing more. A session that is not done has then failed, and can be tried again.
+    pub fn handle_disconnect(&mut self, reason: &str) {
+        self.end(Ending::Failed {
+            code: "ERR_PEER_UNREACHABLE".into(),
+            reason: format!("the stream ended early: {reason}"),
+            retry: true,
+            by_peer: false,
+        });
+    }
+
+    /// Ends the session from this side, telling the peer.
+    pub fn reject(&mut self, code: &str, reason: &str, retry: bool) {
+        if self.ending.is_some() {
+            return;
+        }
+        let reason: String = reason.chars().take(500).collect();
+        self.transmit.clear();
+        self.transmit.push_back(Message::Reject(Reject { code: code.into(), reason: reason.clone(), retry }));
+        self.end(Ending::Failed { code: code.into(), reason, retry, by_peer: false });
+    }
+
+    /// The next message to send.
+    pub fn poll_transmit(&mut self) -> Option<Message> {
+        self.transmit.pop_front()
+    }
+
+    /// The next storage request to carry out.
+    pub fn poll_store(&mut self) -> Option<StoreRequest> {
+        self.store.pop_front()
+    }
+
+    /// How the session ended, once it has. What is still to transmit is then to be sent.
+    #[must_use]
+    pub const fn ending(&self) -> Option<&Ending> {
+        self.ending.as_ref()
+    }
+
+    /// What has happened so far.
+    #[must_use]
+    pub const fn report(&self) -> &SessionReport {
+        &self.report
+    }
+
+    /// What the peer said of itself, once it has.
+    #[must_use]
+    pub const fn peer(&self) -> Option<&Hello> {
+        self.peer.as_ref()
+    }
+
+    /// Whether more of the peer's messages should stay unread until storage has caught up. Reading never waits for
+    /// sending.
+    #[must_use]
+    pub fn is_saturated(&self) -> bool {
+        self.incoming.as_ref().is_some_and(Incoming::is_saturated)
+    }
+
+    fn receive_hello(&mut self, hello: Hello) {
+        if self.peer.is_some() {
+            return self.reject("ERR_PROTOCOL", "a second hello", false);
+        }
+        let (oldest, newest) = hello.protocol;
+        if oldest > Hello::PROTOCOL || newest < Hello::PROTOCOL {
+            let reason =
+                format!("protocol {oldest} to {newest} is not spoken here, only {}", Hello::PROTOCOL);
+            return self.reject("ERR_PROTOCOL", &reason, false);
+        }
+        if hello.shard != self.config.shard {
+            let reason = format!("shard '{}' instead of '{}'", hello.shard, self.config.shard);
+            return self.reject("ERR_PROTOCOL", &reason, false);
+        }
+        self.peer = Some(hello);
+    }
+
+    fn receive_in_session(&mut self, message: Message) {
+        let taken = match message {
+            Message::Batch(batch) => self.with_incoming(|incoming| incoming.receive_batch(batch)),
+            Message::End(end) => {
+                let held = end.version_vector.clone();
+                let taken = self.with_incoming(|incoming| incoming.receive_end(*end));
+                if let Some(outgoing) = self.outgoing.as_mut().filter(|_| taken.is_ok()) {
+                    outgoing.raise_filter(&held);
+                }
+                taken
+            }
+            Message::Done => self.with_incoming(Incoming::receive_done),
+            Message::Ack(batches) => self.with_outgoing(|outgoing| outgoing.receive_ack(batches)),
+            Message::Durable(_) => {
+                let taken = self.with_outgoing(Outgoing::receive_durable);
+                if taken.is_ok() {
+                    self.transmit.push_back(Message::Done);
+                }
+                taken
+            }
+            Message::Hello(_) | Message::Held(_) | Message::Reject(_) => Ok(()),
+        };
+        if let Err(reason) = taken {
+            self.reject("ERR_PROTOCOL", reason, true);
+        }
+    }
+
+    fn with_incoming(
+        &mut self,
+        take: impl FnOnce(&mut Incoming) -> Result<(), &'static str>,
+    ) -> Result<(), &'static str> {
+        // The peer may send as soon as it has both Hellos; ours may still be meeting its own.
+        if self.incoming.is_none() {
+            self.incoming = self.open_incoming();
+        }
+        take(self.incoming.as_mut().ok_or("a message before its time")?)
+    }
+
+    fn with_outgoing(
+        &mut self,
+        take: impl FnOnce(&mut Outgoing) -> Result<(), &'static str>,
+    ) -> Result<(), &'static str> {
+        take(self.outgoing.as_mut().ok_or("a message before its time")?)
+    }
+
+    fn open_incoming(&self) -> Option<Incoming> {
+        let (local, peer) = (self.local.as_ref()?, self.peer.as_ref()?);
+        let direction = Direction::between(peer, local)?;
+        let intake = Intake::new(self.config.peer, peer, direction.start);
+        Some(Incoming::new(intake, local.nonce, local.window, direction.start))
+    }
+
+    fn begin_transfer(&mut self) {
+        self.met = true;
+        let (Some(local), Some(peer)) = (&self.local, &self.peer) else { return };
+        self.report.note_peer(local, peer);
+        if let Some(direction) = Direction::between(local, peer) {
+            let live = local.live && peer.live;
+            self.outgoing = Some(Outgoing::new(direction, peer, live, self.config.page));
+        }
+        if self.incoming.is_none() {
+            self.incoming = self.open_incoming();
+        }
+    }
+
+    fn renew(&mut self) {
+        self.report.warn(Warning::Forked);
+        self.store.push_back(StoreRequest::Renew);
+    }
+
+    /// Lets everything go on that can.
+    fn advance(&mut self) {
+        self.fire_durable();
+        self.meet();
+        if self.met {
+            if let Some(outgoing) = &mut self.outgoing {
+                outgoing.advance(self.durable, &mut self.store, &mut self.transmit, &mut self.report);
+            }
+            if let Some(incoming) = &mut self.incoming {
+                self.store.extend(incoming.next_request());
+            }
+        }
+        self.request_durable();
+        self.finish_if_done();
+    }
+
+    fn fire_durable(&mut self) {
+        let durable = self.durable;
+        let due: Vec<_> = self.after_durable.extract_if(.., |(commit_no, _)| *commit_no <= durable).collect();
+        for (_, action) in due {
+            match action {
+                AfterDurable::SayHello => {
+                    self.transmit.extend(self.local.clone().map(|hello| Message::Hello(Box::new(hello))));
+                    self.said_hello = true;
+                }
+                AfterDurable::ConfirmEnd(version_vector) => {
+                    if let Some(incoming) = &mut self.incoming {
+                        incoming.confirm_end();
+                    }
+                    self.transmit.push_back(Message::Durable(version_vector));
+                }
+            }
+        }
+    }
+
+    /// Not before our own Hello has left: two lives of one site must both hear of it, whoever notices first.
+    fn meet(&mut self) {
+        if self.meeting || !self.said_hello || self.ending.is_some() {
+            return;
+        }
+        if let Some(peer) = &self.peer {
+            self.meeting = true;
+            self.store.push_back(StoreRequest::Meet(Box::new(peer.clone())));
+        }
+    }
+
+    fn request_durable(&mut self) {
+        let pages = self.outgoing.as_ref().and_then(Outgoing::awaits_durable);
+        let actions = self.after_durable.iter().map(|(commit_no, _)| *commit_no);
+        let Some(newest) = actions.chain(pages).max() else { return };
+        if newest > self.durable && !self.awaiting_durable && self.ending.is_none() {
+            self.awaiting_durable = true;
+            self.store.push_back(StoreRequest::AwaitDurable(newest));
+        }
+    }
+
+    fn finish_if_done(&mut self) {
+        let started = self.met && self.local.is_some() && self.peer.is_some();
+        let sent = self.outgoing.as_ref().is_none_or(Outgoing::is_done);
+        let received = self.incoming.as_ref().is_none_or(Incoming::is_done);
+        if started && self.after_durable.is_empty() && sent && received {
+            self.end(Ending::Finished);
+        }
+    }
+
+    fn end(&mut self, ending: Ending) {
+        self.ending.get_or_insert(ending);
+        // A fork that only this Hello shows is found out even if the peer has left.
+        self.store.retain(|request| matches!(request, StoreRequest::Renew | StoreRequest::Meet(_)));
+    }
+}

@@ -1,0 +1,177 @@
+use std::collections::{BTreeSet, VecDeque};
+
+use super::direction::Direction;
+use super::{SessionReport, StoreRequest, Warning};
+use crate::{Batch, ChangeId, CommitNo, End, Hello, Message, Page, PageSize, SiteId, VersionVector};
+
+/// The sending half: reads pages ahead, holds them until they are durable, keeps within the peer's window.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    nonce: u64,
+    filter: Option<VersionVector>,
+    live: bool,
+    size: PageSize,
+    window: u64,
+    /// Read up to here.
+    position: ChangeId,
+    /// Said to have been read up to here: stays below the first row that could not be sent.
+    announced: ChangeId,
+    withheld_sites: BTreeSet<SiteId>,
+    withheld: bool,
+    reading: bool,
+    exhausted: bool,
+    pages: VecDeque<Page>,
+    next_index: u64,
+    batches: u64,
+    acknowledged: u64,
+    ends: u64,
+    durable_ends: u64,
+}
+
+impl Outgoing {
+    pub(super) fn new(direction: Direction, peer: &Hello, live: bool, size: PageSize) -> Self {
+        Self {
+            nonce: peer.nonce,
+            filter: direction.filter,
+            live,
+            size,
+            window: u64::from(peer.window.clamp(1, MAX_WINDOW)),
+            position: direction.start,
+            announced: direction.start,
+            withheld_sites: BTreeSet::new(),
+            withheld: false,
+            reading: false,
+            exhausted: false,
+            pages: VecDeque::new(),
+            next_index: 0,
+            batches: 0,
+            acknowledged: 0,
+            ends: 0,
+            durable_ends: 0,
+        }
+    }
+
+    pub(super) fn take_page(&mut self, page: Page, report: &mut SessionReport) {
+        self.reading = false;
+        self.position = page.position;
+        self.exhausted = page.end.is_some();
+        for row in &page.withheld {
+            self.withheld = true;
+            self.withheld_sites.extend(&row.sites);
+            report.warn(Warning::Withheld { id: row.id.clone(), code: row.code });
+        }
+        self.pages.push_back(page);
+    }
+
+    pub(super) const fn resume(&mut self) {
+        self.exhausted = false;
+    }
+
+    /// What the peer holds by its own word need not be sent.
+    pub(super) fn raise_filter(&mut self, held: &VersionVector) {
+        if let Some(filter) = &mut self.filter {
+            filter.join(held);
+        }
+    }
+
+    pub(super) fn receive_ack(&mut self, batches: u64) -> Result<(), &'static str> {
+        if batches < self.acknowledged || batches > self.batches {
+            return Err("an acknowledgement of batches that were not sent");
+        }
+        self.acknowledged = batches;
+        Ok(())
+    }
+
+    pub(super) const fn receive_durable(&mut self) -> Result<(), &'static str> {
+        if self.durable_ends == self.ends {
+            return Err("a confirmation of an end that was not sent");
+        }
+        self.durable_ends += 1;
+        Ok(())
+    }
+
+    pub(super) fn advance(
+        &mut self,
+        durable: CommitNo,
+        store: &mut VecDeque<StoreRequest>,
+        transmit: &mut VecDeque<Message>,
+        report: &mut SessionReport,
+    ) {
+        while self.unacknowledged() < self.window {
+            // Each end costs the peer a barrier; it refuses more of them than its window at a time.
+            let room = self.ends - self.durable_ends < self.window;
+            let may_leave = |page: &mut Page| page.commit_no <= durable && (room || page.end.is_none());
+            let Some(page) = self.pages.pop_front_if(may_leave) else { break };
+            self.send(page, store, transmit, report);
+        }
+        let ahead = self.pages.len() as u64 + self.unacknowledged();
+        if !self.reading && !self.exhausted && ahead < self.window {
+            self.reading = true;
+            let (after, filter) = (self.position, self.filter.clone());
+            store.push_back(StoreRequest::ReadPage { after, filter, size: self.size });
+        }
+    }
+
+    /// The transaction that has to be durable before the next page may leave.
+    pub(super) fn awaits_durable(&self) -> Option<CommitNo> {
+        self.pages.back().map(|page| page.commit_no)
+    }
+
+    pub(super) const fn is_done(&self) -> bool {
+        !self.live && self.ends == 1 && self.durable_ends == 1
+    }
+
+    const fn unacknowledged(&self) -> u64 {
+        self.batches - self.acknowledged
+    }
+
+    fn send(
+        &mut self,
+        page: Page,
+        store: &mut VecDeque<StoreRequest>,
+        transmit: &mut VecDeque<Message>,
+        report: &mut SessionReport,
+    ) {
+        if !self.withheld {
+            self.announced = page.position;
+        }
+        if !page.rows.is_empty() {
+            report.rows_sent += page.rows.len() as u64;
+            self.batches += 1;
+            transmit.push_back(Message::Batch(Batch {
+                nonce: self.nonce,
+                index: self.take_index(),
+                position: self.announced,
+                frontier: page.frontier.clone(),
+                names: page.names,
+                rows: page.rows,
+            }));
+        }
+        let Some(end) = page.end else { return };
+        let mut version_vector = end.version_vector;
+        version_vector.retain_sites(|site| !self.withheld_sites.contains(&site));
+        self.ends += 1;
+        transmit.push_back(Message::End(Box::new(End {
+            nonce: self.nonce,
+            index: self.take_index(),
+            position: self.announced,
+            version_vector,
+            frontier: page.frontier,
+            digest: end.digest,
+            // The digest counts rows that the peer cannot have.
+            tight: end.tight && !self.withheld,
+            names: end.names,
+        })));
+        if self.live {
+            store.push_back(StoreRequest::AwaitCommit(page.commit_no));
+        }
+    }
+
+    const fn take_index(&mut self) -> u64 {
+        let index = self.next_index;
+        self.next_index += 1;
+        index
+    }
+}
+
+const MAX_WINDOW: u16 = 256;

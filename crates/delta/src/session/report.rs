@@ -1,0 +1,135 @@
+use std::fmt;
+use std::time::Duration;
+
+use crate::local::MAX_CLOCK_SKEW;
+use crate::{Held, Hello, Reject, Strategy, VectorId};
+
+/// How a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Both nodes hold what the other held when it was asked, and it survives a power cut on both.
+    Finished,
+    /// Something stopped it. What was applied stays applied.
+    Failed {
+        /// A stable error code; `ERR_RESTART`: sync afresh at once.
+        code: String,
+        /// For people.
+        reason: String,
+        /// Whether trying again can help.
+        retry: bool,
+        /// Whether the peer said so.
+        by_peer: bool,
+    },
+}
+
+impl Ending {
+    pub(super) fn of_reject(reject: Reject) -> Self {
+        Self::Failed { code: reject.code, reason: reject.reason, retry: reject.retry, by_peer: true }
+    }
+}
+
+/// What a session did.
+#[derive(Clone, Debug, Default)]
+pub struct SessionReport {
+    /// Rows sent.
+    pub rows_sent: u64,
+    /// Rows that came and were looked at.
+    pub rows_received: u64,
+    /// Rows whose join changed this database.
+    pub rows_applied: u64,
+    /// Vectors that gained concurrent siblings here.
+    pub conflicts: u64,
+    /// Both nodes claim the same changes and hold different content.
+    pub digests_differ: bool,
+    /// Things to know, at most 64.
+    pub warnings: Vec<Warning>,
+}
+
+/// Something to know that is no error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// The peer shows concurrent versions in another way.
+    OtherStrategy {
+        /// Ours.
+        ours: Strategy,
+        /// The peer's.
+        theirs: Strategy,
+    },
+    /// The clocks differ by more than changes may be stamped ahead.
+    Clocks {
+        /// By how much.
+        apart: Duration,
+        /// Whether the peer's is the later one.
+        peer_ahead: bool,
+    },
+    /// Rows of the peer were not taken in; they will be, once the reason is gone.
+    Held(Held),
+    /// The peer did not take rows of ours in.
+    PeerHeld(Held),
+    /// A row of ours could not be sent.
+    Withheld {
+        /// Which vector.
+        id: VectorId,
+        /// Why.
+        code: &'static str,
+    },
+    /// Another file went on under our site; this database now has a new one.
+    Forked,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherStrategy { ours, theirs } => {
+                write!(f, "the peer shows concurrent versions by '{theirs}', this node by '{ours}'")
+            }
+            Self::Clocks { apart, peer_ahead } => {
+                let whose = if *peer_ahead { "ahead of" } else { "behind" };
+                write!(f, "the peer's clock is {} s {whose} this node's", apart.as_secs())
+            }
+            Self::Held(held) => write_held(f, held, "of the peer", "here"),
+            Self::PeerHeld(held) => write_held(f, held, "of this node", "by the peer"),
+            Self::Withheld { id, code } => {
+                write!(f, "{code}: vector '{id}' could not be sent: its stored content is damaged or too large")
+            }
+            Self::Forked => f.write_str(
+                "another copy of this database file goes on under the same identity: this one has taken a new one",
+            ),
+        }
+    }
+}
+
+fn write_held(f: &mut fmt::Formatter<'_>, held: &Held, whose: &str, place: &str) -> fmt::Result {
+    let Held { code, rows, newest, clock, .. } = held;
+    write!(f, "{code}: {rows} rows {whose} were held back {place}")?;
+    if let Some(first) = held.shown.first() {
+        write!(f, ", '{first}' first")?;
+    }
+    if code == "ERR_CLOCK_SKEW" {
+        let ahead = newest.since(*clock).as_secs();
+        write!(f, "; the newest is stamped {ahead} s ahead of the clock {place}: set the wrong clock right")?;
+    }
+    Ok(())
+}
+
+impl SessionReport {
+    pub(super) fn warn(&mut self, warning: Warning) {
+        if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&warning) {
+            self.warnings.push(warning);
+        }
+    }
+
+    pub(super) fn note_peer(&mut self, local: &Hello, peer: &Hello) {
+        if local.strategy != peer.strategy {
+            self.warn(Warning::OtherStrategy { ours: local.strategy, theirs: peer.strategy });
+        }
+        let peer_ahead = peer.clock > local.clock;
+        let apart = peer.clock.since(local.clock).max(local.clock.since(peer.clock));
+        if apart > MAX_CLOCK_SKEW {
+            self.warn(Warning::Clocks { apart, peer_ahead });
+        }
+    }
+}
+
+const MAX_WARNINGS: usize = 64;

@@ -1,0 +1,229 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+
+use crate::payload::components;
+use crate::{DeltaError, Metadata, Row, Sibling, Timestamp};
+
+/// How a shard shows a vector that has several concurrent versions. A pure view: it writes nothing, and every node
+/// holds the same versions whatever its strategy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+#[repr(u8)]
+pub enum Strategy {
+    /// The version with the greatest (timestamp, site, number).
+    #[default]
+    LastWriteWins = 1,
+    /// The smallest one. Its writer's overwrite can expose another.
+    FirstWriteWins = 2,
+    /// The mean of the live vectors, and metadata key by key from the latest version that has the key.
+    Merge = 3,
+    /// As last-write-wins, marked as conflicted until someone chooses.
+    Manual = 4,
+}
+
+impl Strategy {
+    /// All strategies.
+    pub const ALL: [Self; 4] = [Self::LastWriteWins, Self::FirstWriteWins, Self::Merge, Self::Manual];
+
+    /// Reads the byte that files and frames hold.
+    #[must_use]
+    pub fn from_byte(byte: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|strategy| *strategy as u8 == byte)
+    }
+
+    /// The documented name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::LastWriteWins => "last-write-wins",
+            Self::FirstWriteWins => "first-write-wins",
+            Self::Merge => "merge",
+            Self::Manual => "manual",
+        }
+    }
+
+    /// What `row` shows. `None`: the vector is deleted.
+    #[must_use]
+    pub fn view(self, row: &Row) -> Option<View> {
+        match row.siblings() {
+            [only] => View::of(only, false),
+            many => self.view_of_many(many),
+        }
+    }
+
+    fn view_of_many(self, siblings: &[Sibling]) -> Option<View> {
+        let last = || siblings.iter().max_by_key(|sibling| sibling.precedence());
+        match self {
+            Self::LastWriteWins => View::of(last()?, false),
+            Self::FirstWriteWins => {
+                View::of(siblings.iter().min_by_key(|sibling| sibling.precedence())?, false)
+            }
+            Self::Manual => View::of(last()?, true),
+            Self::Merge => merge(siblings),
+        }
+    }
+}
+
+impl fmt::Display for Strategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Strategy {
+    type Err = DeltaError;
+
+    fn from_str(text: &str) -> Result<Self, DeltaError> {
+        Self::ALL
+            .into_iter()
+            .find(|strategy| strategy.name() == text)
+            .ok_or_else(|| DeltaError::Strategy { text: text.chars().take(64).collect() })
+    }
+}
+
+/// What a reader sees of a row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    /// Little-endian f32 components.
+    pub vector: Bytes,
+    /// The metadata shown.
+    pub metadata: Option<Metadata>,
+    /// The stamp of the winner, or of the newest live version where several were merged.
+    pub timestamp: Timestamp,
+    /// Whether someone has to choose between the versions.
+    pub conflicted: bool,
+    /// Whether versions of different dimensions kept a merge from taking place: the last live one is shown.
+    pub unmerged: bool,
+}
+
+impl View {
+    fn of(sibling: &Sibling, conflicted: bool) -> Option<Self> {
+        let payload = sibling.payload()?;
+        Some(Self {
+            vector: payload.vector().clone(),
+            metadata: payload.metadata().cloned(),
+            timestamp: sibling.timestamp(),
+            conflicted,
+            unmerged: false,
+        })
+    }
+}
+
+fn merge(siblings: &[Sibling]) -> Option<View> {
+    let mut live: Vec<&Sibling> = siblings.iter().filter(|sibling| sibling.is_live()).collect();
+    live.sort_by_key(|sibling| sibling.precedence());
+    let (last, earlier) = live.split_last()?;
+    let shown = View::of(last, false)?;
+    if earlier.is_empty() {
+        return Some(shown);
+    }
+    if live.iter().any(|sibling| vector_of(sibling).len() != shown.vector.len()) {
+        return Some(View { unmerged: true, ..shown });
+    }
+    Some(View { vector: mean(&live), metadata: merged_metadata(&live), ..shown })
+}
+
+/// Sums in f64 in the given order, divides once and rounds once to f32: the same bits on every platform.
+fn mean(live: &[&Sibling]) -> Bytes {
+    let mut sums = vec![0_f64; vector_of(live[0]).len() / size_of::<f32>()];
+    for sibling in live {
+        for (sum, component) in sums.iter_mut().zip(components(vector_of(sibling))) {
+            *sum += f64::from(component);
+        }
+    }
+    let count = live.len() as f64;
+    sums.iter().flat_map(|sum| ((sum / count) as f32).to_le_bytes()).collect()
+}
+
+/// Values are taken over as text, so that no number is written anew.
+fn merged_metadata(live: &[&Sibling]) -> Option<Metadata> {
+    let mut merged: Option<BTreeMap<String, &RawValue>> = None;
+    for metadata in live.iter().filter_map(|sibling| sibling.payload()?.metadata()) {
+        // Metadata is one JSON object by construction.
+        let Ok(object) = serde_json::from_str::<BTreeMap<String, &RawValue>>(metadata.as_str()) else {
+            continue;
+        };
+        merged.get_or_insert_default().extend(object);
+    }
+    let text = serde_json::to_string(&merged?).ok()?;
+    Some(Metadata::from_checked(&text))
+}
+
+fn vector_of(sibling: &Sibling) -> &[u8] {
+    sibling.payload().map_or(&[], |payload| payload.vector())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Dot, Payload, SiteId, VersionVector};
+
+    fn put(site: u64, at: u64, vector: &[f32], metadata: Option<&str>) -> Sibling {
+        let metadata = metadata.map(|text| Metadata::new(text).unwrap());
+        let dot = Dot { site: SiteId::new(site), seq: 1 };
+        Sibling::put(
+            dot,
+            Timestamp::from_micros(at),
+            false,
+            Payload::from_components(vector, metadata).unwrap(),
+        )
+    }
+
+    fn tombstone(site: u64, at: u64) -> Sibling {
+        Sibling::tombstone(Dot { site: SiteId::new(site), seq: 1 }, Timestamp::from_micros(at))
+    }
+
+    fn row(siblings: &[Sibling]) -> Row {
+        Row::new(siblings.to_vec(), VersionVector::new()).unwrap()
+    }
+
+    fn numbers(view: &View) -> Vec<f32> {
+        components(&view.vector).collect()
+    }
+
+    #[test]
+    fn equal_stamps_are_decided_by_site_never_by_place() {
+        let row = row(&[put(2, 5, &[2.0], None), put(1, 5, &[1.0], None)]);
+        assert_eq!(numbers(&Strategy::LastWriteWins.view(&row).unwrap()), [2.0]);
+        assert_eq!(numbers(&Strategy::FirstWriteWins.view(&row).unwrap()), [1.0]);
+    }
+
+    #[test]
+    fn a_merge_takes_each_key_from_the_latest_that_has_it() {
+        let row = row(&[
+            put(1, 5, &[1.0, 0.0], Some(r#"{"a":1.50,"b":"old"}"#)),
+            put(2, 6, &[3.0, 1.0], Some(r#"{"b":"new"}"#)),
+            tombstone(3, 9),
+        ]);
+        let view = Strategy::Merge.view(&row).unwrap();
+        assert_eq!(numbers(&view), [2.0, 0.5]);
+        assert_eq!(view.metadata.unwrap().as_str(), r#"{"a":1.50,"b":"new"}"#);
+        assert_eq!(view.timestamp, Timestamp::from_micros(6));
+    }
+
+    #[test]
+    fn a_merge_of_different_dimensions_shows_the_last_and_says_so() {
+        let view =
+            Strategy::Merge.view(&row(&[put(1, 5, &[1.0], None), put(2, 6, &[1.0, 2.0], None)])).unwrap();
+        assert!(view.unmerged && numbers(&view) == [1.0, 2.0]);
+    }
+
+    #[test]
+    fn a_winning_tombstone_hides_the_vector_except_under_merge() {
+        let row = row(&[put(1, 5, &[1.0], None), tombstone(2, 6)]);
+        assert!(Strategy::LastWriteWins.view(&row).is_none());
+        assert!(Strategy::Manual.view(&row).is_none());
+        assert!(Strategy::FirstWriteWins.view(&row).is_some());
+        assert!(Strategy::Merge.view(&row).is_some());
+    }
+
+    #[test]
+    fn only_manual_marks_a_conflict() {
+        let row = row(&[put(1, 5, &[1.0], None), put(2, 6, &[2.0], None)]);
+        let marked = Strategy::ALL.map(|strategy| strategy.view(&row).unwrap().conflicted);
+        assert_eq!(marked, [false, false, false, true]);
+    }
+}
