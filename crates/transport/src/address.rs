@@ -1,0 +1,198 @@
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::TransportError;
+use crate::protocol::DEFAULT_PORT;
+
+/// A well-formed `host:port`: equal addresses share a pooled connection.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+pub(crate) struct Address {
+    /// A lower-case DNS name, or an IP address without brackets in its canonical form.
+    host: String,
+    port: u16,
+}
+
+impl Address {
+    /// Reads an address to connect to: `host`, `host:port`, `1.2.3.4:port`, `[v6]:port`, `[v6]`, `v6`.
+    pub(crate) fn peer(text: &str) -> Result<Self, TransportError> {
+        let address = Self::listening(text)?;
+        if address.port == 0 {
+            return Err(refuse(text, "give a port from 1 to 65535"));
+        }
+        if address.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {
+            return Err(refuse(text, "it means every interface: give the address of one machine"));
+        }
+        Ok(address)
+    }
+
+    /// Reads an address to listen on: as for a peer, and port 0 means any free one.
+    pub(crate) fn listening(text: &str) -> Result<Self, TransportError> {
+        let (host, port) = split(text)?;
+        let port = match port {
+            None => DEFAULT_PORT,
+            Some(digits) => {
+                parse_port(digits).ok_or_else(|| refuse(text, "its port is no number up to 65535"))?
+            }
+        };
+        let host = canonical_host(host).ok_or_else(|| refuse(text, FORMS))?;
+        Ok(Self { host, port })
+    }
+
+    /// The socket addresses in the order in which to try them.
+    pub(crate) async fn resolve(&self) -> Result<Vec<SocketAddr>, TransportError> {
+        let unreachable = |reason: String| TransportError::Unreachable { address: self.to_string(), reason };
+        let found = tokio::net::lookup_host((self.host.as_str(), self.port))
+            .await
+            .map_err(|error| unreachable(format!("its name cannot be resolved: {error}")))?;
+        let mut addresses: Vec<SocketAddr> = Vec::new();
+        for address in found {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        if addresses.is_empty() {
+            return Err(unreachable("its name has no address".to_owned()));
+        }
+        // A listener on `localhost` by default is one on 127.0.0.1, whatever the resolver lists first.
+        addresses.sort_by_key(|address| address.ip() != IpAddr::V4(Ipv4Addr::LOCALHOST));
+        Ok(addresses)
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// Host without brackets, and the digits of the port.
+fn split(text: &str) -> Result<(&str, Option<&str>), TransportError> {
+    if let Some(rest) = text.strip_prefix('[') {
+        let (host, rest) = rest.split_once(']').ok_or_else(|| refuse(text, FORMS))?;
+        if !host.contains(':') {
+            return Err(refuse(text, FORMS));
+        }
+        return match rest.strip_prefix(':') {
+            Some(port) => Ok((host, Some(port))),
+            None if rest.is_empty() => Ok((host, None)),
+            None => Err(refuse(text, FORMS)),
+        };
+    }
+    match text.split_once(':') {
+        None => Ok((text, None)),
+        Some((_, rest)) if rest.contains(':') => Ok((text, None)),
+        Some((host, port)) => Ok((host, Some(port))),
+    }
+}
+
+fn parse_port(digits: &str) -> Option<u16> {
+    let plain = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| digits.parse().ok()).flatten()
+}
+
+fn canonical_host(host: &str) -> Option<String> {
+    if host.contains(':') {
+        return canonical_ipv6(host);
+    }
+    let labels_are_sound = host.len() <= 253
+        && host.split('.').all(|label| {
+            (1..=63).contains(&label.len())
+                && !label.starts_with('-')
+                && !label.ends_with('-')
+                && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+        });
+    if !labels_are_sound {
+        return None;
+    }
+    // A name whose last label is a number can only be an IPv4 address.
+    let numeric = host.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
+    if numeric {
+        return host.parse::<Ipv4Addr>().ok().map(|ip| ip.to_string());
+    }
+    Some(host.to_ascii_lowercase())
+}
+
+fn canonical_ipv6(host: &str) -> Option<String> {
+    let (ip, zone) = match host.split_once('%') {
+        None => (host, ""),
+        Some((ip, zone)) => (ip, zone),
+    };
+    let ip: Ipv6Addr = ip.parse().ok()?;
+    if host.contains('%') {
+        let sound = !zone.is_empty() && zone.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'%');
+        return sound.then(|| format!("{ip}%{zone}"));
+    }
+    Some(ip.to_string())
+}
+
+fn refuse(text: &str, hint: &str) -> TransportError {
+    TransportError::argument("address", &text, hint)
+}
+
+const FORMS: &str = "give host, host:port or [ipv6]:port, where the host is a DNS name or an IP address";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_one_address_is_the_same_address() {
+        let forms = [
+            ("Example.ORG", "example.org:4433"),
+            ("example.org:4433", "example.org:4433"),
+            ("10.0.0.1", "10.0.0.1:4433"),
+            ("10.0.0.1:9", "10.0.0.1:9"),
+            ("::1", "[::1]:4433"),
+            ("[::1]", "[::1]:4433"),
+            ("[0:0::1]:65535", "[::1]:65535"),
+            ("[fe80::1%eth0]:5", "[fe80::1%eth0]:5"),
+            ("my_host-1:1", "my_host-1:1"),
+        ];
+        for (text, canonical) in forms {
+            assert_eq!(Address::peer(text).unwrap().to_string(), canonical);
+        }
+        assert_eq!(Address::listening("0.0.0.0:0").unwrap().to_string(), "0.0.0.0:0");
+    }
+
+    #[test]
+    fn a_malformed_address_is_refused_by_name() {
+        let long = "a".repeat(64);
+        let malformed = [
+            "",
+            ":",
+            ":4433",
+            "host:",
+            "host:x",
+            "host:65536",
+            "host:+1",
+            "host:0",
+            "a b",
+            "https://host",
+            "host/x",
+            "[::1",
+            "[::1]4433",
+            "[host]:1",
+            "::g",
+            "1.2.3",
+            "256.1.1.1:4",
+            "1.2.3.4.5",
+            "-a",
+            "a..b",
+            "é",
+            "0.0.0.0:4433",
+            "[::]:4433",
+            "[fe80::1%]:5",
+            "a\0b",
+            &long,
+        ];
+        for text in malformed {
+            let error = Address::peer(text).unwrap_err();
+            assert_eq!(error.code(), "ERR_ARGUMENT", "{text}");
+            assert!(error.to_string().contains(&format!("'{text}'")), "{error}");
+        }
+    }
+}

@@ -1,0 +1,170 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use quinn::{ConnectError, ConnectionError};
+use tokio::task::JoinSet;
+use vectr_delta::Fingerprint;
+
+use crate::TransportError;
+use crate::address::Address;
+use crate::connection_error::Ends;
+use crate::link::{Lease, Link};
+use crate::node::Node;
+use crate::protocol::StreamKind;
+use crate::stream::{PeerStream, first_chunks};
+use crate::tickets::{AttemptTickets, Tickets};
+
+/// An authenticated new connection, and the stream that its early data opened, if that was accepted.
+pub(crate) struct Dialed {
+    pub(crate) link: Arc<Link>,
+    pub(crate) early: Option<PeerStream>,
+}
+
+/// Connects to an address: looks the name up, and tries what it means in order, each a little after the one before,
+/// until one answers. Only the first try carries `opening` as early data.
+///
+/// A refusal for lack of trust is final, whatever else the name may mean.
+pub(crate) async fn dial(
+    node: Arc<Node>,
+    address: Address,
+    tickets: Arc<Tickets>,
+    opening: Option<(Fingerprint, Bytes)>,
+) -> Result<Dialed, TransportError> {
+    let limit = node.config.connect_timeout;
+    let no_answer = TransportError::Unreachable {
+        address: address.to_string(),
+        reason: format!("no answer within {limit:?}; is it listening there, and does no firewall drop UDP?"),
+    };
+    let race = race(node, &address, tickets, opening);
+    tokio::time::timeout(limit, race).await.unwrap_or(Err(no_answer))
+}
+
+async fn race(
+    node: Arc<Node>,
+    address: &Address,
+    tickets: Arc<Tickets>,
+    mut opening: Option<(Fingerprint, Bytes)>,
+) -> Result<Dialed, TransportError> {
+    let mut remotes = address.resolve().await?.into_iter();
+    let mut tries = JoinSet::new();
+    let mut last = None;
+    loop {
+        let next = remotes.next();
+        let more = next.is_some();
+        if let Some(remote) = next {
+            tries.spawn(connect(Arc::clone(&node), remote, Arc::clone(&tickets), opening.take()));
+        }
+        tokio::select! {
+            Some(ended) = tries.join_next() => match ended {
+                Ok(Ok(dialed)) => return Ok(dialed),
+                Ok(Err(error)) if !error.is_transient() => return Err(error),
+                Ok(Err(error)) => last = Some(error),
+                Err(_) => last = Some(TransportError::endpoint_closed()),
+            },
+            () = tokio::time::sleep(HEAD_START), if more => {}
+            else => break,
+        }
+    }
+    Err(last.unwrap_or(TransportError::endpoint_closed()))
+}
+
+/// One handshake with one socket address.
+async fn connect(
+    node: Arc<Node>,
+    remote: SocketAddr,
+    tickets: Arc<Tickets>,
+    opening: Option<(Fingerprint, Bytes)>,
+) -> Result<Dialed, TransportError> {
+    if tickets.peer().is_some_and(|peer| node.trust.check(&peer, remote.ip()).is_err()) {
+        tickets.clear();
+    }
+    let attempt = tickets.attempt();
+    let config = node.tls.client(Arc::clone(&attempt));
+    let connecting = node
+        .client(remote)?
+        .connect_with(config, remote, &node.config.server_name)
+        .map_err(|error| refused_call(&error, remote))?;
+    let opening =
+        opening.filter(|(expected, _)| attempt.offered() == Some(*expected)).map(|(_, bytes)| bytes);
+    let Some(opening) = opening else {
+        return finish(&node, remote, &attempt, connecting).await;
+    };
+    match connecting.into_0rtt() {
+        Ok((connection, accepted)) => finish_early(&node, &attempt, connection, accepted, opening).await,
+        Err(connecting) => finish(&node, remote, &attempt, connecting).await,
+    }
+}
+
+async fn finish(
+    node: &Node,
+    remote: SocketAddr,
+    attempt: &AttemptTickets,
+    connecting: quinn::Connecting,
+) -> Result<Dialed, TransportError> {
+    let connection = connecting.await.map_err(|error| failed(node, remote, &error))?;
+    let link = authenticate(node, attempt, connection)?;
+    Ok(Dialed { link, early: None })
+}
+
+/// Sends the opening before the handshake is complete. Where the peer rejects it, whoever asked for the stream sends
+/// it again on another one.
+async fn finish_early(
+    node: &Node,
+    attempt: &AttemptTickets,
+    connection: quinn::Connection,
+    accepted: quinn::ZeroRttAccepted,
+    opening: Bytes,
+) -> Result<Dialed, TransportError> {
+    let remote = connection.remote_address();
+    let (mut send, recv) = connection.open_bi().await.map_err(|error| failed(node, remote, &error))?;
+    let mut first = first_chunks(StreamKind::Session, Some(opening));
+    let written = send.write_all_chunks(&mut first).await;
+    let accepted = accepted.await;
+    if let Some(error) = connection.close_reason() {
+        return Err(failed(node, remote, &error));
+    }
+    let link = authenticate(node, attempt, connection)?;
+    if !accepted || written.is_err() {
+        return Ok(Dialed { link, early: None });
+    }
+    node.pool.count_zero_rtt();
+    let mut early = PeerStream::new(Lease::new(&link), send, recv);
+    early.opening_sent = true;
+    Ok(Dialed { link, early: Some(early) })
+}
+
+fn authenticate(
+    node: &Node,
+    attempt: &AttemptTickets,
+    connection: quinn::Connection,
+) -> Result<Arc<Link>, TransportError> {
+    let link = Link::authenticate(connection, &node.trust, node.ours, node.config.idle_timeout)?;
+    attempt.authenticated(link.peer);
+    Ok(link)
+}
+
+/// Before the handshake is complete, silence means that nobody is there.
+fn failed(node: &Node, remote: SocketAddr, error: &ConnectionError) -> TransportError {
+    let ends = Ends { ours: node.ours, remote, idle_timeout: node.config.idle_timeout };
+    match ends.explain(error) {
+        TransportError::TimedOut { remote, .. } => {
+            TransportError::Unreachable { address: remote.to_string(), reason: "no answer".to_owned() }
+        }
+        error => error,
+    }
+}
+
+fn refused_call(error: &ConnectError, remote: SocketAddr) -> TransportError {
+    match error {
+        ConnectError::EndpointStopping => TransportError::endpoint_closed(),
+        ConnectError::InvalidRemoteAddress(_) => {
+            TransportError::argument("address", &remote, "nothing can be reached there")
+        }
+        _ => TransportError::config(&remote, error),
+    }
+}
+
+/// How long an address is tried alone.
+const HEAD_START: Duration = Duration::from_millis(250);

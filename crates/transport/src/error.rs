@@ -1,0 +1,186 @@
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use vectr_delta::Fingerprint;
+
+/// Why bytes could not travel.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TransportError {
+    /// This node does not trust the peer. Never worth retrying: somebody has to pin it first.
+    #[error("{}", untrusted(peer.as_ref(), *remote, ours.as_ref()))]
+    Untrusted {
+        /// What the peer presented; `None` where it presented nothing usable.
+        peer: Option<Fingerprint>,
+        /// Where the peer is.
+        remote: IpAddr,
+        /// This node's own fingerprint, where it is known.
+        ours: Option<Fingerprint>,
+    },
+    /// The peer does not trust this node. Never worth retrying: the peer has to pin it first.
+    #[error(
+        "peer {remote} does not trust this node: configure tls: {{ pinnedFingerprints: [\"{ours}\"] }} there"
+    )]
+    Refused {
+        /// Where the peer is.
+        remote: SocketAddr,
+        /// This node's own fingerprint.
+        ours: Fingerprint,
+    },
+    /// No connection could be made.
+    #[error("peer {address} is unreachable: {reason}")]
+    Unreachable {
+        /// The address as it was understood.
+        address: String,
+        /// What was tried.
+        reason: String,
+    },
+    /// An established connection ended.
+    #[error("connection to {remote} was lost: {reason}")]
+    Lost {
+        /// Where the peer is, or was.
+        remote: SocketAddr,
+        /// How it ended.
+        reason: String,
+    },
+    /// The peer reset the stream, or refuses to read more of it.
+    #[error("peer {remote} broke off the stream with code {stream_code}")]
+    BrokenOff {
+        /// Where the peer is.
+        remote: SocketAddr,
+        /// The code that the peer gave to `reset` or `stop`.
+        stream_code: u64,
+    },
+    /// An established connection stayed silent for too long.
+    #[error("peer {remote} did not answer for {waited:?}")]
+    TimedOut {
+        /// Where the peer is, or was.
+        remote: SocketAddr,
+        /// The silence.
+        waited: Duration,
+    },
+    /// The peer serves as many connections or streams as it allows.
+    #[error("peer {remote} is busy: {reason}")]
+    Busy {
+        /// Where the peer is.
+        remote: SocketAddr,
+        /// Which of its limits was met.
+        reason: &'static str,
+    },
+    /// One of this node's own limits was met.
+    #[error("all {limit} connections are in use: finish some work first, or raise maxConnections")]
+    Limit {
+        /// The limit.
+        limit: usize,
+    },
+    /// The endpoint, listener or stream half was closed here.
+    #[error("{what} is closed")]
+    Closed {
+        /// What is closed.
+        what: &'static str,
+    },
+    /// Something on this machine has to be put right: a file, a port.
+    #[error("{subject}: {reason}")]
+    Config {
+        /// The file or address.
+        subject: String,
+        /// What is wrong with it, and the way out.
+        reason: String,
+    },
+    /// A value that cannot be used.
+    #[error("{name} {value}: {hint}")]
+    Argument {
+        /// What the value was given as.
+        name: &'static str,
+        /// The value, shortened.
+        value: String,
+        /// What is allowed.
+        hint: String,
+    },
+    /// The peer does not speak this protocol.
+    #[error("peer {remote} broke the protocol: {reason}")]
+    Protocol {
+        /// Where the peer is.
+        remote: SocketAddr,
+        /// What it did.
+        reason: String,
+    },
+}
+
+impl TransportError {
+    /// The stable code that JavaScript sees as `error.code`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Untrusted { .. } | Self::Refused { .. } => "ERR_TRUST",
+            Self::Unreachable { .. } | Self::Lost { .. } | Self::BrokenOff { .. } => "ERR_PEER_UNREACHABLE",
+            Self::TimedOut { .. } => "ERR_TIMEOUT",
+            Self::Busy { .. } => "ERR_BUSY",
+            Self::Limit { .. } => "ERR_LIMIT",
+            Self::Closed { .. } => "ERR_CLOSED",
+            Self::Config { .. } => "ERR_CONFIG",
+            Self::Argument { .. } => "ERR_ARGUMENT",
+            Self::Protocol { .. } => "ERR_PROTOCOL",
+        }
+    }
+
+    /// Whether the same call may succeed later with nothing changed here.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. }
+                | Self::Lost { .. }
+                | Self::BrokenOff { .. }
+                | Self::TimedOut { .. }
+                | Self::Busy { .. }
+                | Self::Limit { .. }
+        )
+    }
+
+    pub(crate) fn argument(name: &'static str, value: &dyn fmt::Display, hint: impl Into<String>) -> Self {
+        let value = format!("'{}'", value.to_string().chars().take(100).collect::<String>());
+        Self::Argument { name, value, hint: hint.into() }
+    }
+
+    pub(crate) fn config(subject: &dyn fmt::Display, reason: &dyn fmt::Display) -> Self {
+        Self::Config { subject: subject.to_string(), reason: reason.to_string() }
+    }
+
+    pub(crate) const fn endpoint_closed() -> Self {
+        Self::Closed { what: "the endpoint" }
+    }
+}
+
+fn untrusted(peer: Option<&Fingerprint>, remote: IpAddr, ours: Option<&Fingerprint>) -> String {
+    let ours = ours.map_or_else(String::new, |ours| {
+        format!("; this node's own fingerprint, for the peer to pin, is {ours}")
+    });
+    match peer {
+        Some(peer) => format!(
+            "peer {remote} with the fingerprint {peer} is not trusted: to trust it, configure \
+             tls: {{ pinnedFingerprints: [\"{peer}\"] }}{ours}"
+        ),
+        None => format!("peer {remote} presented no usable certificate{ours}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trust_error_contains_the_line_to_paste_and_our_own_fingerprint() {
+        let (peer, ours) = (Fingerprint::new([7; 32]), Fingerprint::new([9; 32]));
+        let error = TransportError::Untrusted {
+            peer: Some(peer),
+            remote: "192.0.2.1".parse().unwrap(),
+            ours: Some(ours),
+        };
+        let text = error.to_string();
+        assert!(text.contains(&format!("tls: {{ pinnedFingerprints: [\"{peer}\"] }}")), "{text}");
+        assert!(text.contains(&ours.to_string()), "{text}");
+        assert!(!error.is_transient());
+    }
+}

@@ -1,0 +1,38 @@
+//! Authenticated QUIC between nodes: identity, trust, endpoint, connection pool and streams.
+//!
+//! An [`Endpoint`] is one node's presence on the network. It opens [`PeerStream`]s to addresses over pooled
+//! connections and, with a [`Listener`], accepts them. Both sides present the certificate of their [`Identity`], and
+//! no stream is handed out before [`Trust`] has admitted the peer as it is at that moment.
+//!
+//! The bytes on a stream are the caller's business, except for the first one, which says what kind of stream it is.
+
+mod address;
+mod config;
+mod connection_error;
+mod dial;
+mod endpoint;
+mod error;
+mod identity;
+mod identity_file;
+mod link;
+mod listener;
+mod node;
+mod ping;
+mod pool;
+mod protocol;
+mod stream;
+mod tickets;
+mod tls;
+mod trust;
+mod verifier;
+
+pub use config::EndpointConfig;
+pub use endpoint::Endpoint;
+pub use error::TransportError;
+pub use identity::Identity;
+pub use listener::Listener;
+pub use pool::PoolStatistics;
+pub use protocol::{ALPN, DEFAULT_PORT, STREAM_ABANDONED};
+pub use stream::{PeerStream, RecvHalf, SendHalf};
+pub use trust::{DangerousTrust, Trust};
+pub use vectr_delta::Fingerprint;

@@ -1,0 +1,176 @@
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, Weak};
+use std::time::{Duration, Instant};
+
+use quinn::AsyncUdpSocket;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+
+use crate::address::Address;
+use crate::endpoint::FAREWELL;
+use crate::link::{Lease, Link};
+use crate::node::Node;
+use crate::protocol::{CloseCode, Protocol, STREAM_KIND_UNKNOWN, StreamKind};
+use crate::stream::PeerStream;
+use crate::{TransportError, ping};
+
+/// Accepts the streams of trusted peers on one address. Dropped, it is closed.
+pub struct Listener {
+    accepting: Arc<Accepting>,
+    local: SocketAddr,
+    streams: tokio::sync::Mutex<mpsc::Receiver<PeerStream>>,
+}
+
+impl Listener {
+    pub(crate) async fn bind(node: &Arc<Node>, address: &Address) -> Result<Self, TransportError> {
+        let mut bound = Err(TransportError::config(address, &"its name has no address"));
+        for local in address.resolve().await? {
+            bound = node.tls.bind(local, true).map_err(|error| cannot_listen(address, &error));
+            if bound.is_ok() {
+                break;
+            }
+        }
+        let (endpoint, socket) = bound?;
+        let local = endpoint.local_addr().map_err(|error| cannot_listen(address, &error))?;
+        let accepting = Arc::new(Accepting { endpoint: Mutex::new(Some(endpoint.clone())), socket });
+        node.adopt(&accepting)?;
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        tokio::spawn(accept_connections(Arc::clone(node), endpoint, sender));
+        Ok(Self { accepting, local, streams: tokio::sync::Mutex::new(receiver) })
+    }
+
+    /// The address that is listened on, with the real port.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The next stream that a peer opened. The peer's handshake is complete, and the peer is trusted as of now.
+    /// `None` once the listener is closed. Safe to cancel.
+    pub async fn accept(&self) -> Option<PeerStream> {
+        let mut streams = self.streams.lock().await;
+        loop {
+            let stream = streams.recv().await?;
+            if stream.link().end().is_none() && stream.link().check().is_ok() {
+                return Some(stream);
+            }
+        }
+    }
+
+    /// Closes the listener and the connections that it accepted. Closing again does nothing. The port is free
+    /// afterwards, unless a stream from this listener is still held.
+    pub async fn close(&self) {
+        self.accepting.close().await;
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("local", &self.local).finish_non_exhaustive()
+    }
+}
+
+/// The socket of a listener, which its endpoint closes too.
+pub(crate) struct Accepting {
+    endpoint: Mutex<Option<quinn::Endpoint>>,
+    socket: Weak<dyn AsyncUdpSocket>,
+}
+
+impl Accepting {
+    /// Resolves once the peers took notice and the port is free, or after a second.
+    pub(crate) async fn close(&self) {
+        let Some(endpoint) = self.take() else { return };
+        endpoint.close(CloseCode::Done.into(), b"closed");
+        let until = Instant::now() + FAREWELL;
+        let _ = tokio::time::timeout(FAREWELL, endpoint.wait_idle()).await;
+        drop(endpoint);
+        while self.socket.strong_count() > 0 && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn take(&self) -> Option<quinn::Endpoint> {
+        self.endpoint.lock().expect("nothing panics while it takes the socket").take()
+    }
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        if let Some(endpoint) = self.take() {
+            endpoint.close(CloseCode::Done.into(), b"closed");
+        }
+    }
+}
+
+async fn accept_connections(node: Arc<Node>, endpoint: quinn::Endpoint, streams: mpsc::Sender<PeerStream>) {
+    while let Some(incoming) = endpoint.accept().await {
+        // Whoever forges source addresses gets at most half of the places, for as long as a handshake may take.
+        let crowded = node.places.available_permits() * 2 <= node.config.max_connections;
+        if crowded && !incoming.remote_address_validated() && incoming.may_retry() {
+            let _ = incoming.retry();
+            continue;
+        }
+        match Arc::clone(&node.places).try_acquire_owned() {
+            Ok(place) => drop(tokio::spawn(serve(Arc::clone(&node), incoming, place, streams.clone()))),
+            Err(_) => incoming.refuse(),
+        }
+    }
+}
+
+/// One accepted connection. Its handshake is awaited: `into_0rtt` would hand out streams of strangers.
+async fn serve(
+    node: Arc<Node>,
+    incoming: quinn::Incoming,
+    place: OwnedSemaphorePermit,
+    streams: mpsc::Sender<PeerStream>,
+) {
+    let Ok(connecting) = incoming.accept() else { return };
+    let Ok(Ok(connection)) = tokio::time::timeout(node.config.connect_timeout, connecting).await else {
+        return;
+    };
+    match Protocol::of(&connection) {
+        Some(Protocol::Vectr1) => serve_vectr(&node, connection, &streams).await,
+        None => connection.close(CloseCode::Protocol.into(), b"unknown protocol"),
+    }
+    drop(place);
+}
+
+async fn serve_vectr(node: &Node, connection: quinn::Connection, streams: &mpsc::Sender<PeerStream>) {
+    let link = Link::authenticate(connection, &node.trust, node.ours, node.config.idle_timeout);
+    let Ok(link) = link else { return };
+    link.watch();
+    while let Ok((send, recv)) = link.connection.accept_bi().await {
+        if link.check().is_err() {
+            return;
+        }
+        tokio::spawn(route(PeerStream::new(Lease::new(&link), send, recv), streams.clone()));
+    }
+}
+
+/// Reads the first byte of a stream, and passes it on to whom it concerns.
+async fn route(mut stream: PeerStream, streams: mpsc::Sender<PeerStream>) {
+    let Ok(Some(mut first)) = stream.recv.read().await else { return };
+    match StreamKind::from_byte(first.split_to(1)[0]) {
+        Some(StreamKind::Session) => {
+            stream.recv.unread(first);
+            // An error means that the listener is gone.
+            let _ = streams.send(stream).await;
+        }
+        Some(StreamKind::Ping) => {
+            stream.recv.unread(first);
+            // An error means that the peer no longer waits.
+            let _ = ping::answer(stream).await;
+        }
+        None => {
+            stream.send.reset(STREAM_KIND_UNKNOWN);
+            stream.recv.stop(STREAM_KIND_UNKNOWN);
+        }
+    }
+}
+
+fn cannot_listen(address: &Address, error: &std::io::Error) -> TransportError {
+    TransportError::config(&format!("cannot listen on {address}"), error)
+}
+
+/// Streams that wait for `accept`. Those beyond wait in their connections.
+const QUEUE: usize = 64;

@@ -1,0 +1,119 @@
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
+
+use tokio::sync::{Semaphore, watch};
+use vectr_delta::Fingerprint;
+
+use crate::listener::Accepting;
+use crate::pool::Pool;
+use crate::protocol::CloseCode;
+use crate::tls::Tls;
+use crate::{EndpointConfig, Identity, TransportError, Trust};
+
+/// What the endpoint, its listeners and its connection attempts share.
+pub(crate) struct Node {
+    pub(crate) ours: Fingerprint,
+    pub(crate) trust: Trust,
+    pub(crate) config: EndpointConfig,
+    pub(crate) tls: Tls,
+    pub(crate) pool: Pool,
+    /// One permit for each accepted connection.
+    pub(crate) places: Arc<Semaphore>,
+    open: Mutex<Option<Open>>,
+    closed: watch::Sender<bool>,
+}
+
+/// The sockets of a node that is not closed.
+#[derive(Default)]
+struct Open {
+    ipv4: Option<quinn::Endpoint>,
+    ipv6: Option<quinn::Endpoint>,
+    listeners: Vec<Weak<Accepting>>,
+}
+
+/// What is left to be closed.
+pub(crate) struct Remains {
+    pub(crate) sockets: Vec<quinn::Endpoint>,
+    pub(crate) listeners: Vec<Arc<Accepting>>,
+}
+
+impl Node {
+    pub(crate) fn new(
+        identity: &Identity,
+        trust: &Trust,
+        config: EndpointConfig,
+    ) -> Result<Self, TransportError> {
+        config.validate()?;
+        let ours = identity.fingerprint();
+        let trust = trust.of_node(ours);
+        Ok(Self {
+            ours,
+            tls: Tls::new(identity, &trust, &config)?,
+            pool: Pool::new(config.max_connections),
+            places: Arc::new(Semaphore::new(config.max_connections)),
+            open: Mutex::new(Some(Open::default())),
+            closed: watch::Sender::new(false),
+            trust,
+            config,
+        })
+    }
+
+    /// The client socket for an address of this family, bound on first use.
+    pub(crate) fn client(&self, remote: SocketAddr) -> Result<quinn::Endpoint, TransportError> {
+        let mut open = self.open();
+        let open = open.as_mut().ok_or(TransportError::endpoint_closed())?;
+        let (socket, any): (_, SocketAddr) = match remote {
+            SocketAddr::V4(_) => (&mut open.ipv4, (Ipv4Addr::UNSPECIFIED, 0).into()),
+            SocketAddr::V6(_) => (&mut open.ipv6, (Ipv6Addr::UNSPECIFIED, 0).into()),
+        };
+        if let Some(endpoint) = socket {
+            return Ok(endpoint.clone());
+        }
+        let bound = self.tls.bind(any, false).map_err(|error| TransportError::Unreachable {
+            address: remote.to_string(),
+            reason: format!("this machine gives no socket for it: {error}"),
+        })?;
+        Ok(socket.insert(bound.0).clone())
+    }
+
+    /// Counts a new listener among those that [`Node::shut`] returns.
+    pub(crate) fn adopt(&self, listener: &Arc<Accepting>) -> Result<(), TransportError> {
+        let mut open = self.open();
+        let open = open.as_mut().ok_or(TransportError::endpoint_closed())?;
+        open.listeners.retain(|listener| listener.strong_count() > 0);
+        open.listeners.push(Arc::downgrade(listener));
+        Ok(())
+    }
+
+    /// Refuses all further work; what is to be closed comes back to the first caller only.
+    pub(crate) fn shut(&self) -> Option<Remains> {
+        let open = self.open().take()?;
+        self.closed.send_replace(true);
+        Some(Remains {
+            sockets: open.ipv4.into_iter().chain(open.ipv6).collect(),
+            listeners: open.listeners.iter().filter_map(Weak::upgrade).collect(),
+        })
+    }
+
+    pub(crate) fn ensure_open(&self) -> Result<(), TransportError> {
+        if *self.closed.borrow() { Err(TransportError::endpoint_closed()) } else { Ok(()) }
+    }
+
+    /// Waits until the node is closed.
+    pub(crate) async fn closed(&self) {
+        // The sender is a field of this node.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
+    fn open(&self) -> MutexGuard<'_, Option<Open>> {
+        self.open.lock().expect("nothing panics while it holds the sockets")
+    }
+}
+
+impl Drop for Node {
+    fn drop(&mut self) {
+        for socket in self.shut().into_iter().flat_map(|remains| remains.sockets) {
+            socket.close(CloseCode::Done.into(), b"dropped");
+        }
+    }
+}

@@ -1,0 +1,178 @@
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::udp::UdpSocketState;
+use quinn::{
+    AsyncUdpSocket, ConnectionId, ConnectionIdGenerator, IdleTimeout, Runtime, TokioRuntime, TransportConfig,
+    VarInt,
+};
+use rustls::client::Resumption;
+use rustls::server::ServerSessionMemoryCache;
+use rustls::sign::SingleCertAndKey;
+use rustls::version::TLS13;
+
+use crate::protocol::Protocol;
+use crate::tickets::AttemptTickets;
+use crate::verifier::PeerVerifier;
+use crate::{EndpointConfig, Identity, TransportError, Trust};
+
+/// The quinn and rustls configurations of one node.
+pub(crate) struct Tls {
+    client: rustls::ClientConfig,
+    server: quinn::ServerConfig,
+    transport: Arc<TransportConfig>,
+    endpoint: quinn::EndpointConfig,
+}
+
+impl Tls {
+    pub(crate) fn new(
+        identity: &Identity,
+        trust: &Trust,
+        config: &EndpointConfig,
+    ) -> Result<Self, TransportError> {
+        let transport = Arc::new(transport(config)?);
+        let verifier = Arc::new(PeerVerifier::new(trust.clone()));
+        Ok(Self {
+            client: client(identity, Arc::clone(&verifier), config)?,
+            server: server(identity, verifier, config, Arc::clone(&transport))?,
+            transport,
+            endpoint: endpoint(identity),
+        })
+    }
+
+    /// The configuration of one connection attempt.
+    pub(crate) fn client(&self, tickets: Arc<AttemptTickets>) -> quinn::ClientConfig {
+        let mut tls = self.client.clone();
+        tls.resumption = Resumption::store(tickets);
+        let quic = QuicClientConfig::try_from(tls)
+            .expect("the provider has the cipher suite of QUIC's first packets");
+        let mut config = quinn::ClientConfig::new(Arc::new(quic));
+        config.transport_config(Arc::clone(&self.transport));
+        config
+    }
+
+    /// Binds a UDP socket. The weak handle shows when the last user of the socket has let it go.
+    pub(crate) fn bind(
+        &self,
+        address: SocketAddr,
+        accepts: bool,
+    ) -> io::Result<(quinn::Endpoint, Weak<dyn AsyncUdpSocket>)> {
+        let socket = UdpSocket::bind(address)?;
+        enlarge_buffers(&socket);
+        let socket = TokioRuntime.wrap_udp_socket(socket)?;
+        let watched = Arc::downgrade(&socket);
+        let server = accepts.then(|| self.server.clone());
+        let runtime = Arc::new(TokioRuntime);
+        let endpoint =
+            quinn::Endpoint::new_with_abstract_socket(self.endpoint.clone(), server, socket, runtime)?;
+        Ok((endpoint, watched))
+    }
+}
+
+/// Room for what arrives while the one thread that reads is busy. Best effort: the system may allow less.
+fn enlarge_buffers(socket: &UdpSocket) {
+    let Ok(state) = UdpSocketState::new(socket.into()) else { return };
+    let _ = state.set_recv_buffer_size(socket.into(), SOCKET_BUFFER);
+    let _ = state.set_send_buffer_size(socket.into(), SOCKET_BUFFER);
+}
+
+fn client(
+    identity: &Identity,
+    verifier: Arc<PeerVerifier>,
+    config: &EndpointConfig,
+) -> Result<rustls::ClientConfig, TransportError> {
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(|error| TransportError::config(&"TLS", &error))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified())));
+    tls.alpn_protocols = alpn();
+    tls.enable_early_data = config.enable_0rtt;
+    Ok(tls)
+}
+
+fn server(
+    identity: &Identity,
+    verifier: Arc<PeerVerifier>,
+    config: &EndpointConfig,
+    transport: Arc<TransportConfig>,
+) -> Result<quinn::ServerConfig, TransportError> {
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(|error| TransportError::config(&"TLS", &error))?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified())));
+    tls.alpn_protocols = alpn();
+    // Sessions are kept here, not in the tickets: each is good for one use, which early data depends on.
+    tls.session_storage = ServerSessionMemoryCache::new(config.max_connections.saturating_mul(4).max(256));
+    tls.max_early_data_size = if config.enable_0rtt { u32::MAX } else { 0 };
+    let quic = QuicServerConfig::try_from(tls).map_err(|error| TransportError::config(&"TLS", &error))?;
+    let mut server = quinn::ServerConfig::with_crypto(Arc::new(quic));
+    server
+        .transport_config(transport)
+        .max_incoming(config.max_connections.max(64))
+        .incoming_buffer_size(256 * 1024)
+        .incoming_buffer_size_total(16 * 1024 * 1024);
+    Ok(server)
+}
+
+fn transport(config: &EndpointConfig) -> Result<TransportConfig, TransportError> {
+    let idle = IdleTimeout::try_from(config.idle_timeout).map_err(|error| {
+        TransportError::argument("maxIdleTimeoutMs", &config.idle_timeout.as_millis(), error.to_string())
+    })?;
+    let mut transport = TransportConfig::default();
+    transport
+        .max_idle_timeout(Some(idle))
+        .keep_alive_interval(Some(config.keep_alive()))
+        .max_concurrent_bidi_streams(VarInt::from_u32(config.max_concurrent_streams))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .datagram_receive_buffer_size(None)
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
+        .send_window(u64::from(CONNECTION_WINDOW));
+    Ok(transport)
+}
+
+/// The reset key is derived, so that a restarted node can tell its peers with a stateless reset that the connections
+/// of its last life are gone; for the same reason no connection id is dismissed as somebody else's.
+fn endpoint(identity: &Identity) -> quinn::EndpointConfig {
+    let reset_key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &identity.derive("quic stateless reset"));
+    let mut endpoint = quinn::EndpointConfig::new(Arc::new(reset_key));
+    endpoint.cid_generator(|| Box::new(RandomIds));
+    endpoint
+}
+
+struct RandomIds;
+
+impl ConnectionIdGenerator for RandomIds {
+    fn generate_cid(&mut self) -> ConnectionId {
+        let mut id = [0; ID_LENGTH];
+        getrandom::fill(&mut id).expect("a system that gave the randomness for a handshake gives more of it");
+        ConnectionId::new(&id)
+    }
+
+    fn cid_len(&self) -> usize {
+        ID_LENGTH
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
+    }
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn alpn() -> Vec<Vec<u8>> {
+    Protocol::ALL.iter().map(|protocol| protocol.alpn().to_vec()).collect()
+}
+
+const ID_LENGTH: usize = 8;
+const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+const SOCKET_BUFFER: usize = 4 * 1024 * 1024;

@@ -1,0 +1,144 @@
+//! A client on bare quinn and rustls: it believes any server, and reads whatever it is given.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use quinn::crypto::rustls::QuicClientConfig;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::verify_tls13_signature;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::{DigitallySignedStruct, Error, SignatureScheme};
+use vectr_transport::Fingerprint;
+
+pub struct BareClient {
+    pub fingerprint: Fingerprint,
+    endpoint: quinn::Endpoint,
+}
+
+impl BareClient {
+    pub fn new() -> Self {
+        Self::speaking("vectr/1")
+    }
+
+    pub fn speaking(alpn: &str) -> Self {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap();
+        let hash = ring::digest::digest(&ring::digest::SHA256, certificate.der());
+        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let tls = builder().with_client_auth_cert(vec![certificate.der().clone()], private).unwrap();
+        Self {
+            fingerprint: Fingerprint::new(hash.as_ref().try_into().unwrap()),
+            endpoint: endpoint(tls, alpn),
+        }
+    }
+
+    pub fn without_certificate() -> Self {
+        let endpoint = endpoint(builder().with_no_client_auth(), "vectr/1");
+        Self { fingerprint: Fingerprint::new([0; 32]), endpoint }
+    }
+
+    pub fn call(&self, remote: SocketAddr) -> quinn::Connecting {
+        self.endpoint.connect(remote, "localhost").unwrap()
+    }
+
+    pub fn close(&self) {
+        self.endpoint.close(0u32.into(), b"");
+    }
+}
+
+/// Writes on a stream and reads every stream and datagram until the connection is closed: the bytes that came, and
+/// how it ended.
+pub async fn listen_until_closed(connection: &quinn::Connection) -> (Vec<u8>, quinn::ConnectionError) {
+    let own = async {
+        let mut heard = Vec::new();
+        while let Ok((mut send, mut recv)) = connection.open_bi().await {
+            let _ = send.write_all(b"\0let me in").await;
+            let _ = send.finish();
+            while let Ok(Some(chunk)) = recv.read_chunk(usize::MAX, true).await {
+                heard.extend_from_slice(&chunk.bytes);
+            }
+        }
+        heard
+    };
+    let bidirectional = async {
+        let mut heard = Vec::new();
+        while let Ok((_, mut recv)) = connection.accept_bi().await {
+            heard.extend(recv.read_to_end(1 << 20).await.unwrap_or_default());
+        }
+        heard
+    };
+    let unidirectional = async {
+        let mut heard = Vec::new();
+        while let Ok(mut recv) = connection.accept_uni().await {
+            heard.extend(recv.read_to_end(1 << 20).await.unwrap_or_default());
+        }
+        heard
+    };
+    let datagrams = async {
+        let mut heard = Vec::new();
+        while let Ok(bytes) = connection.read_datagram().await {
+            heard.extend_from_slice(&bytes);
+        }
+        heard
+    };
+    let (mut heard, more, yet_more, rest) = tokio::join!(own, bidirectional, unidirectional, datagrams);
+    heard.extend(more.into_iter().chain(yet_more).chain(rest));
+    (heard, connection.closed().await)
+}
+
+fn builder() -> rustls::ConfigBuilder<rustls::ClientConfig, rustls::client::WantsClientCert> {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(AnyServer))
+}
+
+fn endpoint(mut tls: rustls::ClientConfig, alpn: &str) -> quinn::Endpoint {
+    tls.alpn_protocols = vec![alpn.as_bytes().to_vec()];
+    tls.enable_early_data = true;
+    let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+    let quic = QuicClientConfig::try_from(tls).unwrap();
+    endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(quic)));
+    endpoint
+}
+
+#[derive(Debug)]
+struct AnyServer;
+
+impl ServerCertVerifier for AnyServer {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("TLS 1.3 only".to_owned()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let algorithms = rustls::crypto::ring::default_provider().signature_verification_algorithms;
+        verify_tls13_signature(message, certificate, signature, &algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}

@@ -1,0 +1,124 @@
+//! Nodes on loopback sockets, and a bare QUIC client that keeps to none of this crate's rules.
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+
+use std::future::Future;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use vectr_transport::{
+    Endpoint, EndpointConfig, Fingerprint, Identity, Listener, PeerStream, RecvHalf, TransportError, Trust,
+};
+
+pub mod bare;
+
+/// A node whose trust starts with nothing configured.
+pub struct Node {
+    pub identity: Identity,
+    pub trust: Trust,
+    pub endpoint: Endpoint,
+}
+
+impl Node {
+    pub fn new() -> Self {
+        Self::with(EndpointConfig::default())
+    }
+
+    pub fn with(config: EndpointConfig) -> Self {
+        Self::of(Identity::ephemeral().unwrap(), config)
+    }
+
+    pub fn of(identity: Identity, config: EndpointConfig) -> Self {
+        let trust = Trust::this_machine();
+        let endpoint = Endpoint::new(&identity, &trust, config).unwrap();
+        Self { identity, trust, endpoint }
+    }
+
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.identity.fingerprint()
+    }
+
+    pub async fn listen(&self) -> (Listener, String) {
+        let listener = self.endpoint.listen("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().to_string();
+        (listener, address)
+    }
+
+    /// Opens a stream, sends one text and reads one back.
+    pub async fn exchange(&self, address: &str, text: &'static str) -> Result<String, TransportError> {
+        let mut stream = self.endpoint.open(address, None).await?;
+        stream.send.write(Bytes::from_static(text.as_bytes())).await?;
+        stream.send.finish();
+        Ok(String::from_utf8(read_all(&mut stream.recv).await?).unwrap())
+    }
+
+    /// Has a session with `address` that can be resumed, and no connection: the listener closes and comes back.
+    pub async fn has_session(&self, server: &Self, listener: Listener, address: &str) -> Listener {
+        let exchanged = self.exchange(address, "first contact");
+        let (served, exchanged) = tokio::join!(echo_one(&listener), exchanged);
+        served.unwrap();
+        exchanged.unwrap();
+        listener.close().await;
+        self.is_disconnected().await;
+        assert_eq!(self.endpoint.known_peer(address), Some(server.fingerprint()), "a ticket has come");
+        drop(listener);
+        server.endpoint.listen(address).await.unwrap()
+    }
+
+    pub async fn is_disconnected(&self) {
+        let connections = || {
+            let statistics = self.endpoint.statistics();
+            statistics.active + statistics.idle
+        };
+        until(|| connections() == 0).await;
+    }
+}
+
+/// Both pin the other.
+pub fn pin_each_other(a: &Node, b: &Node) {
+    a.trust.pin(b.fingerprint());
+    b.trust.pin(a.fingerprint());
+}
+
+pub async fn read_all(recv: &mut RecvHalf) -> Result<Vec<u8>, TransportError> {
+    let mut all = BytesMut::new();
+    while let Some(bytes) = recv.read().await? {
+        assert!(!bytes.is_empty());
+        all.extend_from_slice(&bytes);
+    }
+    Ok(all.to_vec())
+}
+
+/// Accepts one stream, and sends everything back.
+pub async fn echo_one(listener: &Listener) -> Result<(), TransportError> {
+    echo(listener.accept().await.expect("the listener is open")).await
+}
+
+pub async fn echo(mut stream: PeerStream) -> Result<(), TransportError> {
+    while let Some(bytes) = stream.recv.read().await? {
+        stream.send.write(bytes).await?;
+    }
+    stream.send.finish();
+    stream.send.delivered().await
+}
+
+/// Sends everything back on every stream, until the listener is closed.
+pub async fn echo_all(listener: Listener) {
+    while let Some(stream) = listener.accept().await {
+        tokio::spawn(echo(stream));
+    }
+}
+
+/// Waits for a condition that becomes true by itself.
+pub async fn until(condition: impl Fn() -> bool) {
+    within(async {
+        while !condition() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+/// Fails a test that would hang.
+pub async fn within<T>(work: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), work).await.expect("it ends by itself")
+}
