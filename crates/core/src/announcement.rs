@@ -1,0 +1,93 @@
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use vectr_delta::{CommitNo, NodeName, Origin, SiteId};
+
+/// What the writer makes known after each commit.
+pub(crate) struct Announcement {
+    commit_no: AtomicU64,
+    origin: Mutex<Origin>,
+    listeners: Mutex<Listeners>,
+}
+
+type Listener = Arc<dyn Fn(CommitNo) + Send + Sync>;
+
+#[derive(Default)]
+struct Listeners {
+    next: u64,
+    by_number: BTreeMap<u64, Listener>,
+}
+
+impl Announcement {
+    pub(crate) fn new(commit_no: CommitNo, origin: Origin) -> Self {
+        Self {
+            commit_no: AtomicU64::new(commit_no),
+            origin: Mutex::new(origin),
+            listeners: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn commit_no(&self) -> CommitNo {
+        self.commit_no.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn site(&self) -> SiteId {
+        self.origin.lock().unwrap_or_else(PoisonError::into_inner).site
+    }
+
+    pub(crate) fn node(&self) -> Option<NodeName> {
+        self.origin.lock().unwrap_or_else(PoisonError::into_inner).node.clone()
+    }
+
+    /// Called by the writer.
+    pub(crate) fn publish(&self, commit_no: CommitNo, origin: &Origin) {
+        {
+            let mut known = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
+            if *known != *origin {
+                *known = origin.clone();
+            }
+        }
+        self.commit_no.store(commit_no, Ordering::Release);
+        let listeners: Vec<Listener> = {
+            let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+            listeners.by_number.values().cloned().collect()
+        };
+        for listener in listeners {
+            // A listener that panics must not take the writer with it.
+            let _ = catch_unwind(AssertUnwindSafe(|| listener(commit_no)));
+        }
+    }
+
+    pub(crate) fn subscribe(self: &Arc<Self>, listener: Box<dyn Fn(CommitNo) + Send + Sync>) -> Subscription {
+        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = listeners.next;
+        listeners.next += 1;
+        listeners.by_number.insert(number, listener.into());
+        Subscription { announcement: Arc::downgrade(self), number }
+    }
+}
+
+/// Ends what it stands for when it is dropped. A call that is under way may still finish then.
+#[must_use = "dropping it unsubscribes"]
+pub struct Subscription {
+    announcement: Weak<Announcement>,
+    number: u64,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        if let Some(announcement) = self.announcement.upgrade() {
+            let mut listeners = announcement.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+            listeners.by_number.remove(&self.number);
+        }
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Subscription {}", self.number)
+    }
+}

@@ -1,0 +1,84 @@
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use vectr_delta::{Dimensions, NodeName, ShardId, Timestamp};
+
+/// How to open a database. The default one is in memory.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The file. `None`, the default: in memory.
+    pub path: Option<PathBuf>,
+    /// The shard that callers mean who name none. Default: what the file recorded, else the file's stem, or `default`
+    /// in memory.
+    pub shard: Option<ShardId>,
+    /// What people call the node. Default: what the file recorded, else unnamed until
+    /// [`VectrDB::name_node`](crate::VectrDB::name_node).
+    pub node: Option<NodeName>,
+    /// Of shards that have no vector yet. Default: fixed by the first one.
+    pub dimensions: Option<Dimensions>,
+    /// Where the proof is kept that the file is the one this computer closed, or crashed with. Default:
+    /// `$VECTR_STATE_DIR`, else the system's folder for application state.
+    pub state_dir: Option<PathBuf>,
+    /// The wall clock. Default: the system's.
+    pub clock: Clock,
+    /// How long others wait while a transaction is open. Default: 5 s.
+    pub busy_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            path: None,
+            shard: None,
+            node: None,
+            dimensions: None,
+            state_dir: None,
+            clock: Clock::default(),
+            busy_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Config {
+    /// The default, in a file.
+    #[must_use]
+    pub fn file(path: impl Into<PathBuf>) -> Self {
+        Self { path: Some(path.into()), ..Self::default() }
+    }
+}
+
+/// A wall clock.
+#[derive(Clone)]
+pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+
+impl Clock {
+    /// A clock that shows what `now` returns.
+    #[must_use]
+    pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        Self(Arc::new(now))
+    }
+
+    /// What it shows.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
+}
+
+impl Default for Clock {
+    /// The system's clock; a time before 1970 shows as 1970.
+    fn default() -> Self {
+        Self::new(|| {
+            let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            Timestamp::default().after(elapsed)
+        })
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Clock")
+    }
+}

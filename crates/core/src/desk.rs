@@ -1,0 +1,144 @@
+//! The order in which the writer's thread takes its work.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::CoreError;
+use crate::writer::{TransactionId, Writer};
+
+/// Where a job belongs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// Outside of every open transaction: waits for it to end, for a bounded time.
+    Outside,
+    /// In this open transaction.
+    Inside(TransactionId),
+    /// Wherever: it opens a transaction, or refuses.
+    Begin,
+    /// The last job.
+    Close,
+}
+
+struct Job {
+    scope: Scope,
+    arrived: Instant,
+    run: Box<dyn FnOnce(Result<&mut Writer, CoreError>) + Send>,
+}
+
+/// Hands work to the writer.
+pub(crate) struct Desk {
+    jobs: Sender<Job>,
+}
+
+impl Desk {
+    /// Moves the writer to a thread of its own.
+    pub(crate) fn start(
+        writer: Writer,
+        patience: Duration,
+    ) -> std::io::Result<(Self, JoinHandle<Result<(), CoreError>>)> {
+        let (jobs, queue) = channel();
+        let thread = std::thread::Builder::new()
+            .name("vectr-writer".into())
+            .spawn(move || Queue { jobs: queue, waiting: VecDeque::new(), patience, writer }.serve())?;
+        Ok((Self { jobs }, thread))
+    }
+
+    /// Does `work` on the writer's thread and waits for what comes of it. A panic in it changes nothing.
+    pub(crate) fn call<T, E>(
+        &self,
+        scope: Scope,
+        work: impl FnOnce(&mut Writer) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<CoreError> + Send + 'static,
+    {
+        let (answer, answered) = sync_channel(1);
+        self.hand_in(scope, move |writer| {
+            let done = match writer {
+                Ok(writer) => guarded(writer, work),
+                Err(refused) => Err(refused.into()),
+            };
+            // Nobody waits any more: then nobody is told.
+            let _ = answer.send(done);
+        });
+        answered.recv().unwrap_or_else(|_| Err(CoreError::Closed.into()))
+    }
+
+    /// Does `run` on the writer's thread, or drops it where that has ended.
+    pub(crate) fn hand_in(
+        &self,
+        scope: Scope,
+        run: impl FnOnce(Result<&mut Writer, CoreError>) + Send + 'static,
+    ) {
+        let _ = self.jobs.send(Job { scope, arrived: Instant::now(), run: Box::new(run) });
+    }
+}
+
+/// Rolls back where `work` panics.
+pub(crate) fn guarded<T, E: From<CoreError>>(
+    writer: &mut Writer,
+    work: impl FnOnce(&mut Writer) -> Result<T, E>,
+) -> Result<T, E> {
+    let done = catch_unwind(AssertUnwindSafe(|| work(&mut *writer)));
+    done.unwrap_or_else(|panic| {
+        writer.abandon();
+        let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+        let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
+        Err(CoreError::Storage { reason: format!("storage work panicked and was rolled back: {text}") }.into())
+    })
+}
+
+struct Queue {
+    jobs: Receiver<Job>,
+    /// Those that came while a transaction was open, in order.
+    waiting: VecDeque<Job>,
+    patience: Duration,
+    writer: Writer,
+}
+
+impl Queue {
+    fn serve(mut self) -> Result<(), CoreError> {
+        while let Some(job) = self.next() {
+            match (job.scope, self.writer.open) {
+                (Scope::Close, _) => break,
+                (Scope::Outside, Some(_)) => self.waiting.push_back(job),
+                (Scope::Inside(id), open) if open != Some(id) => (job.run)(Err(CoreError::Transaction {
+                    reason: "this transaction is not open: it has ended, or none was begun",
+                })),
+                _ => (job.run)(Ok(&mut self.writer)),
+            }
+        }
+        self.writer.close()
+    }
+
+    /// `None` where nobody can hand in anything any more.
+    fn next(&mut self) -> Option<Job> {
+        loop {
+            if self.writer.open.is_none()
+                && let Some(job) = self.waiting.pop_front()
+            {
+                return Some(job);
+            }
+            let Some(first) = self.waiting.front() else { return self.jobs.recv().ok() };
+            let left = self.patience.saturating_sub(first.arrived.elapsed());
+            match self.jobs.recv_timeout(left) {
+                Ok(job) => return Some(job),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => self.send_away(),
+            }
+        }
+    }
+
+    fn send_away(&mut self) {
+        if let Some(job) = self.waiting.pop_front() {
+            (job.run)(Err(CoreError::Busy {
+                what: "the database".into(),
+                reason: format!("a transaction has been open for {:?}: commit it or roll it back", self.patience),
+            }));
+        }
+    }
+}

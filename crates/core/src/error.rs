@@ -1,0 +1,191 @@
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rusqlite::ErrorCode;
+use vectr_delta::{DeltaError, NodeName, ShardId, VectorId};
+
+/// Why a database refused or failed. Nothing has changed when one of these is returned.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CoreError {
+    // The caller's argument.
+    /// What the delta logic refuses: dimensions, components, ids, metadata.
+    #[error(transparent)]
+    Delta(#[from] DeltaError),
+    /// A path that cannot be a database file.
+    #[error("'{path}' is {what}: give the path of a database file")]
+    NoFile {
+        /// The path.
+        path: PathBuf,
+        /// What it is instead.
+        what: &'static str,
+    },
+    /// A statement that `query` does not run.
+    #[error("query refused: {reason}")]
+    Query {
+        /// What SQLite says, or which rule it breaks.
+        reason: String,
+    },
+    /// The id is in use.
+    #[error("vector '{id}' exists in shard '{shard}': use upsert or update")]
+    Exists {
+        /// Which vector.
+        id: VectorId,
+        /// Where.
+        shard: ShardId,
+    },
+    /// A backup would replace a file.
+    #[error("'{path}' exists: a backup never replaces a file, give another path")]
+    FileExists {
+        /// The path.
+        path: PathBuf,
+    },
+    /// No such vector.
+    #[error("vector '{id}' does not exist in shard '{shard}'")]
+    NotFound {
+        /// Which vector.
+        id: VectorId,
+        /// Where.
+        shard: ShardId,
+    },
+    /// The database goes by another name.
+    #[error("this database is node '{recorded}', not '{given}': open it under the recorded name")]
+    NodeId {
+        /// What it is called.
+        recorded: NodeName,
+        /// What the caller calls it.
+        given: NodeName,
+    },
+    /// A transaction where none may be, or none where one has to be.
+    #[error("{reason}")]
+    Transaction {
+        /// Which, and the way out.
+        reason: &'static str,
+    },
+
+    // Time and order.
+    /// Someone else has it; trying again can help.
+    #[error("{what} is busy: {reason}")]
+    Busy {
+        /// What.
+        what: String,
+        /// Who holds it.
+        reason: String,
+    },
+    /// The caller gave up.
+    #[error("the search was cancelled")]
+    Aborted,
+    /// The database was closed.
+    #[error("the database is closed: open it again")]
+    Closed,
+
+    // The file.
+    /// A file of another program, or of a newer version of this one.
+    #[error("'{path}' cannot be opened: {reason}")]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// Why, and the way out.
+        reason: String,
+    },
+    /// SQLite failed.
+    #[error("{}", storage_text(place, source))]
+    Sqlite {
+        /// The file; empty in memory.
+        place: PathBuf,
+        /// What SQLite says.
+        source: rusqlite::Error,
+    },
+    /// The file system failed.
+    #[error("'{path}': {source}")]
+    Io {
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Something stored does not read.
+    #[error("damaged storage: {reason}: restore a backup, or sync into a new file")]
+    Damaged {
+        /// What.
+        reason: String,
+    },
+    /// Storage work failed in a way that several callers hear of, or panicked.
+    #[error("{reason}")]
+    Storage {
+        /// What happened.
+        reason: String,
+    },
+}
+
+impl CoreError {
+    /// The stable code that JavaScript sees as `error.code`.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Delta(error) => error.code(),
+            Self::NoFile { .. } | Self::Query { .. } => "ERR_ARGUMENT",
+            Self::Exists { .. } | Self::FileExists { .. } => "ERR_EXISTS",
+            Self::NotFound { .. } => "ERR_NOT_FOUND",
+            Self::NodeId { .. } => "ERR_NODE_ID",
+            Self::Transaction { .. } => "ERR_TRANSACTION",
+            Self::Busy { .. } => "ERR_BUSY",
+            Self::Aborted => "ERR_ABORTED",
+            Self::Closed => "ERR_CLOSED",
+            Self::Schema { .. } => "ERR_CONFIG",
+            Self::Sqlite { .. } | Self::Io { .. } | Self::Damaged { .. } | Self::Storage { .. } => {
+                "ERR_STORAGE"
+            }
+        }
+    }
+
+    /// Whether trying again can help.
+    #[must_use]
+    pub const fn is_transient(&self) -> bool {
+        matches!(self, Self::Busy { .. })
+    }
+
+    /// The same error for another of several callers.
+    pub(crate) fn again(&self) -> Self {
+        match self {
+            Self::Busy { what, reason } => Self::Busy { what: what.clone(), reason: reason.clone() },
+            Self::Closed => Self::Closed,
+            other => Self::Storage { reason: other.to_string() },
+        }
+    }
+
+    /// Names the file in an error that came from SQLite without it.
+    pub(crate) fn at(self, path: Option<&Path>) -> Self {
+        match self {
+            Self::Sqlite { place, source } if place.as_os_str().is_empty() => {
+                Self::Sqlite { place: path.unwrap_or(Path::new("")).to_owned(), source }
+            }
+            other => other,
+        }
+    }
+
+    pub(crate) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+}
+
+impl From<rusqlite::Error> for CoreError {
+    fn from(source: rusqlite::Error) -> Self {
+        match source.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Self::Busy { what: "the database".into(), reason: source.to_string() }
+            }
+            _ => Self::Sqlite { place: PathBuf::new(), source },
+        }
+    }
+}
+
+fn storage_text(place: &Path, source: &rusqlite::Error) -> String {
+    let place = if place.as_os_str().is_empty() { "in memory".into() } else { place.display().to_string() };
+    match source.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => format!("{place}: the disk is full: {source}"),
+        Some(ErrorCode::DatabaseCorrupt) => format!("{place}: the file is corrupt: {source}"),
+        Some(ErrorCode::NotADatabase) => format!("{place}: no SQLite database: {source}"),
+        _ => format!("{place}: {source}"),
+    }
+}

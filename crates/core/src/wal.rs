@@ -1,0 +1,116 @@
+//! Keeps the write-ahead log bounded without making writers wait for it.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rusqlite::wal::CheckpointMode;
+use rusqlite::{Connection, MAIN_DB, OpenFlags};
+
+use crate::CoreError;
+
+/// The writer's view of the log.
+pub(crate) struct Wal {
+    pages: Arc<AtomicU32>,
+    seen: u32,
+    next_kick: u32,
+    next_stop: u32,
+    kick: Option<SyncSender<()>>,
+    checkpointer: Option<JoinHandle<()>>,
+}
+
+impl Wal {
+    /// Watches the writer's connection, and starts a thread that copies pages of the log into the file.
+    pub(crate) fn watch(connection: &mut Connection, path: &Path) -> Result<Self, CoreError> {
+        let pages = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&pages);
+        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, count: i32| {
+            counted.store(count.unsigned_abs(), Ordering::Relaxed);
+            Ok(())
+        }))?;
+        let other = open_checkpointer(path)?;
+        let (kick, kicks) = sync_channel(1);
+        let checkpointer = std::thread::Builder::new()
+            .name("vectr-checkpoint".into())
+            .spawn(move || copy_pages(&other, &kicks))
+            .map_err(CoreError::io(path))?;
+        Ok(Self {
+            pages,
+            seen: 0,
+            next_kick: KICK_PAGES,
+            next_stop: STOP_PAGES,
+            kick: Some(kick),
+            checkpointer: Some(checkpointer),
+        })
+    }
+
+    /// To be called between transactions.
+    pub(crate) fn mind(&mut self, connection: &Connection) {
+        let pages = self.pages.load(Ordering::Relaxed);
+        if pages < self.seen {
+            (self.next_kick, self.next_stop) = (KICK_PAGES, STOP_PAGES);
+        }
+        self.seen = pages;
+        if pages >= self.next_stop {
+            // A reader that stays in an old snapshot keeps the log from starting over: then it grows for a while.
+            let emptied = checkpoint(connection, CheckpointMode::RESTART);
+            self.next_stop = if emptied { STOP_PAGES } else { pages + KICK_PAGES };
+        } else if pages >= self.next_kick {
+            self.next_kick = pages + KICK_PAGES;
+            if let Some(kick) = &self.kick {
+                // Full: the thread has yet to begin with the last one, and will see these pages too.
+                let _ = kick.try_send(());
+            }
+        }
+    }
+
+    /// Copies what is left and empties the log. Whether all of it went.
+    pub(crate) fn finish(mut self, connection: &Connection) -> bool {
+        self.stop();
+        checkpoint(connection, CheckpointMode::TRUNCATE)
+    }
+
+    fn stop(&mut self) {
+        self.kick = None;
+        if let Some(thread) = self.checkpointer.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Drop for Wal {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn copy_pages(connection: &Connection, kicks: &Receiver<()>) {
+    while kicks.recv().is_ok() {
+        // What it could not copy stays in the log, for the next time.
+        checkpoint(connection, CheckpointMode::PASSIVE);
+    }
+}
+
+/// Whether every page of the log has been copied, and nobody is in the way.
+fn checkpoint(connection: &Connection, mode: CheckpointMode) -> bool {
+    connection.wal_checkpoint_v2(Some(MAIN_DB), mode).is_ok_and(|(log, copied)| log == copied)
+}
+
+fn open_checkpointer(path: &Path) -> Result<Connection, CoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(Duration::ZERO)?;
+    connection.execute_batch(
+        "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0; PRAGMA checkpoint_fullfsync = ON; \
+         PRAGMA cache_size = -64",
+    )?;
+    Ok(connection)
+}
+
+/// 16 MiB: the thread starts to copy.
+const KICK_PAGES: u32 = 1_000;
+/// 48 MiB: the writer itself sees to it that the log starts over.
+const STOP_PAGES: u32 = 3_072;
