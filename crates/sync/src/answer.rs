@@ -1,0 +1,54 @@
+use std::sync::Arc;
+
+use vectr_delta::Message;
+use vectr_transport::{Listener, PeerStream};
+
+use crate::SyncError;
+use crate::cancel::Cancel;
+use crate::drive::{Escort, drive};
+use crate::engine::Engine;
+use crate::shard_store::ShardStore;
+use crate::wire::{Arrival, Wire};
+
+/// Answers other nodes' syncs until the listener or the engine is closed.
+pub(crate) async fn answer_all(engine: Arc<Engine>, listener: Listener) {
+    while let Some(stream) = listener.accept().await {
+        let engine = Arc::clone(&engine);
+        tokio::spawn(async move {
+            // The peer has been told what went wrong, and tries again if that can help.
+            let _ = answer(&engine, stream).await;
+        });
+    }
+}
+
+async fn answer(engine: &Engine, stream: PeerStream) -> Result<(), SyncError> {
+    let (peer, address) = (stream.peer, stream.remote.to_string());
+    let mut wire = Wire::new(stream);
+    let mut closed = engine.closing.token();
+    let first = tokio::select! {
+        arrival = tokio::time::timeout(engine.network.endpoint.idle_timeout, wire.receive()) => arrival,
+        () = closed.cancelled() => return Err(SyncError::Closed),
+    };
+    let Ok(Arrival::Message(message)) = first else { return Ok(()) };
+    let Message::Hello(hello) = *message else { return Ok(()) };
+    let shard = hello.shard.clone();
+    engine.adopt_strategy(&shard).await?;
+    let mut store = ShardStore::new(engine.db.clone(), shard.clone());
+    let mut session = engine.session(peer, shard.clone());
+    session.receive(Message::Hello(hello));
+    let mut escort = Escort {
+        address: &address,
+        silence: engine.network.endpoint.idle_timeout,
+        closed,
+        aborted: Cancel::default(),
+        progress: None,
+    };
+    let busy = engine.activity.begin(&shard);
+    let outcome = drive(&mut session, &mut wire, &mut store, &mut escort).await;
+    drop(busy);
+    engine.see_off(wire.finish());
+    if outcome.is_ok() {
+        engine.note_sync(&shard).await;
+    }
+    outcome
+}

@@ -1,0 +1,159 @@
+use bytes::Bytes;
+
+use vectr_delta::{
+    Fingerprint, HelloOffer, Message, Session, SessionConfig, SessionReport, ShardId, Uncompressed,
+};
+use vectr_transport::PeerStream;
+
+use crate::drive::{Escort, drive};
+use crate::engine::Engine;
+use crate::retry::random;
+use crate::shard_store::ShardStore;
+use crate::wire::{CODECS, Traffic, Wire};
+use crate::{Cancel, SyncError, SyncOptions};
+
+/// One try at a sync, as the side that opens the stream.
+pub(crate) struct Attempt<'a> {
+    pub(crate) engine: &'a Engine,
+    pub(crate) shard: &'a ShardId,
+    pub(crate) address: &'a str,
+    pub(crate) options: &'a SyncOptions,
+}
+
+/// What one try did, whether it succeeded or not.
+#[derive(Default)]
+pub(crate) struct Tried {
+    pub(crate) report: SessionReport,
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_received: u64,
+}
+
+impl Attempt<'_> {
+    pub(crate) async fn run(&self) -> (Tried, Result<(), SyncError>) {
+        let mut tried = Tried::default();
+        let mut aborted = self.options.abort.clone();
+        let opened = tokio::select! {
+            opened = self.open() => opened,
+            () = aborted.cancelled() => Err(SyncError::Aborted),
+        };
+        let outcome = match opened {
+            Ok(opened) => self.transfer(opened, &mut tried).await,
+            Err(error) => Err(error),
+        };
+        (tried, outcome)
+    }
+
+    async fn transfer(&self, opened: Opened, tried: &mut Tried) -> Result<(), SyncError> {
+        let Opened { mut session, mut store, stream, hello_bytes } = opened;
+        let mut wire = Wire::new(stream);
+        let traffic = wire.traffic();
+        traffic.count_sent(hello_bytes);
+        let mut escort = Escort {
+            address: self.address,
+            silence: self.engine.network.endpoint.idle_timeout,
+            closed: self.engine.closing.token(),
+            aborted: self.options.abort.clone(),
+            progress: self.options.progress.as_deref(),
+        };
+        let outcome = drive(&mut session, &mut wire, &mut store, &mut escort).await;
+        self.engine.see_off(wire.finish());
+        tried.note(&session, &traffic);
+        outcome
+    }
+
+    /// Where the peer is known from a live or resumable connection, the Hello travels with the first bytes.
+    async fn open(&self) -> Result<Opened, SyncError> {
+        let endpoint = self.engine.endpoint()?;
+        let Some(expected) = endpoint.known_peer(self.address) else {
+            let stream = endpoint.open(self.address, None).await?;
+            return Ok(self.opened(stream));
+        };
+        let (session, store, hello) = self.greet(expected).await?;
+        let hello_bytes = hello.len();
+        let stream = endpoint.open(self.address, Some((expected, hello))).await?;
+        if !stream.opening_sent {
+            return Ok(self.opened(stream));
+        }
+        Ok(Opened { session, store, stream, hello_bytes })
+    }
+
+    fn opened(&self, stream: PeerStream) -> Opened {
+        let (session, store) = self.prepare(stream.peer);
+        Opened { session, store, stream, hello_bytes: 0 }
+    }
+
+    fn prepare(&self, peer: Fingerprint) -> (Session, ShardStore) {
+        let mut store = ShardStore::new(self.engine.db.clone(), self.shard.clone());
+        if self.options.force {
+            store.ignore_cursor();
+        }
+        (self.engine.session(peer, self.shard.clone()), store)
+    }
+
+    /// Has the session read its Hello, which passes the barrier like all that leaves.
+    async fn greet(&self, peer: Fingerprint) -> Result<(Session, ShardStore, Bytes), SyncError> {
+        let (mut session, mut store) = self.prepare(peer);
+        loop {
+            while let Some(request) = session.poll_store() {
+                store.start(request);
+            }
+            match session.poll_transmit() {
+                Some(message @ Message::Hello(_)) => {
+                    let frames = message.encode(&Uncompressed)?;
+                    return Ok((session, store, frames.concat().into()));
+                }
+                Some(_) | None if session.ending().is_some() => return Err(SyncError::of_ending(&session)),
+                _ => {}
+            }
+            let reply = store.reply().await;
+            session.handle_store(reply);
+        }
+    }
+}
+
+struct Opened {
+    session: Session,
+    store: ShardStore,
+    stream: PeerStream,
+    hello_bytes: usize,
+}
+
+impl Tried {
+    pub(crate) fn note(&mut self, session: &Session, traffic: &Traffic) {
+        self.report = session.report().clone();
+        self.bytes_sent = traffic.sent();
+        self.bytes_received = traffic.received();
+    }
+}
+
+impl Engine {
+    pub(crate) fn session(&self, peer: Fingerprint, shard: ShardId) -> Session {
+        let offer = HelloOffer {
+            nonce: random(),
+            codecs: CODECS.iter().map(|codec| codec.id()).collect(),
+            live: false,
+            node: self.node.clone(),
+            clock: self.db.now(),
+            window: self.config.window,
+        };
+        Session::new(SessionConfig { peer, shard, offer, page: self.config.page_size() })
+    }
+}
+
+impl SyncError {
+    fn of_ending(session: &Session) -> Self {
+        match session.ending() {
+            Some(vectr_delta::Ending::Failed { code, reason, retry, .. }) => {
+                Self::Session { code: code.clone(), message: reason.clone(), retry: *retry }
+            }
+            _ => Self::Closed,
+        }
+    }
+}
+
+/// A sync that nobody gives up.
+impl Default for SyncOptions {
+    fn default() -> Self {
+        Self { force: false, abort: Cancel::default(), progress: None }
+    }
+}

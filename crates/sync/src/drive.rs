@@ -1,0 +1,103 @@
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use vectr_delta::{Ending, Session};
+
+use crate::shard_store::ShardStore;
+use crate::wire::{Arrival, Wire};
+use crate::{Cancel, SyncError, SyncProgress};
+
+/// What accompanies a session.
+pub(crate) struct Escort<'e> {
+    /// How the peer is called in errors.
+    pub(crate) address: &'e str,
+    /// How long the peer may be silent while it is its turn.
+    pub(crate) silence: Duration,
+    /// The engine was closed, or the caller gave up.
+    pub(crate) closed: Cancel,
+    pub(crate) aborted: Cancel,
+    /// Hears of each step.
+    pub(crate) progress: Option<&'e (dyn Fn(SyncProgress) + Send + Sync)>,
+}
+
+/// Runs a session to its end. All that it applied stays applied, however it ends.
+pub(crate) async fn drive(
+    session: &mut Session,
+    wire: &mut Wire,
+    store: &mut ShardStore,
+    escort: &mut Escort<'_>,
+) -> Result<(), SyncError> {
+    let traffic = wire.traffic();
+    let mut told = SyncProgress::default();
+    let mut deadline = Instant::now() + escort.silence;
+    loop {
+        pump(session, wire, store);
+        let progress = SyncProgress {
+            sent: session.report().rows_sent,
+            received: session.report().rows_applied,
+            bytes: traffic.sent() + traffic.received(),
+        };
+        if let Some(tell) =
+            escort.progress.filter(|_| (progress.sent, progress.received) != (told.sent, told.received))
+        {
+            told = progress;
+            tell(progress);
+        }
+        if let Some(ending) = session.ending() {
+            return conclude(ending, escort.address);
+        }
+        tokio::select! {
+            arrival = wire.receive(), if !session.is_saturated() => {
+                deadline = Instant::now() + escort.silence;
+                match arrival {
+                    Arrival::Message(message) => session.receive(*message),
+                    Arrival::Unreadable(error) => session.reject(error.code(), &error.to_string(), true),
+                    Arrival::End(Some(error)) => return Err(error.into()),
+                    Arrival::End(None) => session.handle_disconnect("the peer finished it"),
+                }
+            }
+            reply = store.reply() => {
+                deadline = Instant::now() + escort.silence;
+                session.handle_store(reply);
+            }
+            () = tokio::time::sleep_until(deadline), if !store.is_working() => {
+                session.reject("ERR_TIMEOUT", "the peer was silent", true);
+                pump(session, wire, store);
+                return Err(SyncError::Silent {
+                    address: escort.address.to_owned(),
+                    seconds: escort.silence.as_secs(),
+                });
+            }
+            () = escort.aborted.cancelled() => {
+                session.reject("ERR_ABORTED", "the other side gave up", true);
+                pump(session, wire, store);
+                return Err(SyncError::Aborted);
+            }
+            () = escort.closed.cancelled() => {
+                session.reject("ERR_CLOSED", "the other side is closing", true);
+                pump(session, wire, store);
+                return Err(SyncError::Closed);
+            }
+        }
+    }
+}
+
+fn pump(session: &mut Session, wire: &Wire, store: &mut ShardStore) {
+    while let Some(message) = session.poll_transmit() {
+        wire.send(message);
+    }
+    while let Some(request) = session.poll_store() {
+        store.start(request);
+    }
+}
+
+fn conclude(ending: &Ending, address: &str) -> Result<(), SyncError> {
+    match ending {
+        Ending::Finished => Ok(()),
+        Ending::Failed { code, reason, retry, by_peer } => {
+            let message = if *by_peer { format!("peer {address} refused: {reason}") } else { reason.clone() };
+            Err(SyncError::Session { code: code.clone(), message, retry: *retry })
+        }
+    }
+}

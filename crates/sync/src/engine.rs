@@ -1,0 +1,354 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use tokio::task::JoinHandle;
+
+use vectr_core::VectrDB;
+use vectr_delta::{Fingerprint, NodeName, ShardId, Strategy, Timestamp};
+use vectr_transport::{Endpoint, Identity, PoolStatistics, Trust};
+
+use crate::answer::answer_all;
+use crate::attempt::{Attempt, Tried};
+use crate::record::Activity;
+use crate::result::SyncFailure;
+use crate::retry::Retries;
+use crate::{
+    Cancel, Canceller, NetworkConfig, ShardRecord, SyncConfig, SyncError, SyncProgress, SyncRecord,
+    SyncResult,
+};
+
+/// Syncs the shards of one database with any number of peers.
+///
+/// A clone is another handle on the same engine. Its async methods need a tokio runtime.
+#[derive(Clone)]
+pub struct SyncEngine {
+    engine: Arc<Engine>,
+}
+
+/// How one sync is done.
+pub struct SyncOptions {
+    /// Reads the peer's changelog from its beginning instead of from where the last sync ended.
+    pub force: bool,
+    /// Ends the sync early: what was applied stays applied.
+    pub abort: Cancel,
+    /// Hears how far it has come.
+    pub progress: Option<Box<dyn Fn(SyncProgress) + Send + Sync>>,
+}
+
+pub(crate) struct Engine {
+    pub(crate) db: VectrDB,
+    pub(crate) node: NodeName,
+    pub(crate) config: SyncConfig,
+    pub(crate) network: NetworkConfig,
+    pub(crate) activity: Activity,
+    pub(crate) closing: Canceller,
+    identity: Identity,
+    trust: Trust,
+    endpoint: OnceLock<Endpoint>,
+    created_at: Timestamp,
+    farewells: Mutex<Vec<JoinHandle<()>>>,
+}
+
+impl SyncEngine {
+    /// An engine for `db`, whose identity is read or made. No socket is opened before the first use.
+    ///
+    /// # Errors
+    /// `ERR_NODE_ID` where the database was named otherwise, `ERR_CONFIG` for an identity that cannot be read or
+    /// made, `ERR_ARGUMENT` for values out of range.
+    pub fn new(
+        db: VectrDB,
+        node: NodeName,
+        config: SyncConfig,
+        network: NetworkConfig,
+    ) -> Result<Self, SyncError> {
+        network.validate()?;
+        db.name_node(&node)?;
+        let identity = match identity_path(&db, &network) {
+            Some(path) => Identity::load_or_create(&path)?,
+            None => Identity::ephemeral()?,
+        };
+        let trust = Trust::this_machine();
+        if let Some(pins) = &network.pins {
+            trust.set_pins(pins.iter().copied());
+        }
+        if network.dangerous_accept_any_peer {
+            trust.dangerous().accept_any_peer();
+        }
+        let created_at = db.now();
+        let engine = Engine {
+            db,
+            node,
+            config,
+            network,
+            activity: Activity::default(),
+            closing: Canceller::new(),
+            identity,
+            trust,
+            endpoint: OnceLock::new(),
+            created_at,
+            farewells: Mutex::default(),
+        };
+        Ok(Self { engine: Arc::new(engine) })
+    }
+
+    /// Answers other nodes' syncs on `address`, as `host:port`, `host` (port 4433) or `[ipv6]:port`. Returns the bound
+    /// address.
+    ///
+    /// # Errors
+    /// `ERR_ARGUMENT` for a malformed address, `ERR_CONFIG` where it cannot be bound, `ERR_CLOSED` after close.
+    pub async fn listen(&self, address: &str) -> Result<SocketAddr, SyncError> {
+        let listener = self.engine.endpoint()?.listen(address).await?;
+        let bound = listener.local_addr();
+        tokio::spawn(answer_all(Arc::clone(&self.engine), listener));
+        Ok(bound)
+    }
+
+    /// Exchanges with the node at `address` what each lacks of `shard`. Resolves when both have all of it safe.
+    ///
+    /// # Errors
+    /// `ERR_CLOSED` after close and `ERR_ABORTED` on abort. Whatever else went wrong stands in the result.
+    pub async fn sync(
+        &self,
+        shard: &ShardId,
+        address: &str,
+        options: SyncOptions,
+    ) -> Result<SyncResult, SyncError> {
+        let engine = &*self.engine;
+        let started = Instant::now();
+        let mut result = SyncResult::new(shard.clone());
+        let busy = engine.activity.begin(shard);
+        let outcome = engine.sync_with_retries(shard, address, &options, &mut result).await;
+        drop(busy);
+        engine.activity.conclude(shard, outcome.is_err());
+        match &outcome {
+            Err(SyncError::Closed | SyncError::Aborted) => outcome?,
+            Err(error) => result.failure = Some(SyncFailure::from(error)),
+            Ok(()) => engine.note_sync(shard).await,
+        }
+        if let Err(error) = engine.count_conflicts(shard, &mut result).await {
+            result.failure.get_or_insert_with(|| SyncFailure::from(&error));
+        }
+        result.duration = started.elapsed();
+        Ok(result)
+    }
+
+    /// A real round trip to the node at `address`, no sync.
+    ///
+    /// # Errors
+    /// As for a connection.
+    pub async fn ping(&self, address: &str) -> Result<std::time::Duration, SyncError> {
+        Ok(self.engine.endpoint()?.ping(address).await?)
+    }
+
+    /// Ends running syncs, stops answering, and lets go of the sockets. The database stays open. Closing again does
+    /// nothing.
+    pub async fn close(&self) {
+        self.engine.closing.cancel();
+        let farewells = std::mem::take(&mut *self.engine.farewells());
+        for farewell in farewells {
+            // It ends by itself within its own bound, and cannot fail.
+            let _ = farewell.await;
+        }
+        if let Some(endpoint) = self.engine.endpoint.get() {
+            endpoint.close().await;
+        }
+    }
+
+    /// SHA-256 of this node's certificate: what others pin.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.engine.identity.fingerprint()
+    }
+
+    /// Whom this node trusts. What is changed here counts at once, for open connections too.
+    #[must_use]
+    pub fn trust(&self) -> &Trust {
+        &self.engine.trust
+    }
+
+    /// What the node is called.
+    #[must_use]
+    pub fn node(&self) -> &NodeName {
+        &self.engine.node
+    }
+
+    /// The connections made from here.
+    #[must_use]
+    pub fn statistics(&self) -> PoolStatistics {
+        self.engine.endpoint.get().map(Endpoint::statistics).unwrap_or_default()
+    }
+
+    /// The state of one shard. Blocks on storage.
+    ///
+    /// # Errors
+    /// `ERR_CLOSED` where engine or database are closed, `ERR_STORAGE`.
+    pub fn shard(&self, shard: &ShardId) -> Result<ShardRecord, SyncError> {
+        self.engine.ensure_open()?;
+        self.engine.shard(shard)
+    }
+
+    /// The state of all shards, and what is to be settled in them. Blocks on storage.
+    ///
+    /// # Errors
+    /// `ERR_CLOSED` where engine or database are closed, `ERR_STORAGE`.
+    pub fn record(&self) -> Result<SyncRecord, SyncError> {
+        let engine = &*self.engine;
+        engine.ensure_open()?;
+        let shards = engine.db.shards()?;
+        let mut pending_conflicts = Vec::new();
+        for shard in &shards {
+            if engine.db.strategy(shard)? == Strategy::Manual {
+                pending_conflicts.extend(engine.db.conflicts(Some(shard))?);
+            }
+        }
+        Ok(SyncRecord {
+            id: format!("{}@{}", engine.node, engine.db.site()),
+            node: engine.node.clone(),
+            shards: shards.iter().map(|shard| engine.shard(shard)).collect::<Result<_, _>>()?,
+            pending_conflicts,
+            created_at: engine.created_at,
+            updated_at: engine.db.now(),
+        })
+    }
+}
+
+impl Engine {
+    /// The endpoint, made at its first use, inside of the runtime that then drives it.
+    pub(crate) fn endpoint(&self) -> Result<&Endpoint, SyncError> {
+        self.ensure_open()?;
+        if let Some(endpoint) = self.endpoint.get() {
+            return Ok(endpoint);
+        }
+        let endpoint = Endpoint::new(&self.identity, &self.trust, self.network.endpoint.clone())?;
+        Ok(self.endpoint.get_or_init(|| endpoint))
+    }
+
+    pub(crate) async fn note_sync(&self, shard: &ShardId) {
+        let shard = shard.clone();
+        // A note that could not be written changes nothing of the sync.
+        let _ = self.blocking(move |db| db.note_sync(&shard, db.now())).await;
+    }
+
+    /// The configured strategy is kept in the database for each shard that is synced.
+    pub(crate) async fn adopt_strategy(&self, shard: &ShardId) -> Result<(), SyncError> {
+        let Some(strategy) = self.config.strategy else { return Ok(()) };
+        let shard = shard.clone();
+        self.blocking(move |db| db.set_strategy(&shard, strategy)).await
+    }
+
+    /// Keeps a stream's last bytes company, for `close` to wait for.
+    pub(crate) fn see_off(&self, farewell: JoinHandle<()>) {
+        let mut farewells = self.farewells();
+        farewells.retain(|farewell| !farewell.is_finished());
+        farewells.push(farewell);
+    }
+
+    async fn sync_with_retries(
+        &self,
+        shard: &ShardId,
+        address: &str,
+        options: &SyncOptions,
+        result: &mut SyncResult,
+    ) -> Result<(), SyncError> {
+        self.ensure_open()?;
+        self.adopt_strategy(shard).await?;
+        let mut retries = Retries::new(&self.config);
+        let (mut closed, mut aborted) = (self.closing.token(), options.abort.clone());
+        loop {
+            result.attempts += 1;
+            let (tried, outcome) = Attempt { engine: self, shard, address, options }.run().await;
+            result.add(tried);
+            let Err(error) = outcome else { return Ok(()) };
+            let Some(wait) = retries.after(&error) else { return Err(error) };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = closed.cancelled() => return Err(SyncError::Closed),
+                () = aborted.cancelled() => return Err(SyncError::Aborted),
+            }
+        }
+    }
+
+    async fn count_conflicts(&self, shard: &ShardId, result: &mut SyncResult) -> Result<(), SyncError> {
+        let of = shard.clone();
+        let (strategy, conflicts, vectors, shards) = self
+            .blocking(move |db| {
+                let strategy = db.strategy(&of)?;
+                let conflicts =
+                    if strategy == Strategy::Manual { db.conflicts(Some(&of))? } else { Vec::new() };
+                Ok((strategy, conflicts, db.count(&of)?, db.shards()?))
+            })
+            .await?;
+        if strategy != Strategy::Manual {
+            result.conflicts_resolved = result.conflicts_detected;
+        }
+        result.conflicts_unresolved = conflicts;
+        let others: Vec<&str> = shards.iter().filter(|other| *other != shard).map(ShardId::as_str).collect();
+        if result.is_success() && vectors == 0 && result.changes_applied == 0 && !others.is_empty() {
+            let listed = others.iter().take(5).copied().collect::<Vec<_>>().join("', '");
+            result.warn(format!("shard '{shard}' is empty on both nodes; this database holds '{listed}'"));
+        }
+        Ok(())
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&VectrDB) -> Result<T, vectr_core::CoreError> + Send + 'static,
+    ) -> Result<T, SyncError> {
+        let db = self.db.clone();
+        match tokio::task::spawn_blocking(move || work(&db)).await {
+            Ok(done) => Ok(done?),
+            // Only a runtime that is shutting down drops blocking work.
+            Err(_) => Err(SyncError::Closed),
+        }
+    }
+
+    fn shard(&self, shard: &ShardId) -> Result<ShardRecord, SyncError> {
+        let status = self.db.shard_status(shard)?;
+        Ok(ShardRecord {
+            shard: shard.clone(),
+            change_id: status.change_id,
+            version_vector: status.version_vector,
+            vectors: status.vectors,
+            last_sync_at: (status.last_sync_at > Timestamp::default()).then_some(status.last_sync_at),
+            status: self.activity.status(shard),
+        })
+    }
+
+    fn ensure_open(&self) -> Result<(), SyncError> {
+        if self.closing.token().is_cancelled() { Err(SyncError::Closed) } else { Ok(()) }
+    }
+
+    fn farewells(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.farewells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SyncResult {
+    fn add(&mut self, tried: Tried) {
+        self.changes_sent += tried.report.rows_sent;
+        self.changes_received += tried.report.rows_received;
+        self.changes_applied += tried.report.rows_applied;
+        self.conflicts_detected += tried.report.conflicts;
+        self.bytes_sent += tried.bytes_sent;
+        self.bytes_received += tried.bytes_received;
+        for warning in &tried.report.warnings {
+            self.warn(warning.to_string());
+        }
+        if tried.report.digests_differ {
+            self.warn(
+                "both nodes claim the same changes and hold different content: one of the files is damaged"
+                    .into(),
+            );
+        }
+    }
+}
+
+fn identity_path(db: &VectrDB, network: &NetworkConfig) -> Option<PathBuf> {
+    network.identity.clone().or_else(|| {
+        let mut path = db.path()?.as_os_str().to_owned();
+        path.push(".key");
+        Some(path.into())
+    })
+}

@@ -1,0 +1,104 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
+
+use vectr_core::StoredConflict;
+use vectr_delta::{ChangeId, NodeName, ShardId, Timestamp};
+
+/// What an engine knows of its syncs: the documented session.
+#[derive(Debug, Clone)]
+pub struct SyncRecord {
+    /// `name@site` of the database.
+    pub id: String,
+    /// The node.
+    pub node: NodeName,
+    /// Each shard of the database.
+    pub shards: Vec<ShardRecord>,
+    /// What someone has to settle.
+    pub pending_conflicts: Vec<StoredConflict>,
+    /// When the engine was made.
+    pub created_at: Timestamp,
+    /// When this was read.
+    pub updated_at: Timestamp,
+}
+
+/// The state of one shard.
+#[derive(Debug, Clone)]
+pub struct ShardRecord {
+    /// Which shard.
+    pub shard: ShardId,
+    /// Its newest change.
+    pub change_id: ChangeId,
+    /// By `name@site`.
+    pub version_vector: Vec<(String, u64)>,
+    /// Live vectors.
+    pub vectors: u64,
+    /// When a sync of it last succeeded; `None`: never.
+    pub last_sync_at: Option<Timestamp>,
+    /// What is going on.
+    pub status: ShardStatus,
+}
+
+/// What is going on in a shard.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShardStatus {
+    /// Nothing.
+    Idle,
+    /// A sync, here or from a peer.
+    Syncing,
+    /// The last sync from here failed.
+    Error,
+}
+
+/// Which shards are being synced, and which failed last.
+#[derive(Debug, Default)]
+pub(crate) struct Activity(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    running: BTreeMap<ShardId, usize>,
+    failed: BTreeSet<ShardId>,
+}
+
+impl Activity {
+    /// The shard is being synced until the guard is dropped.
+    pub(crate) fn begin(&self, shard: &ShardId) -> Busy<'_> {
+        self.state(|state| *state.running.entry(shard.clone()).or_default() += 1);
+        Busy { activity: self, shard: shard.clone() }
+    }
+
+    pub(crate) fn conclude(&self, shard: &ShardId, failed: bool) {
+        self.state(
+            |state| if failed { state.failed.insert(shard.clone()) } else { state.failed.remove(shard) },
+        );
+    }
+
+    pub(crate) fn status(&self, shard: &ShardId) -> ShardStatus {
+        self.state(|state| match (state.running.contains_key(shard), state.failed.contains(shard)) {
+            (true, _) => ShardStatus::Syncing,
+            (false, true) => ShardStatus::Error,
+            (false, false) => ShardStatus::Idle,
+        })
+    }
+
+    fn state<T>(&self, look: impl FnOnce(&mut State) -> T) -> T {
+        look(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// See [`Activity::begin`].
+pub(crate) struct Busy<'a> {
+    activity: &'a Activity,
+    shard: ShardId,
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.activity.state(|state| {
+            let Some(count) = state.running.get_mut(&self.shard) else { return };
+            *count -= 1;
+            if *count == 0 {
+                state.running.remove(&self.shard);
+            }
+        });
+    }
+}
