@@ -1,0 +1,9 @@
+//! What the whole-system tests share: real embeddings, and nodes as processes of their own.
+
+mod embeddings;
+mod node_process;
+mod random;
+
+pub use embeddings::{DIMENSIONS, Embeddings};
+pub use node_process::{NodeProcess, Report};
+pub use random::Random;

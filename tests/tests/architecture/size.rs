@@ -1,0 +1,31 @@
+//! How much may stand in one file, and in the bindings.
+
+use crate::source::sources;
+
+#[test]
+fn no_source_file_is_longer_than_500_lines() {
+    for file in sources("", &["rs", "ts", "mts", "cts", "js", "mjs", "cjs"]) {
+        let lines = file.text.lines().count();
+        assert!(
+            lines <= MAX_LINES || file.is_generated(),
+            "{} has {lines} lines: split it, one idea a file ({MAX_LINES} at most, 200 is the aim)",
+            file.path
+        );
+    }
+}
+
+#[test]
+fn the_node_binding_is_less_than_a_tenth_of_the_rust_code() {
+    let lines = |folder: &str| {
+        sources(folder, &["rs"]).iter().map(|file| file.shipped_lines().count()).sum::<usize>()
+    };
+    let binding = lines("bindings/node");
+    let all = lines("crates") + lines("bindings");
+    assert!(
+        binding * 10 < all,
+        "bindings/node has {binding} of {all} lines of Rust code, which is a tenth or more: \
+         a binding converts, delegates and converts back; move decisions into vectr-delta and wiring into vectr-sync"
+    );
+}
+
+const MAX_LINES: usize = 500;
