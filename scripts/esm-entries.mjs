@@ -1,0 +1,39 @@
+// The ESM side of the package: wrappers that hand out the same objects as the CommonJS build, so that a class has one
+// identity however it was imported.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { root, StepFailure } from './step.mjs';
+
+const require = createRequire(import.meta.url);
+
+/** Writes an .mjs and a .d.mts beside each CommonJS entry that package.json exports. */
+export function writeEsmEntries(dist) {
+  for (const entry of entries()) {
+    const names = exportedNames(join(dist, `${entry}.js`));
+    writeFileSync(join(dist, `${entry}.mjs`), wrapper(entry, names));
+    writeFileSync(join(dist, `${entry}.d.mts`), `export * from './${entry}.js';\n`);
+    console.log(`dist/${entry}.mjs: ${names.length} names`);
+  }
+}
+
+function entries() {
+  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  return Object.values(exports)
+    .map((target) => /^\.\/dist\/(.+)\.mjs$/.exec(target.import?.default ?? '')?.[1])
+    .filter(Boolean);
+}
+
+function exportedNames(file) {
+  const names = Object.keys(require(file)).filter((name) => name !== '__esModule');
+  if (names.length === 0) throw new StepFailure(`${file} exports nothing`);
+  return names.sort();
+}
+
+function wrapper(entry, names) {
+  return `import { createRequire } from 'node:module';
+
+export const {
+${names.map((name) => `  ${name},\n`).join('')}} = createRequire(import.meta.url)('./${entry}.js');
+`;
+}

@@ -1,0 +1,15 @@
+// Files that a script runs because of where they lie and what they are called.
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { root, StepFailure } from './step.mjs';
+
+/** Paths below `folder`, relative to the root and in order, that `wanted` accepts. None at all is a failure: a moved
+ *  folder must never pass for a run in which everything went well. */
+export function filesUnder(folder, wanted) {
+  const files = readdirSync(join(root, folder), { recursive: true })
+    .map((path) => `${folder}/${path.replaceAll('\\', '/')}`)
+    .filter(wanted)
+    .sort();
+  if (files.length === 0) throw new StepFailure(`nothing to run in ${folder}`);
+  return files;
+}

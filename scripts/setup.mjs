@@ -1,0 +1,12 @@
+// Makes a fresh machine ready: `npm run setup`. Every other script starts with it.
+import { installPackages } from './packages.mjs';
+import { main, step } from './step.mjs';
+import { checkToolchain } from './toolchain.mjs';
+
+/** Fails with the way out where Rust, a C compiler or Node is missing; installs the npm packages. */
+export async function setup() {
+  await step('toolchain', checkToolchain);
+  await step('npm packages', installPackages);
+}
+
+await main(import.meta.url, setup);

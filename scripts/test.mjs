@@ -1,0 +1,53 @@
+// Everything that must hold: `npm test`. The first failing step ends the run and is named.
+// VECTR_TEST_ONLY=rust (or build, node, types, examples; several with commas) runs only those steps.
+import { build } from './build.mjs';
+import { filesUnder } from './files.mjs';
+import { checkGenerated } from './generated.mjs';
+import { setup } from './setup.mjs';
+import { main, run, step, StepFailure } from './step.mjs';
+
+await main(import.meta.url, async () => {
+  const steps = allSteps();
+  const chosen = choose(steps, process.env.VECTR_TEST_ONLY);
+  await setup();
+  for (const { name, work } of chosen) await step(name, work);
+  const left = steps.filter((s) => !chosen.includes(s)).map((s) => s.name);
+  if (left.length > 0) console.log(`\nnot asked for: ${left.join(', ')}`);
+  console.log(`\nsteps: ${chosen.length} passed, 0 failed`);
+});
+
+function allSteps() {
+  return [
+    { group: 'rust', name: 'Rust formatting', work: () => run('cargo', ['fmt', '--all', '--check']) },
+    {
+      group: 'rust',
+      name: 'Rust lints',
+      work: () => run('cargo', ['clippy', '--locked', '--release', '--workspace', '--all-targets', '--', '-D', 'warnings']),
+    },
+    { group: 'rust', name: 'Rust tests', work: () => run('cargo', ['test', '--locked', '--release', '--workspace']) },
+    { group: 'build', name: 'package', work: build },
+    { group: 'build', name: 'generated files are current', work: checkGenerated },
+    { group: 'node', name: 'Node tests', work: runNodeTests },
+    { group: 'types', name: 'type tests', work: () => run('tsc', ['-p', 'tests/types', '--noEmit']) },
+    // The demo is one of them.
+    ...filesUnder('examples', (path) => /^examples\/[^/]+\/main\.mjs$/.test(path)).map((path) => ({
+      group: 'examples',
+      name: path,
+      work: () => run('node', [path]),
+    })),
+  ];
+}
+
+function runNodeTests() {
+  // Node 20 takes no patterns, and newer ones no folders: name the files.
+  const files = filesUnder('tests/node', (path) => path.endsWith('.test.mjs'));
+  return run('node', ['--expose-gc', '--test', '--test-reporter=spec', ...files]);
+}
+
+function choose(steps, only) {
+  if (!only) return steps;
+  const groups = new Set(steps.map((s) => s.group));
+  const unknown = only.split(',').find((group) => !groups.has(group));
+  if (unknown) throw new StepFailure(`VECTR_TEST_ONLY=${only}: "${unknown}" is none of ${[...groups].join(', ')}`);
+  return steps.filter((s) => only.split(',').includes(s.group));
+}

@@ -1,0 +1,39 @@
+// What must be on the machine before anything can be built, and the way out where it is not.
+import { execFileSync } from 'node:child_process';
+import { StepFailure } from './step.mjs';
+
+const RUST = [1, 89];
+// The napi command needs 20.17; the built package runs on every Node 20.
+const NODE = [20, 17];
+
+const RUST_WAY_OUT = 'install it from https://rustup.rs, or: rustup update stable';
+const CC_WAY_OUT = 'install one: `apt-get install gcc libc6-dev`, `dnf install gcc`, or `xcode-select --install`';
+const NODE_WAY_OUT = 'install a newer one from https://nodejs.org, or: nvm install 22';
+
+/** Prints the version of each tool; fails with the way out for all that are missing or too old. */
+export function checkToolchain() {
+  const faults = [
+    fault(`Rust ${RUST.join('.')} or newer`, 'rustc', ['--version'], RUST, RUST_WAY_OUT),
+    fault('Cargo', 'cargo', ['--version'], RUST, RUST_WAY_OUT),
+    fault('a C compiler', process.env.CC ?? 'cc', ['--version'], [], CC_WAY_OUT),
+    fault(`Node ${NODE.join('.')} or newer`, process.execPath, ['--version'], NODE, NODE_WAY_OUT),
+  ].filter(Boolean);
+  if (faults.length > 0) throw new StepFailure(faults.join('\n'));
+}
+
+function fault(what, command, args, least, wayOut) {
+  let answer;
+  try {
+    answer = execFileSync(command, args, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).split('\n')[0];
+  } catch (error) {
+    return `${what} is needed, but \`${command}\` does not run (${error.code ?? error.message}): ${wayOut}`;
+  }
+  console.log(`${command}: ${answer}`);
+  return isAtLeast(answer, least) ? null : `${what} is needed, but this is "${answer}": ${wayOut}`;
+}
+
+function isAtLeast(answer, least) {
+  if (least.length === 0) return true;
+  const [major, minor] = (/(\d+)\.(\d+)/.exec(answer) ?? [0, 0, 0]).slice(1).map(Number);
+  return major > least[0] || (major === least[0] && minor >= least[1]);
+}
