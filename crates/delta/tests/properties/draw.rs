@@ -1,0 +1,226 @@
+//! Values drawn from a seed, so that a case of a property test is one number.
+
+use std::collections::BTreeMap;
+
+use vectr_delta::{
+    Batch, ChangelogId, Cursor, Descriptor, Digest, Dot, End, Held, Hello, Message, Metadata, NodeName,
+    Payload, Reject, Row, ShardId, Sibling, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
+};
+
+/// `SplitMix64` (Steele, Lea and Flood, 2014).
+pub(crate) struct Draw(u64);
+
+impl Draw {
+    pub(crate) const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(crate) const fn number(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+
+    pub(crate) const fn below(&mut self, bound: u64) -> u64 {
+        self.number() % bound
+    }
+
+    pub(crate) const fn index(&mut self, length: usize) -> usize {
+        self.below(length as u64) as usize
+    }
+
+    pub(crate) const fn coin(&mut self) -> bool {
+        self.number() & 1 == 1
+    }
+
+    pub(crate) fn shuffle<T>(&mut self, list: &mut [T]) {
+        for last in (1..list.len()).rev() {
+            list.swap(last, self.index(last + 1));
+        }
+    }
+
+    /// Small numbers mostly, so that values meet; now and then any up to the bound of JavaScript.
+    fn safe(&mut self) -> u64 {
+        if self.below(8) == 0 { self.number() >> 11 } else { self.below(300) }
+    }
+
+    pub(crate) fn site(&mut self) -> SiteId {
+        let near = self.below(6) + 1;
+        SiteId::new(if self.below(4) == 0 { u64::MAX - near } else { near })
+    }
+
+    pub(crate) fn dot(&mut self) -> Dot {
+        Dot { site: self.site(), seq: self.below(12) + 1 }
+    }
+
+    pub(crate) fn stamp(&mut self) -> Timestamp {
+        Timestamp::from_micros(self.safe())
+    }
+
+    pub(crate) fn vector(&mut self) -> VersionVector {
+        let entries = self.below(6);
+        (0..entries).map(|_| self.dot()).map(|dot| (dot.site, dot.seq)).collect()
+    }
+
+    pub(crate) fn payload(&mut self, dimensions: usize) -> Payload {
+        let components: Vec<f32> = (0..dimensions).map(|_| self.component()).collect();
+        let metadata = match self.below(3) {
+            0 => Some(self.metadata()),
+            _ => None,
+        };
+        Payload::from_components(&components, metadata).unwrap()
+    }
+
+    /// Zeros of both signs, numbers too small to be normal, the greatest ones, and ordinary ones.
+    fn component(&mut self) -> f32 {
+        match self.below(8) {
+            0 => [0.0, -0.0, f32::MIN_POSITIVE / 4.0, f32::MAX, f32::MIN][self.index(5)],
+            _ => (self.number() >> 40) as f32 / 4_096.0 - 2_000.0,
+        }
+    }
+
+    pub(crate) fn metadata(&mut self) -> Metadata {
+        let text = [
+            "{}".to_owned(),
+            format!(r#"{{"a":{}.50,"b":[null,true]}}"#, self.below(9)),
+            format!(r#"{{"b":"{}","é":{{"x":1e3}}}}"#, self.below(9)),
+        ];
+        Metadata::new(&text[self.index(3)]).unwrap()
+    }
+
+    pub(crate) fn sibling(&mut self, dot: Dot, dimensions: usize) -> Sibling {
+        let stamp = self.stamp();
+        match self.below(4) {
+            0 => Sibling::tombstone(dot, stamp),
+            kind => Sibling::put(dot, stamp, kind == 1, self.payload(dimensions)),
+        }
+    }
+
+    /// A row that no history need lead to: any siblings, any context.
+    pub(crate) fn any_row(&mut self, most: u64) -> Row {
+        let count = self.below(most) + 1;
+        let dimensions = self.index(4) + 1;
+        let siblings = (0..count).map(|_| {
+            let dot = self.dot();
+            self.sibling(dot, dimensions)
+        });
+        let siblings = siblings.collect();
+        Row::new(siblings, self.vector()).unwrap()
+    }
+
+    pub(crate) fn text(&mut self, most: usize) -> String {
+        let letters: Vec<char> = "abcxyz -_é漢🦀\u{80}".chars().collect();
+        let mut text: String = "v".into();
+        for _ in 0..self.index(most) {
+            text.push(letters[self.index(letters.len())]);
+        }
+        text
+    }
+
+    pub(crate) fn names(&mut self) -> BTreeMap<SiteId, NodeName> {
+        let count = self.below(4);
+        (0..count).map(|_| (self.site(), NodeName::new(&self.text(9)).unwrap())).collect()
+    }
+
+    /// A batch of up to `rows` rows. Only sites that the rows mention have names, as no others are sent.
+    pub(crate) fn batch(&mut self, rows: u64, dimensions: usize) -> Batch {
+        let count = self.below(rows + 1);
+        let alike = self.coin();
+        let mut entries = Vec::new();
+        for number in 0..count {
+            let siblings = if self.coin() { 1 } else { self.below(5) + 1 };
+            let length = if alike { dimensions } else { self.index(dimensions) + 1 };
+            let versions = (0..siblings).map(|_| {
+                let dot = self.dot();
+                self.sibling(dot, length)
+            });
+            let row = Row::new(versions.collect(), self.vector()).unwrap();
+            let id = VectorId::new(&format!("{}{number}", self.text(7))).unwrap();
+            entries.push(VectorRow { id, row });
+        }
+        let mut names = self.names();
+        names.retain(|site, _| entries.iter().any(|entry| entry.row.context().seq(*site) > 0));
+        Batch {
+            nonce: self.number(),
+            index: self.safe(),
+            position: self.safe(),
+            frontier: self.vector(),
+            names,
+            rows: entries,
+        }
+    }
+
+    pub(crate) fn digest(&mut self) -> Digest {
+        let bytes: Vec<u8> = (0..40).map(|_| self.number() as u8).collect();
+        Digest::from_bytes(&bytes).unwrap()
+    }
+
+    pub(crate) fn hello(&mut self) -> Hello {
+        Hello {
+            nonce: self.number(),
+            protocol: (self.number() as u16, self.number() as u16),
+            codecs: (0..self.below(5)).map(|_| self.number() as u8).collect(),
+            shard: ShardId::new(&self.text(20)).unwrap(),
+            live: self.coin(),
+            node: NodeName::new(&self.text(20)).unwrap(),
+            site: self.site(),
+            changelog: ChangelogId::new(self.number()),
+            descriptor: self.descriptor(),
+            strategy: Strategy::ALL[self.index(4)],
+            version_vector: self.vector(),
+            frontier: self.vector(),
+            cursor: self
+                .coin()
+                .then(|| Cursor { changelog: ChangelogId::new(self.number()), position: self.safe() }),
+            digest: self.digest(),
+            tight: self.coin(),
+            clock: self.stamp(),
+            window: self.number() as u16,
+        }
+    }
+
+    fn descriptor(&mut self) -> Descriptor {
+        Descriptor {
+            dimensions: self.coin().then(|| (self.below(65_536) as u32 + 1).try_into().unwrap()),
+            epoch: self.safe(),
+            owner: self.coin().then(|| self.site()),
+            members: (0..self.below(4)).map(|_| self.site()).collect(),
+            ..Descriptor::default()
+        }
+    }
+
+    /// Any message; a batch every second time.
+    pub(crate) fn message(&mut self) -> Message {
+        match self.below(14) {
+            0 => Message::Hello(Box::new(self.hello())),
+            1 => Message::End(Box::new(End {
+                nonce: self.number(),
+                index: self.safe(),
+                position: self.safe(),
+                version_vector: self.vector(),
+                frontier: self.vector(),
+                digest: self.digest(),
+                tight: self.coin(),
+                names: self.names(),
+            })),
+            2 => Message::Ack(self.safe()),
+            3 => Message::Durable(self.vector()),
+            4 => Message::Done,
+            5 => Message::Held(Held {
+                code: "ERR_CLOCK_SKEW".into(),
+                rows: self.safe(),
+                shown: (0..self.below(9)).map(|_| VectorId::new(&self.text(9)).unwrap()).collect(),
+                newest: self.stamp(),
+                clock: self.stamp(),
+            }),
+            6 => Message::Reject(Reject {
+                code: "ERR_RESTART".into(),
+                reason: self.text(300),
+                retry: self.coin(),
+            }),
+            _ => Message::Batch(self.batch(6, 12)),
+        }
+    }
+}

@@ -1,0 +1,146 @@
+use std::collections::BTreeSet;
+
+use vectr_delta::{Message, SiteId, Strategy, VersionVector};
+
+use crate::database::Database;
+use crate::world::World;
+
+impl World {
+    /// Whether all nodes hold the same. Says what differs.
+    pub(crate) fn check_converged(&self) -> Result<(), String> {
+        let first = self.nodes[0].store.current();
+        for (number, node) in self.nodes.iter().enumerate().skip(1) {
+            for shard in 0..self.shards.len() {
+                same_shard(first, node.store.current(), shard)
+                    .map_err(|what| format!("nodes 0 and {number}, shard {shard}: {what}"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether each node keeps what it claims, and what was acknowledged.
+    pub(crate) fn check_kept(&self) -> Result<(), String> {
+        for (number, node) in self.nodes.iter().enumerate() {
+            let database = node.store.current();
+            self.oracle
+                .check_claims(database)
+                .and_then(|()| self.oracle.check_acknowledged(database))
+                .and_then(|()| check_books(database))
+                .and_then(|()| self.check_loose_ends(database))
+                .map_err(|what| format!("node {number}: {what}"))?;
+        }
+        Ok(())
+    }
+
+    /// Dots beyond the version vector that everyone shares can only be of lives that ended when their disk was
+    /// replaced: nobody is left who could claim that they are all of that life.
+    fn check_loose_ends(&self, database: &Database) -> Result<(), String> {
+        let living: BTreeSet<SiteId> =
+            self.nodes.iter().map(|node| node.store.current().origin.site).collect();
+        for shard in &database.shards {
+            let state = &shard.state;
+            let loose =
+                |&(site, seq): &(SiteId, u64)| state.version_vector.seq(site) < seq && living.contains(&site);
+            if let Some((site, seq)) = state.received.iter().find(loose) {
+                return Err(format!(
+                    "{} has received {site}:{seq} of a living site beyond its version vector",
+                    shard.id
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// How many shards end with dots that no version vector will ever cover.
+    pub(crate) fn loose_shards(&self) -> u64 {
+        self.nodes[0].store.current().shards.iter().filter(|shard| !shard.state.is_tight()).count() as u64
+    }
+
+    /// Looks at one node at any moment: what it holds now, and what a power cut would leave.
+    pub(crate) fn check_node(&mut self, node: usize) {
+        if !self.checks {
+            return;
+        }
+        let store = &self.nodes[node].store;
+        let checked = self
+            .oracle
+            .check_claims(store.current())
+            .and_then(|()| self.oracle.check_claims(store.durable()));
+        if let Err(what) = checked {
+            self.violate(format!("node {node}: {what}"));
+        }
+    }
+
+    /// Whether all that a message says would survive a power cut of its sender.
+    pub(crate) fn check_leaving(&self, node: usize, shard: usize, message: &Message) -> Result<(), String> {
+        let durable = self.nodes[node].store.durable();
+        match message {
+            Message::Hello(hello) => covered(durable, shard, &hello.version_vector),
+            Message::End(end) => covered(durable, shard, &end.version_vector),
+            Message::Durable(version_vector) => {
+                covered(durable, shard, version_vector)?;
+                if self.checks { self.oracle.check_claims(durable) } else { Ok(()) }
+            }
+            Message::Batch(batch) => batch
+                .rows
+                .iter()
+                .try_for_each(|entry| self.oracle.check_held(durable, shard, &entry.id, &entry.row)),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn covered(durable: &Database, shard: usize, claimed: &VersionVector) -> Result<(), String> {
+    let survives = &durable.shards[shard].state.version_vector;
+    if survives.covers_all(claimed) {
+        Ok(())
+    } else {
+        Err(format!("{claimed:?} claimed, {survives:?} durable"))
+    }
+}
+
+fn same_shard(a: &Database, b: &Database, shard: usize) -> Result<(), String> {
+    let (a, b) = (&a.shards[shard], &b.shards[shard]);
+    if a.state.version_vector != b.state.version_vector {
+        return Err(format!("version vectors {:?} and {:?}", a.state.version_vector, b.state.version_vector));
+    }
+    if a.rows.len() != b.rows.len() {
+        return Err(format!("{} and {} rows", a.rows.len(), b.rows.len()));
+    }
+    for ((id, mine), (other, theirs)) in a.rows.iter().zip(&b.rows) {
+        if id != other || mine.row.siblings() != theirs.row.siblings() {
+            return Err(format!("rows {id} {:?} and {other} {:?}", mine.row, theirs.row));
+        }
+        for strategy in Strategy::ALL {
+            let (mine, theirs) = (strategy.view(&mine.row), strategy.view(&theirs.row));
+            if mine != theirs {
+                return Err(format!("views of {id} under {strategy}: {mine:?} and {theirs:?}"));
+            }
+        }
+    }
+    if a.state.digest != b.state.digest {
+        return Err(format!("digests {} and {}", a.state.digest, b.state.digest));
+    }
+    Ok(())
+}
+
+/// Whether digest, received dots and changelog fit the rows.
+fn check_books(database: &Database) -> Result<(), String> {
+    for shard in &database.shards {
+        if shard.state.digest != shard.recounted() {
+            return Err(format!("the digest of {} does not fit its rows", shard.id));
+        }
+        let listed = shard.changes.len();
+        if listed != shard.rows.len() {
+            return Err(format!("the changelog of {} lists {listed} of {} rows", shard.id, shard.rows.len()));
+        }
+        for (id, stored) in &shard.rows {
+            for sibling in stored.row.siblings() {
+                if !shard.state.received.covers(sibling.dot()) || !sibling.is_intact() {
+                    return Err(format!("{id} holds {sibling:?}, which is not counted or not intact"));
+                }
+            }
+        }
+    }
+    Ok(())
+}

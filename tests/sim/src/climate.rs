@@ -1,0 +1,57 @@
+use crate::random::Random;
+
+/// What one seed's world is like. Drawn from the seed before anything happens.
+#[derive(Clone, Debug)]
+pub(crate) struct Climate {
+    pub(crate) nodes: usize,
+    pub(crate) shards: usize,
+    /// Contended vectors of each shard.
+    pub(crate) keys: u64,
+    /// One frame in this many meets each kind of fault.
+    pub(crate) frame_faults: u64,
+    /// One transaction in this many is rolled back.
+    pub(crate) rollbacks: u64,
+    /// Clocks differ by up to an hour, not by less than 50 s.
+    pub(crate) wild_clocks: bool,
+    /// How many things are done before the faults stop.
+    pub(crate) acts: u64,
+    /// The most rows of a page.
+    pub(crate) page: u64,
+    /// The most unacknowledged batches.
+    pub(crate) window: u64,
+    /// One message in this many is slow.
+    pub(crate) slow: u64,
+}
+
+impl Climate {
+    pub(crate) fn of_seed(random: &mut Random) -> Self {
+        Self {
+            nodes: random.between(3, 6) as usize,
+            shards: if random.one_in(3) { random.between(2, 3) as usize } else { 1 },
+            keys: random.between(2, 8),
+            frame_faults: [150, 300, 1_000][random.index(3)],
+            rollbacks: random.between(8, 30),
+            wild_clocks: random.one_in(3),
+            acts: random.between(200, 320),
+            page: random.between(1, 4),
+            window: random.between(1, 4),
+            slow: random.between(8, 40),
+        }
+    }
+
+    /// Nothing goes wrong by itself.
+    pub(crate) const fn calm(nodes: usize) -> Self {
+        Self {
+            nodes,
+            shards: 1,
+            keys: 4,
+            frame_faults: 0,
+            rollbacks: 0,
+            wild_clocks: false,
+            acts: 0,
+            page: 2,
+            window: 2,
+            slow: 0,
+        }
+    }
+}

@@ -1,0 +1,163 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use vectr_delta::{
+    ChangeId, CommitNo, Cursor, DeltaError, Digest, Fingerprint, NodeName, Origin, Row, RowVisitor, ShardId,
+    ShardRead, ShardState, SiteId, Timestamp, VectorId, VectorRow, VersionVector,
+};
+
+/// All that one node's file holds at one commit. A value: copies are snapshots, a rollback drops a copy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Database {
+    pub(crate) origin: Origin,
+    /// Sites of this database's former lives.
+    pub(crate) former: BTreeSet<SiteId>,
+    pub(crate) commit_no: CommitNo,
+    /// The last commit that wrote a version of this node's own.
+    pub(crate) own_commit: CommitNo,
+    pub(crate) last_change: ChangeId,
+    pub(crate) last_stamp: Timestamp,
+    pub(crate) names: BTreeMap<SiteId, NodeName>,
+    pub(crate) shards: Vec<Shard>,
+}
+
+/// One shard of a [`Database`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shard {
+    pub(crate) id: ShardId,
+    pub(crate) state: ShardState,
+    pub(crate) rows: BTreeMap<VectorId, StoredRow>,
+    /// The changelog. A deliberate fault may give one number to two vectors.
+    pub(crate) changes: BTreeSet<(ChangeId, VectorId)>,
+    pub(crate) cursors: BTreeMap<Fingerprint, Cursor>,
+}
+
+/// A row and its place in the changelog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredRow {
+    pub(crate) change_id: ChangeId,
+    pub(crate) row: Arc<Row>,
+}
+
+impl Database {
+    pub(crate) fn new(origin: Origin, shards: &[ShardId]) -> Self {
+        let shard = |id: &ShardId| Shard {
+            id: id.clone(),
+            state: ShardState::default(),
+            rows: BTreeMap::new(),
+            changes: BTreeSet::new(),
+            cursors: BTreeMap::new(),
+        };
+        let names = origin.node.iter().map(|name| (origin.site, name.clone())).collect();
+        Self {
+            former: BTreeSet::new(),
+            commit_no: 1,
+            own_commit: 0,
+            last_change: 0,
+            last_stamp: Timestamp::default(),
+            names,
+            shards: shards.iter().map(shard).collect(),
+            origin,
+        }
+    }
+
+    pub(crate) fn read(&self, shard: usize) -> Snapshot<'_> {
+        Snapshot { database: self, shard: &self.shards[shard] }
+    }
+}
+
+impl Shard {
+    pub(crate) fn put(&mut self, id: &VectorId, change_id: ChangeId, row: &Row) {
+        let stored = StoredRow { change_id, row: Arc::new(row.clone()) };
+        if let Some(old) = self.rows.insert(id.clone(), stored) {
+            self.changes.remove(&(old.change_id, id.clone()));
+        }
+        self.changes.insert((change_id, id.clone()));
+    }
+
+    /// The digest counted afresh from the rows.
+    pub(crate) fn recounted(&self) -> Digest {
+        let mut digest = Digest::default();
+        self.rows.iter().for_each(|(id, stored)| digest.add(&self.id, id, &stored.row));
+        digest
+    }
+}
+
+/// A read transaction.
+#[derive(Clone, Copy)]
+pub(crate) struct Snapshot<'d> {
+    database: &'d Database,
+    shard: &'d Shard,
+}
+
+impl ShardRead for Snapshot<'_> {
+    type Error = StoreError;
+
+    fn shard(&self) -> &ShardId {
+        &self.shard.id
+    }
+
+    fn origin(&self) -> &Origin {
+        &self.database.origin
+    }
+
+    fn state(&self) -> &ShardState {
+        &self.shard.state
+    }
+
+    fn commit_no(&self) -> CommitNo {
+        self.database.commit_no
+    }
+
+    fn cursor(&self, peer: &Fingerprint) -> Result<Option<Cursor>, StoreError> {
+        Ok(self.shard.cursors.get(peer).copied())
+    }
+
+    fn site_name(&self, site: SiteId) -> Result<Option<NodeName>, StoreError> {
+        Ok(self.database.names.get(&site).cloned())
+    }
+
+    fn visit_rows(
+        &self,
+        after: ChangeId,
+        filter: Option<&VersionVector>,
+        visit: RowVisitor<'_>,
+    ) -> Result<(), StoreError> {
+        // No id sorts before a space: it is the smallest printable text.
+        let start = (after + 1, VectorId::new(" ").expect("a space is printable"));
+        for (change_id, id) in self.shard.changes.range(start..) {
+            let row = &self.shard.rows[id].row;
+            let news = filter.is_none_or(|filter| row.is_above(filter));
+            let entry = news.then(|| VectorRow { id: id.clone(), row: (**row).clone() });
+            if let ControlFlow::Break(()) = visit(*change_id, entry) {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Why a transaction failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StoreError {
+    /// The disk failed in the middle, on purpose.
+    Disk,
+    /// The delta logic refused something.
+    Delta(DeltaError),
+}
+
+impl StoreError {
+    pub(crate) const fn code(&self) -> &'static str {
+        match self {
+            Self::Disk => "ERR_STORAGE",
+            Self::Delta(error) => error.code(),
+        }
+    }
+}
+
+impl From<DeltaError> for StoreError {
+    fn from(error: DeltaError) -> Self {
+        Self::Delta(error)
+    }
+}

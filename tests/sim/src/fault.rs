@@ -1,0 +1,32 @@
+/// A mistake that an implementation could make, built into the simulated store and driver to see that the checks
+/// notice it. The delta crate itself is never changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Versions that the local version vector covers are taken out of incoming rows, whose contexts stay.
+    JoinOfSingleSiblings,
+    /// The peer's version vector is joined when its Hello arrives.
+    VersionVectorBeforeEnd,
+    /// The version vector of an End is read in a transaction after that of the last page.
+    VersionVectorAfterPage,
+    /// A read waits for the last local write to be durable, not for rows that came from peers.
+    BarrierOfLocalChanges,
+    /// A rollback or a power cut sets the counter of change ids back to an older barrier's, in the same changelog.
+    ChangeIdUsedAgain,
+    /// A node replaced by an older copy goes on under its site and changelog.
+    RestoredCopyKeepsSite,
+    /// A cursor stays below the rows held back in its own batch, but not below those of earlier batches.
+    CursorPassesHeldRow,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::JoinOfSingleSiblings,
+        Self::VersionVectorBeforeEnd,
+        Self::VersionVectorAfterPage,
+        Self::BarrierOfLocalChanges,
+        Self::ChangeIdUsedAgain,
+        Self::RestoredCopyKeepsSite,
+        Self::CursorPassesHeldRow,
+    ];
+}

@@ -1,0 +1,121 @@
+use crate::link::Link;
+use crate::node::{Moment, SECOND};
+use crate::world::{Event, World};
+
+impl World {
+    /// Lets the seed's faults strike, until the schedule is through.
+    pub(crate) fn run_faults(&mut self) {
+        self.schedule(0, Event::Act);
+        while self.acts_left > 0 && self.violation.is_none() {
+            self.run_for(10 * SECOND);
+        }
+    }
+
+    /// Ends the faults and syncs until all nodes hold the same; returns how many rounds that took.
+    pub(crate) fn heal(&mut self) -> u64 {
+        self.end_faults();
+        // What is half-dead gets its time to be given up.
+        self.end_live_sessions();
+        self.run_for(60 * SECOND);
+        if self.climate.wild_clocks {
+            // Everyone meets someone with its right clock; then the stamps that nobody can correct become the past.
+            self.sync_once(self.nodes.len());
+            self.skip(3 * 3_600 * SECOND);
+        }
+        self.sync_until_converged()
+    }
+
+    /// Syncs until all nodes hold the same; returns how many rounds that took.
+    pub(crate) fn sync_until_converged(&mut self) -> u64 {
+        let reach = if self.random.one_in(2) { 1 } else { self.nodes.len() };
+        for round in 1..=MAX_ROUNDS {
+            self.sync_once(reach);
+            if self.violation.is_some() {
+                return round;
+            }
+            if self.check_converged().is_ok() {
+                self.check_the_end();
+                return round;
+            }
+        }
+        let what = self.check_converged().err().unwrap_or_default();
+        self.violate(format!("not converged after {MAX_ROUNDS} rounds: {what}"));
+        MAX_ROUNDS
+    }
+
+    /// Live sessions around a ring carry later writes to everyone, then fall silent.
+    pub(crate) fn stay_live(&mut self) {
+        let nodes = self.nodes.len();
+        let opened = self.links.len();
+        for shard in 0..self.shards.len() {
+            for node in 0..nodes {
+                self.open(node, (node + 1) % nodes, shard, true);
+            }
+        }
+        for _ in 0..6 {
+            let (node, writes) = (self.random.index(nodes), self.random.between(1, 4));
+            self.write_soon(node, writes);
+        }
+        self.run_until_quiet();
+        if self.violation.is_some() {
+            return;
+        }
+        if let Err(what) = self.check_converged() {
+            self.violate(format!("live sessions fell silent too early: {what}"));
+        }
+        self.check_the_end();
+        if !self.links[opened..].iter().all(Link::is_open) {
+            self.violate("a live session ended by itself");
+        }
+        self.end_live_sessions();
+    }
+
+    fn check_the_end(&mut self) {
+        if let Err(what) = self.check_kept() {
+            self.violate(what);
+        }
+    }
+
+    /// One session of each pair and shard, or only of neighbours in a line, begun at about the same time.
+    fn sync_once(&mut self, reach: usize) {
+        let (opened, nodes) = (self.links.len(), self.nodes.len());
+        for shard in 0..self.shards.len() {
+            for a in 0..nodes {
+                for b in (a + 1..nodes).take(reach) {
+                    self.open(a, b, shard, false);
+                    let pause = self.random.below(SECOND / 2);
+                    self.run_for(pause);
+                }
+            }
+        }
+        self.run_until_quiet();
+        if self.violation.is_none() && self.links[opened..].iter().any(Link::is_open) {
+            self.violate("a session is stuck although nothing failed");
+        }
+    }
+
+    fn run_until_quiet(&mut self) {
+        let mut waited = 0;
+        while !self.is_quiet() && self.violation.is_none() {
+            self.run_for(5 * SECOND);
+            waited += 5 * SECOND;
+            if waited > MAX_WAIT {
+                self.violate("the nodes never fall silent");
+            }
+        }
+    }
+
+    fn end_live_sessions(&mut self) {
+        for link in 0..self.links.len() {
+            if self.links[link].live && self.links[link].is_open() {
+                for side in [0, 1] {
+                    self.disconnect(crate::node::Place { link, side }, "closed");
+                }
+            }
+        }
+    }
+}
+
+/// Seven nodes in a line need six at most.
+const MAX_ROUNDS: u64 = 6;
+const MAX_WAIT: Moment = 600 * SECOND;

@@ -1,0 +1,82 @@
+use bytes::Bytes;
+use vectr_delta::{DeltaError, FrameDecoder, Message, MessageDecoder, Session, Uncompressed};
+
+use crate::node::Moment;
+
+/// A stream between two processes, with a session at each end.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) shard: usize,
+    pub(crate) live: bool,
+    /// Whether nothing fails any more in its time.
+    pub(crate) fair: bool,
+    pub(crate) ends: [Endpoint; 2],
+    /// Nothing arrives any more.
+    pub(crate) cut: bool,
+    /// When something last happened.
+    pub(crate) progress: Moment,
+}
+
+/// One end of a [`Link`].
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) node: usize,
+    /// The process that the session lives in.
+    pub(crate) life: u64,
+    pub(crate) session: Session,
+    pub(crate) frames: FrameDecoder,
+    pub(crate) messages: MessageDecoder,
+    /// The session is over and has said so.
+    pub(crate) closed: bool,
+    /// When the last frame to this end arrives.
+    pub(crate) arrival: Moment,
+    /// When a frame arrives that later ones may overtake.
+    pub(crate) straggler: Option<Moment>,
+}
+
+impl Link {
+    pub(crate) fn is_open(&self) -> bool {
+        !self.ends.iter().all(|end| end.closed)
+    }
+
+    pub(crate) fn joins(&self, a: usize, b: usize) -> bool {
+        let nodes = [self.ends[0].node, self.ends[1].node];
+        nodes == [a, b] || nodes == [b, a]
+    }
+}
+
+impl Endpoint {
+    pub(crate) fn new(node: usize, life: u64, session: Session) -> Self {
+        Self {
+            node,
+            life,
+            session,
+            frames: FrameDecoder::default(),
+            messages: MessageDecoder::default(),
+            closed: false,
+            arrival: 0,
+            straggler: None,
+        }
+    }
+
+    /// Hands all whole messages in the bytes to the session.
+    pub(crate) fn receive(&mut self, bytes: &Bytes) {
+        self.frames.receive(bytes);
+        loop {
+            match self.next_message() {
+                Ok(Some(message)) => self.session.receive(message),
+                Ok(None) => return,
+                Err(error) => return self.session.reject(error.code(), &error.to_string(), true),
+            }
+        }
+    }
+
+    fn next_message(&mut self) -> Result<Option<Message>, DeltaError> {
+        while let Some(frame) = self.frames.poll_frame()? {
+            if let Some(message) = self.messages.receive(frame, &[&Uncompressed])? {
+                return Ok(Some(message));
+            }
+        }
+        Ok(None)
+    }
+}

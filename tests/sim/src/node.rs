@@ -1,0 +1,58 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use vectr_delta::{CommitNo, Fingerprint, NodeName, Strategy, Timestamp};
+
+use crate::database::Database;
+use crate::store::Store;
+
+/// A point in virtual time, in microseconds since the start.
+pub(crate) type Moment = u64;
+
+/// One second of virtual time.
+pub(crate) const SECOND: Moment = 1_000_000;
+
+/// One side of one session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) link: usize,
+    pub(crate) side: usize,
+}
+
+/// A computer with a disk, a clock and, while it is up, a process.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) name: NodeName,
+    pub(crate) fingerprint: Fingerprint,
+    pub(crate) strategy: Strategy,
+    pub(crate) store: Store,
+    /// Microseconds that the wall clock is ahead of true time.
+    pub(crate) skew: i64,
+    /// Counts the processes: whatever belongs to an earlier one is void.
+    pub(crate) life: u64,
+    pub(crate) up: bool,
+    /// What the barrier in flight will make durable.
+    pub(crate) barrier: Option<CommitNo>,
+    pub(crate) durable_waiters: Vec<(CommitNo, Place)>,
+    pub(crate) commit_waiters: Vec<(CommitNo, Place)>,
+    pub(crate) backups: VecDeque<Arc<Database>>,
+    /// How many writes a restored node still makes to have written more than it has lost.
+    pub(crate) owed: u64,
+}
+
+impl Node {
+    pub(crate) fn wall(&self, now: Moment) -> Timestamp {
+        Timestamp::from_micros((EPOCH + now).saturating_add_signed(self.skew))
+    }
+
+    /// The process ends; committed data stays.
+    pub(crate) fn stop(&mut self) {
+        self.up = false;
+        self.life += 1;
+        self.barrier = None;
+        self.durable_waiters.clear();
+        self.commit_waiters.clear();
+    }
+}
+
+const EPOCH: Moment = 1_700_000_000 * SECOND;

@@ -1,0 +1,291 @@
+use vectr_delta::{
+    Batch, CommitNo, Cursor, Dot, Hello, Intake, Refusal, Renewal, Row, ShardWrite, StoreReply, StoreRequest,
+    VectorRow, read_hello, read_page,
+};
+
+use crate::database::StoreError;
+use crate::fault::Fault;
+use crate::node::{Place, SECOND};
+use crate::store::Committed;
+use crate::strike::Strike;
+use crate::transaction::Transaction;
+use crate::world::{Event, World};
+
+impl World {
+    /// Storage gets to a session's request. What the process had under way when it ended is void; what it asked for
+    /// before its session ended is still done.
+    pub(crate) fn carry(&mut self, from: Place, request: StoreRequest) {
+        let link = &self.links[from.link];
+        let (node, shard, life) = (link.ends[from.side].node, link.shard, link.ends[from.side].life);
+        if self.nodes[node].life != life {
+            return;
+        }
+        let reply = match request {
+            StoreRequest::ReadHello { peer, offer } => {
+                self.correct_clock(node);
+                let database = self.nodes[node].store.current();
+                let (hello, _) = read_hello(&database.read(shard), &peer, &offer)
+                    .expect("a snapshot reads without errors");
+                StoreReply::Hello { hello: Box::new(hello), commit_no: self.leaving_commit(node) }
+            }
+            StoreRequest::ReadPage { after, filter, size } => {
+                let database = self.nodes[node].store.current();
+                let page = read_page(&database.read(shard), after, filter.as_ref(), size);
+                let mut page = page.expect("a snapshot reads without errors");
+                page.commit_no = self.leaving_commit(node);
+                StoreReply::Page(Box::new(page))
+            }
+            StoreRequest::Meet(hello) => self.meet(node, shard, &hello),
+            StoreRequest::Apply { intake, batches } => self.apply(from, node, shard, *intake, batches),
+            StoreRequest::End { intake, end } => self.take_end(from, node, shard, *intake, &end),
+            StoreRequest::AwaitDurable(commit_no) => return self.await_durable(node, commit_no, from),
+            StoreRequest::AwaitCommit(commit_no) => return self.await_commit(node, commit_no, from),
+            StoreRequest::Renew => {
+                self.forks += 1;
+                self.renew(node, Renewal::Forked);
+                StoreReply::Renewed
+            }
+        };
+        self.answer(from, reply);
+    }
+
+    /// A barrier has completed.
+    pub(crate) fn finish_barrier(&mut self, node: usize, life: u64, commit_no: CommitNo) {
+        if self.nodes[node].life != life {
+            return;
+        }
+        self.nodes[node].barrier = None;
+        self.nodes[node].store.make_durable(commit_no);
+        self.oracle.acknowledge(node, commit_no);
+        let waiters = &mut self.nodes[node].durable_waiters;
+        let due: Vec<_> = waiters.extract_if(.., |(waits_for, _)| *waits_for <= commit_no).collect();
+        let more = !waiters.is_empty();
+        for (_, place) in due {
+            self.answer(place, StoreReply::Durable(commit_no));
+        }
+        if more {
+            self.start_barrier(node);
+        }
+    }
+
+    /// One barrier at a time: it covers all that is committed when it starts.
+    pub(crate) fn start_barrier(&mut self, node: usize) {
+        if self.nodes[node].barrier.is_some() {
+            return;
+        }
+        let commit_no = self.nodes[node].store.current().commit_no;
+        self.nodes[node].barrier = Some(commit_no);
+        // A disk takes longer to make sure than to write.
+        let (life, delay) = (self.nodes[node].life, (4 * self.new_delay()).min(5 * SECOND));
+        self.schedule(delay, Event::Barrier { node, life, commit_no });
+    }
+
+    /// Tells the oracle and whoever waits about a commit.
+    pub(crate) fn after_commit<T>(&mut self, node: usize, own: bool, committed: &Committed<T>) {
+        if !committed.changed {
+            return;
+        }
+        if own && let Err(what) = self.oracle.record(node, committed.commit_no, &committed.puts) {
+            self.violate(format!("node {node}: {what}"));
+        }
+        let waiters = &mut self.nodes[node].commit_waiters;
+        let due: Vec<_> =
+            waiters.extract_if(.., |(seen, _)| committed.commit_no > *seen).map(|(_, place)| place).collect();
+        for place in due {
+            self.answer(place, StoreReply::Committed);
+        }
+        if self.random.one_in(CHECKS) {
+            self.check_node(node);
+        }
+    }
+
+    /// Some transactions meet a disk that fails in their middle.
+    pub(crate) fn new_fuse(&mut self) -> Option<u64> {
+        let odds = if self.faulty { self.climate.rollbacks } else { 0 };
+        self.random.one_in(odds).then(|| self.random.below(6))
+    }
+
+    /// A rollback has happened.
+    pub(crate) fn rolled_back(&mut self, node: usize, strike: Strike) {
+        self.struck.count(strike);
+        self.note(|| format!("node {node}: {}", strike.name()));
+        if self.fault == Some(Fault::ChangeIdUsedAgain) {
+            self.nodes[node].store.forget_change_ids();
+        }
+    }
+
+    fn answer(&mut self, to: Place, reply: StoreReply) {
+        let delay = self.new_delay();
+        self.schedule(delay, Event::Reply { to, reply });
+    }
+
+    /// What must be durable before something that is read now may leave.
+    fn leaving_commit(&self, node: usize) -> CommitNo {
+        let database = self.nodes[node].store.current();
+        match self.fault {
+            Some(Fault::BarrierOfLocalChanges) => database.own_commit,
+            _ => database.commit_no,
+        }
+    }
+
+    fn meet(&mut self, node: usize, shard: usize, hello: &Hello) -> StoreReply {
+        let early = self.fault == Some(Fault::VersionVectorBeforeEnd);
+        let result = self.nodes[node].store.transact(shard, None, |shard| {
+            Intake::meet(shard, hello)?;
+            if early {
+                shard.state_mut().version_vector.join(&hello.version_vector);
+            }
+            Ok(())
+        });
+        match result {
+            Ok(committed) => {
+                self.after_commit(node, false, &committed);
+                StoreReply::Met
+            }
+            Err(refusal) => self.refused(node, Strike::EndRolledBack, refusal),
+        }
+    }
+
+    fn apply(
+        &mut self,
+        from: Place,
+        node: usize,
+        shard: usize,
+        mut intake: Intake,
+        mut batches: Vec<Batch>,
+    ) -> StoreReply {
+        if self.fault == Some(Fault::JoinOfSingleSiblings) {
+            let held = &self.nodes[node].store.current().shards[shard].state.version_vector;
+            batches.iter_mut().for_each(|batch| {
+                batch.rows =
+                    batch.rows.drain(..).filter_map(|entry| without(entry, |dot| held.covers(dot))).collect();
+            });
+        }
+        let (fuse, wall) = (self.new_fuse(), self.nodes[node].wall(self.now));
+        let passes = self.passing_cursor(from, batches.last().map(|batch| batch.position));
+        let result = self.nodes[node].store.transact(shard, fuse, |shard| {
+            let applied = intake.apply(shard, &batches, wall)?;
+            if let Some((peer, cursor)) = passes.filter(|_| applied.held.is_empty()) {
+                shard.set_cursor(&peer, cursor)?;
+            }
+            Ok(applied)
+        });
+        match result {
+            Ok(committed) => {
+                self.after_commit(node, false, &committed);
+                StoreReply::Applied { intake: Box::new(intake), applied: committed.value }
+            }
+            Err(refusal) => self.refused(node, Strike::ApplyRolledBack, refusal),
+        }
+    }
+
+    fn take_end(
+        &mut self,
+        from: Place,
+        node: usize,
+        shard: usize,
+        mut intake: Intake,
+        end: &vectr_delta::End,
+    ) -> StoreReply {
+        let passes = self.passing_cursor(from, Some(end.position));
+        let fuse = self.new_fuse();
+        let result = self.nodes[node].store.transact(shard, fuse, |shard| {
+            let ended = intake.end(shard, end)?;
+            if let Some((peer, cursor)) = passes {
+                shard.set_cursor(&peer, cursor)?;
+            }
+            Ok(ended)
+        });
+        match result {
+            Ok(committed) => {
+                self.after_commit(node, false, &committed);
+                let commit_no = self.leaving_commit(node);
+                StoreReply::Ended { intake: Box::new(intake), ended: committed.value, commit_no }
+            }
+            Err(refusal) => self.refused(node, Strike::EndRolledBack, refusal),
+        }
+    }
+
+    /// [`Fault::CursorPassesHeldRow`].
+    fn passing_cursor(&self, at: Place, position: Option<u64>) -> Option<(vectr_delta::Fingerprint, Cursor)> {
+        if self.fault != Some(Fault::CursorPassesHeldRow) {
+            return None;
+        }
+        let ends = &self.links[at.link].ends;
+        let peer = self.nodes[ends[1 - at.side].node].fingerprint;
+        let changelog = ends[at.side].session.peer()?.changelog;
+        Some((peer, Cursor { changelog, position: position? }))
+    }
+
+    fn refused(&mut self, node: usize, strike: Strike, refusal: Refusal<StoreError>) -> StoreReply {
+        match refusal {
+            Refusal::Frontier => StoreReply::Frontier,
+            Refusal::Forked => StoreReply::Forked,
+            Refusal::Shard(error) => {
+                StoreReply::Failed { code: error.code().into(), reason: error.to_string(), retry: false }
+            }
+            Refusal::Store(error) => {
+                self.rolled_back(node, strike);
+                StoreReply::Failed { code: error.code().into(), reason: format!("{error:?}"), retry: true }
+            }
+        }
+    }
+
+    fn await_durable(&mut self, node: usize, commit_no: CommitNo, place: Place) {
+        let durable = self.nodes[node].store.durable().commit_no;
+        if durable >= commit_no {
+            return self.answer(place, StoreReply::Durable(durable));
+        }
+        self.nodes[node].durable_waiters.push((commit_no, place));
+        self.start_barrier(node);
+    }
+
+    fn await_commit(&mut self, node: usize, commit_no: CommitNo, place: Place) {
+        if self.nodes[node].store.current().commit_no > commit_no {
+            return self.answer(place, StoreReply::Committed);
+        }
+        self.nodes[node].commit_waiters.push((commit_no, place));
+    }
+}
+
+impl World {
+    /// A node whose clock was ahead writes what its peers do not accept again, before it says or writes anything.
+    pub(crate) fn correct_clock(&mut self, node: usize) {
+        let last = self.nodes[node].store.current().last_stamp;
+        if let Some(renewal) = Renewal::of_clock(last, self.nodes[node].wall(self.now)) {
+            self.struck.count(Strike::ClockCorrected);
+            self.renew(node, renewal);
+        }
+    }
+
+    pub(crate) fn renew(&mut self, node: usize, renewal: Renewal) {
+        let (site, changelog) = (self.new_site(), self.new_changelog());
+        let wall = self.nodes[node].wall(self.now);
+        self.note(|| format!("node {node} renews: {renewal:?}, site {site}"));
+        let rewrite = |all: &mut Transaction| -> Result<(), StoreError> {
+            all.take_site(site, (renewal == Renewal::Forked).then_some(changelog));
+            if renewal == Renewal::ClockCorrected {
+                all.set_last_stamp(wall);
+            }
+            let own = all.database.former.clone();
+            for shard in 0..all.database.shards.len() {
+                all.shard = shard;
+                renewal.rewrite(all, &own, wall)?;
+            }
+            all.database.own_commit = all.database.commit_no + 1;
+            Ok(())
+        };
+        let committed = self.nodes[node].store.transact(0, None, rewrite);
+        let committed = committed.expect("a disk without a fuse does not fail");
+        self.after_commit(node, true, &committed);
+    }
+}
+
+/// The entry without the versions that `held` names, but with its whole context.
+fn without(entry: VectorRow, held: impl Fn(Dot) -> bool) -> Option<VectorRow> {
+    let kept = entry.row.siblings().iter().filter(|sibling| !held(sibling.dot())).cloned().collect();
+    Row::new(kept, entry.row.context().clone()).map(|row| VectorRow { id: entry.id, row })
+}
+
+/// One commit in this many is followed by a look at the whole database.
+const CHECKS: u64 = 12;

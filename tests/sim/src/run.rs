@@ -1,0 +1,144 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+
+use crate::Fault;
+use crate::climate::Climate;
+use crate::random::Random;
+use crate::strike::{Strike, Struck};
+use crate::world::World;
+
+/// What one seed, or many, came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// How often each fault struck.
+    pub struck: Struck,
+    /// How many seeds were run.
+    pub seeds: u64,
+    /// The most rounds of sync that a seed needed to converge once the faults had stopped.
+    pub rounds: u64,
+    /// How many sessions were opened.
+    pub sessions: u64,
+    /// How many versions were written.
+    pub writes: u64,
+    /// How many of them nobody was allowed to lose.
+    pub acknowledged: u64,
+    /// How many shards ended with versions of a replaced disk that no version vector covers.
+    pub loose_shards: u64,
+    /// How often a session noticed that a site has two lives.
+    pub forks: u64,
+    /// The smallest seed that failed, and how.
+    pub failure: Option<(u64, String)>,
+}
+
+/// Runs one seed: faults first, then the check. `trace` prints what happens.
+#[must_use]
+pub fn run_seed(seed: u64, fault: Option<Fault>, trace: bool) -> Outcome {
+    let run = || {
+        let mut world = World::new(seed, fault, trace);
+        world.run_faults();
+        let rounds = if world.violation.is_none() { world.heal() } else { 0 };
+        if world.violation.is_none() && world.random.one_in(3) {
+            world.stay_live();
+        }
+        // A fork is a fault of its own: a correct store never has one.
+        if world.forks > 0 && fault.is_none() {
+            world.violate("a session noticed a fork where there was none");
+        }
+        outcome_of(&world, seed, rounds)
+    };
+    catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|cause| {
+        let text = cause.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| cause.downcast_ref::<&str>().map(ToString::to_string)).unwrap_or_default();
+        Outcome { seeds: 1, failure: Some((seed, format!("a panic: {text}"))), ..Outcome::default() }
+    })
+}
+
+/// Runs `count` seeds from `first` on, on all cores, and stops at a failure.
+#[must_use]
+pub fn run_seeds(first: u64, count: u64, fault: Option<Fault>) -> Outcome {
+    let (next, total) = (AtomicU64::new(0), Mutex::new(Outcome::default()));
+    let work = || {
+        loop {
+            let seed = next.fetch_add(1, Ordering::Relaxed);
+            if seed >= count {
+                return;
+            }
+            let outcome = run_seed(first + seed, fault, false);
+            if outcome.failure.is_some() {
+                next.store(count, Ordering::Relaxed);
+            }
+            total.lock().expect("no thread panics while it adds up").join(&outcome);
+        }
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| (0..threads).for_each(|_| drop(scope.spawn(work))));
+    total.into_inner().expect("no thread panics while it adds up")
+}
+
+/// A copy of a database file goes on under the original's identity, and both write; then they meet.
+#[must_use]
+pub fn run_unnoticed_clone(seed: u64) -> Outcome {
+    let mut world = World::with_climate(Random::new(seed), Climate::calm(2), None, false);
+    let write = |world: &mut World, node: usize| {
+        for _ in 0..8 {
+            // Different walls: tombstones of both lives with one dot and one stamp would be one version.
+            world.nodes[node].skew = 0;
+            world.run_for(crate::node::SECOND);
+            let life = world.nodes[node].life;
+            world.write(node, life, 2);
+        }
+    };
+    // Until they have met, each claims changes of the other's life.
+    world.checks = false;
+    write(&mut world, 0);
+    let copy = world.clone_unnoticed(0);
+    write(&mut world, 0);
+    write(&mut world, copy);
+    world.open(0, copy, 0, false);
+    world.run_for(60 * crate::node::SECOND);
+    let met = world.forks;
+    let rounds = world.sync_until_converged();
+    let mut outcome = outcome_of(&world, seed, rounds);
+    outcome.forks = met;
+    outcome
+}
+
+impl Outcome {
+    fn join(&mut self, other: &Self) {
+        self.struck.join(&other.struck);
+        self.seeds += other.seeds;
+        self.rounds = self.rounds.max(other.rounds);
+        self.sessions += other.sessions;
+        self.writes += other.writes;
+        self.acknowledged += other.acknowledged;
+        self.loose_shards += other.loose_shards;
+        self.forks += other.forks;
+        let smaller =
+            |(seed, _): &&(u64, String)| self.failure.as_ref().is_none_or(|(known, _)| seed < known);
+        if let Some(failure) = other.failure.as_ref().filter(smaller) {
+            self.failure = Some(failure.clone());
+        }
+    }
+
+    /// The kinds of faults that struck at most this often.
+    pub fn rarer_than(&self, times: u64) -> impl Iterator<Item = Strike> {
+        Strike::ALL.iter().copied().filter(move |strike| self.struck.of(*strike) <= times)
+    }
+}
+
+fn outcome_of(world: &World, seed: u64, rounds: u64) -> Outcome {
+    let (writes, acknowledged) = world.oracle.totals();
+    Outcome {
+        struck: world.struck.clone(),
+        seeds: 1,
+        rounds,
+        sessions: world.links.len() as u64,
+        writes,
+        acknowledged,
+        loose_shards: world.loose_shards(),
+        forks: world.forks,
+        failure: world.violation.clone().map(|what| (seed, what)),
+    }
+}

@@ -1,0 +1,89 @@
+use std::fmt;
+
+macro_rules! strikes {
+    ($($name:ident $text:literal,)*) => {
+        /// Something that went wrong on purpose, and is counted.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Strike {
+            $(#[doc = $text] $name,)*
+        }
+
+        impl Strike {
+            /// All kinds.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// What it is called in print.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $text,)*
+                }
+            }
+        }
+    };
+}
+
+strikes! {
+    Dropped "frames dropped",
+    Doubled "frames doubled",
+    Reordered "frames overtaken by later ones",
+    Corrupted "frames with a flipped bit",
+    Cut "streams cut",
+    TimedOut "stuck sessions timed out",
+    Overlapping "sessions opened beside another of the same pair",
+    ProcessCrash "processes crashed",
+    PowerCut "power cuts",
+    Rewound "commits rewound by power cuts",
+    BarrierBroken "barriers interrupted",
+    Restored "nodes replaced by an older copy of themselves",
+    RewrittenAfterRestore "restored nodes that wrote more than they had lost",
+    Cloned "nodes started from a copy of another",
+    WriteRolledBack "local writes rolled back",
+    ApplyRolledBack "batches rolled back",
+    EndRolledBack "ends rolled back",
+    ClockSkewed "clocks set more than a minute wrong",
+    ClockCorrected "databases that wrote their own changes again with a right clock",
+    HeldBack "rows held back",
+    StaleEnd "ends that were overtaken by a commit",
+    RacingWrite "commits while a page was on its way",
+    Conflict "vectors that gained concurrent versions",
+}
+
+/// How often each [`Strike`] struck.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Struck([u64; Strike::ALL.len()]);
+
+impl Struck {
+    pub(crate) const fn count(&mut self, strike: Strike) {
+        self.add(strike, 1);
+    }
+
+    pub(crate) const fn add(&mut self, strike: Strike, times: u64) {
+        self.0[strike as usize] += times;
+    }
+
+    /// Adds another count.
+    pub fn join(&mut self, other: &Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine += theirs;
+        }
+    }
+
+    /// How often it struck.
+    #[must_use]
+    pub const fn of(&self, strike: Strike) -> u64 {
+        self.0[strike as usize]
+    }
+}
+
+impl Default for Struck {
+    fn default() -> Self {
+        Self([0; Strike::ALL.len()])
+    }
+}
+
+impl fmt::Display for Struck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Strike::ALL.iter().try_for_each(|strike| writeln!(f, "{:>10}  {}", self.of(*strike), strike.name()))
+    }
+}

@@ -1,0 +1,127 @@
+use std::ops::ControlFlow;
+
+use vectr_delta::{
+    ChangeId, ChangelogId, CommitNo, Cursor, Fingerprint, NodeName, Origin, Row, RowVisitor, ShardId,
+    ShardRead, ShardState, ShardWrite, SiteId, Timestamp, VectorId, VersionVector,
+};
+
+use crate::database::{Database, StoreError};
+
+/// A write transaction: works on a copy of the database, which is kept or dropped as a whole.
+pub(crate) struct Transaction {
+    pub(crate) database: Database,
+    /// Which shard the traits mean.
+    pub(crate) shard: usize,
+    /// After how many more steps the disk fails.
+    pub(crate) fuse: Option<u64>,
+    pub(crate) puts: Vec<RowPut>,
+}
+
+/// A row that was stored, for the oracle.
+pub(crate) struct RowPut {
+    pub(crate) shard: usize,
+    pub(crate) id: VectorId,
+    pub(crate) old: Option<Row>,
+    pub(crate) new: Row,
+}
+
+impl Transaction {
+    /// The database goes on under another site, and with `changelog` under another changelog.
+    pub(crate) fn take_site(&mut self, site: SiteId, changelog: Option<ChangelogId>) {
+        let origin = &mut self.database.origin;
+        self.database.former.insert(origin.site);
+        origin.site = site;
+        if let Some(changelog) = changelog {
+            origin.changelog = changelog;
+        }
+        let name = origin.node.clone();
+        self.database.names.extend(name.map(|name| (site, name)));
+    }
+
+    fn step(&mut self) -> Result<(), StoreError> {
+        match &mut self.fuse {
+            Some(0) => Err(StoreError::Disk),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl ShardRead for Transaction {
+    type Error = StoreError;
+
+    fn shard(&self) -> &ShardId {
+        &self.database.shards[self.shard].id
+    }
+
+    fn origin(&self) -> &Origin {
+        &self.database.origin
+    }
+
+    fn state(&self) -> &ShardState {
+        &self.database.shards[self.shard].state
+    }
+
+    fn commit_no(&self) -> CommitNo {
+        self.database.commit_no
+    }
+
+    fn cursor(&self, peer: &Fingerprint) -> Result<Option<Cursor>, StoreError> {
+        self.database.read(self.shard).cursor(peer)
+    }
+
+    fn site_name(&self, site: SiteId) -> Result<Option<NodeName>, StoreError> {
+        self.database.read(self.shard).site_name(site)
+    }
+
+    fn visit_rows(
+        &self,
+        after: ChangeId,
+        filter: Option<&VersionVector>,
+        visit: RowVisitor<'_>,
+    ) -> Result<(), StoreError> {
+        let visit: &mut dyn FnMut(_, _) -> ControlFlow<()> = visit;
+        self.database.read(self.shard).visit_rows(after, filter, visit)
+    }
+}
+
+impl ShardWrite for Transaction {
+    fn state_mut(&mut self) -> &mut ShardState {
+        &mut self.database.shards[self.shard].state
+    }
+
+    fn row(&mut self, id: &VectorId) -> Result<Option<Row>, StoreError> {
+        self.step()?;
+        Ok(self.database.shards[self.shard].rows.get(id).map(|stored| (*stored.row).clone()))
+    }
+
+    fn put_row(&mut self, id: &VectorId, old: Option<&Row>, new: &Row) -> Result<(), StoreError> {
+        self.step()?;
+        self.database.last_change += 1;
+        self.database.shards[self.shard].put(id, self.database.last_change, new);
+        self.puts.push(RowPut { shard: self.shard, id: id.clone(), old: old.cloned(), new: new.clone() });
+        self.step()
+    }
+
+    fn set_cursor(&mut self, peer: &Fingerprint, cursor: Cursor) -> Result<(), StoreError> {
+        self.step()?;
+        self.database.shards[self.shard].cursors.insert(*peer, cursor);
+        self.step()
+    }
+
+    fn name_site(&mut self, site: SiteId, name: &NodeName) -> Result<(), StoreError> {
+        self.database.names.insert(site, name.clone());
+        Ok(())
+    }
+
+    fn last_stamp(&self) -> Timestamp {
+        self.database.last_stamp
+    }
+
+    fn set_last_stamp(&mut self, stamp: Timestamp) {
+        self.database.last_stamp = stamp;
+    }
+}

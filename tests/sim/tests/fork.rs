@@ -1,0 +1,12 @@
+//! A copied file that goes on under the original's identity.
+
+use vectr_sim::run_unnoticed_clone;
+
+#[test]
+fn a_copy_that_keeps_its_site_is_noticed_on_meeting_and_renews() {
+    for seed in 0..200 {
+        let outcome = run_unnoticed_clone(seed);
+        assert_eq!(outcome.failure, None, "seed {seed}");
+        assert!(outcome.forks > 0, "seed {seed}: nobody noticed");
+    }
+}

@@ -1,0 +1,52 @@
+//! Bad luck of every kind, from many seeds. `VECTR_SIM_SEEDS` sets how many; `VECTR_SIM_SEED` the first, and then
+//! only that one by default; `VECTR_SIM_TRACE=1` prints what happens in a single one.
+
+use std::env;
+
+use vectr_sim::{run_seed, run_seeds};
+
+#[test]
+fn after_the_faults_stop_all_nodes_agree_and_nothing_acknowledged_is_gone() {
+    let (first, asked) = (number("VECTR_SIM_SEED"), number("VECTR_SIM_SEEDS"));
+    let count = asked.unwrap_or(if first.is_some() { 1 } else { SEEDS });
+    let first = first.unwrap_or(0);
+    let outcome = match env::var_os("VECTR_SIM_TRACE") {
+        Some(_) if count == 1 => run_seed(first, None, true),
+        _ => run_seeds(first, count, None),
+    };
+    println!(
+        "seeds {first} to {}: {} sessions, {} writes, {} acknowledged; converged within {} rounds; \
+         {} shards keep versions of replaced disks beyond every version vector\n{}",
+        first + count - 1,
+        outcome.sessions,
+        outcome.writes,
+        outcome.acknowledged,
+        outcome.rounds,
+        outcome.loose_shards,
+        outcome.struck
+    );
+    if let Some((seed, what)) = outcome.failure {
+        panic!(
+            "seed {seed} failed: {what}\nreplay: VECTR_SIM_SEED={seed} VECTR_SIM_TRACE=1 \
+             cargo test --release -p vectr-sim --test simulation -- --nocapture"
+        );
+    }
+    if count >= SEEDS {
+        let rare: Vec<_> = outcome.rarer_than(1_000).collect();
+        assert!(rare.is_empty(), "struck too rarely to show anything: {rare:?}");
+    }
+}
+
+#[test]
+fn a_seed_always_gives_the_same_run() {
+    for seed in 0..8 {
+        assert_eq!(run_seed(seed, None, false), run_seed(seed, None, false));
+    }
+}
+
+fn number(variable: &str) -> Option<u64> {
+    let text = env::var(variable).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
+}
+
+const SEEDS: u64 = 1_200;
