@@ -1,6 +1,6 @@
 // All benchmarks: `npm run bench`. Installs, builds and measures; arguments go to criterion as filters.
-import { join } from 'node:path';
 import { build } from './build.mjs';
+import { builtProgram, cargo } from './cargo.mjs';
 import { filesUnder } from './files.mjs';
 import { setup } from './setup.mjs';
 import { main, run, step } from './step.mjs';
@@ -9,10 +9,9 @@ await main(import.meta.url, async () => {
   await setup();
   await build();
   // The whole workspace, so that the features, and with them the built dependencies, are those of the tests.
-  await step('Rust benchmarks', () => run('cargo', ['bench', '--locked', '--workspace', '--bench', '*', '--', ...process.argv.slice(2)]));
+  await step('Rust benchmarks', () => cargo(['bench', '--locked', '--workspace', '--bench', '*', '--', ...process.argv.slice(2)]));
   // Cargo has built the package's programs along with its benchmarks.
-  const target = process.env.CARGO_TARGET_DIR ?? 'target';
-  await step('a whole sync against the bare pipeline', () => run(join(target, 'release', 'pipeline'), []));
+  await step('a whole sync against the bare pipeline', () => run(builtProgram('pipeline'), []));
   const isBenchmark = (path) => path.endsWith('.mjs') && !path.includes('/support/');
   for (const file of filesUnder('benches/node', isBenchmark)) {
     await step(file, () => run('node', ['--expose-gc', file]));

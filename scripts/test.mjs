@@ -1,6 +1,7 @@
 // Everything that must hold: `npm test`. The first failing step ends the run and is named.
 // VECTR_TEST_ONLY=rust (or build, node, types, examples; several with commas) runs only those steps.
 import { build } from './build.mjs';
+import { cargo } from './cargo.mjs';
 import { filesUnder } from './files.mjs';
 import { checkGenerated } from './generated.mjs';
 import { setup } from './setup.mjs';
@@ -18,13 +19,13 @@ await main(import.meta.url, async () => {
 
 function allSteps() {
   return [
-    { group: 'rust', name: 'Rust formatting', work: () => run('cargo', ['fmt', '--all', '--check']) },
+    { group: 'rust', name: 'Rust formatting', work: () => cargo(['fmt', '--all', '--check']) },
     {
       group: 'rust',
       name: 'Rust lints',
-      work: () => run('cargo', ['clippy', '--locked', '--release', '--workspace', '--all-targets', '--', '-D', 'warnings']),
+      work: () => cargo(['clippy', '--locked', '--release', '--workspace', '--all-targets', '--', '-D', 'warnings']),
     },
-    { group: 'rust', name: 'Rust tests', work: () => run('cargo', ['test', '--locked', '--release', '--workspace']) },
+    { group: 'rust', name: 'Rust tests', work: () => cargo(['test', '--locked', '--release', '--workspace']) },
     { group: 'build', name: 'package', work: build },
     { group: 'build', name: 'generated files are current', work: checkGenerated },
     { group: 'node', name: 'Node tests', work: runNodeTests },

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { StepFailure } from './step.mjs';
 
-const RUST = [1, 89];
+const RUST = [1, 93];
 // The napi command needs 20.17; the built package runs on every Node 20.
 const NODE = [20, 17];
 

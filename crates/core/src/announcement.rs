@@ -23,11 +23,7 @@ struct Listeners {
 
 impl Announcement {
     pub(crate) fn new(commit_no: CommitNo, origin: Origin) -> Self {
-        Self {
-            commit_no: AtomicU64::new(commit_no),
-            origin: Mutex::new(origin),
-            listeners: Mutex::default(),
-        }
+        Self { commit_no: AtomicU64::new(commit_no), origin: Mutex::new(origin), listeners: Mutex::default() }
     }
 
     pub(crate) fn commit_no(&self) -> CommitNo {

@@ -32,21 +32,22 @@ impl VectrDB {
     }
 
     fn copy(&self, draft: &Path) -> Result<(), CoreError> {
-        let Some(source) = self.path() else {
+        let (Some(source), Some(readers)) = (self.path(), &self.inner.readers) else {
             let draft = draft.to_owned();
             return self.call(Scope::Outside, move |writer| vacuum_into(&writer.ledger.connection, &draft));
         };
-        let connection = open_writer(source)?;
-        connection.execute_batch("PRAGMA cache_size = -4096; PRAGMA wal_autocheckpoint = 0")?;
-        vacuum_into(&connection, draft)
+        // SQLite copies only through a connection that could write. The lent reader keeps the database open meanwhile.
+        readers.with(|_| {
+            let connection = open_writer(source)?;
+            connection.execute_batch("PRAGMA cache_size = -4096; PRAGMA wal_autocheckpoint = 0")?;
+            vacuum_into(&connection, draft)
+        })
     }
 }
 
 fn vacuum_into(connection: &Connection, draft: &Path) -> Result<(), CoreError> {
-    let name = draft.to_str().ok_or_else(|| CoreError::NoFile {
-        path: draft.to_owned(),
-        what: "no UTF-8 text",
-    })?;
+    let name =
+        draft.to_str().ok_or_else(|| CoreError::NoFile { path: draft.to_owned(), what: "no UTF-8 text" })?;
     connection.execute("VACUUM INTO ?1", [name])?;
     Ok(())
 }

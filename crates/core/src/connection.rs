@@ -13,9 +13,8 @@ pub(crate) const PAGE_BYTES: u32 = 16 * 1024;
 /// For writing; makes the file where there is none.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, CoreError> {
     // Without URIs, so that every path means a file of that name.
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-        | OpenFlags::SQLITE_OPEN_CREATE
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Ok(Connection::open_with_flags(path, flags)?)
 }
 

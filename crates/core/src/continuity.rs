@@ -159,9 +159,8 @@ fn file_number(_metadata: &fs::Metadata) -> (u64, u64) {
 
 /// FNV-1a, 64 bits (Fowler, Noll, Vo): a torn or edited record is to be noticed, not an attack.
 fn checksum(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
-        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-    })
+    text.bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

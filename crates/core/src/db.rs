@@ -14,6 +14,7 @@ use crate::lock::Lock;
 use crate::opening::open;
 use crate::readers::Readers;
 use crate::snapshot::Snapshot;
+use crate::vetting::Vetting;
 use crate::writer::{TransactionId, Writer};
 use crate::{Clock, Config, CoreError};
 
@@ -57,8 +58,9 @@ pub(crate) struct Inner {
     pub(crate) desk: Desk,
     /// `None` in memory: reads are then work for the writer.
     pub(crate) readers: Option<Readers>,
+    pub(crate) vetting: Vetting,
     pub(crate) iterations: Mutex<Vec<Weak<Mutex<Open>>>>,
-    closed: AtomicBool,
+    pub(crate) closed: Arc<AtomicBool>,
     running: Mutex<Option<Running>>,
 }
 
@@ -90,8 +92,9 @@ impl VectrDB {
             durability: opened.durability,
             desk,
             readers,
+            vetting: Vetting::default(),
             iterations: Mutex::default(),
-            closed: AtomicBool::new(false),
+            closed: Arc::default(),
             running: Mutex::new(Some(Running { writer, _lock: opened.lock })),
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -174,8 +177,8 @@ impl VectrDB {
                 work(&Snapshot::begin(&ledger.connection, &ledger.known.sites, dimensions)?)
             });
         };
-        let done = readers
-            .with(|reader| work(&Snapshot::begin(&reader.connection, &reader.sites, dimensions)?));
+        let done =
+            readers.with(|reader| work(&Snapshot::begin(&reader.connection, &reader.sites, dimensions)?));
         done.map_err(|error| self.placed(error))
     }
 

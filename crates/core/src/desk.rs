@@ -25,8 +25,10 @@ pub(crate) enum Scope {
 struct Job {
     scope: Scope,
     arrived: Instant,
-    run: Box<dyn FnOnce(Result<&mut Writer, CoreError>) + Send>,
+    run: Run,
 }
+
+type Run = Box<dyn FnOnce(Result<&mut Writer, CoreError>) + Send>;
 
 /// Hands work to the writer.
 pub(crate) struct Desk {
@@ -88,7 +90,8 @@ pub(crate) fn guarded<T, E: From<CoreError>>(
         writer.abandon();
         let text = panic.downcast_ref::<&str>().map(ToString::to_string);
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default();
-        Err(CoreError::Storage { reason: format!("storage work panicked and was rolled back: {text}") }.into())
+        Err(CoreError::Storage { reason: format!("storage work panicked and was rolled back: {text}") }
+            .into())
     })
 }
 
@@ -137,7 +140,10 @@ impl Queue {
         if let Some(job) = self.waiting.pop_front() {
             (job.run)(Err(CoreError::Busy {
                 what: "the database".into(),
-                reason: format!("a transaction has been open for {:?}: commit it or roll it back", self.patience),
+                reason: format!(
+                    "a transaction has been open for {:?}: commit it or roll it back",
+                    self.patience
+                ),
             }));
         }
     }

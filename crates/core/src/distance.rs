@@ -77,7 +77,8 @@ impl<'q> Probe<'q> {
     }
 
     fn product_and_square(&self, vector: &[u8]) -> (f64, f64) {
-        let quick = sums(self.query, vector);
+        // Two passes over a vector in the nearest cache are quicker than one with twice the accumulators.
+        let quick = [sum(self.query, vector, |q, v| q * v), sum(self.query, vector, |_, v| v * v)];
         let [product, square] = settle(quick, || {
             [exact(self.query, vector, |q, v| q * v), exact(self.query, vector, |_, v| v * v)]
         });
@@ -114,28 +115,6 @@ fn sum(query: &[f32], vector: &[u8], term: impl Fn(f32, f32) -> f32) -> f32 {
     lanes.iter().sum::<f32>() + tail
 }
 
-/// The inner product, and the vector's squared length, in one pass.
-fn sums(query: &[f32], vector: &[u8]) -> [f32; 2] {
-    let (quads, _) = vector.as_chunks::<4>();
-    let (blocks, rest) = quads.as_chunks::<LANES>();
-    let (query_blocks, query_rest) = query.as_chunks::<LANES>();
-    let (mut products, mut squares) = ([0.0_f32; LANES], [0.0_f32; LANES]);
-    for (q, v) in query_blocks.iter().zip(blocks) {
-        for lane in 0..LANES {
-            let component = f32::from_le_bytes(v[lane]);
-            products[lane] += q[lane] * component;
-            squares[lane] += component * component;
-        }
-    }
-    let (mut product, mut square) = (products.iter().sum::<f32>(), squares.iter().sum::<f32>());
-    for (q, v) in query_rest.iter().zip(rest) {
-        let component = f32::from_le_bytes(*v);
-        product += q * component;
-        square += component * component;
-    }
-    [product, square]
-}
-
 fn exact(query: &[f32], vector: &[u8], term: impl Fn(f64, f64) -> f64) -> f64 {
     let components = vectr_delta::components(vector);
     query.iter().zip(components).map(|(q, v)| term(f64::from(*q), f64::from(v))).sum()
@@ -156,7 +135,10 @@ mod tests {
     fn each_metric_is_what_it_says() {
         let cosine = score(Metric::Cosine, &[1.0, 0.0], &[3.0, 4.0]);
         assert!((cosine.similarity - 0.6).abs() < 1e-6 && (cosine.distance - 0.4).abs() < 1e-6);
-        assert_eq!(score(Metric::Euclidean, &[0.0, 0.0], &[3.0, 4.0]), Score { distance: 5.0, similarity: 1.0 / 6.0 });
+        assert_eq!(
+            score(Metric::Euclidean, &[0.0, 0.0], &[3.0, 4.0]),
+            Score { distance: 5.0, similarity: 1.0 / 6.0 }
+        );
         assert_eq!(score(Metric::Dot, &[1.0, 2.0], &[3.0, 4.0]), Score { distance: -11.0, similarity: 11.0 });
     }
 
@@ -181,7 +163,10 @@ mod tests {
         for length in [1, 15, 16, 17, 384, 385] {
             let vector: Vec<f32> = (0..length).map(|i| i as f32).collect();
             let expected: f64 = vector.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
-            assert!((score(Metric::Dot, &vector, &vector).similarity / expected.max(1e-9) - 1.0).abs() < 1e-5 || length == 1);
+            assert!(
+                (score(Metric::Dot, &vector, &vector).similarity / expected.max(1e-9) - 1.0).abs() < 1e-5
+                    || length == 1
+            );
         }
     }
 }

@@ -8,6 +8,7 @@ pub(crate) fn random_number() -> Result<u64, CoreError> {
 }
 
 pub(crate) fn random_bytes(bytes: &mut [u8]) -> Result<(), CoreError> {
-    getrandom::fill(bytes)
-        .map_err(|error| CoreError::Storage { reason: format!("the system gives no random numbers: {error}") })
+    getrandom::fill(bytes).map_err(|error| CoreError::Storage {
+        reason: format!("the system gives no random numbers: {error}"),
+    })
 }

@@ -33,7 +33,12 @@ pub(crate) enum Proof {
 impl Identity {
     /// For a file. Records are kept in `folder`, or else where the system keeps application state.
     pub(crate) fn of_file(file: &Path, folder: Option<PathBuf>) -> Self {
-        Self { folder: folder.or_else(default_folder), file: Some(file.to_owned()), opening: None, record: None }
+        Self {
+            folder: folder.or_else(default_folder),
+            file: Some(file.to_owned()),
+            opening: None,
+            record: None,
+        }
     }
 
     /// In memory there is nothing to come back to.
@@ -60,7 +65,8 @@ impl Identity {
     pub(crate) fn before_write(&mut self, counters: &mut Counters, head: ChangeId) -> Result<(), CoreError> {
         let Some(folder) = &self.folder else { return Ok(()) };
         let site = counters.origin.site;
-        let is_ours = |(own, token): &(SiteId, String)| *own == site && counters.token.as_ref() == Some(token);
+        let is_ours =
+            |(own, token): &(SiteId, String)| *own == site && counters.token.as_ref() == Some(token);
         if self.opening.as_ref().is_some_and(is_ours) {
             return Ok(());
         }

@@ -122,8 +122,7 @@ impl Position {
     fn next_page(&mut self, limit: usize) -> Result<Vec<Listed>, CoreError> {
         let mut page = Vec::new();
         while let Some(shard) = self.shard.filter(|_| page.len() < limit) {
-            let rows =
-                StoredRows { connection: &self.reader.connection, sites: &self.reader.sites, shard };
+            let rows = StoredRows { connection: &self.reader.connection, sites: &self.reader.sites, shard };
             let wanted = limit - page.len();
             let found = rows.by_id(self.after.as_ref(), wanted)?;
             if found.len() < wanted {

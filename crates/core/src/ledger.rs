@@ -212,9 +212,7 @@ impl Ledger {
         let origin = &mut self.known.counters.origin;
         match &origin.node {
             Some(recorded) if recorded == name => Ok(()),
-            Some(recorded) => {
-                Err(CoreError::NodeId { recorded: recorded.clone(), given: name.clone() })
-            }
+            Some(recorded) => Err(CoreError::NodeId { recorded: recorded.clone(), given: name.clone() }),
             None => {
                 origin.node = Some(name.clone());
                 let site = origin.site;

@@ -31,12 +31,7 @@ impl VectrDB {
     ///
     /// # Errors
     /// `ERR_EXISTS` where the id is in use, `ERR_DIMENSIONS`, `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`.
-    pub fn insert(
-        &self,
-        at: At<'_>,
-        id: Option<VectorId>,
-        payload: Payload,
-    ) -> Result<VectorId, CoreError> {
+    pub fn insert(&self, at: At<'_>, id: Option<VectorId>, payload: Payload) -> Result<VectorId, CoreError> {
         self.write(at, move |shard| insert(shard, id, payload))
     }
 
@@ -146,11 +141,7 @@ impl VectrDB {
     }
 }
 
-fn insert(
-    shard: &mut WriteShard<'_>,
-    id: Option<VectorId>,
-    payload: Payload,
-) -> Result<VectorId, CoreError> {
+fn insert(shard: &mut WriteShard<'_>, id: Option<VectorId>, payload: Payload) -> Result<VectorId, CoreError> {
     let Some(id) = id else {
         let id = new_id(shard.wall())?;
         put(shard, &id, None, payload)?;

@@ -79,6 +79,8 @@ fn finish(
     let mut ledger = Ledger::load(connection, config.clock.clone(), config.dimensions)?;
     let proof = identity.proof(ledger.committed());
     let shard = config.shard.clone().unwrap_or_else(|| ledger.committed().default_shard.clone());
+    // What a process that died had committed may not be on the disk yet; what this opening commits is not either.
+    let durable = if proof == Proof::Closed { ledger.committed().commit_no } else { 0 };
     ledger.begin()?;
     let prepared = prepare(&mut ledger, proof, config.node.as_ref(), &shard);
     if let Err(error) = prepared.and_then(|()| ledger.commit(&mut identity)) {
@@ -86,8 +88,6 @@ fn finish(
         return Err(error);
     }
     let counters = ledger.committed();
-    // What a process that died had committed may not be on the disk yet.
-    let durable = if proof == Proof::Closed { counters.commit_no } else { 0 };
     let announcement = Arc::new(Announcement::new(counters.commit_no, counters.origin.clone()));
     let writer = Writer {
         ledger,

@@ -1,10 +1,14 @@
 //! Reading with SQL.
 
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql};
 
 use crate::desk::Scope;
-use crate::guard::{guard, unguard};
+use crate::readers::PROGRESS_STEPS;
+use crate::vetting::{only_reads, refused};
 use crate::{CoreError, VectrDB};
 
 /// A value of SQLite.
@@ -39,33 +43,32 @@ impl VectrDB {
     /// `ERR_ARGUMENT` with SQLite's words for everything else, and for parameters that do not fit; `ERR_STORAGE`,
     /// `ERR_CLOSED`; in memory `ERR_BUSY` too.
     pub fn query(&self, sql: &str, params: Vec<Value>) -> Result<Rows, CoreError> {
+        self.check_open()?;
+        self.inner.vetting.check(sql)?;
         if let Some(readers) = &self.inner.readers {
-            let done = readers.with_guarded(|reader| run(&reader.connection, sql, &params));
+            let done = readers.with_stoppable(|reader| run(&reader.connection, sql, &params));
             return done.map_err(|error| self.placed(error));
         }
         let sql = sql.to_owned();
+        let closed = Arc::clone(&self.inner.closed);
         self.call(Scope::Outside, move |writer| {
             let connection = &mut writer.ledger.connection;
-            guard(connection)?;
+            let stop = move || closed.load(Ordering::Relaxed);
+            connection.progress_handler(PROGRESS_STEPS, Some(stop))?;
             let done = run(connection, &sql, &params);
-            unguard(connection)?;
+            connection.progress_handler(0, None::<fn() -> bool>)?;
             done
         })
     }
 }
 
 fn run(connection: &Connection, sql: &str, params: &[Value]) -> Result<Rows, CoreError> {
-    let mut statement = connection.prepare(sql).map_err(refused)?;
-    if statement.column_count() == 0 {
-        return Err(CoreError::Query { reason: "the statement returns no columns: give one SELECT".into() });
-    }
-    if !statement.readonly() {
-        return Err(CoreError::Query { reason: "the statement writes: use the methods for that".into() });
-    }
+    let mut statement = connection.prepare(sql).map_err(failed)?;
+    only_reads(&statement)?;
     let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
-    let mut found = statement.query(rusqlite::params_from_iter(params)).map_err(refused)?;
+    let mut found = statement.query(rusqlite::params_from_iter(params)).map_err(failed)?;
     let mut rows = Vec::new();
-    while let Some(row) = found.next().map_err(refused)? {
+    while let Some(row) = found.next().map_err(failed)? {
         let values = (0..columns.len()).map(|at| Ok(row.get_ref(at)?.into()));
         rows.push(values.collect::<Result<_, rusqlite::Error>>()?);
     }
@@ -73,7 +76,7 @@ fn run(connection: &Connection, sql: &str, params: &[Value]) -> Result<Rows, Cor
 }
 
 /// Most failures are the statement's own.
-fn refused(error: rusqlite::Error) -> CoreError {
+fn failed(error: rusqlite::Error) -> CoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::OperationInterrupted) => CoreError::Closed,
         Some(
@@ -86,7 +89,7 @@ fn refused(error: rusqlite::Error) -> CoreError {
             | ErrorCode::CannotOpen
             | ErrorCode::NotADatabase,
         ) => error.into(),
-        _ => CoreError::Query { reason: error.to_string() },
+        _ => refused(error.to_string()),
     }
 }
 

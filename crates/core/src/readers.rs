@@ -6,7 +6,6 @@ use rusqlite::Connection;
 
 use crate::CoreError;
 use crate::connection::open_reader;
-use crate::guard::guard;
 use crate::site_numbers::SiteNumbers;
 
 /// The read connections of a file. At most eight work at a time; more callers wait.
@@ -26,26 +25,28 @@ pub(crate) struct Reader {
 #[derive(Default)]
 struct State {
     plain: Vec<Reader>,
-    guarded: Vec<Reader>,
+    stoppable: Vec<Reader>,
     lent: usize,
     closed: bool,
 }
 
 impl Readers {
     pub(crate) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), state: Mutex::default(), returned: Condvar::new(), closing: Arc::default() }
+        Self {
+            path: path.to_owned(),
+            state: Mutex::default(),
+            returned: Condvar::new(),
+            closing: Arc::default(),
+        }
     }
 
     /// Reads through a connection of its own.
-    pub(crate) fn with<T>(
-        &self,
-        work: impl FnOnce(&Reader) -> Result<T, CoreError>,
-    ) -> Result<T, CoreError> {
+    pub(crate) fn with<T>(&self, work: impl FnOnce(&Reader) -> Result<T, CoreError>) -> Result<T, CoreError> {
         work(self.lend(false)?.reader())
     }
 
-    /// As [`Readers::with`], for statements that are not ours.
-    pub(crate) fn with_guarded<T>(
+    /// As [`Readers::with`], for statements that are not ours: closing stops them with `SQLITE_INTERRUPT`.
+    pub(crate) fn with_stoppable<T>(
         &self,
         work: impl FnOnce(&Reader) -> Result<T, CoreError>,
     ) -> Result<T, CoreError> {
@@ -67,10 +68,10 @@ impl Readers {
             state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.plain.clear();
-        state.guarded.clear();
+        state.stoppable.clear();
     }
 
-    fn lend(&self, guarded: bool) -> Result<Lent<'_>, CoreError> {
+    fn lend(&self, stoppable: bool) -> Result<Lent<'_>, CoreError> {
         let mut state = self.lock();
         while state.lent >= MAX_LENT && !state.closed {
             state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -79,14 +80,13 @@ impl Readers {
             return Err(CoreError::Closed);
         }
         state.lent += 1;
-        let idle = if guarded { state.guarded.pop() } else { state.plain.pop() };
+        let idle = if stoppable { state.stoppable.pop() } else { state.plain.pop() };
         drop(state);
         // From here on the drop of `lent` takes the count back, whatever fails.
-        let mut lent = Lent { readers: self, reader: idle, guarded };
+        let mut lent = Lent { readers: self, reader: idle, stoppable };
         if lent.reader.is_none() {
             let mut reader = self.open()?;
-            if guarded {
-                guard(&mut reader.connection)?;
+            if stoppable {
                 let closing = Arc::clone(&self.closing);
                 let stop = move || closing.load(Ordering::Relaxed);
                 reader.connection.progress_handler(PROGRESS_STEPS, Some(stop))?;
@@ -104,7 +104,7 @@ impl Readers {
 struct Lent<'r> {
     readers: &'r Readers,
     reader: Option<Reader>,
-    guarded: bool,
+    stoppable: bool,
 }
 
 impl Lent<'_> {
@@ -119,7 +119,7 @@ impl Drop for Lent<'_> {
         state.lent -= 1;
         let closed = state.closed;
         let (idle, most) =
-            if self.guarded { (&mut state.guarded, 1) } else { (&mut state.plain, MAX_IDLE) };
+            if self.stoppable { (&mut state.stoppable, 1) } else { (&mut state.plain, MAX_IDLE) };
         if let Some(reader) = self.reader.take().filter(|_| !closed && idle.len() < most) {
             idle.push(reader);
         }
@@ -128,7 +128,7 @@ impl Drop for Lent<'_> {
     }
 }
 
-/// Instructions of SQLite's machine.
-const PROGRESS_STEPS: i32 = 10_000;
+/// How many instructions of SQLite's machine a statement of others runs before someone looks whether to stop it.
+pub(crate) const PROGRESS_STEPS: i32 = 10_000;
 const MAX_LENT: usize = 8;
 const MAX_IDLE: usize = 3;

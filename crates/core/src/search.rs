@@ -192,4 +192,5 @@ impl PartialEq for Candidate {
 impl Eq for Candidate {}
 
 // In the order of the changelog, which is mostly that of the file.
-const SCAN: &str = "SELECT n, versions, id, vector FROM row INDEXED BY row_change WHERE shard = ?1 ORDER BY change_id";
+const SCAN: &str =
+    "SELECT n, versions, id, vector FROM row INDEXED BY row_change WHERE shard = ?1 ORDER BY change_id";

@@ -72,11 +72,7 @@ pub(crate) struct ReadShard<'s> {
 
 impl ReadShard<'_> {
     pub(crate) const fn rows(&self) -> StoredRows<'_> {
-        StoredRows {
-            connection: self.snapshot.connection,
-            sites: self.snapshot.sites,
-            shard: self.stored.n,
-        }
+        StoredRows { connection: self.snapshot.connection, sites: self.snapshot.sites, shard: self.stored.n }
     }
 
     pub(crate) const fn last_sync_at(&self) -> Timestamp {

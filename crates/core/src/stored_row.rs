@@ -94,9 +94,8 @@ impl<'a> StoredRows<'a> {
 
     /// The newest change id, 0 where there is none.
     pub(crate) fn newest_change(&self) -> Result<ChangeId, CoreError> {
-        let mut statement = self
-            .connection
-            .prepare_cached("SELECT coalesce(max(change_id), 0) FROM row WHERE shard = ?1")?;
+        let mut statement =
+            self.connection.prepare_cached("SELECT coalesce(max(change_id), 0) FROM row WHERE shard = ?1")?;
         let newest: i64 = statement.query_row([self.shard], |row| row.get(0))?;
         Ok(newest.unsigned_abs())
     }
@@ -165,12 +164,7 @@ impl<'a> StoredRows<'a> {
     }
 
     /// Columns site, seq, timestamp, operation from `at` on; hash, metadata, vector from `payload_at` on.
-    fn sibling(
-        &self,
-        row: &rusqlite::Row<'_>,
-        at: usize,
-        payload_at: usize,
-    ) -> Result<Sibling, CoreError> {
+    fn sibling(&self, row: &rusqlite::Row<'_>, at: usize, payload_at: usize) -> Result<Sibling, CoreError> {
         let dot = self.dot(row, at)?;
         let timestamp = Timestamp::from_micros(number(row, at + 2)?);
         let operation = u8::try_from(row.get::<_, i64>(at + 3)?).ok().and_then(Operation::from_byte);
@@ -245,11 +239,8 @@ const ID: usize = 8;
 const CONTEXT: usize = 9;
 const HASH: usize = 10;
 
-const CHANGES: &str = concat!(
-    "SELECT ",
-    columns!(),
-    " FROM row WHERE shard = ?1 AND change_id > ?2 ORDER BY change_id"
-);
+const CHANGES: &str =
+    concat!("SELECT ", columns!(), " FROM row WHERE shard = ?1 AND change_id > ?2 ORDER BY change_id");
 const CHANGE_DOTS: &str = "SELECT n, change_id, versions, site, seq FROM row \
      WHERE shard = ?1 AND change_id > ?2 ORDER BY change_id";
 const BY_ID: &str = concat!("SELECT ", columns!(), " FROM row WHERE shard = ?1 AND id = ?2");

@@ -64,7 +64,10 @@ mod tests {
         let vector: VersionVector = [(SiteId::new(7), 3), (SiteId::new(u64::MAX), 1)].into_iter().collect();
         assert_eq!(vector_text(&vector), r#"{"0000000000000007":3,"ffffffffffffffff":1}"#);
         assert_eq!(parse_vector(&vector_text(&vector)).unwrap(), vector);
-        assert_eq!(parse_context(&context_text([(1, 5), (3, 2)].into_iter())).unwrap(), [(1, 5), (3, 2)].into());
+        assert_eq!(
+            parse_context(&context_text([(1, 5), (3, 2)].into_iter())).unwrap(),
+            [(1, 5), (3, 2)].into()
+        );
         let sites = [SiteId::new(1), SiteId::new(2)];
         assert_eq!(parse_site_list(&site_list_text(&sites)).unwrap(), sites);
         assert_eq!(parse_vector("{\"x\":1}").unwrap_err().code(), "ERR_STORAGE");

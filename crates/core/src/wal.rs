@@ -1,9 +1,9 @@
 //! Keeps the write-ahead log bounded without making writers wait for it.
 
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -20,6 +20,8 @@ pub(crate) struct Wal {
     next_stop: u32,
     kick: Option<SyncSender<()>>,
     checkpointer: Option<JoinHandle<()>>,
+    /// SQLite lets one checkpoint run and turns others away at once; this is where they wait.
+    turn: Arc<Mutex<()>>,
 }
 
 impl Wal {
@@ -33,9 +35,11 @@ impl Wal {
         }))?;
         let other = open_checkpointer(path)?;
         let (kick, kicks) = sync_channel(1);
+        let turn = Arc::default();
+        let shared = Arc::clone(&turn);
         let checkpointer = std::thread::Builder::new()
             .name("vectr-checkpoint".into())
-            .spawn(move || copy_pages(&other, &kicks))
+            .spawn(move || copy_pages(&other, &kicks, &shared))
             .map_err(CoreError::io(path))?;
         Ok(Self {
             pages,
@@ -44,6 +48,7 @@ impl Wal {
             next_stop: STOP_PAGES,
             kick: Some(kick),
             checkpointer: Some(checkpointer),
+            turn,
         })
     }
 
@@ -56,6 +61,7 @@ impl Wal {
         self.seen = pages;
         if pages >= self.next_stop {
             // A reader that stays in an old snapshot keeps the log from starting over: then it grows for a while.
+            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
             let emptied = checkpoint(connection, CheckpointMode::RESTART);
             self.next_stop = if emptied { STOP_PAGES } else { pages + KICK_PAGES };
         } else if pages >= self.next_kick {
@@ -87,8 +93,9 @@ impl Drop for Wal {
     }
 }
 
-fn copy_pages(connection: &Connection, kicks: &Receiver<()>) {
+fn copy_pages(connection: &Connection, kicks: &Receiver<()>, turn: &Mutex<()>) {
     while kicks.recv().is_ok() {
+        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
         // What it could not copy stays in the log, for the next time.
         checkpoint(connection, CheckpointMode::PASSIVE);
     }

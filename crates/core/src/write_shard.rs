@@ -1,6 +1,6 @@
 use rusqlite::params;
 use vectr_delta::{
-    ChangeId, CommitNo, Cursor, Fingerprint, NodeName, Origin, Row, RowVisitor, ShardId, ShardRead,
+    ChangeId, CommitNo, Cursor, Fingerprint, Metadata, NodeName, Origin, Row, RowVisitor, ShardId, ShardRead,
     ShardState, ShardWrite, Sibling, SiteId, Timestamp, VectorId, VersionVector,
 };
 
@@ -123,8 +123,10 @@ impl<'l> WriteShard<'l> {
         match self.ledger.found.take() {
             Some(found) if found.shard == shard && found.id == *id => Ok(found.n),
             _ => {
-                let mut statement =
-                    self.ledger.connection.prepare_cached("SELECT n FROM row WHERE shard = ?1 AND id = ?2")?;
+                let mut statement = self
+                    .ledger
+                    .connection
+                    .prepare_cached("SELECT n FROM row WHERE shard = ?1 AND id = ?2")?;
                 Ok(statement.query_row((shard, id.as_str()), |row| row.get(0))?)
             }
         }
@@ -228,7 +230,7 @@ impl ShardWrite for WriteShard<'_> {
 }
 
 fn metadata(sibling: &Sibling) -> Option<&str> {
-    sibling.payload()?.metadata().map(|metadata| metadata.as_str())
+    sibling.payload()?.metadata().map(Metadata::as_str)
 }
 
 fn vector(sibling: &Sibling) -> Option<&[u8]> {

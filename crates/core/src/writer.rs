@@ -186,3 +186,95 @@ impl Writer {
         done
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vectr_delta::{Payload, ShardId, VectorId};
+
+    use crate::desk::Scope;
+    use crate::{At, Config, CoreError, VectrDB};
+
+    fn payload() -> Payload {
+        Payload::from_components(&[0.5; 384], None).unwrap()
+    }
+
+    /// A limit on the pages of the file fails in the same places as a full disk.
+    fn limit(db: &VectrDB, spare: i64) {
+        db.call(Scope::Outside, move |writer| {
+            let connection = &writer.ledger.connection;
+            let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
+            connection.query_row(&format!("PRAGMA max_page_count = {}", pages + spare), [], |_| Ok(()))?;
+            Ok(())
+        })
+        .unwrap();
+    }
+
+    fn open(folder: &tempfile::TempDir) -> VectrDB {
+        let state_dir = Some(folder.path().join("state"));
+        VectrDB::new(Config { state_dir, ..Config::file(folder.path().join("notes.db")) }).unwrap()
+    }
+
+    #[test]
+    fn a_full_disk_leaves_everything_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let (db, shard) = (open(&folder), ShardId::new("notes").unwrap());
+        let at = At::shard(&shard);
+        let kept = db.insert(at, None, payload()).unwrap();
+        let state = || (db.shard_status(&shard).unwrap(), db.digest(&shard).unwrap(), db.commit_no());
+        let before = state();
+        limit(&db, 3);
+        let error = db.insert_batch(at, vec![(None, payload()); 2_000]).unwrap_err();
+        assert_eq!(error.code(), "ERR_STORAGE");
+        assert!(
+            error.to_string().contains("disk is full") && error.to_string().contains("notes.db"),
+            "{error}"
+        );
+        assert_eq!(state(), before);
+        limit(&db, 10_000);
+        db.insert_batch(at, vec![(None, payload()); 2_000]).unwrap();
+        assert_eq!((db.count(&shard).unwrap(), db.shard_status(&shard).unwrap().change_id), (2_001, 2_001));
+        assert!(db.get(at, &kept).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_full_disk_ends_an_open_transaction_or_leaves_it_whole() {
+        let folder = tempfile::tempdir().unwrap();
+        let (db, shard) = (open(&folder), ShardId::new("notes").unwrap());
+        db.insert(At::shard(&shard), None, payload()).unwrap();
+        let digest = db.digest(&shard).unwrap();
+        limit(&db, 3);
+        let transaction = db.begin().unwrap();
+        let inside = At { shard: &shard, transaction: Some(transaction) };
+        db.insert(inside, None, payload()).unwrap();
+        assert_eq!(
+            db.insert_batch(inside, vec![(None, payload()); 2_000]).unwrap_err().code(),
+            "ERR_STORAGE"
+        );
+        match db.rollback(transaction) {
+            Ok(()) => {}
+            Err(error) => assert_eq!(error.code(), "ERR_TRANSACTION"),
+        }
+        assert_eq!(db.digest(&shard).unwrap(), digest);
+        limit(&db, 10_000);
+        db.insert(At::shard(&shard), None, payload()).unwrap();
+        assert_eq!(db.count(&shard).unwrap(), 2);
+    }
+
+    #[test]
+    fn work_that_panics_is_rolled_back_and_answered() {
+        let folder = tempfile::tempdir().unwrap();
+        let (db, shard) = (open(&folder), ShardId::new("notes").unwrap());
+        let id = VectorId::new("a").unwrap();
+        let panicking = db.call(Scope::Outside, |writer| -> Result<(), CoreError> {
+            writer.write(|ledger| {
+                ledger.take_new_site()?;
+                panic!("in the middle")
+            })
+        });
+        let error = panicking.unwrap_err();
+        assert!(error.code() == "ERR_STORAGE" && error.to_string().contains("in the middle"), "{error}");
+        let site = db.site();
+        db.upsert(At::shard(&shard), &id, payload()).unwrap();
+        assert_eq!((db.site(), db.count(&shard).unwrap()), (site, 1));
+    }
+}

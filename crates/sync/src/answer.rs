@@ -5,7 +5,7 @@ use vectr_transport::{Listener, PeerStream};
 
 use crate::SyncError;
 use crate::cancel::Cancel;
-use crate::drive::{Escort, drive};
+use crate::drive::{Escort, drive, settle};
 use crate::engine::Engine;
 use crate::shard_store::ShardStore;
 use crate::wire::{Arrival, Wire};
@@ -47,6 +47,7 @@ async fn answer(engine: &Engine, stream: PeerStream) -> Result<(), SyncError> {
     let outcome = drive(&mut session, &mut wire, &mut store, &mut escort).await;
     drop(busy);
     engine.see_off(wire.finish());
+    engine.see_off(tokio::spawn(settle(session, store)));
     if outcome.is_ok() {
         engine.note_sync(&shard).await;
     }

@@ -5,7 +5,7 @@ use vectr_delta::{
 };
 use vectr_transport::PeerStream;
 
-use crate::drive::{Escort, drive};
+use crate::drive::{Escort, drive, settle};
 use crate::engine::Engine;
 use crate::retry::random;
 use crate::shard_store::ShardStore;
@@ -58,6 +58,7 @@ impl Attempt<'_> {
         let outcome = drive(&mut session, &mut wire, &mut store, &mut escort).await;
         self.engine.see_off(wire.finish());
         tried.note(&session, &traffic);
+        self.engine.see_off(tokio::spawn(settle(session, store)));
         outcome
     }
 

@@ -53,7 +53,10 @@ pub(crate) async fn drive(
                 match arrival {
                     Arrival::Message(message) => session.receive(*message),
                     Arrival::Unreadable(error) => session.reject(error.code(), &error.to_string(), true),
-                    Arrival::End(Some(error)) => return Err(error.into()),
+                    Arrival::End(Some(error)) => {
+                        session.handle_disconnect(&error.to_string());
+                        return Err(error.into());
+                    }
                     Arrival::End(None) => session.handle_disconnect("the peer finished it"),
                 }
             }
@@ -80,6 +83,20 @@ pub(crate) async fn drive(
                 return Err(SyncError::Closed);
             }
         }
+    }
+}
+
+/// Carries out what an ended session still asks of storage: it may have learnt that this node has to take a new site.
+pub(crate) async fn settle(mut session: Session, mut store: ShardStore) {
+    loop {
+        while let Some(request) = session.poll_store() {
+            store.start(request);
+        }
+        if !store.is_working() {
+            return;
+        }
+        let reply = store.reply().await;
+        session.handle_store(reply);
     }
 }
 

@@ -125,9 +125,9 @@ impl SyncEngine {
         match &outcome {
             Err(SyncError::Closed | SyncError::Aborted) => outcome?,
             Err(error) => result.failure = Some(SyncFailure::from(error)),
-            Ok(()) => engine.note_sync(shard).await,
+            Ok(()) => {}
         }
-        if let Err(error) = engine.count_conflicts(shard, &mut result).await {
+        if let Err(error) = engine.settle_result(shard, &mut result).await {
             result.failure.get_or_insert_with(|| SyncFailure::from(&error));
         }
         result.duration = started.elapsed();
@@ -270,14 +270,19 @@ impl Engine {
         }
     }
 
-    async fn count_conflicts(&self, shard: &ShardId, result: &mut SyncResult) -> Result<(), SyncError> {
-        let of = shard.clone();
-        let (strategy, conflicts, vectors, shards) = self
+    /// Notes a success, and adds what only the database knows.
+    async fn settle_result(&self, shard: &ShardId, result: &mut SyncResult) -> Result<(), SyncError> {
+        let (of, succeeded) = (shard.clone(), result.is_success());
+        let (strategy, conflicts, is_empty, shards) = self
             .blocking(move |db| {
+                if succeeded {
+                    // A note that could not be written changes nothing of the sync.
+                    let _ = db.note_sync(&of, db.now());
+                }
                 let strategy = db.strategy(&of)?;
                 let conflicts =
                     if strategy == Strategy::Manual { db.conflicts(Some(&of))? } else { Vec::new() };
-                Ok((strategy, conflicts, db.count(&of)?, db.shards()?))
+                Ok((strategy, conflicts, db.digest(&of)?.rows() == 0, db.shards()?))
             })
             .await?;
         if strategy != Strategy::Manual {
@@ -285,7 +290,7 @@ impl Engine {
         }
         result.conflicts_unresolved = conflicts;
         let others: Vec<&str> = shards.iter().filter(|other| *other != shard).map(ShardId::as_str).collect();
-        if result.is_success() && vectors == 0 && result.changes_applied == 0 && !others.is_empty() {
+        if succeeded && is_empty && !others.is_empty() {
             let listed = others.iter().take(5).copied().collect::<Vec<_>>().join("', '");
             result.warn(format!("shard '{shard}' is empty on both nodes; this database holds '{listed}'"));
         }

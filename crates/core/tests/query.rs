@@ -1,0 +1,123 @@
+//! Reading with SQL, and what may not be done with it.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use support::{Scratch, described, id, put, shard};
+use vectr_core::{At, Config, Value, VectrDB};
+
+fn both(test: impl Fn(&VectrDB)) {
+    let scratch = Scratch::new();
+    test(&scratch.open("a.db"));
+    test(&VectrDB::new(Config { shard: Some(shard()), ..Config::default() }).unwrap());
+}
+
+#[test]
+fn views_are_read_with_parameters() {
+    both(|db| {
+        db.upsert(At::shard(&shard()), &id("a"), described(&[1.0], r#"{"k":7}"#)).unwrap();
+        put(db, "b", &[2.0]);
+        let found = db
+            .query("SELECT id, json_extract(metadata, '$.k') AS k, vector FROM vectors WHERE id >= ? ORDER BY id", vec![
+                Value::Text("a".into()),
+            ])
+            .unwrap();
+        assert_eq!(found.columns, ["id", "k", "vector"]);
+        assert_eq!(
+            found.rows[0],
+            [Value::Text("a".into()), Value::Integer(7), Value::Blob(1_f32.to_le_bytes().into())]
+        );
+        assert_eq!(found.rows[1][1], Value::Null);
+    });
+}
+
+#[test]
+fn documented_views_functions_and_pragmas_are_allowed() {
+    both(|db| {
+        put(db, "a", &[1.0]);
+        for sql in [
+            "SELECT count(*) FROM vector_changelog",
+            "SELECT * FROM shard_metadata;  -- the end",
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5) SELECT sum(i) FROM n",
+            "WITH x AS (SELECT id FROM vectors) SELECT count(*) FROM x",
+            "SELECT v.id, c.operation FROM vectors v JOIN vector_changelog c ON c.vector_id = v.id",
+            "SELECT key, value FROM json_each('[1,2]')",
+            "SELECT upper(hex(vector)), length(id), max(timestamp) FROM vectors",
+            "VALUES (1, 2.5, NULL, x'00')",
+            "EXPLAIN QUERY PLAN SELECT id FROM vectors",
+            "PRAGMA integrity_check",
+            "PRAGMA quick_check(1)",
+            "PRAGMA table_info(vectors)",
+            "PRAGMA page_count",
+        ] {
+            let found = db.query(sql, vec![]);
+            assert!(found.is_ok_and(|found| !found.rows.is_empty()), "{sql}");
+        }
+    });
+}
+
+#[test]
+fn everything_else_is_refused_and_changes_nothing() {
+    both(|db| {
+        put(db, "a", &[1.0]);
+        let digest = db.digest(&shard()).unwrap();
+        for sql in [
+            "",
+            "  -- nothing",
+            "nonsense",
+            "SELECT nothing FROM vectors",
+            "SELECT * FROM row",
+            "SELECT count(*) FROM row",
+            "SELECT token FROM counter",
+            "SELECT * FROM sqlite_schema",
+            "SELECT * FROM pragma_table_info('row')",
+            "SELECT * FROM dbstat",
+            "SELECT (SELECT vector FROM row LIMIT 1)",
+            "WITH vectors AS (SELECT * FROM row) SELECT * FROM vectors",
+            "SELECT rowid FROM vectors",
+            "SELECT 1; SELECT 2",
+            "SELECT 1; DELETE FROM row",
+            "INSERT INTO row DEFAULT VALUES",
+            "DELETE FROM vectors",
+            "UPDATE counter SET change_id = 0",
+            "DROP TABLE row",
+            "CREATE TABLE t (a)",
+            "CREATE TEMP TABLE t (a)",
+            "ATTACH '/tmp/x.db' AS x",
+            "DETACH main",
+            "BEGIN",
+            "COMMIT",
+            "SAVEPOINT s",
+            "VACUUM",
+            "VACUUM INTO '/tmp/x.db'",
+            "REINDEX",
+            "ANALYZE",
+            "PRAGMA user_version = 5",
+            "PRAGMA journal_mode = DELETE",
+            "PRAGMA query_only = OFF",
+            "PRAGMA writable_schema = ON",
+            "PRAGMA wal_checkpoint",
+            "PRAGMA table_info(row)",
+            "SELECT load_extension('x')",
+            "SELECT fts3_tokenizer('simple')",
+            "SELECT ?1, ?2",
+        ] {
+            let error = db.query(sql, vec![Value::Integer(1)]).unwrap_err();
+            assert_eq!(error.code(), "ERR_ARGUMENT", "{sql}: {error}");
+        }
+        assert_eq!(db.digest(&shard()).unwrap(), digest);
+        put(db, "still", &[1.0]);
+    });
+}
+
+#[test]
+fn a_statement_without_end_does_not_keep_a_database_open() {
+    both(|db| {
+        let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+        std::thread::scope(|scope| {
+            let running = scope.spawn(|| db.query(endless, vec![]));
+            db.close().unwrap();
+            assert_eq!(running.join().unwrap().unwrap_err().code(), "ERR_CLOSED");
+        });
+    });
+}

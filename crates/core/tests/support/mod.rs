@@ -1,0 +1,123 @@
+//! Databases in a temporary folder, and sessions driven against each other in one thread.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+pub mod sync;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use tempfile::TempDir;
+use vectr_core::{At, Clock, Config, VectrDB};
+use vectr_delta::{Fingerprint, Metadata, Payload, ShardId, Timestamp, VectorId};
+
+/// A folder for databases, and one for what is kept outside of it.
+pub struct Scratch {
+    folder: TempDir,
+}
+
+impl Scratch {
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join("data").join(name)
+    }
+
+    pub fn state_dir(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    pub fn config(&self, name: &str) -> Config {
+        Config { state_dir: Some(self.state_dir()), shard: Some(shard()), ..Config::file(self.path(name)) }
+    }
+
+    pub fn open(&self, name: &str) -> VectrDB {
+        VectrDB::new(self.config(name)).unwrap()
+    }
+
+    pub fn open_at(&self, name: &str, clock: &Wall) -> VectrDB {
+        VectrDB::new(Config { clock: clock.clock(), ..self.config(name) }).unwrap()
+    }
+}
+
+/// A clock that stands still until it is set.
+#[derive(Clone)]
+pub struct Wall(Arc<AtomicU64>);
+
+impl Wall {
+    pub const START: u64 = 1_700_000_000_000_000;
+
+    pub fn new() -> Self {
+        Self(Arc::new(AtomicU64::new(Self::START)))
+    }
+
+    pub fn set(&self, micros: u64) {
+        self.0.store(micros, Ordering::SeqCst);
+    }
+
+    pub fn clock(&self) -> Clock {
+        let now = Arc::clone(&self.0);
+        Clock::new(move || Timestamp::from_micros(now.load(Ordering::SeqCst)))
+    }
+}
+
+pub fn shard() -> ShardId {
+    ShardId::new("notes").unwrap()
+}
+
+pub fn id(text: &str) -> VectorId {
+    VectorId::new(text).unwrap()
+}
+
+pub fn payload(components: &[f32]) -> Payload {
+    Payload::from_components(components, None).unwrap()
+}
+
+pub fn described(components: &[f32], metadata: &str) -> Payload {
+    Payload::from_components(components, Some(Metadata::new(metadata).unwrap())).unwrap()
+}
+
+pub fn bytes(components: &[f32]) -> Bytes {
+    payload(components).vector().clone()
+}
+
+pub fn peer(number: u8) -> Fingerprint {
+    Fingerprint::new([number; 32])
+}
+
+/// Writes a vector without asking whether it is there.
+pub fn put(db: &VectrDB, name: &str, components: &[f32]) {
+    db.upsert(At::shard(&shard()), &id(name), payload(components)).unwrap();
+}
+
+pub fn delete(db: &VectrDB, name: &str) -> bool {
+    db.delete(At::shard(&shard()), &id(name)).unwrap()
+}
+
+/// What the shard shows of a vector.
+pub fn shown(db: &VectrDB, name: &str) -> Option<Vec<f32>> {
+    let entry = db.get(At::shard(&shard()), &id(name)).unwrap();
+    entry.map(|entry| vectr_delta::components(&entry.vector).collect())
+}
+
+/// `PRAGMA integrity_check` says ok.
+pub fn assert_sound(db: &VectrDB) {
+    let rows = db.query("PRAGMA integrity_check", vec![]).unwrap().rows;
+    assert_eq!(rows, [[vectr_core::Value::Text("ok".into())]]);
+}
+
+/// Copies a closed database, or whatever there is of an open one.
+pub fn copy_database(from: &Path, to: &Path) {
+    for suffix in ["", "-wal"] {
+        let name = |path: &Path| PathBuf::from(format!("{}{suffix}", path.display()));
+        if name(from).exists() {
+            std::fs::copy(name(from), name(to)).unwrap();
+        } else {
+            let _ = std::fs::remove_file(name(to));
+        }
+    }
+}

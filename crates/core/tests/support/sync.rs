@@ -1,0 +1,143 @@
+//! Two sessions, each over its own database, that exchange real frames.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use vectr_core::{CoreError, VectrDB};
+use vectr_delta::{
+    Ending, Fingerprint, FrameDecoder, HelloOffer, MessageDecoder, NodeName, PageSize, Refusal, Renewal,
+    Session, SessionConfig, SessionReport, ShardId, StoreReply, StoreRequest, Timestamp, Uncompressed,
+};
+
+/// What one side says afterwards.
+pub struct Outcome {
+    pub report: SessionReport,
+    pub ending: Ending,
+}
+
+/// One session of two databases, which their peers know by a number.
+pub fn session(
+    shard: &ShardId,
+    (a, a_number): (&VectrDB, u8),
+    (b, b_number): (&VectrDB, u8),
+    clock: Timestamp,
+) -> (Outcome, Outcome) {
+    let mut a = Side::new(a, shard, super::peer(b_number), clock);
+    let mut b = Side::new(b, shard, super::peer(a_number), clock);
+    while a.step(&mut b) | b.step(&mut a) {}
+    (a.outcome(), b.outcome())
+}
+
+/// Syncs until both sides are done; a session that says so is begun afresh.
+pub fn sync(
+    shard: &ShardId,
+    a: (&VectrDB, u8),
+    b: (&VectrDB, u8),
+    clock: Timestamp,
+) -> (SessionReport, SessionReport) {
+    for _ in 0..5 {
+        let (left, right) = session(shard, a, b, clock);
+        if left.ending == Ending::Finished && right.ending == Ending::Finished {
+            return (left.report, right.report);
+        }
+        let retries = |outcome: &Outcome| matches!(&outcome.ending, Ending::Failed { retry: true, .. });
+        assert!(retries(&left) || retries(&right), "{:?} {:?}", left.ending, right.ending);
+    }
+    panic!("no end to restarts");
+}
+
+struct Side<'d> {
+    db: &'d VectrDB,
+    shard: ShardId,
+    session: Session,
+    frames: FrameDecoder,
+    messages: MessageDecoder,
+}
+
+impl<'d> Side<'d> {
+    fn new(db: &'d VectrDB, shard: &ShardId, peer: Fingerprint, clock: Timestamp) -> Self {
+        static NONCE: AtomicU64 = AtomicU64::new(1);
+        let offer = HelloOffer {
+            nonce: NONCE.fetch_add(1, Ordering::Relaxed),
+            codecs: vec![0],
+            live: false,
+            node: NodeName::new("unnamed").unwrap(),
+            clock,
+            window: 16,
+        };
+        let page = PageSize { bytes: 64 * 1024, rows: 500 };
+        let session = Session::new(SessionConfig { peer, shard: shard.clone(), offer, page });
+        let (frames, messages) = (FrameDecoder::default(), MessageDecoder::default());
+        Self { db, shard: shard.clone(), session, frames, messages }
+    }
+
+    /// Carries out what the session asks for. Whether there was anything.
+    fn step(&mut self, other: &mut Side<'_>) -> bool {
+        let mut moved = false;
+        while let Some(request) = self.session.poll_store() {
+            moved = true;
+            let reply = self.answer(request);
+            self.session.handle_store(reply);
+        }
+        while let Some(message) = self.session.poll_transmit() {
+            moved = true;
+            for frame in message.encode(&Uncompressed).unwrap() {
+                other.receive(&frame);
+            }
+        }
+        moved
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        self.frames.receive(bytes);
+        while let Some(frame) = self.frames.poll_frame().unwrap() {
+            if let Some(message) = self.messages.receive(frame, &[&Uncompressed]).unwrap() {
+                self.session.receive(message);
+            }
+        }
+    }
+
+    fn answer(&self, request: StoreRequest) -> StoreReply {
+        let (db, shard) = (self.db, &self.shard);
+        let answered = match request {
+            StoreRequest::ReadHello { peer, offer } => db
+                .read_hello(shard, &peer, &offer)
+                .map(|(hello, commit_no)| StoreReply::Hello { hello: Box::new(hello), commit_no })
+                .map_err(Refusal::Store),
+            StoreRequest::Meet(hello) => db.meet(shard, &hello).map(|()| StoreReply::Met),
+            StoreRequest::ReadPage { after, filter, size } => db
+                .read_page(shard, after, filter.as_ref(), size)
+                .map(|page| StoreReply::Page(Box::new(page)))
+                .map_err(Refusal::Store),
+            StoreRequest::Apply { intake, batches } => db
+                .apply(shard, intake, batches)
+                .map(|(intake, applied)| StoreReply::Applied { intake, applied }),
+            StoreRequest::End { intake, end } => db
+                .end(shard, intake, end)
+                .map(|(intake, ended, commit_no)| StoreReply::Ended { intake, ended, commit_no }),
+            StoreRequest::AwaitDurable(commit_no) => {
+                db.await_durable(commit_no).map(StoreReply::Durable).map_err(Refusal::Store)
+            }
+            StoreRequest::AwaitCommit(_) => unreachable!("no live session here"),
+            StoreRequest::Renew => {
+                db.renew(Renewal::Forked).map(|()| StoreReply::Renewed).map_err(Refusal::Store)
+            }
+        };
+        answered.unwrap_or_else(|refusal| match refusal {
+            Refusal::Frontier => StoreReply::Frontier,
+            Refusal::Forked => StoreReply::Forked,
+            Refusal::Shard(error) => failed(error.code(), &error.to_string(), false),
+            Refusal::Store(error) => {
+                failed(error.code(), &error.to_string(), CoreError::is_transient(&error))
+            }
+        })
+    }
+
+    fn outcome(self) -> Outcome {
+        let ending = self.session.ending().cloned().expect("the session came to an end");
+        Outcome { report: self.session.report().clone(), ending }
+    }
+}
+
+fn failed(code: &str, reason: &str, retry: bool) -> StoreReply {
+    StoreReply::Failed { code: code.into(), reason: reason.into(), retry }
+}

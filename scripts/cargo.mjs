@@ -1,0 +1,19 @@
+// Cargo, with all its output in the one folder that the addon's build uses too.
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import { run } from './step.mjs';
+
+/** Runs cargo. The napi command always names the target, so all others must: what is built for one then serves all. */
+export function cargo(args) {
+  return run('cargo', args, { CARGO_BUILD_TARGET: hostTarget() });
+}
+
+/** The path of a program that cargo has built. */
+export function builtProgram(name) {
+  return join(process.env.CARGO_TARGET_DIR ?? 'target', hostTarget(), 'release', name);
+}
+
+function hostTarget() {
+  const answer = execFileSync('rustc', ['-vV'], { encoding: 'utf8' });
+  return /^host: (.+)$/m.exec(answer)[1];
+}
