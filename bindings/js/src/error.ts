@@ -1,0 +1,84 @@
+// Errors as users see them: a stable `code`, a message that names the value at fault, and a JavaScript stack.
+
+/** A failure of this package. `code` is stable (ERR_...); the message is for people and may be reworded. */
+export class VectrError extends Error {
+  readonly code: string;
+
+  /** @param code the stable code. */
+  constructor(code: string, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.code = code;
+  }
+}
+Object.defineProperty(VectrError.prototype, 'name', { value: 'VectrError', configurable: true, writable: true });
+
+/** For an argument of the wrong kind: a TypeError with the code ERR_ARGUMENT. */
+export function wrongKind(name: string, expected: string, value: unknown): TypeError {
+  return argumentError(`${name} is ${shown(value)}: give ${expected}`, wrongKind);
+}
+
+/** A TypeError with the code ERR_ARGUMENT, whose stack begins above the function `below`. */
+export function argumentError(message: string, below: (...args: never[]) => unknown = argumentError): TypeError {
+  const error = Object.assign(new TypeError(message), { code: 'ERR_ARGUMENT' });
+  // Ten frames are few: they shall reach the caller.
+  Error.captureStackTrace(error, below);
+  return error;
+}
+
+/** For a value of the right kind that cannot be used. */
+export function outOfRange(name: string, expected: string, value: unknown, code = 'ERR_ARGUMENT'): VectrError {
+  return new VectrError(code, `${name} is ${shown(value)}: give ${expected}`);
+}
+
+/** A closed handle was used. */
+export function closedError(what: string, wayOut: string): VectrError {
+  return new VectrError('ERR_CLOSED', `${what} is closed: ${wayOut}`);
+}
+
+/** Awaits the addon: its failures come out as VectrErrors whose stack leads to the caller. */
+export async function native<T>(call: Promise<T>): Promise<T> {
+  try {
+    return await call;
+  } catch (error) {
+    throw translated(error);
+  }
+}
+
+/** As `native`, for calls of the addon that return at once. */
+export function nativeNow<T>(call: () => T): T {
+  try {
+    return call();
+  } catch (error) {
+    throw translated(error);
+  }
+}
+
+/** The stable code of whatever was thrown, where it has one. */
+export function codeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | null | undefined)?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+/** A few words that show a value in a message. */
+export function shown(value: unknown): string {
+  if (typeof value === 'string')
+    return value.length > 40 ? `'${value.slice(0, 40)}…' (${value.length} characters)` : `'${value}'`;
+  if (typeof value === 'bigint') return `${value}n`;
+  if (typeof value === 'function') return 'a function';
+  if (typeof value === 'symbol') return 'a symbol';
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === 'object' && value !== null) return `an object (${kindOf(value)})`;
+  return String(value);
+}
+
+/** `Object`, `Map`, `Float32Array`, ... */
+export function kindOf(value: object): string {
+  return Object.prototype.toString.call(value).slice('[object '.length, -1);
+}
+
+// The addon writes the stable code, a colon, a space and the text.
+function translated(error: unknown): unknown {
+  const [, code, message] = /^(ERR_[A-Z_]+): ([^]*)$/.exec((error as Error | null)?.message ?? '') ?? [];
+  if (code === undefined || message === undefined) return error;
+  return new VectrError(code, message);
+}

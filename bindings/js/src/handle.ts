@@ -1,0 +1,21 @@
+// What databases show to engines of this package: no part of what users see.
+import type { NativeDatabase } from './native';
+
+/** A database from within the package. */
+export interface DatabaseHandle {
+  readonly native: NativeDatabase;
+  /** Whether a transaction of this database is open, or being opened. */
+  isInTransaction(): boolean;
+}
+
+const handles = new WeakMap<object, DatabaseHandle>();
+
+/** Remembers a database's handle. */
+export function registerHandle(database: object, handle: DatabaseHandle): void {
+  handles.set(database, handle);
+}
+
+/** The handle of a database; undefined for anything else. */
+export function handleOf(value: unknown): DatabaseHandle | undefined {
+  return typeof value === 'object' && value !== null ? handles.get(value) : undefined;
+}

@@ -1,0 +1,324 @@
+// @generated from bindings/node by scripts/build.mjs: do not edit.
+
+/** Ends a search or a sync early. */
+export declare class NativeCancellation {
+  /** One that has not been used. */
+  constructor()
+  /** Ends the calls that were given this, now and later, with ERR_ABORTED. */
+  cancel(): void
+}
+
+/** A database. Every method works off the event loop; where `shard` is left out, the default shard is meant. */
+export declare class NativeDatabase {
+  /** Opens or makes a database. */
+  static open(options: OpenOptions): Promise<NativeDatabase>
+  /** The file; none in memory. */
+  get path(): string | null
+  /** What the node is called, where that is known. */
+  get nodeId(): string | null
+  /** The default shard. */
+  get shardId(): string
+  /** Adds a vector and returns its id. */
+  insert(shard: string | undefined | null, transaction: NativeTransaction | undefined | null, id: string | undefined | null, vector: Float32Array, metadata?: string | undefined | null): Promise<string>
+  /** Adds or replaces a vector. */
+  upsert(shard: string | undefined | null, transaction: NativeTransaction | undefined | null, id: string, vector: Float32Array, metadata?: string | undefined | null): Promise<undefined>
+  /** Adds vectors, which lie one after the other in `vectors`, and returns their ids. All or none. */
+  insertBatch(shard: string | undefined | null, transaction: NativeTransaction | undefined | null, ids: Array<string | undefined | null>, vectors: Float32Array, metadata: Array<string | undefined | null>): Promise<Array<string>>
+  /** Replaces what is given of a vector. */
+  update(shard: string | undefined | null, transaction: NativeTransaction | undefined | null, id: string, vector?: Float32Array | undefined | null, metadata?: string | undefined | null): Promise<undefined>
+  /** Removes a vector; false where there is none. */
+  delete(shard: string | undefined | null, transaction: NativeTransaction | undefined | null, id: string): Promise<boolean>
+  /** A vector, as the shard's strategy shows it. */
+  get(shard: string | undefined | null, transaction: NativeTransaction | undefined | null, id: string): Promise<EntryRecord | null>
+  /** The nearest vectors, the nearest first. */
+  search(query: Float32Array, options: SearchOptions, cancellation?: NativeCancellation | undefined | null): Promise<HitColumns>
+  /** A walk over a snapshot of a shard. */
+  iterate(shard: string | undefined | null, includeVectors: boolean): Promise<NativeIteration>
+  /** How many vectors a shard shows. */
+  count(shard?: string | undefined | null): Promise<number>
+  /** The shards, in the order of their ids. */
+  shards(): Promise<Array<string>>
+  /** Runs one read-only statement. */
+  query(sql: string, parameters: Array<null | number | bigint | string | Uint8Array>): Promise<QueryRows>
+  /** A fingerprint of a shard's content. */
+  digest(shard?: string | undefined | null): Promise<string>
+  /** Writes a consistent copy into a new file. */
+  backup(path: string): Promise<undefined>
+  /** Opens a transaction. */
+  begin(): Promise<NativeTransaction>
+  /** Keeps what a transaction wrote. */
+  commit(transaction: NativeTransaction): Promise<undefined>
+  /** Takes back what a transaction wrote. */
+  rollback(transaction: NativeTransaction): Promise<undefined>
+  /** Ends all use. Closing again does nothing. */
+  close(): Promise<undefined>
+}
+
+/** One walk over a snapshot of a shard. The snapshot is freed by `close`, by the database's close, or with this object. */
+export declare class NativeIteration {
+  /** The next vectors in the order of ids, at most `limit`. None follow an empty page. */
+  next(limit: number): Promise<EntryColumns>
+  /** Frees the snapshot. */
+  close(): Promise<undefined>
+}
+
+/** Syncs the shards of a database. */
+export declare class NativeSync {
+  /** An engine for a database. No socket is opened before the first use. */
+  static open(database: NativeDatabase, nodeId: string, options: SyncOptions, network: NetworkOptions): Promise<NativeSync>
+  /** SHA-256 of the certificate kept in `<database>.key`, which is made where there is none; none in memory. */
+  static identityOf(database: NativeDatabase): string | null
+  /** SHA-256 of this node's certificate. */
+  get fingerprint(): string
+  /** The pinned peers. */
+  get pinnedFingerprints(): Array<string>
+  /** Trusts one more peer. */
+  pinPeer(peer: string): void
+  /** Trusts a peer no longer; false where it was not pinned. */
+  unpinPeer(peer: string): boolean
+  /** Answers peers on an address, and returns the bound one. */
+  listen(address: string): Promise<string>
+  /** Exchanges with a peer what each lacks of a shard. */
+  sync(shardId: string, address: string, force: boolean, cancellation?: NativeCancellation | undefined | null, progress?: ((progress: ProgressRecord) => void) | undefined | null): Promise<SyncOutcome>
+  /** The state of a shard. */
+  shardState(shardId: string): Promise<ShardStateRecord>
+  /** The state of all shards. Reads on the calling thread. */
+  session(): SessionRecord
+  /** The connections made from here. */
+  statistics(): StatisticsRecord
+  /** Ends running syncs and stops answering. Closing again does nothing. */
+  close(): Promise<undefined>
+}
+
+/** An open transaction. */
+export declare class NativeTransaction {}
+
+/** One of the versions of a vector. */
+export interface ChangeRecord {
+  /** What it did. */
+  operation: 'insert' | 'update' | 'delete'
+  /** None for a delete. */
+  vector?: Float32Array
+  /** JSON text. */
+  metadata?: string
+  /** Microseconds since the Unix epoch. */
+  timestamp: number
+  /** Who wrote it. */
+  sourceNode: string
+  /** Its number: the site. */
+  site: string
+  /** Its number. */
+  seq: number
+}
+
+/** A vector with several versions. */
+export interface ConflictRecord {
+  /** The same on every node. */
+  id: string
+  /** The shard. */
+  shardId: string
+  /** The vector. */
+  vectorId: string
+  /** Microseconds since the Unix epoch. */
+  detectedAt: number
+  /** The vector's local change id. */
+  changeId: number
+  /** What is covered of the vector's history. */
+  context: Array<[string, number]>
+  /** In the order of timestamps, sites and numbers. */
+  versions: Array<ChangeRecord>
+}
+
+/** Vectors of one shard, a column a field. */
+export interface EntryColumns {
+  /** The ids, in their order. */
+  ids: Array<string>
+  /** JSON texts. */
+  metadata: Array<string | undefined | null>
+  /** Microseconds since the Unix epoch. */
+  timestamps: Float64Array
+  /** All components, vector after vector. */
+  vectors?: Float32Array
+}
+
+/** One vector. */
+export interface EntryRecord {
+  /** The components. */
+  vector: Float32Array
+  /** JSON text. */
+  metadata?: string
+  /** Microseconds since the Unix epoch. */
+  timestamp: number
+  /** Whether someone has to choose between versions. */
+  conflicted: boolean
+}
+
+/** What a search found, the nearest first, a column a field. */
+export interface HitColumns {
+  /** The ids. */
+  ids: Array<string>
+  /** By the metric. */
+  distances: Float64Array
+  /** By the metric. */
+  similarities: Float64Array
+  /** JSON texts. */
+  metadata: Array<string | undefined | null>
+  /** All components, vector after vector. */
+  vectors?: Float32Array
+}
+
+/** How to reach peers, and whom to trust. What is left out has the engine's default. */
+export interface NetworkOptions {
+  /** The TLS server name. */
+  serverName?: string
+  /** Milliseconds for a whole attempt. */
+  connectTimeoutMs?: number
+  /** Milliseconds of silence. */
+  maxIdleTimeoutMs?: number
+  /** Streams that a peer may have open. */
+  maxConcurrentStreams?: number
+  /** Connections. */
+  maxConnections?: number
+  /** Early data. */
+  enable0Rtt?: boolean
+  /** The only peers to trust. */
+  pinnedFingerprints?: Array<string>
+  /** Whether to trust everybody. */
+  dangerousAcceptAnyPeer: boolean
+}
+
+/** How to open a database. */
+export interface OpenOptions {
+  /** The file; in memory without one. */
+  path?: string
+  /** The default shard. */
+  shardId?: string
+  /** What the node is called. */
+  nodeId?: string
+  /** Of shards without vectors. */
+  dimensions?: number
+}
+
+/** How far a sync has come. */
+export interface ProgressRecord {
+  /** Rows sent. */
+  sent: number
+  /** Rows that changed this database. */
+  received: number
+  /** Bytes of frames, both ways. */
+  bytes: number
+}
+
+/** What a query returned. */
+export interface QueryRows {
+  /** The names of the columns. */
+  columns: Array<string>
+  /** All values, row after row. */
+  cells: Array<null | number | bigint | string | Uint8Array>
+}
+
+/** What to search for. */
+export interface SearchOptions {
+  /** Where; the default shard where it is left out. */
+  shardId?: string
+  /** The most results. */
+  k: number
+  /** How to compare. */
+  metric: 'cosine' | 'euclidean' | 'dot'
+  /** The least similarity. */
+  threshold?: number
+  /** Whether to return the vectors too. */
+  includeVectors: boolean
+}
+
+/** What an engine knows of its syncs. */
+export interface SessionRecord {
+  /** Names the database. */
+  id: string
+  /** The node. */
+  nodeId: string
+  /** Each shard. */
+  shards: Array<ShardStateRecord>
+  /** What someone has to settle. */
+  pendingConflicts: Array<ConflictRecord>
+  /** Microseconds since the Unix epoch. */
+  createdAt: number
+  /** Microseconds since the Unix epoch. */
+  updatedAt: number
+}
+
+/** The state of one shard. */
+export interface ShardStateRecord {
+  /** Which shard. */
+  shardId: string
+  /** Its newest change. */
+  currentChangeId: number
+  /** What it holds, by site. */
+  versionVector: Array<[string, number]>
+  /** Live vectors. */
+  vectorCount: number
+  /** Microseconds since the Unix epoch; 0: never. */
+  lastSyncAt: number
+  /** What is going on. */
+  status: 'idle' | 'syncing' | 'error'
+}
+
+/** The connections made from here. */
+export interface StatisticsRecord {
+  /** With open streams. */
+  active: number
+  /** Without. */
+  idle: number
+  /** Ever established. */
+  created: number
+  /** Ended. */
+  closed: number
+  /** Opened with accepted early data. */
+  zeroRttAccepted: number
+  /** Over TCP. */
+  fallback: number
+}
+
+/** How to sync. What is left out has the engine's default. */
+export interface SyncOptions {
+  /** The strategy of every shard that is synced. */
+  conflictStrategy?: string
+  /** Most changes in one batch. */
+  batchSize?: number
+  /** How often to try again. */
+  maxRetries?: number
+  /** Milliseconds before the first retry. */
+  retryBackoffMs?: number
+}
+
+/** What a sync did. */
+export interface SyncOutcome {
+  /** Rows sent. */
+  changesSent: number
+  /** Rows that came, whether they changed anything or not. */
+  changesReceived: number
+  /** Rows that changed this database. */
+  changesApplied: number
+  /** Vectors that gained concurrent versions here. */
+  conflictsDetected: number
+  /** Those that the strategy settles. */
+  conflictsResolved: number
+  /** All that someone has to settle in the shard. */
+  conflictsUnresolved: Array<ConflictRecord>
+  /** Bytes of frames. */
+  bytesSent: number
+  /** Bytes of frames. */
+  bytesReceived: number
+  /** Tries. */
+  attempts: number
+  /** Milliseconds. */
+  durationMs: number
+  /** Whether it went over TCP. */
+  fallback: boolean
+  /** Things to know that are no errors. */
+  warnings: Array<string>
+  /** Why it did not succeed. */
+  error?: string
+  /** The stable code of that. */
+  errorCode?: string
+}

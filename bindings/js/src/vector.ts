@@ -1,0 +1,67 @@
+// Vectors in, and slices of them out.
+import { types } from 'node:util';
+import { VectrError, outOfRange, shown, wrongKind } from './error';
+
+/** The most components that a vector may have. */
+export const MAX_DIMENSIONS = 65_536;
+
+/** Finite 32-bit components. ERR_VECTOR names the first component that is not, ERR_DIMENSIONS a length of no vector. */
+export function checkVector(name: string, value: unknown): Float32Array {
+  if (!types.isFloat32Array(value) && !Array.isArray(value)) {
+    throw wrongKind(name, 'a Float32Array or an array of numbers', value);
+  }
+  if (value.length === 0 || value.length > MAX_DIMENSIONS) {
+    throw outOfRange(`the length of ${name}`, `1 to ${MAX_DIMENSIONS} components`, value.length, 'ERR_DIMENSIONS');
+  }
+  if (Array.isArray(value)) return fromNumbers(name, value);
+  // Memory that another thread may change is copied first.
+  const components = value.buffer instanceof SharedArrayBuffer ? Float32Array.from(value) : value;
+  // A number less itself is 0, unless it is NaN or infinite: one sum without a branch tells whether all are finite.
+  let probe = 0;
+  for (let index = 0; index < components.length; index++) probe += components[index]! - components[index]!;
+  if (probe === 0) return components;
+  const index = components.findIndex((component) => !Number.isFinite(component));
+  throw unusable(name, index, components[index]);
+}
+
+/** Vectors of one length, one after the other. */
+export function contiguous(vectors: readonly Float32Array[], name: (index: number) => string): Float32Array {
+  const length = vectors[0]?.length ?? 0;
+  const all = new Float32Array(vectors.length * length);
+  for (const [index, vector] of vectors.entries()) {
+    if (vector.length !== length) {
+      throw outOfRange(
+        `the length of ${name(index)}`,
+        `${length} components, as the first one has`,
+        vector.length,
+        'ERR_DIMENSIONS',
+      );
+    }
+    all.set(vector, index * length);
+  }
+  return all;
+}
+
+/** The vector at `index` of `count` that lie one after the other: a copy, so that its buffer holds nothing else. */
+export function vectorAt(vectors: Float32Array, index: number, count: number): Float32Array {
+  const length = vectors.length / count;
+  return vectors.slice(index * length, (index + 1) * length);
+}
+
+function fromNumbers(name: string, value: unknown[]): Float32Array {
+  const components = new Float32Array(value.length);
+  for (let index = 0; index < value.length; index++) {
+    const component = value[index];
+    if (typeof component !== 'number') throw wrongKind(`${name}[${index}]`, 'a number', component);
+    components[index] = component;
+    if (!Number.isFinite(components[index])) throw unusable(name, index, component);
+  }
+  return components;
+}
+
+function unusable(name: string, index: number, component: unknown): VectrError {
+  return new VectrError(
+    'ERR_VECTOR',
+    `${name}[${index}] is ${shown(component)}: give numbers that are finite in 32 bits`,
+  );
+}

@@ -1,0 +1,87 @@
+use napi::bindgen_prelude::Float32Array;
+use napi_derive::napi;
+use vectr_core::StoredConflict;
+use vectr_delta::{Sibling, SiteId};
+
+use crate::columns::{number, text};
+
+/// The entries of a version vector, by site.
+pub(crate) type SiteEntries = Vec<(String, i64)>;
+
+/// One of the versions of a vector.
+#[napi(object, object_from_js = false)]
+pub struct ChangeRecord {
+    /// What it did.
+    #[napi(ts_type = "'insert' | 'update' | 'delete'")]
+    pub operation: &'static str,
+    /// None for a delete.
+    pub vector: Option<Float32Array>,
+    /// JSON text.
+    pub metadata: Option<String>,
+    /// Microseconds since the Unix epoch.
+    pub timestamp: i64,
+    /// Who wrote it.
+    pub source_node: String,
+    /// Its number: the site.
+    pub site: String,
+    /// Its number.
+    pub seq: i64,
+}
+
+/// A vector with several versions.
+#[napi(object, object_from_js = false)]
+pub struct ConflictRecord {
+    /// The same on every node.
+    pub id: String,
+    /// The shard.
+    pub shard_id: String,
+    /// The vector.
+    pub vector_id: String,
+    /// Microseconds since the Unix epoch.
+    pub detected_at: i64,
+    /// The vector's local change id.
+    pub change_id: i64,
+    /// What is covered of the vector's history.
+    #[napi(ts_type = "Array<[string, number]>")]
+    pub context: SiteEntries,
+    /// In the order of timestamps, sites and numbers.
+    pub versions: Vec<ChangeRecord>,
+}
+
+impl From<StoredConflict> for ConflictRecord {
+    fn from(stored: StoredConflict) -> Self {
+        let mut versions: Vec<&Sibling> = stored.row.siblings().iter().collect();
+        versions.sort_by_key(|version| version.precedence());
+        Self {
+            versions: versions.into_iter().map(|version| change(version, &stored)).collect(),
+            context: stored
+                .row
+                .context()
+                .iter()
+                .map(|(site, seq)| (label(&stored, site), number(seq)))
+                .collect(),
+            id: stored.conflict.to_string(),
+            shard_id: stored.shard.into(),
+            vector_id: stored.id.into(),
+            detected_at: number(stored.detected_at.as_micros()),
+            change_id: number(stored.change_id),
+        }
+    }
+}
+
+fn change(version: &Sibling, stored: &StoredConflict) -> ChangeRecord {
+    let (payload, site) = (version.payload(), version.dot().site);
+    ChangeRecord {
+        operation: version.operation().name(),
+        vector: payload.map(|payload| Float32Array::new(payload.components().collect())),
+        metadata: text(payload.and_then(|payload| payload.metadata())),
+        timestamp: number(version.timestamp().as_micros()),
+        source_node: stored.names.get(&site).map_or_else(|| site.to_string(), ToString::to_string),
+        site: label(stored, site),
+        seq: number(version.dot().seq),
+    }
+}
+
+fn label(stored: &StoredConflict, site: SiteId) -> String {
+    stored.names.get(&site).map_or_else(|| site.to_string(), |name| format!("{name}@{site}"))
+}

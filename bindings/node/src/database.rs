@@ -1,0 +1,352 @@
+use std::path::Path;
+
+use bytes::Bytes;
+use napi::Env;
+use napi::bindgen_prelude::{Either, Float32ArraySlice, Null, PromiseRaw, ToNapiValue};
+use napi_derive::napi;
+use vectr_core::{At, Config, Metric, Search, TransactionId, VectrDB};
+use vectr_delta::{Dimensions, Metadata, NodeName, ShardId, VectorId};
+
+use crate::cancellation::NativeCancellation;
+use crate::columns::{EntryRecord, HitColumns, copy, number, payload};
+use crate::failure::Failure;
+use crate::iteration::NativeIteration;
+use crate::query::{Cell, QueryRows, value};
+use crate::work::Work;
+
+/// A database. Every method works off the event loop; where `shard` is left out, the default shard is meant.
+#[napi]
+pub struct NativeDatabase {
+    db: VectrDB,
+    work: Work,
+}
+
+/// How to open a database.
+#[napi(object, object_to_js = false)]
+pub struct OpenOptions {
+    /// The file; in memory without one.
+    pub path: Option<String>,
+    /// The default shard.
+    pub shard_id: Option<String>,
+    /// What the node is called.
+    pub node_id: Option<String>,
+    /// Of shards without vectors.
+    pub dimensions: Option<u32>,
+}
+
+/// An open transaction.
+#[napi]
+pub struct NativeTransaction(TransactionId);
+
+/// What to search for.
+#[napi(object, object_to_js = false)]
+pub struct SearchOptions {
+    /// Where; the default shard where it is left out.
+    pub shard_id: Option<String>,
+    /// The most results.
+    pub k: u32,
+    /// How to compare.
+    #[napi(ts_type = "'cosine' | 'euclidean' | 'dot'")]
+    pub metric: String,
+    /// The least similarity.
+    pub threshold: Option<f64>,
+    /// Whether to return the vectors too.
+    pub include_vectors: bool,
+}
+
+#[napi]
+impl NativeDatabase {
+    /// Opens or makes a database.
+    #[napi]
+    pub fn open(env: &Env, options: OpenOptions) -> napi::Result<PromiseRaw<'_, NativeDatabase>> {
+        let work = Work::new();
+        Work::at_once(env, move || {
+            let db = VectrDB::new(options.config()?)?;
+            Ok(NativeDatabase { db, work })
+        })
+    }
+
+    /// The file; none in memory.
+    #[napi(getter)]
+    #[must_use]
+    pub fn path(&self) -> Option<String> {
+        self.db.path().map(|path| path.to_string_lossy().into_owned())
+    }
+
+    /// What the node is called, where that is known.
+    #[napi(getter)]
+    #[must_use]
+    pub fn node_id(&self) -> Option<String> {
+        self.db.node().map(Into::into)
+    }
+
+    /// The default shard.
+    #[napi(getter)]
+    #[must_use]
+    pub fn shard_id(&self) -> String {
+        self.db.shard().to_string()
+    }
+
+    /// Adds a vector and returns its id.
+    #[napi]
+    pub fn insert<'env>(
+        &self,
+        env: &'env Env,
+        shard: Option<String>,
+        transaction: Option<&NativeTransaction>,
+        id: Option<String>,
+        vector: Float32ArraySlice<'_>,
+        metadata: Option<String>,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        let vector = copy(&vector);
+        self.write(env, shard, transaction, move |db, at| {
+            let id = id.as_deref().map(VectorId::new).transpose()?;
+            Ok(db.insert(at, id, payload(vector, metadata.as_deref())?)?.into())
+        })
+    }
+
+    /// Adds or replaces a vector.
+    #[napi]
+    pub fn upsert<'env>(
+        &self,
+        env: &'env Env,
+        shard: Option<String>,
+        transaction: Option<&NativeTransaction>,
+        id: String,
+        vector: Float32ArraySlice<'_>,
+        metadata: Option<String>,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let vector = copy(&vector);
+        self.write(env, shard, transaction, move |db, at| {
+            Ok(db.upsert(at, &VectorId::new(&id)?, payload(vector, metadata.as_deref())?)?)
+        })
+    }
+
+    /// Adds vectors, which lie one after the other in `vectors`, and returns their ids. All or none.
+    #[napi]
+    pub fn insert_batch<'env>(
+        &self,
+        env: &'env Env,
+        shard: Option<String>,
+        transaction: Option<&NativeTransaction>,
+        ids: Vec<Option<String>>,
+        vectors: Float32ArraySlice<'_>,
+        metadata: Vec<Option<String>>,
+    ) -> napi::Result<PromiseRaw<'env, Vec<String>>> {
+        let vectors = copy(&vectors);
+        self.write(env, shard, transaction, move |db, at| {
+            let length = vectors.len() / ids.len().max(1);
+            let items = ids.iter().zip(&metadata).enumerate().map(|(index, (id, metadata))| {
+                let vector = vectors.slice(index * length..(index + 1) * length);
+                let id = id.as_deref().map(VectorId::new).transpose()?;
+                Ok((id, payload(vector, metadata.as_deref())?))
+            });
+            let ids = db.insert_batch(at, items.collect::<Result<_, Failure>>()?)?;
+            Ok(ids.into_iter().map(Into::into).collect())
+        })
+    }
+
+    /// Replaces what is given of a vector.
+    #[napi]
+    pub fn update<'env>(
+        &self,
+        env: &'env Env,
+        shard: Option<String>,
+        transaction: Option<&NativeTransaction>,
+        id: String,
+        vector: Option<Float32ArraySlice<'_>>,
+        metadata: Option<String>,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let vector: Option<Bytes> = vector.map(|vector| copy(&vector));
+        self.write(env, shard, transaction, move |db, at| {
+            let metadata = metadata.as_deref().map(Metadata::new).transpose()?;
+            Ok(db.update(at, &VectorId::new(&id)?, vector, metadata)?)
+        })
+    }
+
+    /// Removes a vector; false where there is none.
+    #[napi]
+    pub fn delete<'env>(
+        &self,
+        env: &'env Env,
+        shard: Option<String>,
+        transaction: Option<&NativeTransaction>,
+        id: String,
+    ) -> napi::Result<PromiseRaw<'env, bool>> {
+        self.write(env, shard, transaction, move |db, at| Ok(db.delete(at, &VectorId::new(&id)?)?))
+    }
+
+    /// A vector, as the shard's strategy shows it.
+    #[napi]
+    pub fn get<'env>(
+        &self,
+        env: &'env Env,
+        shard: Option<String>,
+        transaction: Option<&NativeTransaction>,
+        id: String,
+    ) -> napi::Result<PromiseRaw<'env, Either<EntryRecord, Null>>> {
+        self.write(env, shard, transaction, move |db, at| {
+            let entry = db.get(at, &VectorId::new(&id)?)?;
+            Ok(entry.map_or(Either::B(Null), |entry| Either::A(entry.into())))
+        })
+    }
+
+    /// The nearest vectors, the nearest first.
+    #[napi]
+    pub fn search<'env>(
+        &self,
+        env: &'env Env,
+        query: Float32ArraySlice<'_>,
+        options: SearchOptions,
+        cancellation: Option<&NativeCancellation>,
+    ) -> napi::Result<PromiseRaw<'env, HitColumns>> {
+        let query = query.to_vec();
+        let cancel = cancellation.map(NativeCancellation::flag).unwrap_or_default();
+        self.read(env, options.shard_id, move |db, shard| {
+            let hits = db.search(&Search {
+                shard: shard.clone(),
+                query,
+                k: options.k as usize,
+                metric: Metric::from_name(&options.metric).unwrap_or_default(),
+                threshold: options.threshold.map(|threshold| threshold as f32),
+                include_vectors: options.include_vectors,
+                cancel,
+            })?;
+            Ok(HitColumns::of(&hits, options.include_vectors))
+        })
+    }
+
+    /// A walk over a snapshot of a shard.
+    #[napi]
+    pub fn iterate<'env>(
+        &self,
+        env: &'env Env,
+        shard: Option<String>,
+        include_vectors: bool,
+    ) -> napi::Result<PromiseRaw<'env, NativeIteration>> {
+        self.read(env, shard, move |db, shard| {
+            Ok(NativeIteration::new(db.iterate(shard, include_vectors)?, include_vectors))
+        })
+    }
+
+    /// How many vectors a shard shows.
+    #[napi]
+    pub fn count<'env>(&self, env: &'env Env, shard: Option<String>) -> napi::Result<PromiseRaw<'env, i64>> {
+        self.read(env, shard, |db, shard| Ok(number(db.count(shard)?)))
+    }
+
+    /// The shards, in the order of their ids.
+    #[napi]
+    pub fn shards<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, Vec<String>>> {
+        self.read(env, None, |db, _| Ok(db.shards()?.into_iter().map(Into::into).collect()))
+    }
+
+    /// Runs one read-only statement.
+    #[napi]
+    pub fn query<'env>(
+        &self,
+        env: &'env Env,
+        sql: String,
+        #[napi(ts_arg_type = "Array<null | number | bigint | string | Uint8Array>")] parameters: Vec<Cell>,
+    ) -> napi::Result<PromiseRaw<'env, QueryRows>> {
+        let parameters = parameters.into_iter().map(value).collect();
+        self.read(env, None, move |db, _| Ok(db.query(&sql, parameters)?.into()))
+    }
+
+    /// A fingerprint of a shard's content.
+    #[napi]
+    pub fn digest<'env>(
+        &self,
+        env: &'env Env,
+        shard: Option<String>,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
+        self.read(env, shard, |db, shard| Ok(db.digest(shard)?.to_string()))
+    }
+
+    /// Writes a consistent copy into a new file.
+    #[napi]
+    pub fn backup<'env>(&self, env: &'env Env, path: String) -> napi::Result<PromiseRaw<'env, ()>> {
+        self.read(env, None, move |db, _| Ok(db.backup(Path::new(&path))?))
+    }
+
+    /// Opens a transaction.
+    #[napi]
+    pub fn begin<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, NativeTransaction>> {
+        let db = self.db.clone();
+        Work::at_once(env, move || Ok(NativeTransaction(db.begin()?)))
+    }
+
+    /// Keeps what a transaction wrote.
+    #[napi]
+    pub fn commit<'env>(
+        &self,
+        env: &'env Env,
+        transaction: &NativeTransaction,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let (db, transaction) = (self.db.clone(), transaction.0);
+        Work::at_once(env, move || Ok(db.commit(transaction)?))
+    }
+
+    /// Takes back what a transaction wrote.
+    #[napi]
+    pub fn rollback<'env>(
+        &self,
+        env: &'env Env,
+        transaction: &NativeTransaction,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let (db, transaction) = (self.db.clone(), transaction.0);
+        Work::at_once(env, move || Ok(db.rollback(transaction)?))
+    }
+
+    /// Ends all use. Closing again does nothing.
+    #[napi]
+    pub fn close<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let db = self.db.clone();
+        Work::at_once(env, move || Ok(db.close()?))
+    }
+
+    pub(crate) const fn db(&self) -> &VectrDB {
+        &self.db
+    }
+
+    fn read<'env, T: ToNapiValue + Send + 'static>(
+        &self,
+        env: &'env Env,
+        shard: Option<String>,
+        work: impl FnOnce(&VectrDB, &ShardId) -> Result<T, Failure> + Send + 'static,
+    ) -> napi::Result<PromiseRaw<'env, T>> {
+        let db = self.db.clone();
+        self.work.queue(env, move || work(&db, &named(&db, shard.as_deref())?))
+    }
+
+    fn write<'env, T: ToNapiValue + Send + 'static>(
+        &self,
+        env: &'env Env,
+        shard: Option<String>,
+        transaction: Option<&NativeTransaction>,
+        work: impl FnOnce(&VectrDB, At<'_>) -> Result<T, Failure> + Send + 'static,
+    ) -> napi::Result<PromiseRaw<'env, T>> {
+        let (db, transaction) = (self.db.clone(), transaction.map(|transaction| transaction.0));
+        let call = move || {
+            let shard = named(&db, shard.as_deref())?;
+            work(&db, At { shard: &shard, transaction })
+        };
+        if transaction.is_some() { Work::at_once(env, call) } else { self.work.queue(env, call) }
+    }
+}
+
+impl OpenOptions {
+    fn config(self) -> Result<Config, Failure> {
+        Ok(Config {
+            path: self.path.map(Into::into),
+            shard: self.shard_id.as_deref().map(ShardId::new).transpose()?,
+            node: self.node_id.as_deref().map(NodeName::new).transpose()?,
+            dimensions: self.dimensions.map(Dimensions::try_from).transpose()?,
+            ..Config::default()
+        })
+    }
+}
+
+fn named(db: &VectrDB, shard: Option<&str>) -> Result<ShardId, Failure> {
+    Ok(shard.map_or_else(|| Ok(db.shard().clone()), ShardId::new)?)
+}

@@ -1,0 +1,16 @@
+//! The Node.js addon: converts, delegates, converts back. `bindings/js` checks every argument before it comes here.
+//!
+//! A failure reaches JavaScript as an error whose message is the stable code, a colon, a space and the text.
+
+mod cancellation;
+mod columns;
+mod conflict;
+mod database;
+mod failure;
+mod iteration;
+mod query;
+mod session;
+mod sync;
+mod sync_options;
+mod sync_outcome;
+mod work;

@@ -1,0 +1,47 @@
+use napi::bindgen_prelude::{BigInt, Either5, Null, Uint8Array};
+use napi_derive::napi;
+use vectr_core::{Rows, Value};
+use vectr_delta::MAX_SAFE_INTEGER;
+
+/// A value of SQLite. Integers that a number cannot hold are bigints.
+pub(crate) type Cell = Either5<Null, f64, BigInt, String, Uint8Array>;
+
+/// What a query returned.
+#[napi(object, object_from_js = false)]
+pub struct QueryRows {
+    /// The names of the columns.
+    pub columns: Vec<String>,
+    /// All values, row after row.
+    #[napi(ts_type = "Array<null | number | bigint | string | Uint8Array>")]
+    pub cells: Vec<Cell>,
+}
+
+impl From<Rows> for QueryRows {
+    fn from(rows: Rows) -> Self {
+        Self { columns: rows.columns, cells: rows.rows.into_iter().flatten().map(cell).collect() }
+    }
+}
+
+pub(crate) fn value(cell: Cell) -> Value {
+    match cell {
+        Either5::A(_) => Value::Null,
+        Either5::B(number) if number.fract() == 0.0 && number.abs() <= MAX_SAFE_INTEGER as f64 => {
+            Value::Integer(number as i64)
+        }
+        Either5::B(number) => Value::Real(number),
+        Either5::C(integer) => Value::Integer(integer.get_i64().0),
+        Either5::D(text) => Value::Text(text),
+        Either5::E(bytes) => Value::Blob(bytes.to_vec()),
+    }
+}
+
+fn cell(value: Value) -> Cell {
+    match value {
+        Value::Null => Either5::A(Null),
+        Value::Integer(integer) if integer.unsigned_abs() <= MAX_SAFE_INTEGER => Either5::B(integer as f64),
+        Value::Integer(integer) => Either5::C(BigInt::from(integer)),
+        Value::Real(number) => Either5::B(number),
+        Value::Text(text) => Either5::D(text),
+        Value::Blob(bytes) => Either5::E(Uint8Array::new(bytes)),
+    }
+}

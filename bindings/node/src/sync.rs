@@ -1,0 +1,176 @@
+use std::sync::Arc;
+
+use napi::bindgen_prelude::PromiseRaw;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi::{Env, Status};
+use napi_derive::napi;
+use tokio::runtime::Handle;
+use vectr_delta::{Fingerprint, NodeName, ShardId};
+use vectr_sync::SyncEngine;
+use vectr_transport::Identity;
+
+use crate::cancellation::NativeCancellation;
+use crate::database::NativeDatabase;
+use crate::failure::Failure;
+use crate::session::{SessionRecord, ShardStateRecord};
+use crate::sync_options::{NetworkOptions, SyncOptions, fingerprint};
+use crate::sync_outcome::{ProgressRecord, StatisticsRecord, SyncOutcome};
+use crate::work::{Work, block};
+
+/// Syncs the shards of a database.
+#[napi]
+pub struct NativeSync(Arc<Owned>);
+
+/// Closes the engine once neither JavaScript nor a running call needs it: a listener would go on answering for a worker
+/// thread that is gone.
+struct Owned {
+    engine: SyncEngine,
+    runtime: Handle,
+}
+
+/// Does not keep the process alive: the promise of the sync does.
+type ProgressListener = ThreadsafeFunction<ProgressRecord, (), ProgressRecord, Status, false, true>;
+
+#[napi]
+impl NativeSync {
+    /// An engine for a database. No socket is opened before the first use.
+    #[napi]
+    pub fn open<'env>(
+        env: &'env Env,
+        database: &NativeDatabase,
+        node_id: String,
+        options: SyncOptions,
+        network: NetworkOptions,
+    ) -> napi::Result<PromiseRaw<'env, NativeSync>> {
+        let db = database.db().clone();
+        env.spawn_future(async move {
+            let runtime = Handle::current();
+            block(move || {
+                let engine =
+                    SyncEngine::new(db, NodeName::new(&node_id)?, options.config()?, network.config()?)?;
+                Ok(NativeSync(Arc::new(Owned { engine, runtime })))
+            })
+            .await
+        })
+    }
+
+    /// SHA-256 of the certificate kept in `<database>.key`, which is made where there is none; none in memory.
+    #[napi]
+    pub fn identity_of(database: &NativeDatabase) -> napi::Result<Option<String>> {
+        let Some(path) = database.db().path() else { return Ok(None) };
+        let mut key = path.as_os_str().to_owned();
+        key.push(".key");
+        let identity = Identity::load_or_create(key.as_ref()).map_err(Failure::from)?;
+        Ok(Some(identity.fingerprint().to_string()))
+    }
+
+    /// SHA-256 of this node's certificate.
+    #[napi(getter)]
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        self.0.engine.fingerprint().to_string()
+    }
+
+    /// The pinned peers.
+    #[napi(getter)]
+    #[must_use]
+    pub fn pinned_fingerprints(&self) -> Vec<String> {
+        self.0.engine.trust().pins().iter().map(Fingerprint::to_string).collect()
+    }
+
+    /// Trusts one more peer.
+    #[napi]
+    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
+    pub fn pin_peer(&self, peer: String) -> napi::Result<()> {
+        self.0.engine.trust().pin(fingerprint(&peer)?);
+        Ok(())
+    }
+
+    /// Trusts a peer no longer; false where it was not pinned.
+    #[napi]
+    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
+    pub fn unpin_peer(&self, peer: String) -> napi::Result<bool> {
+        Ok(self.0.engine.trust().unpin(&fingerprint(&peer)?))
+    }
+
+    /// Answers peers on an address, and returns the bound one.
+    #[napi]
+    pub fn listen<'env>(&self, env: &'env Env, address: String) -> napi::Result<PromiseRaw<'env, String>> {
+        let owned = Arc::clone(&self.0);
+        env.spawn_future(async move {
+            let bound = owned.engine.listen(&address).await.map_err(Failure::from)?;
+            Ok(bound.to_string())
+        })
+    }
+
+    /// Exchanges with a peer what each lacks of a shard.
+    #[napi]
+    pub fn sync<'env>(
+        &self,
+        env: &'env Env,
+        shard_id: String,
+        address: String,
+        force: bool,
+        cancellation: Option<&NativeCancellation>,
+        #[napi(ts_arg_type = "((progress: ProgressRecord) => void) | undefined | null")] progress: Option<
+            ProgressListener,
+        >,
+    ) -> napi::Result<PromiseRaw<'env, SyncOutcome>> {
+        let owned = Arc::clone(&self.0);
+        let options = vectr_sync::SyncOptions {
+            force,
+            abort: cancellation.map(NativeCancellation::token).unwrap_or_default(),
+            progress: progress.map(|listener| {
+                Box::new(move |progress: vectr_sync::SyncProgress| {
+                    listener.call(progress.into(), ThreadsafeFunctionCallMode::NonBlocking);
+                }) as _
+            }),
+        };
+        env.spawn_future(async move {
+            let shard = ShardId::new(&shard_id).map_err(Failure::from)?;
+            let result = owned.engine.sync(&shard, &address, options).await.map_err(Failure::from)?;
+            Ok(SyncOutcome::from(result))
+        })
+    }
+
+    /// The state of a shard.
+    #[napi]
+    pub fn shard_state<'env>(
+        &self,
+        env: &'env Env,
+        shard_id: String,
+    ) -> napi::Result<PromiseRaw<'env, ShardStateRecord>> {
+        let owned = Arc::clone(&self.0);
+        Work::at_once(env, move || Ok(owned.engine.shard(&ShardId::new(&shard_id)?)?.into()))
+    }
+
+    /// The state of all shards. Reads on the calling thread.
+    #[napi]
+    pub fn session(&self) -> napi::Result<SessionRecord> {
+        Ok(self.0.engine.record().map_err(Failure::from)?.into())
+    }
+
+    /// The connections made from here.
+    #[napi]
+    #[must_use]
+    pub fn statistics(&self) -> StatisticsRecord {
+        self.0.engine.statistics().into()
+    }
+
+    /// Ends running syncs and stops answering. Closing again does nothing.
+    #[napi]
+    pub fn close<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
+        let owned = Arc::clone(&self.0);
+        env.spawn_future(async move {
+            owned.engine.close().await;
+            Ok(())
+        })
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        let engine = self.engine.clone();
+        self.runtime.spawn(async move { engine.close().await });
+    }
+}

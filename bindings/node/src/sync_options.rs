@@ -1,0 +1,86 @@
+use std::time::Duration;
+
+use napi_derive::napi;
+use vectr_delta::Fingerprint;
+use vectr_sync::{NetworkConfig, SyncConfig};
+
+use crate::failure::Failure;
+
+/// How to sync. What is left out has the engine's default.
+#[napi(object, object_to_js = false)]
+pub struct SyncOptions {
+    /// The strategy of every shard that is synced.
+    pub conflict_strategy: Option<String>,
+    /// Most changes in one batch.
+    pub batch_size: Option<u16>,
+    /// How often to try again.
+    pub max_retries: Option<u32>,
+    /// Milliseconds before the first retry.
+    pub retry_backoff_ms: Option<f64>,
+}
+
+/// How to reach peers, and whom to trust. What is left out has the engine's default.
+#[napi(object, object_to_js = false)]
+pub struct NetworkOptions {
+    /// The TLS server name.
+    pub server_name: Option<String>,
+    /// Milliseconds for a whole attempt.
+    pub connect_timeout_ms: Option<f64>,
+    /// Milliseconds of silence.
+    pub max_idle_timeout_ms: Option<f64>,
+    /// Streams that a peer may have open.
+    pub max_concurrent_streams: Option<u32>,
+    /// Connections.
+    pub max_connections: Option<u32>,
+    /// Early data.
+    pub enable_0rtt: Option<bool>,
+    /// The only peers to trust.
+    pub pinned_fingerprints: Option<Vec<String>>,
+    /// Whether to trust everybody.
+    pub dangerous_accept_any_peer: bool,
+}
+
+impl SyncOptions {
+    pub(crate) fn config(self) -> Result<SyncConfig, Failure> {
+        let mut config = SyncConfig { batch_size: self.batch_size, ..SyncConfig::default() };
+        config.strategy = self.conflict_strategy.as_deref().map(str::parse).transpose()?;
+        set(&mut config.max_retries, self.max_retries);
+        set(&mut config.retry_backoff, self.retry_backoff_ms.map(millis));
+        Ok(config)
+    }
+}
+
+impl NetworkOptions {
+    pub(crate) fn config(self) -> Result<NetworkConfig, Failure> {
+        let mut config = NetworkConfig::default();
+        if let Some(pins) = self.pinned_fingerprints {
+            config.pins = Some(pins.iter().map(|pin| fingerprint(pin)).collect::<Result<_, _>>()?);
+        }
+        if self.dangerous_accept_any_peer {
+            config.dangerous_accept_any_peer = true;
+        }
+        let endpoint = &mut config.endpoint;
+        set(&mut endpoint.server_name, self.server_name);
+        set(&mut endpoint.connect_timeout, self.connect_timeout_ms.map(millis));
+        set(&mut endpoint.idle_timeout, self.max_idle_timeout_ms.map(millis));
+        set(&mut endpoint.max_concurrent_streams, self.max_concurrent_streams);
+        set(&mut endpoint.max_connections, self.max_connections.map(|most| most as usize));
+        set(&mut endpoint.enable_0rtt, self.enable_0rtt);
+        Ok(config)
+    }
+}
+
+fn set<T>(field: &mut T, given: Option<T>) {
+    if let Some(value) = given {
+        *field = value;
+    }
+}
+
+pub(crate) fn fingerprint(text: &str) -> Result<Fingerprint, Failure> {
+    Ok(text.parse::<Fingerprint>()?)
+}
+
+/// A whole number below 2^53, as the facade has checked.
+fn millis(value: f64) -> Duration {
+    Duration::from_millis(value as u64)
+}

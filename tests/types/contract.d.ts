@@ -1,0 +1,192 @@
+// The documented surface as far as it is built: what the package exports must be assignable to this. Declarations that
+// have no counterpart yet (delta and WASM functions, conflict resolution, auto-sync and events, the coordinator, the
+// transport on its own) join this file with their code.
+
+// What the declarations below need of an AbortSignal, for a library without DOM and Node.
+interface AbortSignal {
+  readonly aborted: boolean;
+  readonly reason: unknown;
+  addEventListener(type: 'abort', listener: () => void): void;
+}
+
+export type ChangeOperation = 'insert' | 'update' | 'delete';
+export type ConflictStrategy = 'last-write-wins' | 'first-write-wins' | 'merge' | 'manual';
+export type Metadata = Record<string, unknown>;
+
+export interface VectorChange {
+  /** Local change id: grows with every change that this database applies. */
+  id: number;
+  operation: ChangeOperation;
+  shardId: string;
+  vectorId: string;
+  /** Absent for a delete. */
+  vector?: Float32Array;
+  metadata?: Metadata;
+  /** Hybrid logical clock, whole microseconds since the Unix epoch. */
+  timestamp: number;
+  /** The name of the node that made the change. */
+  sourceNode: string;
+  /** Causal history of this vector, this change included: for each site the newest change of its that is covered.
+   *  Keys that a database hands out are sites, `name@16hex`; functions over objects take any string as a key. */
+  versionVector: Map<string, number>;
+  /** The change's own number. Absent in hand-made changes: (sourceNode, versionVector.get(sourceNode)). */
+  dot?: { site: string; seq: number };
+}
+
+export interface SyncConflict {
+  /** Hash of shard, vector and the versions' dots: the same on every node. */
+  id: string;
+  shardId: string;
+  vectorId: string;
+  /** The last-write-wins winner, and the runner-up. */
+  localChange: VectorChange;
+  remoteChange: VectorChange;
+  /** All concurrent versions, in (timestamp, site, seq) order. */
+  versions?: VectorChange[];
+  /** Microseconds since the Unix epoch. */
+  detectedAt: number;
+}
+
+export type DistanceMetric = 'cosine' | 'euclidean' | 'dot';
+export interface VectrDBOptions {
+  /** A file; missing parent folders are made. Neither path nor memoryMode: in memory. Both: ERR_ARGUMENT. */
+  path?: string;
+  memoryMode?: boolean;
+  /** The shard that calls without one mean. Default: what the file recorded, else the file's stem, 'default' in memory. */
+  shardId?: string;
+  /** Default: what the file recorded, else unnamed until a sync names it. Another name than the recorded one: ERR_NODE_ID. */
+  nodeId?: string;
+  /** 1..65,536; fixed by the first insert where it is not given. */
+  dimensions?: number;
+}
+export interface SearchResult { id: string; distance: number; similarity: number; metadata?: Metadata; vector?: Float32Array }
+
+export class VectrDB {
+  /** `new` is a static method in the source documents; `open` is the same under a usual name. */
+  static new(options?: VectrDBOptions): Promise<VectrDB>;
+  static open(options?: VectrDBOptions): Promise<VectrDB>;
+  readonly path: string | null;
+  readonly nodeId: string | null;
+  readonly shardId: string;
+  /** Resolves to the vector's id: the one given (1..1,024 bytes), else a new UUIDv7. A live id: ERR_EXISTS.
+   *  Metadata: a plain JSON object of at most 256 KiB, else ERR_ARGUMENT. NaN or infinity: ERR_VECTOR. */
+  insert(vector: Float32Array | number[], metadata?: Metadata, options?: { id?: string; shardId?: string }): Promise<string>;
+  upsert(id: string, vector: Float32Array | number[], metadata?: Metadata, options?: { shardId?: string }): Promise<void>;
+  /** All or nothing. */
+  insertBatch(items: Array<{ id?: string; vector: Float32Array | number[]; metadata?: Metadata }>, options?: { shardId?: string }): Promise<string[]>;
+  /** Rejects with ERR_NOT_FOUND for an unknown id. A vector or metadata that is left out stays; given metadata replaces. */
+  update(id: string, vector?: Float32Array | number[], metadata?: Metadata, options?: { shardId?: string }): Promise<void>;
+  delete(id: string, options?: { shardId?: string }): Promise<boolean>;
+  /** The view of the shard's strategy over the concurrent versions; `conflicted` while 'manual' has more than one. */
+  get(id: string, options?: { shardId?: string }): Promise<{ id: string; vector: Float32Array; metadata?: Metadata; timestamp: number; conflicted: boolean } | null>;
+  /** k: default 10. metric: default cosine. threshold: the least similarity (cosine; 1/(1+d) for euclidean; the product for dot). */
+  search(query: Float32Array | number[], k?: number, options?: { shardId?: string; metric?: DistanceMetric; threshold?: number; includeVectors?: boolean; signal?: AbortSignal }): Promise<SearchResult[]>;
+  /** Every live vector of a shard, in the order of ids, from one consistent snapshot. */
+  iterate(options?: { shardId?: string; includeVectors?: boolean }): AsyncIterable<{ id: string; vector?: Float32Array; metadata?: Metadata; timestamp: number }>;
+  count(options?: { shardId?: string }): Promise<number>;
+  shards(): Promise<string[]>;
+  /** One read-only SQL statement over the documented tables and views (`PRAGMA integrity_check` too); rows as plain
+   *  objects, BLOBs as Uint8Array. Anything that writes or attaches is refused. */
+  query(sql: string, params?: unknown[]): Promise<Array<Record<string, unknown>>>;
+  /** The safe form: commits when `work` resolves, rolls back when it rejects. Only calls on `tx` belong to it. */
+  transaction<T>(work: (tx: Pick<VectrDB, 'insert' | 'upsert' | 'insertBatch' | 'update' | 'delete' | 'get'>) => Promise<T>): Promise<T>;
+  /** The documented form, for one flow of control: a second begin is ERR_TRANSACTION, and so is a commit without one.
+   *  While one is open, an arriving sync waits for a bounded time, then fails with ERR_BUSY. */
+  beginTransaction(): Promise<void>;
+  commit(): Promise<void>;
+  rollback(): Promise<void>;
+  /** A consistent copy of the file while it is in use. */
+  backup(path: string): Promise<void>;
+  /** Order-independent fingerprint of a shard's whole content: equal on two nodes exactly when they hold the same. */
+  digest(shardId?: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+export interface SyncConfig {
+  conflictStrategy: ConflictStrategy; // for every shard that this engine syncs, kept in this database; left out: the kept one, at first 'last-write-wins'
+  batchSize: number;                  // most changes in one applied batch; default: adapts
+  compression: boolean;               // default true (skipped where it does not pay)
+  syncIntervalMs: number;             // default 0 = no auto-sync
+  maxRetries: number;                 // default 3
+  retryBackoffMs: number;             // default 1000, doubled each time, with jitter
+  persistSession: boolean;            // default true
+}
+export interface SyncResult {
+  shardId: string;
+  changesSent: number;
+  changesApplied: number;
+  conflictsDetected: number;
+  conflictsResolved: number;
+  conflictsUnresolved: SyncConflict[];
+  bytesSent: number;
+  bytesReceived: number;
+  attempts: number;
+  durationMs: number;
+  /** True where the stream went over the TCP fallback. */
+  fallback?: boolean;
+  /** Things to know that are no errors: another strategy at the peer, an empty shard beside full ones, repairs made. */
+  warnings?: string[];
+  success: boolean;
+  /** Human-readable; `errorCode` is the stable one. */
+  error?: string;
+  errorCode?: string;
+}
+export interface SyncSession {
+  id: string;
+  nodeId: string;
+  shardIds: string[];
+  lastChangeIds: Map<string, number>;
+  versionVectors: Map<string, Map<string, number>>;
+  pendingConflicts: SyncConflict[];
+  createdAt: number;
+  updatedAt: number;
+}
+export interface ShardState {
+  shardId: string;
+  currentChangeId: number;
+  versionVector: Map<string, number>;
+  vectorCount: number;
+  lastSyncAt: number;
+  status: 'idle' | 'syncing' | 'error';
+}
+
+export class VectorQuicSync {
+  constructor(db: VectrDB, nodeId: string, config?: Partial<SyncConfig>);
+  /** SHA-256 of this node's certificate, hex: what others pin. */
+  readonly fingerprint: string;
+  /** Works with no server running anywhere. Called by the first use where it was not called. */
+  initialize(quicConfig?: QuicTransportConfig): Promise<void>;
+  /** Answers other nodes' syncs on this address (default 127.0.0.1:4433); resolves to the bound address. */
+  listen(address?: string): Promise<string>;
+  /** Rejects only for an argument of the wrong kind, after close (ERR_CLOSED) and on abort. All else, a malformed
+   *  address, ERR_TRUST and ERR_STORAGE included, resolves with `success: false`, `error` and `errorCode`. */
+  sync(shardId: string, peerAddress: string, force?: boolean, options?: { signal?: AbortSignal; onProgress?: (p: SyncProgress) => void }): Promise<SyncResult>;
+  getSession(): SyncSession | null;
+  getShardState(shardId: string): Promise<ShardState>;
+  getUnresolvedConflicts(shardId?: string): SyncConflict[];
+  getStats(): Promise<PoolStatistics>;
+  close(): Promise<void>;
+}
+export interface SyncProgress { shardId: string; peerAddress: string; sent: number; received: number; total?: number; bytes: number }
+export function createVectorSync(db: VectrDB, nodeId: string, config?: Partial<SyncConfig>, quicConfig?: QuicTransportConfig): Promise<VectorQuicSync>;
+
+/** Nothing given: this machine only (loopback addresses). */
+export interface TlsConfig {
+  certPath?: string;
+  keyPath?: string;
+  caPath?: string;
+  pinnedFingerprints?: string[];
+  /** Proven inside the TLS session, bound to it. */
+  clusterSecret?: string;
+  dangerousAcceptAnyPeer?: boolean;
+}
+export interface QuicTransportConfig {
+  serverName?: string;            // default 'localhost'
+  connectTimeoutMs?: number;      // default 5000: a whole attempt, name look-up included; then ERR_PEER_UNREACHABLE
+  maxIdleTimeoutMs?: number;      // default 30000, at least 1000
+  maxConcurrentStreams?: number;  // default 100, at least 1
+  maxConnections?: number;        // default 100
+  enable0Rtt?: boolean;           // default true
+  tls?: TlsConfig;
+}
+export interface PoolStatistics { active: number; idle: number; created: number; closed: number; zeroRttAccepted?: number; fallback?: number }

@@ -1,0 +1,55 @@
+// How users write against the package: this compiles, and each marked line must not.
+import {
+  type SearchResult,
+  type SyncConfig,
+  type SyncResult,
+  VectorQuicSync,
+  VectrDB,
+  VectrError,
+  createVectorSync,
+} from '@agentic-flow/sqlite-vector';
+
+export async function database(): Promise<SearchResult[]> {
+  const db = await VectrDB.open({ path: 'a.db', dimensions: 3 });
+  const id: string = await db.insert([1, 2, 3], { text: 'x' }, { id: 'a' });
+  await db.insertBatch([{ vector: new Float32Array(3) }, { id, vector: [1, 2, 3], metadata: {} }]);
+  const entry = await db.get(id);
+  const timestamp: number = entry?.timestamp ?? 0;
+  for await (const { vector } of db.iterate({ includeVectors: true })) vector?.fill(timestamp);
+  const sum: number = await db.transaction(async (tx) => {
+    await tx.delete(id);
+    // @ts-expect-error: a transaction cannot be closed from within
+    await tx.close();
+    return 1;
+  });
+  const rows: Array<Record<string, unknown>> = await db.query('SELECT ?', [sum, null, 1n]);
+  await db.close();
+  // @ts-expect-error: no such option
+  await VectrDB.open({ file: 'a.db' });
+  // @ts-expect-error: no such metric
+  await db.search([1], 5, { metric: 'manhattan' });
+  // @ts-expect-error: no vector
+  await db.insert('1,2,3');
+  return db.search([1, 2, 3], rows.length, { metric: 'dot', threshold: 0.5 });
+}
+
+export async function sync(db: VectrDB): Promise<SyncResult> {
+  const config: Partial<SyncConfig> = { conflictStrategy: 'merge' };
+  const engine: VectorQuicSync = await createVectorSync(db, 'node-1', config, { tls: { pinnedFingerprints: [] } });
+  engine.pinPeer(engine.fingerprint);
+  const removed: boolean = engine.unpinPeer(engine.pinnedFingerprints[0] ?? '');
+  const address: string = await engine.listen();
+  const versions: Map<string, number> = (await engine.getShardState('s')).versionVector;
+  // @ts-expect-error: no such strategy
+  new VectorQuicSync(db, 'node-1', { conflictStrategy: 'newest' });
+  try {
+    return await engine.sync('s', address, removed, {
+      onProgress: ({ sent, received }) => void (sent + received + versions.size),
+    });
+  } catch (error) {
+    if (error instanceof VectrError) void error.code.length;
+    throw error;
+  } finally {
+    await engine[Symbol.asyncDispose]();
+  }
+}
