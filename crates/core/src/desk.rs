@@ -1,6 +1,7 @@
 //! The order in which the writer's thread takes its work.
 
 use std::collections::VecDeque;
+use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::thread::JoinHandle;
@@ -59,15 +60,32 @@ impl Desk {
         E: From<CoreError> + Send + 'static,
     {
         let (answer, answered) = sync_channel(1);
-        self.hand_in(scope, move |writer| {
-            let done = match writer {
-                Ok(writer) => guarded(writer, work),
-                Err(refused) => Err(refused.into()),
-            };
+        self.submit(scope, work, move |done| {
             // Nobody waits any more: then nobody is told.
             let _ = answer.send(done);
         });
         answered.recv().unwrap_or_else(|_| Err(CoreError::Closed.into()))
+    }
+
+    /// Does `work` on the writer's thread and hands what comes of it to `done`, on that thread too. A panic in `work`
+    /// changes nothing.
+    pub(crate) fn submit<T, E: From<CoreError>>(
+        &self,
+        scope: Scope,
+        work: impl FnOnce(&mut Writer) -> Result<T, E> + Send + 'static,
+        done: impl FnOnce(Result<T, E>) + Send + 'static,
+    ) where
+        T: 'static,
+        E: 'static,
+    {
+        let mut promise = Promise(Some(done), PhantomData);
+        self.hand_in(scope, move |writer| {
+            let outcome = match writer {
+                Ok(writer) => guarded(writer, work),
+                Err(refused) => Err(refused.into()),
+            };
+            promise.keep(outcome);
+        });
     }
 
     /// Does `run` on the writer's thread, or drops it where that has ended.
@@ -77,6 +95,23 @@ impl Desk {
         run: impl FnOnce(Result<&mut Writer, CoreError>) + Send + 'static,
     ) {
         let _ = self.jobs.send(Job { scope, arrived: Instant::now(), run: Box::new(run) });
+    }
+}
+
+/// Tells whoever waits that the database is closed, where the work is dropped undone.
+struct Promise<T, E: From<CoreError>, F: FnOnce(Result<T, E>)>(Option<F>, PhantomData<fn(T, E)>);
+
+impl<T, E: From<CoreError>, F: FnOnce(Result<T, E>)> Promise<T, E, F> {
+    fn keep(&mut self, outcome: Result<T, E>) {
+        if let Some(done) = self.0.take() {
+            done(outcome);
+        }
+    }
+}
+
+impl<T, E: From<CoreError>, F: FnOnce(Result<T, E>)> Drop for Promise<T, E, F> {
+    fn drop(&mut self) {
+        self.keep(Err(CoreError::Closed.into()));
     }
 }
 

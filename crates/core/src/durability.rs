@@ -53,6 +53,11 @@ impl Durability {
         Err(state.failure.as_ref().map_or(CoreError::Closed, CoreError::again))
     }
 
+    /// The last transaction that survives.
+    pub(crate) fn durable(&self) -> CommitNo {
+        self.lock().durable
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

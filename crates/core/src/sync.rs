@@ -1,13 +1,14 @@
 //! What a sync session asks of a shard: each call is one transaction.
 
+use std::path::Path;
+
 use vectr_delta::{
     Applied, Batch, ChangeId, CommitNo, End, Ended, Fingerprint, Hello, HelloOffer, Intake, Page, PageSize,
-    Refusal, Renewal, ShardId, Timestamp, VersionVector,
+    Refusal, Renewal, ShardId, ShardRead, Timestamp, VersionVector,
 };
 
 use crate::desk::Scope;
 use crate::durability::Barrier;
-use crate::write_shard::WriteShard;
 use crate::writer::Writer;
 use crate::{CoreError, Subscription, VectrDB};
 
@@ -36,8 +37,12 @@ impl VectrDB {
     /// # Errors
     /// As [`Intake::meet`]; nothing has changed then.
     pub fn meet(&self, shard: &ShardId, hello: &Hello) -> Result<(), Refusal<CoreError>> {
-        let hello = hello.clone();
-        self.write_synced(shard, move |shard| Intake::meet(shard, &hello))
+        self.wait_for(meeting(shard, hello))
+    }
+
+    /// As [`VectrDB::meet`], without waiting: `done` is called on the writer's thread, and must be quick.
+    pub fn meet_then(&self, shard: &ShardId, hello: &Hello, done: impl Outcome<()>) {
+        self.hand_in(meeting(shard, hello), done);
     }
 
     /// Reads rows with news for someone who holds what `filter` covers.
@@ -64,34 +69,47 @@ impl VectrDB {
     pub fn apply(
         &self,
         shard: &ShardId,
-        mut intake: Box<Intake>,
+        intake: Box<Intake>,
         batches: Vec<Batch>,
     ) -> Result<(Box<Intake>, Applied), Refusal<CoreError>> {
-        self.write_synced(shard, move |shard| {
-            let wall = shard.wall();
-            let applied = intake.apply(shard, &batches, wall)?;
-            Ok((intake, applied))
-        })
+        self.wait_for(applying(shard, intake, batches))
+    }
+
+    /// As [`VectrDB::apply`], without waiting: `done` is called on the writer's thread, and must be quick.
+    pub fn apply_then(
+        &self,
+        shard: &ShardId,
+        intake: Box<Intake>,
+        batches: Vec<Batch>,
+        done: impl Outcome<(Box<Intake>, Applied)>,
+    ) {
+        self.hand_in(applying(shard, intake, batches), done);
     }
 
     /// Takes over the peer's version vector. The number is that of the transaction that must be durable before the
-    /// peer hears of it.
+    /// peer hears of it: an earlier one where only the cursor moved, as losing that costs a second look and nothing
+    /// else.
     ///
     /// # Errors
     /// As [`Intake::end`]; nothing has changed then, and the session is over.
     pub fn end(
         &self,
         shard: &ShardId,
-        mut intake: Box<Intake>,
+        intake: Box<Intake>,
         end: Box<End>,
     ) -> Result<(Box<Intake>, Ended, CommitNo), Refusal<CoreError>> {
-        self.check_open()?;
-        let shard = shard.clone();
-        let done = self.inner.desk.call(Scope::Outside, move |writer| {
-            let ended = writer.write_shard(&shard, |shard| intake.end(shard, &end))?;
-            Ok((intake, ended, writer.ledger.committed().commit_no))
-        });
-        done.map_err(|refusal| self.placed_refusal(refusal))
+        self.wait_for(ending(shard, intake, end))
+    }
+
+    /// As [`VectrDB::end`], without waiting: `done` is called on the writer's thread, and must be quick.
+    pub fn end_then(
+        &self,
+        shard: &ShardId,
+        intake: Box<Intake>,
+        end: Box<End>,
+        done: impl Outcome<(Box<Intake>, Ended, CommitNo)>,
+    ) {
+        self.hand_in(ending(shard, intake, end), done);
     }
 
     /// Waits until a transaction survives a power cut; returns the last one that does. In memory none does: returns at
@@ -113,6 +131,12 @@ impl VectrDB {
             });
         };
         self.inner.durability.wait(commit_no.min(committed), order).map_err(|error| self.placed(error))
+    }
+
+    /// The last transaction that survives a power cut; in memory the last one of all, as none does.
+    #[must_use]
+    pub fn durable_no(&self) -> CommitNo {
+        if self.is_durable() { self.inner.durability.durable() } else { self.commit_no() }
     }
 
     /// The last transaction.
@@ -144,21 +168,80 @@ impl VectrDB {
         self.call(Scope::Outside, move |writer| writer.ledger.note_sync(&shard, at))
     }
 
-    fn write_synced<T: Send + 'static>(
+    fn wait_for<T: Send + 'static>(
         &self,
-        shard: &ShardId,
-        work: impl FnOnce(&mut WriteShard<'_>) -> Result<T, Refusal<CoreError>> + Send + 'static,
+        work: impl FnOnce(&mut Writer) -> Result<T, Refusal<CoreError>> + Send + 'static,
     ) -> Result<T, Refusal<CoreError>> {
         self.check_open()?;
-        let shard = shard.clone();
-        let done = self.inner.desk.call(Scope::Outside, move |writer| writer.write_shard(&shard, work));
-        done.map_err(|refusal| self.placed_refusal(refusal))
+        self.inner.desk.call(Scope::Outside, work).map_err(|refusal| placed(refusal, self.path()))
     }
 
-    fn placed_refusal(&self, refusal: Refusal<CoreError>) -> Refusal<CoreError> {
-        match refusal {
-            Refusal::Store(error) => Refusal::Store(self.placed(error)),
-            other => other,
+    fn hand_in<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Writer) -> Result<T, Refusal<CoreError>> + Send + 'static,
+        done: impl Outcome<T>,
+    ) {
+        if let Err(closed) = self.check_open() {
+            return done(Err(closed.into()));
         }
+        // No handle of the database: the last one must not be dropped on the writer's thread, which it waits for.
+        let path = self.path().map(Path::to_owned);
+        let done =
+            move |outcome: Result<T, _>| done(outcome.map_err(|refusal| placed(refusal, path.as_deref())));
+        self.inner.desk.submit(Scope::Outside, work, done);
+    }
+}
+
+/// Takes what comes of a call that does not wait.
+pub trait Outcome<T>: FnOnce(Result<T, Refusal<CoreError>>) + Send + 'static {}
+
+impl<T, F: FnOnce(Result<T, Refusal<CoreError>>) + Send + 'static> Outcome<T> for F {}
+
+fn meeting(
+    shard: &ShardId,
+    hello: &Hello,
+) -> impl FnOnce(&mut Writer) -> Result<(), Refusal<CoreError>> + Send + use<> {
+    let (shard, hello) = (shard.clone(), hello.clone());
+    move |writer| writer.write_shard(&shard, |shard| Intake::meet(shard, &hello))
+}
+
+fn applying(
+    shard: &ShardId,
+    mut intake: Box<Intake>,
+    batches: Vec<Batch>,
+) -> impl FnOnce(&mut Writer) -> Result<(Box<Intake>, Applied), Refusal<CoreError>> + Send + use<> {
+    let shard = shard.clone();
+    move |writer| {
+        writer.write_shard(&shard, |shard| {
+            let wall = shard.wall();
+            let applied = intake.apply(shard, &batches, wall)?;
+            Ok((intake, applied))
+        })
+    }
+}
+
+fn ending(
+    shard: &ShardId,
+    mut intake: Box<Intake>,
+    end: Box<End>,
+) -> impl FnOnce(&mut Writer) -> Result<(Box<Intake>, Ended, CommitNo), Refusal<CoreError>> + Send + use<> {
+    let shard = shard.clone();
+    move |writer| {
+        writer.ledger.refresh()?;
+        let before = writer.ledger.committed().commit_no;
+        let (learnt, ended) = writer.write_shard(&shard, |shard| {
+            let known = shard.state().version_vector.clone();
+            let ended = intake.end(shard, &end)?;
+            Ok::<_, Refusal<CoreError>>((ended.version_vector != known, ended))
+        })?;
+        let needed = if learnt { writer.ledger.committed().commit_no } else { before };
+        Ok((intake, ended, needed))
+    }
+}
+
+fn placed(refusal: Refusal<CoreError>, path: Option<&Path>) -> Refusal<CoreError> {
+    match refusal {
+        Refusal::Store(error) => Refusal::Store(error.at(path)),
+        other => other,
     }
 }

@@ -259,7 +259,7 @@ impl Engine {
         loop {
             result.attempts += 1;
             let (tried, outcome) = Attempt { engine: self, shard, address, options }.run().await;
-            result.add(tried);
+            result.add(&tried);
             let Err(error) = outcome else { return Ok(()) };
             let Some(wait) = retries.after(&error) else { return Err(error) };
             tokio::select! {
@@ -331,7 +331,7 @@ impl Engine {
 }
 
 impl SyncResult {
-    fn add(&mut self, tried: Tried) {
+    fn add(&mut self, tried: &Tried) {
         self.changes_sent += tried.report.rows_sent;
         self.changes_received += tried.report.rows_received;
         self.changes_applied += tried.report.rows_applied;

@@ -1,7 +1,7 @@
 use tokio::sync::mpsc;
 
 use vectr_core::{CoreError, Subscription, VectrDB};
-use vectr_delta::{CommitNo, Refusal, ShardId, StoreReply, StoreRequest};
+use vectr_delta::{CommitNo, Refusal, Renewal, ShardId, StoreReply, StoreRequest};
 
 /// Carries out a session's storage requests on threads that may block, several at a time.
 pub(crate) struct ShardStore {
@@ -25,17 +25,48 @@ impl ShardStore {
         self.ignore_cursor = true;
     }
 
+    /// Carries out a request. What the writer does comes back from its own thread; all else may block a thread.
     pub(crate) fn start(&mut self, request: StoreRequest) {
-        if let StoreRequest::AwaitCommit(after) = request {
-            return self.watch_commits(after);
+        match request {
+            StoreRequest::ReadHello { peer, offer } => {
+                let ignore_cursor = self.ignore_cursor;
+                self.block(move |db, shard| {
+                    let (mut hello, commit_no) = db.read_hello(shard, &peer, &offer)?;
+                    hello.cursor = hello.cursor.filter(|_| !ignore_cursor);
+                    Ok(StoreReply::Hello { hello: Box::new(hello), commit_no })
+                });
+            }
+            StoreRequest::ReadPage { after, filter, size } => self.block(move |db, shard| {
+                Ok(StoreReply::Page(Box::new(db.read_page(shard, after, filter.as_ref(), size)?)))
+            }),
+            StoreRequest::AwaitDurable(commit_no) => self.await_durable(commit_no),
+            StoreRequest::AwaitCommit(after) => self.watch_commits(after),
+            StoreRequest::Renew => self.block(|db, _| {
+                db.renew(Renewal::Forked)?;
+                Ok(StoreReply::Renewed)
+            }),
+            StoreRequest::Meet(hello) => {
+                let answer = self.answer();
+                self.db
+                    .meet_then(&self.shard, &hello, move |met| answer(refusable(met, |()| StoreReply::Met)));
+            }
+            StoreRequest::Apply { intake, batches } => {
+                let answer = self.answer();
+                self.db.apply_then(&self.shard, intake, batches, move |applied| {
+                    answer(refusable(applied, |(intake, applied)| StoreReply::Applied { intake, applied }));
+                });
+            }
+            StoreRequest::End { intake, end } => {
+                let answer = self.answer();
+                self.db.end_then(&self.shard, intake, end, move |ended| {
+                    answer(refusable(ended, |(intake, ended, commit_no)| StoreReply::Ended {
+                        intake,
+                        ended,
+                        commit_no,
+                    }));
+                });
+            }
         }
-        self.under_way += 1;
-        let (db, shard, sender) = (self.db.clone(), self.shard.clone(), self.sender.clone());
-        let ignore_cursor = self.ignore_cursor;
-        tokio::task::spawn_blocking(move || {
-            // The session may be over: its transaction stands all the same.
-            let _ = sender.send(carry_out(&db, &shard, request, ignore_cursor));
-        });
     }
 
     /// The next answer. Safe to cancel; waits for ever while nothing is under way.
@@ -50,6 +81,31 @@ impl ShardStore {
     /// Whether the session waits for this node's storage.
     pub(crate) const fn is_working(&self) -> bool {
         self.under_way > 0
+    }
+
+    /// Counts a request as under way until its answer is taken.
+    fn answer(&mut self) -> impl FnOnce(StoreReply) + Send + use<> {
+        self.under_way += 1;
+        let sender = self.sender.clone();
+        // The session may be over when the answer comes: its transaction stands all the same.
+        move |reply| drop(sender.send(reply))
+    }
+
+    fn block(
+        &mut self,
+        work: impl FnOnce(&VectrDB, &ShardId) -> Result<StoreReply, CoreError> + Send + 'static,
+    ) {
+        let answer = self.answer();
+        let (db, shard) = (self.db.clone(), self.shard.clone());
+        tokio::task::spawn_blocking(move || answer(work(&db, &shard).unwrap_or_else(failed)));
+    }
+
+    fn await_durable(&mut self, commit_no: CommitNo) {
+        let durable = self.db.durable_no();
+        if durable >= commit_no {
+            return self.answer()(StoreReply::Durable(durable));
+        }
+        self.block(move |db, _| Ok(StoreReply::Durable(db.await_durable(commit_no)?)));
     }
 
     fn watch_commits(&mut self, after: CommitNo) {
@@ -68,38 +124,6 @@ impl ShardStore {
         // A commit between the page and the subscription.
         tell(self.db.commit_no());
     }
-}
-
-fn carry_out(db: &VectrDB, shard: &ShardId, request: StoreRequest, ignore_cursor: bool) -> StoreReply {
-    let outcome =
-        match request {
-            StoreRequest::ReadHello { peer, offer } => {
-                db.read_hello(shard, &peer, &offer).map(|(mut hello, commit_no)| {
-                    if ignore_cursor {
-                        hello.cursor = None;
-                    }
-                    StoreReply::Hello { hello: Box::new(hello), commit_no }
-                })
-            }
-            StoreRequest::Meet(hello) => return refusable(db.meet(shard, &hello), |()| StoreReply::Met),
-            StoreRequest::ReadPage { after, filter, size } => {
-                db.read_page(shard, after, filter.as_ref(), size).map(|page| StoreReply::Page(Box::new(page)))
-            }
-            StoreRequest::Apply { intake, batches } => {
-                return refusable(db.apply(shard, intake, batches), |(intake, applied)| {
-                    StoreReply::Applied { intake, applied }
-                });
-            }
-            StoreRequest::End { intake, end } => {
-                return refusable(db.end(shard, intake, end), |(intake, ended, commit_no)| {
-                    StoreReply::Ended { intake, ended, commit_no }
-                });
-            }
-            StoreRequest::AwaitDurable(commit_no) => db.await_durable(commit_no).map(StoreReply::Durable),
-            StoreRequest::AwaitCommit(_) => Ok(StoreReply::Committed),
-            StoreRequest::Renew => db.renew(vectr_delta::Renewal::Forked).map(|()| StoreReply::Renewed),
-        };
-    outcome.unwrap_or_else(failed)
 }
 
 fn refusable<T>(outcome: Result<T, Refusal<CoreError>>, reply: impl FnOnce(T) -> StoreReply) -> StoreReply {

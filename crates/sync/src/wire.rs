@@ -2,19 +2,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use vectr_delta::{Codec, DeltaError, FrameDecoder, Message, MessageDecoder, Uncompressed};
 use vectr_transport::{PeerStream, RecvHalf, SendHalf, TransportError};
 
-/// Messages over one stream. Two tasks encode and decode, so that reading never waits for writing.
+/// Messages over one stream. A task of its own encodes and writes, so that reading never waits for writing.
 pub(crate) struct Wire {
     outbound: mpsc::UnboundedSender<Message>,
-    inbound: mpsc::Receiver<Arrival>,
     writing: JoinHandle<Result<(), TransportError>>,
-    reading: JoinHandle<()>,
+    recv: RecvHalf,
+    decoder: StreamDecoder,
     traffic: Arc<Traffic>,
 }
 
@@ -50,11 +49,9 @@ impl Traffic {
 impl Wire {
     pub(crate) fn new(stream: PeerStream) -> Self {
         let (outbound, messages) = mpsc::unbounded_channel();
-        let (arrivals, inbound) = mpsc::channel(ARRIVALS);
         let traffic = Arc::new(Traffic::default());
         let writing = tokio::spawn(write_messages(stream.send, messages, Arc::clone(&traffic)));
-        let reading = tokio::spawn(read_messages(stream.recv, arrivals, Arc::clone(&traffic)));
-        Self { outbound, inbound, writing, reading, traffic }
+        Self { outbound, writing, recv: stream.recv, decoder: StreamDecoder::default(), traffic }
     }
 
     /// Queues a message. What the session sends is bounded by the peer's window.
@@ -65,7 +62,21 @@ impl Wire {
 
     /// The next arrival. Safe to cancel.
     pub(crate) async fn receive(&mut self) -> Arrival {
-        self.inbound.recv().await.unwrap_or(Arrival::End(None))
+        loop {
+            match self.decoder.poll_message() {
+                Ok(Some(message)) => return Arrival::Message(Box::new(message)),
+                Ok(None) => {}
+                Err(error) => return Arrival::Unreadable(error),
+            }
+            match self.recv.read().await {
+                Ok(Some(bytes)) => {
+                    self.traffic.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    self.decoder.frames.receive(&bytes);
+                }
+                Ok(None) => return Arrival::End(None),
+                Err(error) => return Arrival::End(Some(error)),
+            }
+        }
     }
 
     pub(crate) fn traffic(&self) -> Arc<Traffic> {
@@ -75,15 +86,14 @@ impl Wire {
     /// Says that nothing follows, and goes on sending in the background until the peer has all of it or a bounded
     /// time is over. The handle ends then.
     pub(crate) fn finish(self) -> JoinHandle<()> {
-        let Self { outbound, inbound, writing, reading, .. } = self;
+        let Self { outbound, writing, recv, .. } = self;
         drop(outbound);
         tokio::spawn(async move {
             let abort = writing.abort_handle();
             if tokio::time::timeout(FAREWELL, writing).await.is_err() {
                 abort.abort();
             }
-            reading.abort();
-            drop(inbound);
+            drop(recv);
         })
     }
 }
@@ -108,32 +118,6 @@ async fn write_messages(
     send.delivered().await
 }
 
-async fn read_messages(mut recv: RecvHalf, arrivals: mpsc::Sender<Arrival>, traffic: Arc<Traffic>) {
-    let mut decoder = StreamDecoder::default();
-    loop {
-        let arrival = match recv.read().await {
-            Ok(Some(bytes)) => {
-                traffic.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                match decoder.take(&bytes) {
-                    Ok(messages) => {
-                        for message in messages {
-                            if arrivals.send(Arrival::Message(Box::new(message))).await.is_err() {
-                                return;
-                            }
-                        }
-                        continue;
-                    }
-                    Err(error) => Arrival::Unreadable(error),
-                }
-            }
-            Ok(None) => Arrival::End(None),
-            Err(error) => Arrival::End(Some(error)),
-        };
-        let _ = arrivals.send(arrival).await;
-        return;
-    }
-}
-
 #[derive(Default)]
 struct StreamDecoder {
     frames: FrameDecoder,
@@ -141,21 +125,18 @@ struct StreamDecoder {
 }
 
 impl StreamDecoder {
-    fn take(&mut self, bytes: &Bytes) -> Result<Vec<Message>, DeltaError> {
-        self.frames.receive(bytes);
-        let mut messages = Vec::new();
+    fn poll_message(&mut self) -> Result<Option<Message>, DeltaError> {
         while let Some(frame) = self.frames.poll_frame()? {
-            messages.extend(self.messages.receive(frame, CODECS)?);
+            if let Some(message) = self.messages.receive(frame, CODECS)? {
+                return Ok(Some(message));
+            }
         }
-        Ok(messages)
+        Ok(None)
     }
 }
 
 /// The codecs that this node reads.
 pub(crate) const CODECS: &[&dyn Codec] = &[&Uncompressed];
-
-/// Messages that are decoded ahead of the session.
-const ARRIVALS: usize = 4;
 
 /// How long the last messages may take.
 const FAREWELL: Duration = Duration::from_secs(5);
