@@ -85,19 +85,19 @@ fn kill_and_resume(round: u64, source: &Path, target: &Path, state: &Path, rando
 
 fn fill(path: &Path, state: &Path) {
     let embeddings = Embeddings::load();
-    let shard = ShardId::new("phrases").unwrap();
+    let shard = ShardId::new("phrases").expect("it is short");
     let config = Config {
         path: Some(path.to_owned()),
         state_dir: Some(state.to_owned()),
         shard: Some(shard.clone()),
         ..Config::default()
     };
-    let db = VectrDB::new(config).unwrap();
+    let db = VectrDB::new(config).expect("a new file opens");
     for start in (0..ROWS as usize).step_by(5_000) {
         let entries = (start..start + 5_000).map(|index| embeddings.entry(index)).collect();
-        db.insert_batch(At { shard: &shard, transaction: None }, entries).unwrap();
+        db.insert_batch(At { shard: &shard, transaction: None }, entries).expect("the rows fit");
     }
-    db.close().unwrap();
+    db.close().expect("it closes");
 }
 
 fn seed() -> u64 {

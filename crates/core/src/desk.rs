@@ -69,15 +69,12 @@ impl Desk {
 
     /// Does `work` on the writer's thread and hands what comes of it to `done`, on that thread too. A panic in `work`
     /// changes nothing.
-    pub(crate) fn submit<T, E: From<CoreError>>(
+    pub(crate) fn submit<T: 'static, E: From<CoreError> + 'static>(
         &self,
         scope: Scope,
         work: impl FnOnce(&mut Writer) -> Result<T, E> + Send + 'static,
         done: impl FnOnce(Result<T, E>) + Send + 'static,
-    ) where
-        T: 'static,
-        E: 'static,
-    {
+    ) {
         let mut promise = Promise(Some(done), PhantomData);
         self.hand_in(scope, move |writer| {
             let outcome = match writer {

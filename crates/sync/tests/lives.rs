@@ -1,5 +1,7 @@
 //! Restored, copied and badly clocked databases: both lives' writes survive.
 
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 mod common;
 
 use std::path::Path;

@@ -1,5 +1,7 @@
 //! Two engines, real files, real QUIC.
 
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
 mod common;
 
 use common::{Node, at, id, payload, quick, shard};
