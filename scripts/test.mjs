@@ -19,13 +19,14 @@ await main(import.meta.url, async () => {
 
 function allSteps() {
   return [
+    // Shown output: how often the simulator's faults struck, and a line for each killed process.
     { group: 'rust', name: 'Rust formatting', work: () => cargo(['fmt', '--all', '--check']) },
     {
       group: 'rust',
       name: 'Rust lints',
       work: () => cargo(['clippy', '--locked', '--release', '--workspace', '--all-targets', '--', '-D', 'warnings']),
     },
-    { group: 'rust', name: 'Rust tests', work: () => cargo(['test', '--locked', '--release', '--workspace']) },
+    { group: 'rust', name: 'Rust tests', work: () => cargo(['test', '--locked', '--release', '--workspace', '--', '--show-output']) },
     { group: 'build', name: 'package', work: build },
     { group: 'build', name: 'generated files are current', work: checkGenerated },
     { group: 'node', name: 'Node tests', work: runNodeTests },

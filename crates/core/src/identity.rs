@@ -77,7 +77,7 @@ impl Identity {
         self.record = self
             .place()
             .map(|place| Continuity { site, token, clean: false, head, place })
-            .filter(|record| record.store(folder, true).is_ok());
+            .filter(|record| record.store(folder).is_ok());
         Ok(())
     }
 
@@ -106,7 +106,7 @@ impl Identity {
         record.head = head;
         record.clean = clean;
         // The record on disk then says less, which costs a new site at worst.
-        let _ = record.store(folder, clean);
+        let _ = if clean { record.store(folder) } else { record.restate(folder) };
     }
 
     fn place(&self) -> Option<Place> {

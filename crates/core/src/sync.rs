@@ -24,12 +24,19 @@ impl VectrDB {
         peer: &Fingerprint,
         offer: &HelloOffer,
     ) -> Result<(Hello, CommitNo), CoreError> {
-        let wall = offer.clock;
-        if Renewal::of_clock(self.read(|snapshot| Ok(snapshot.last_stamp()))?, wall).is_some() {
-            self.call(Scope::Outside, Writer::renew_after_clock)?;
+        loop {
+            let (shard, peer, offer) = (shard.clone(), *peer, offer.clone());
+            let read = self.read(move |snapshot| {
+                if Renewal::of_clock(snapshot.last_stamp(), offer.clock).is_some() {
+                    return Ok(None);
+                }
+                vectr_delta::read_hello(&snapshot.shard(&shard)?, &peer, &offer).map(Some)
+            })?;
+            match read {
+                Some(hello) => return Ok(hello),
+                None => self.call(Scope::Outside, Writer::renew_after_clock)?,
+            }
         }
-        let (shard, peer, offer) = (shard.clone(), *peer, offer.clone());
-        self.read(move |snapshot| vectr_delta::read_hello(&snapshot.shard(&shard)?, &peer, &offer))
     }
 
     /// Takes over what the peer says of the shard; makes the shard where it does not exist.

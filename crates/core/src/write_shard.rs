@@ -54,13 +54,14 @@ impl<'l> WriteShard<'l> {
         Ok(Some(context_text(entries.into_iter())))
     }
 
-    fn insert(&mut self, id: &VectorId, new: &Row) -> Result<i64, CoreError> {
+    /// `None`, and nothing changed, where the shard has a row of this vector.
+    fn insert(&mut self, id: &VectorId, new: &Row) -> Result<Option<i64>, CoreError> {
         let context = self.context(new)?;
         let first = &new.siblings()[0];
         let site = self.ledger.intern(first.dot().site)?;
         let hash = first.payload().map(|_| first.hash().to_le_bytes());
         let mut statement = self.ledger.connection.prepare_cached(INSERT)?;
-        statement.execute(params![
+        let inserted = statement.execute(params![
             self.number(),
             integer(self.ledger.known.counters.change_id),
             integer(new.siblings().len() as u64),
@@ -75,7 +76,7 @@ impl<'l> WriteShard<'l> {
             metadata(first),
             vector(first),
         ])?;
-        Ok(self.ledger.connection.last_insert_rowid())
+        Ok((inserted > 0).then(|| self.ledger.connection.last_insert_rowid()))
     }
 
     fn update(&mut self, n: i64, new: &Row) -> Result<(), CoreError> {
@@ -191,12 +192,25 @@ impl ShardWrite for WriteShard<'_> {
             self.update(n, new)?;
             n
         } else {
-            self.insert(id, new)?
+            let damaged =
+                || CoreError::Damaged { reason: format!("vector '{id}' has a row that no search finds") };
+            self.insert(id, new)?.ok_or_else(damaged)?
         };
         if old.is_some_and(|old| old.is_concurrent() || new.is_concurrent()) {
             self.ledger.connection.prepare_cached("DELETE FROM sibling WHERE row = ?1")?.execute([n])?;
         }
         new.siblings()[1..].iter().try_for_each(|sibling| self.insert_sibling(n, sibling))
+    }
+
+    fn insert_row(&mut self, id: &VectorId, new: &Row) -> Result<bool, CoreError> {
+        self.ledger.known.counters.change_id += 1;
+        let Some(n) = self.insert(id, new)? else {
+            self.ledger.known.counters.change_id -= 1;
+            return Ok(false);
+        };
+        self.ledger.known.touched = true;
+        new.siblings()[1..].iter().try_for_each(|sibling| self.insert_sibling(n, sibling))?;
+        Ok(true)
     }
 
     fn set_cursor(&mut self, peer: &Fingerprint, cursor: Cursor) -> Result<(), CoreError> {
@@ -238,7 +252,8 @@ fn vector(sibling: &Sibling) -> Option<&[u8]> {
 }
 
 const INSERT: &str = "INSERT INTO row (shard, change_id, versions, site, seq, timestamp, operation, applied_at, id, \
-     context, hash, metadata, vector) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)";
+     context, hash, metadata, vector) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+     ON CONFLICT (shard, id) DO NOTHING";
 const UPDATE: &str = "UPDATE row SET change_id = ?2, versions = ?3, site = ?4, seq = ?5, timestamp = ?6, \
      operation = ?7, applied_at = ?8, context = ?9, hash = ?10, metadata = ?11, vector = ?12 WHERE n = ?1";
 const INSERT_SIBLING: &str = "INSERT INTO sibling (row, site, seq, timestamp, operation, hash, metadata, vector) \

@@ -2,8 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::local::MAX_CLOCK_SKEW;
 use crate::{
-    Batch, ChangeId, ChangelogId, Cursor, DeltaError, End, Fingerprint, Held, Hello, Metadata, Payload, Row,
-    ShardState, ShardWrite, Sibling, SiteId, Timestamp, VectorRow, VersionVector, replace_row,
+    Batch, ChangeId, ChangelogId, Cursor, DeltaError, End, Fingerprint, Held, Hello, Metadata, Operation,
+    Payload, Row, ShardState, ShardWrite, Sibling, SiteId, Timestamp, VectorRow, VersionVector, replace_row,
+    replica::insert_row,
 };
 
 /// The receiving half of one session: what the peer said of itself, and what was held back so far.
@@ -205,6 +206,10 @@ fn join_row<W: ShardWrite + ?Sized>(
     if let Err(code) = check(shard.state(), &entry.row, wall) {
         return Ok(Joined::Refused(code));
     }
+    if is_new_insert(shard, &entry.row) && insert_row(shard, &entry.id, &entry.row)? {
+        adopt_dimensions(shard, &entry.row);
+        return Ok(Joined::Changed { conflict: false });
+    }
     let old = shard.row(&entry.id)?;
     if has_foreign_twin(shard, &entry.row, old.as_ref()) {
         return Err(Refusal::Forked);
@@ -248,6 +253,15 @@ fn check(state: &ShardState, row: &Row, wall: Timestamp) -> Result<(), &'static 
         }
     }
     Ok(())
+}
+
+/// Whether this is most likely a vector that the shard does not have: another site's first write of it, and nothing was
+/// collected that could say otherwise. A shard that has it after all joins as ever.
+fn is_new_insert<W: ShardWrite + ?Sized>(shard: &W, row: &Row) -> bool {
+    let [only] = row.siblings() else { return false };
+    only.operation() == Operation::Insert
+        && only.dot().site != shard.origin().site
+        && shard.state().frontier.is_empty()
 }
 
 /// Whether the row has a dot of our own site that we did not give to this vector, or not with this content.

@@ -109,6 +109,19 @@ pub trait ShardWrite: ShardRead {
     /// Where the storage fails.
     fn put_row(&mut self, id: &VectorId, old: Option<&Row>, new: &Row) -> Result<(), Self::Error>;
 
+    /// As [`ShardWrite::put_row`] where the shard has no row of this vector; else changes nothing and returns false.
+    /// For storage that can tell at the price of the insert alone.
+    ///
+    /// # Errors
+    /// Where the storage fails.
+    fn insert_row(&mut self, id: &VectorId, new: &Row) -> Result<bool, Self::Error> {
+        if self.row(id)?.is_some() {
+            return Ok(false);
+        }
+        self.put_row(id, None, new)?;
+        Ok(true)
+    }
+
     /// Remembers how far the peer's changelog has been read.
     ///
     /// # Errors
@@ -149,4 +162,27 @@ pub fn replace_row<W: ShardWrite + ?Sized>(
         state.received.add(sibling.dot());
     }
     shard.put_row(id, old, new)
+}
+
+/// As [`replace_row`] for a vector that the shard is likely not to have. Returns false, and changes nothing, where it
+/// has it.
+///
+/// # Errors
+/// Where the storage fails: the transaction must then be rolled back.
+pub(crate) fn insert_row<W: ShardWrite + ?Sized>(
+    shard: &mut W,
+    id: &VectorId,
+    new: &Row,
+) -> Result<bool, W::Error> {
+    if !shard.insert_row(id, new)? {
+        return Ok(false);
+    }
+    let mut digest = shard.state().digest;
+    digest.add(shard.shard(), id, new);
+    let state = shard.state_mut();
+    state.digest = digest;
+    for sibling in new.siblings() {
+        state.received.add(sibling.dot());
+    }
+    Ok(true)
 }

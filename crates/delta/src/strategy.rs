@@ -1,8 +1,11 @@
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 use bytes::Bytes;
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
 use crate::payload::components;
@@ -128,29 +131,77 @@ fn merge(siblings: &[Sibling]) -> Option<View> {
 
 /// Sums in f64 in the given order, divides once and rounds once to f32: the same bits on every platform.
 fn mean(live: &[&Sibling]) -> Bytes {
-    let mut sums = vec![0_f64; vector_of(live[0]).len() / size_of::<f32>()];
-    for sibling in live {
+    let mut sums: Vec<f64> = components(vector_of(live[0])).map(f64::from).collect();
+    for sibling in &live[1..] {
         for (sum, component) in sums.iter_mut().zip(components(vector_of(sibling))) {
             *sum += f64::from(component);
         }
     }
     let count = live.len() as f64;
-    sums.iter().flat_map(|sum| ((sum / count) as f32).to_le_bytes()).collect()
+    let mut bytes = vec![0; sums.len() * size_of::<f32>()];
+    for (place, sum) in bytes.chunks_exact_mut(size_of::<f32>()).zip(sums) {
+        place.copy_from_slice(&((sum / count) as f32).to_le_bytes());
+    }
+    bytes.into()
 }
 
-/// Values are taken over as text, so that no number is written anew.
+/// Values are taken over as text, so that no number is written anew. Keys come out sorted.
 fn merged_metadata(live: &[&Sibling]) -> Option<Metadata> {
-    let mut merged: Option<BTreeMap<String, &RawValue>> = None;
-    for metadata in live.iter().filter_map(|sibling| sibling.payload()?.metadata()) {
+    let given: Vec<&Metadata> = live.iter().filter_map(|sibling| sibling.payload()?.metadata()).collect();
+    let mut members: Vec<(Cow<'_, str>, &RawValue)> = Vec::new();
+    // The latest first: of equal keys the first one then stands.
+    for metadata in given.iter().rev() {
         // Metadata is one JSON object by construction.
-        let Ok(object) = serde_json::from_str::<BTreeMap<String, &RawValue>>(metadata.as_str()) else {
-            continue;
-        };
-        merged.get_or_insert_default().extend(object);
+        let Ok(Members(object)) = serde_json::from_str(metadata.as_str()) else { continue };
+        // Of a key that one object has twice the last one counts, as JSON.parse has it.
+        members.extend(object.into_iter().rev());
     }
-    let text = serde_json::to_string(&merged?).ok()?;
-    Some(Metadata::from_checked(&text))
+    members.sort_by(|one, other| one.0.cmp(&other.0));
+    members.dedup_by(|later, kept| later.0 == kept.0);
+    let mut text =
+        Vec::with_capacity(given.iter().map(|metadata| metadata.as_str().len()).sum::<usize>() + 2);
+    text.push(b'{');
+    for (index, (key, value)) in members.iter().enumerate() {
+        if index > 0 {
+            text.push(b',');
+        }
+        serde_json::to_writer(&mut text, key).ok()?;
+        text.push(b':');
+        text.extend_from_slice(value.get().as_bytes());
+    }
+    text.push(b'}');
+    given.last().and(std::str::from_utf8(&text).ok()).map(Metadata::from_checked)
 }
+
+/// A JSON object, its values as text.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor(PhantomData))
+    }
+}
+
+struct MembersVisitor<'a>(PhantomData<&'a ()>);
+
+impl<'de: 'a, 'a> Visitor<'de> for MembersVisitor<'a> {
+    type Value = Members<'a>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'a>, A::Error> {
+        let mut members = Vec::new();
+        while let Some((Key(key), value)) = map.next_entry()? {
+            members.push((key, value));
+        }
+        Ok(Members(members))
+    }
+}
+
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
 
 fn vector_of(sibling: &Sibling) -> &[u8] {
     sibling.payload().map_or(&[], |payload| payload.vector())
@@ -202,6 +253,16 @@ mod tests {
         assert_eq!(numbers(&view), [2.0, 0.5]);
         assert_eq!(view.metadata.unwrap().as_str(), r#"{"a":1.50,"b":"new"}"#);
         assert_eq!(view.timestamp, Timestamp::from_micros(6));
+    }
+
+    #[test]
+    fn merged_keys_keep_their_escapes_and_the_last_of_a_doubled_key() {
+        let row = row(&[
+            put(1, 5, &[1.0], Some(r#"{"q\"uote": {"x" : 1}, "é":1e400, "twice":1, "twice":2}"#)),
+            put(2, 6, &[3.0], Some("{}")),
+        ]);
+        let text = Strategy::Merge.view(&row).unwrap().metadata.unwrap();
+        assert_eq!(text.as_str(), r#"{"q\"uote":{"x" : 1},"twice":2,"é":1e400}"#);
     }
 
     #[test]

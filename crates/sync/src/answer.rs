@@ -49,7 +49,7 @@ async fn answer(engine: &Engine, stream: PeerStream) -> Result<(), SyncError> {
     engine.see_off(wire.finish());
     engine.see_off(tokio::spawn(settle(session, store)));
     if outcome.is_ok() {
-        engine.note_sync(&shard).await;
+        engine.conclude(&shard, true);
     }
     outcome
 }

@@ -119,15 +119,16 @@ impl SyncEngine {
         let started = Instant::now();
         let mut result = SyncResult::new(shard.clone());
         let busy = engine.activity.begin(shard);
-        let outcome = engine.sync_with_retries(shard, address, &options, &mut result).await;
+        let mut seen = Seen::default();
+        let outcome = engine.sync_with_retries(shard, address, &options, &mut result, &mut seen).await;
         drop(busy);
-        engine.activity.conclude(shard, outcome.is_err());
+        engine.conclude(shard, outcome.is_ok());
         match &outcome {
             Err(SyncError::Closed | SyncError::Aborted) => outcome?,
             Err(error) => result.failure = Some(SyncFailure::from(error)),
             Ok(()) => {}
         }
-        if let Err(error) = engine.settle_result(shard, &mut result).await {
+        if let Err(error) = engine.complete(shard, &seen, &mut result).await {
             result.failure.get_or_insert_with(|| SyncFailure::from(&error));
         }
         result.duration = started.elapsed();
@@ -225,10 +226,15 @@ impl Engine {
         Ok(self.endpoint.get_or_init(|| endpoint))
     }
 
-    pub(crate) async fn note_sync(&self, shard: &ShardId) {
-        let shard = shard.clone();
-        // A note that could not be written changes nothing of the sync.
-        let _ = self.blocking(move |db| db.note_sync(&shard, db.now())).await;
+    /// Notes how a sync ended. The database hears of a success in its own time: nothing waits for the note.
+    pub(crate) fn conclude(&self, shard: &ShardId, succeeded: bool) {
+        let at = self.db.now();
+        self.activity.conclude(shard, succeeded.then_some(at));
+        if succeeded {
+            let (db, shard) = (self.db.clone(), shard.clone());
+            // A note that could not be written changes nothing of the sync.
+            tokio::task::spawn_blocking(move || drop(db.note_sync(&shard, at)));
+        }
     }
 
     /// The configured strategy is kept in the database for each shard that is synced.
@@ -251,6 +257,7 @@ impl Engine {
         address: &str,
         options: &SyncOptions,
         result: &mut SyncResult,
+        seen: &mut Seen,
     ) -> Result<(), SyncError> {
         self.ensure_open()?;
         self.adopt_strategy(shard).await?;
@@ -260,6 +267,7 @@ impl Engine {
             result.attempts += 1;
             let (tried, outcome) = Attempt { engine: self, shard, address, options }.run().await;
             result.add(&tried);
+            seen.note(&tried);
             let Err(error) = outcome else { return Ok(()) };
             let Some(wait) = retries.after(&error) else { return Err(error) };
             tokio::select! {
@@ -270,29 +278,28 @@ impl Engine {
         }
     }
 
-    /// Notes a success, and adds what only the database knows.
-    async fn settle_result(&self, shard: &ShardId, result: &mut SyncResult) -> Result<(), SyncError> {
-        let (of, succeeded) = (shard.clone(), result.is_success());
-        let (strategy, conflicts, is_empty, shards) = self
-            .blocking(move |db| {
-                if succeeded {
-                    // A note that could not be written changes nothing of the sync.
-                    let _ = db.note_sync(&of, db.now());
-                }
-                let strategy = db.strategy(&of)?;
-                let conflicts =
-                    if strategy == Strategy::Manual { db.conflicts(Some(&of))? } else { Vec::new() };
-                Ok((strategy, conflicts, db.digest(&of)?.rows() == 0, db.shards()?))
-            })
-            .await?;
-        if strategy != Strategy::Manual {
+    /// Adds what only the database knows. After a success under a strategy that settles all, there is nothing to ask.
+    async fn complete(&self, shard: &ShardId, seen: &Seen, result: &mut SyncResult) -> Result<(), SyncError> {
+        let of = shard.clone();
+        let strategy = match seen.strategy {
+            Some(strategy) => strategy,
+            None => self.blocking(move |db| db.strategy(&of)).await?,
+        };
+        if strategy == Strategy::Manual {
+            let of = shard.clone();
+            result.conflicts_unresolved = self.blocking(move |db| db.conflicts(Some(&of))).await?;
+        } else {
             result.conflicts_resolved = result.conflicts_detected;
         }
-        result.conflicts_unresolved = conflicts;
-        let others: Vec<&str> = shards.iter().filter(|other| *other != shard).map(ShardId::as_str).collect();
-        if succeeded && is_empty && !others.is_empty() {
-            let listed = others.iter().take(5).copied().collect::<Vec<_>>().join("', '");
-            result.warn(format!("shard '{shard}' is empty on both nodes; this database holds '{listed}'"));
+        if result.is_success() && seen.both_empty {
+            let shards = self.blocking(VectrDB::shards).await?;
+            let others: Vec<&str> =
+                shards.iter().filter(|other| *other != shard).map(ShardId::as_str).collect();
+            if !others.is_empty() {
+                let listed = others.iter().take(5).copied().collect::<Vec<_>>().join("', '");
+                result
+                    .warn(format!("shard '{shard}' is empty on both nodes; this database holds '{listed}'"));
+            }
         }
         Ok(())
     }
@@ -316,7 +323,8 @@ impl Engine {
             change_id: status.change_id,
             version_vector: status.version_vector,
             vectors: status.vectors,
-            last_sync_at: (status.last_sync_at > Timestamp::default()).then_some(status.last_sync_at),
+            last_sync_at: Some(status.last_sync_at.max(self.activity.last_sync_at(shard)))
+                .filter(|at| *at > Timestamp::default()),
             status: self.activity.status(shard),
         })
     }
@@ -327,6 +335,20 @@ impl Engine {
 
     fn farewells(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.farewells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the last session of a sync showed of the shard.
+#[derive(Default)]
+struct Seen {
+    strategy: Option<Strategy>,
+    both_empty: bool,
+}
+
+impl Seen {
+    fn note(&mut self, tried: &Tried) {
+        self.strategy = tried.report.strategy.or(self.strategy);
+        self.both_empty = tried.report.both_empty && tried.report.rows_applied + tried.report.rows_sent == 0;
     }
 }
 

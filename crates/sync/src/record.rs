@@ -57,6 +57,7 @@ pub(crate) struct Activity(Mutex<State>);
 struct State {
     running: BTreeMap<ShardId, usize>,
     failed: BTreeSet<ShardId>,
+    synced: BTreeMap<ShardId, Timestamp>,
 }
 
 impl Activity {
@@ -66,10 +67,19 @@ impl Activity {
         Busy { activity: self, shard: shard.clone() }
     }
 
-    pub(crate) fn conclude(&self, shard: &ShardId, failed: bool) {
-        self.state(
-            |state| if failed { state.failed.insert(shard.clone()) } else { state.failed.remove(shard) },
-        );
+    /// `success`: when it was.
+    pub(crate) fn conclude(&self, shard: &ShardId, success: Option<Timestamp>) {
+        self.state(|state| match success {
+            None => drop(state.failed.insert(shard.clone())),
+            Some(at) => {
+                state.failed.remove(shard);
+                state.synced.insert(shard.clone(), at);
+            }
+        });
+    }
+
+    pub(crate) fn last_sync_at(&self, shard: &ShardId) -> Timestamp {
+        self.state(|state| state.synced.get(shard).copied().unwrap_or_default())
     }
 
     pub(crate) fn status(&self, shard: &ShardId) -> ShardStatus {

@@ -41,6 +41,10 @@ pub struct SessionReport {
     pub conflicts: u64,
     /// Both nodes claim the same changes and hold different content.
     pub digests_differ: bool,
+    /// How this node shows the shard; `None` before the nodes have met.
+    pub strategy: Option<Strategy>,
+    /// Whether neither node held a live row when they met.
+    pub both_empty: bool,
     /// Things to know, at most 64.
     pub warnings: Vec<Warning>,
 }
@@ -121,6 +125,8 @@ impl SessionReport {
     }
 
     pub(super) fn note_peer(&mut self, local: &Hello, peer: &Hello) {
+        self.strategy = Some(local.strategy);
+        self.both_empty = local.digest.rows() == 0 && peer.digest.rows() == 0;
         if local.strategy != peer.strategy {
             self.warn(Warning::OtherStrategy { ours: local.strategy, theirs: peer.strategy });
         }
