@@ -24,19 +24,21 @@ impl VectrDB {
         peer: &Fingerprint,
         offer: &HelloOffer,
     ) -> Result<(Hello, CommitNo), CoreError> {
-        loop {
+        let read = |renewed: bool| {
             let (shard, peer, offer) = (shard.clone(), *peer, offer.clone());
-            let read = self.read(move |snapshot| {
-                if Renewal::of_clock(snapshot.last_stamp(), offer.clock).is_some() {
+            self.read(move |snapshot| {
+                // The database's own clock decides whether to renew; once is enough, whatever the offer says.
+                if !renewed && Renewal::of_clock(snapshot.last_stamp(), offer.clock).is_some() {
                     return Ok(None);
                 }
                 vectr_delta::read_hello(&snapshot.shard(&shard)?, &peer, &offer).map(Some)
-            })?;
-            match read {
-                Some(hello) => return Ok(hello),
-                None => self.call(Scope::Outside, Writer::renew_after_clock)?,
-            }
+            })
+        };
+        if let Some(hello) = read(false)? {
+            return Ok(hello);
         }
+        self.call(Scope::Outside, Writer::renew_after_clock)?;
+        Ok(read(true)?.expect("a second look does not ask again"))
     }
 
     /// Takes over what the peer says of the shard; makes the shard where it does not exist.
