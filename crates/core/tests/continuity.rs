@@ -54,7 +54,7 @@ fn a_killed_process_keeps_its_site_and_its_writes() {
     child.kill().unwrap();
     child.wait().unwrap();
     let db = scratch.open("a.db");
-    assert_eq!((db.site(), db.count(&shard()).unwrap()), (site, 500));
+    assert_eq!((db.site(), db.count(&shard()).unwrap()), (site, 100));
     assert_sound(&db);
     assert!(db.await_durable(db.commit_no()).unwrap() >= db.commit_no());
     db.close().unwrap();
@@ -265,9 +265,10 @@ fn child() {
         ..Config::file(folder.join("data/a.db"))
     };
     let db = VectrDB::new(config).unwrap();
-    for i in 0..500 {
+    // Few enough that no checkpoint runs: all of it is in the log when the process dies.
+    for i in 0..100 {
         put(&db, &format!("v{i}"), &[i as f32]);
-        if i == 250 {
+        if i == 50 {
             db.await_durable(db.commit_no()).unwrap();
         }
     }
