@@ -151,16 +151,7 @@ pub fn replace_row<W: ShardWrite + ?Sized>(
     old: Option<&Row>,
     new: &Row,
 ) -> Result<(), W::Error> {
-    let mut digest = shard.state().digest;
-    if let Some(old) = old {
-        digest.remove(shard.shard(), id, old);
-    }
-    digest.add(shard.shard(), id, new);
-    let state = shard.state_mut();
-    state.digest = digest;
-    for sibling in new.siblings() {
-        state.received.add(sibling.dot());
-    }
+    account_for(shard, id, old, new);
     shard.put_row(id, old, new)
 }
 
@@ -177,12 +168,19 @@ pub(crate) fn insert_row<W: ShardWrite + ?Sized>(
     if !shard.insert_row(id, new)? {
         return Ok(false);
     }
+    account_for(shard, id, None, new);
+    Ok(true)
+}
+
+fn account_for<W: ShardWrite + ?Sized>(shard: &mut W, id: &VectorId, old: Option<&Row>, new: &Row) {
     let mut digest = shard.state().digest;
+    if let Some(old) = old {
+        digest.remove(shard.shard(), id, old);
+    }
     digest.add(shard.shard(), id, new);
     let state = shard.state_mut();
     state.digest = digest;
     for sibling in new.siblings() {
         state.received.add(sibling.dot());
     }
-    Ok(true)
 }
