@@ -95,7 +95,7 @@ impl VectrDB {
         self.hand_in(applying(shard, intake, batches), done);
     }
 
-    /// Takes over the peer's version vector. The number is that of the transaction that must be durable before the
+    /// Joins the batches that came last, and takes over the peer's version vector, in one transaction. The number is that of the transaction that must be durable before the
     /// peer hears of it: an earlier one where only the cursor moved, as losing that costs a second look and nothing
     /// else.
     ///
@@ -105,9 +105,10 @@ impl VectrDB {
         &self,
         shard: &ShardId,
         intake: Box<Intake>,
+        batches: Vec<Batch>,
         end: Box<End>,
-    ) -> Result<(Box<Intake>, Ended, CommitNo), Refusal<CoreError>> {
-        self.wait_for(ending(shard, intake, end))
+    ) -> Result<EndTaken, Refusal<CoreError>> {
+        self.wait_for(ending(shard, intake, batches, end))
     }
 
     /// As [`VectrDB::end`], without waiting: `done` is called on the writer's thread, and must be quick.
@@ -115,10 +116,11 @@ impl VectrDB {
         &self,
         shard: &ShardId,
         intake: Box<Intake>,
+        batches: Vec<Batch>,
         end: Box<End>,
-        done: impl Outcome<(Box<Intake>, Ended, CommitNo)>,
+        done: impl Outcome<EndTaken>,
     ) {
-        self.hand_in(ending(shard, intake, end), done);
+        self.hand_in(ending(shard, intake, batches, end), done);
     }
 
     /// Waits until a transaction survives a power cut; returns the last one that does. In memory none does: returns at
@@ -201,6 +203,19 @@ impl VectrDB {
     }
 }
 
+/// What taking an end over did, and the transaction that must be durable before the peer hears of it.
+#[derive(Debug)]
+pub struct EndTaken {
+    /// To be used for what comes next.
+    pub intake: Box<Intake>,
+    /// What the batches did.
+    pub applied: Applied,
+    /// What the end did.
+    pub ended: Ended,
+    /// An earlier transaction where only the cursor moved: losing that costs a second look and nothing else.
+    pub commit_no: CommitNo,
+}
+
 /// Takes what comes of a call that does not wait.
 pub trait Outcome<T>: FnOnce(Result<T, Refusal<CoreError>>) + Send + 'static {}
 
@@ -232,19 +247,27 @@ fn applying(
 fn ending(
     shard: &ShardId,
     mut intake: Box<Intake>,
+    batches: Vec<Batch>,
     end: Box<End>,
-) -> impl FnOnce(&mut Writer) -> Result<(Box<Intake>, Ended, CommitNo), Refusal<CoreError>> + Send + use<> {
+) -> impl FnOnce(&mut Writer) -> Result<EndTaken, Refusal<CoreError>> + Send + use<> {
     let shard = shard.clone();
     move |writer| {
         writer.ledger.refresh()?;
         let before = writer.ledger.committed().commit_no;
-        let (learnt, ended) = writer.write_shard(&shard, |shard| {
+        let (learnt, applied, ended) = writer.write_shard(&shard, |shard| {
             let known = shard.state().version_vector.clone();
+            let applied = if batches.is_empty() {
+                Applied::default()
+            } else {
+                let wall = shard.wall();
+                intake.apply(shard, &batches, wall)?
+            };
             let ended = intake.end(shard, &end)?;
-            Ok::<_, Refusal<CoreError>>((ended.version_vector != known, ended))
+            Ok::<_, Refusal<CoreError>>((ended.version_vector != known, applied, ended))
         })?;
-        let needed = if learnt { writer.ledger.committed().commit_no } else { before };
-        Ok((intake, ended, needed))
+        let moved_only_the_cursor = !learnt && applied.changed == 0;
+        let commit_no = if moved_only_the_cursor { before } else { writer.ledger.committed().commit_no };
+        Ok(EndTaken { intake, applied, ended, commit_no })
     }
 }
 

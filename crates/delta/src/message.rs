@@ -12,6 +12,9 @@ use crate::{
 /// What the nodes of a session say to each other. `docs/protocol.md` gives every byte.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
+    /// Before everything else, where whoever opened the stream still waits for its own Hello to be durable: the
+    /// peer can read its own in the meantime.
+    Open(ShardId),
     /// First, both ways.
     Hello(Box<Hello>),
     /// Rows.
@@ -153,6 +156,7 @@ impl Message {
         let mut buffer = Vec::with_capacity(self.expected_size());
         buffer.resize(Frame::HEAD, 0);
         match self {
+            Self::Open(shard) => write(shard, &mut buffer)?,
             Self::Hello(hello) => write(hello, &mut buffer)?,
             Self::Batch(batch) => batch.encode(codec, &mut buffer)?,
             Self::End(end) => write(end, &mut buffer)?,
@@ -174,6 +178,7 @@ impl Message {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
+            Self::Open(_) => "open",
             Self::Hello(_) => "hello",
             Self::Batch(_) => "batch",
             Self::End(_) => "end",
@@ -195,6 +200,7 @@ impl Message {
             Self::Done => 6,
             Self::Held(_) => 7,
             Self::Reject(_) => 8,
+            Self::Open(_) => 9,
         }
     }
 
@@ -223,6 +229,7 @@ impl Message {
             6 if body.is_empty() => Ok(Self::Done),
             7 => read("held", &body).map(Self::Held),
             8 => read("reject", &body).map(Self::Reject),
+            9 => read("open", &body).map(Self::Open),
             _ => Err(DeltaError::Malformed { what: "frame", reason: format!("unknown kind {kind}") }),
         }
     }

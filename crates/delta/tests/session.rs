@@ -2,8 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "short names are lawful")]
 
 use vectr_delta::{
-    ChangelogId, Cursor, Descriptor, Digest, End, Fingerprint, Hello, HelloOffer, Message, NodeName, Page,
-    PageEnd, PageSize, Session, SessionConfig, ShardId, SiteId, StoreReply, StoreRequest, Strategy,
+    Batch, ChangelogId, Cursor, Descriptor, Digest, End, Fingerprint, Hello, HelloOffer, Message, NodeName,
+    Page, PageEnd, PageSize, Session, SessionConfig, ShardId, SiteId, StoreReply, StoreRequest, Strategy,
     Timestamp, VersionVector,
 };
 
@@ -63,29 +63,72 @@ fn a_peer_is_met_once_our_own_hello_has_left() {
     session.handle_store(StoreReply::Hello { hello: Box::new(hello(false, 4)), commit_no: 0 });
     assert!(matches!(session.poll_transmit(), Some(Message::Hello(_))));
     assert!(matches!(session.poll_store(), Some(StoreRequest::Meet(_))));
+    assert!(matches!(session.poll_store(), Some(StoreRequest::ReadPage { .. })));
     assert!(session.poll_store().is_none());
+}
+
+#[test]
+fn a_page_is_read_while_our_hello_waits_and_leaves_once_the_shards_have_met() {
+    let mut session = new_session(false, 4);
+    session.receive(Message::Hello(Box::new(hello(false, 4))));
+    assert!(matches!(session.poll_store(), Some(StoreRequest::ReadHello { .. })));
+    session.handle_store(StoreReply::Hello { hello: Box::new(hello(false, 4)), commit_no: 5 });
+    assert!(matches!(session.poll_store(), Some(StoreRequest::ReadPage { .. })));
+    assert!(matches!(session.poll_store(), Some(StoreRequest::AwaitDurable(5))));
+    session.handle_store(page(5));
+    assert!(session.poll_transmit().is_none());
+    session.handle_store(StoreReply::Durable(5));
+    assert!(matches!(session.poll_transmit(), Some(Message::Hello(_))));
+    assert!(session.poll_transmit().is_none());
+    assert!(matches!(session.poll_store(), Some(StoreRequest::Meet(_))));
+    session.handle_store(StoreReply::Met);
+    assert!(matches!(session.poll_transmit(), Some(Message::End(_))));
+}
+
+#[test]
+fn an_end_goes_with_the_batch_right_before_it() {
+    let mut session = begun(false, 4);
+    session.receive(Message::Batch(Batch { nonce: 7, position: 3, ..Batch::default() }));
+    session.receive(Message::End(Box::new(end(7, 1))));
+    let requests: Vec<StoreRequest> = std::iter::from_fn(|| session.poll_store()).collect();
+    let together =
+        |request: &StoreRequest| matches!(request, StoreRequest::End { batches, .. } if batches.len() == 1);
+    assert_eq!(requests.iter().filter(|request| together(request)).count(), 1, "{requests:?}");
+    assert!(!requests.iter().any(|request| matches!(request, StoreRequest::Apply { .. })));
+}
+
+#[test]
+fn an_opening_within_a_session_is_refused() {
+    let mut session = begun(false, 4);
+    session.receive(Message::Open(ShardId::new("s").unwrap()));
+    assert_eq!(rejection(&mut session).as_deref(), Some("ERR_PROTOCOL"));
 }
 
 #[test]
 fn an_end_of_another_session_is_refused() {
     let mut session = begun(false, 4);
-    session.receive(Message::End(Box::new(End {
-        nonce: 8,
-        index: 0,
-        position: 0,
+    session.receive(Message::End(Box::new(end(8, 0))));
+    assert_eq!(rejection(&mut session).as_deref(), Some("ERR_PROTOCOL"));
+}
+
+fn rejection(session: &mut Session) -> Option<String> {
+    std::iter::from_fn(|| session.poll_transmit()).find_map(|message| match message {
+        Message::Reject(reject) => Some(reject.code),
+        _ => None,
+    })
+}
+
+fn end(nonce: u64, index: u64) -> End {
+    End {
+        nonce,
+        index,
+        position: 3,
         version_vector: VersionVector::new(),
         frontier: VersionVector::new(),
         digest: Digest::default(),
         tight: true,
         names: Default::default(),
-    })));
-    while let Some(message) = session.poll_transmit() {
-        if let Message::Reject(reject) = message {
-            assert_eq!(reject.code, "ERR_PROTOCOL");
-            return;
-        }
     }
-    panic!("it was taken in");
 }
 
 fn begun(live: bool, window: u16) -> Session {

@@ -30,12 +30,17 @@ async fn answer(engine: &Engine, stream: PeerStream) -> Result<(), SyncError> {
         () = closed.cancelled() => return Err(SyncError::Closed),
     };
     let Ok(Arrival::Message(message)) = first else { return Ok(()) };
-    let Message::Hello(hello) = *message else { return Ok(()) };
-    let shard = hello.shard.clone();
+    let (shard, hello) = match *message {
+        Message::Open(shard) => (shard, None),
+        Message::Hello(hello) => (hello.shard.clone(), Some(Message::Hello(hello))),
+        _ => return Ok(()),
+    };
     engine.adopt_strategy(&shard).await?;
     let mut store = ShardStore::new(engine.db.clone(), shard.clone());
     let mut session = engine.session(peer, shard.clone());
-    session.receive(Message::Hello(hello));
+    if let Some(hello) = hello {
+        session.receive(hello);
+    }
     let mut escort = Escort {
         address: &address,
         silence: engine.network.endpoint.idle_timeout,

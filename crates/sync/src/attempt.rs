@@ -44,10 +44,10 @@ impl Attempt<'_> {
     }
 
     async fn transfer(&self, opened: Opened, tried: &mut Tried) -> Result<(), SyncError> {
-        let Opened { mut session, mut store, stream, hello_bytes } = opened;
+        let Opened { mut session, mut store, stream, opening_bytes } = opened;
         let mut wire = Wire::new(stream);
         let traffic = wire.traffic();
-        traffic.count_sent(hello_bytes);
+        traffic.count_sent(opening_bytes);
         let mut escort = Escort {
             address: self.address,
             silence: self.engine.network.endpoint.idle_timeout,
@@ -62,25 +62,33 @@ impl Attempt<'_> {
         outcome
     }
 
-    /// Where the peer is known from a live or resumable connection, the Hello travels with the first bytes.
+    /// Over a live connection the peer is told at once which shard it is about: it reads its Hello while ours becomes
+    /// durable. Where the peer is known from a resumable connection, our Hello travels with the first bytes.
     async fn open(&self) -> Result<Opened, SyncError> {
         let endpoint = self.engine.endpoint()?;
         let Some(expected) = endpoint.known_peer(self.address) else {
             let stream = endpoint.open(self.address, None).await?;
             return Ok(self.opened(stream));
         };
+        if endpoint.is_connected(self.address) {
+            let opening: Bytes = Message::Open(self.shard.clone()).encode(&Uncompressed)?.concat().into();
+            let sent = opening.len();
+            let stream = endpoint.open(self.address, Some((expected, opening))).await?;
+            let opening_bytes = if stream.opening_sent { sent } else { 0 };
+            return Ok(Opened { opening_bytes, ..self.opened(stream) });
+        }
         let (session, store, hello) = self.greet(expected).await?;
-        let hello_bytes = hello.len();
+        let opening_bytes = hello.len();
         let stream = endpoint.open(self.address, Some((expected, hello))).await?;
         if !stream.opening_sent {
             return Ok(self.opened(stream));
         }
-        Ok(Opened { session, store, stream, hello_bytes })
+        Ok(Opened { session, store, stream, opening_bytes })
     }
 
     fn opened(&self, stream: PeerStream) -> Opened {
         let (session, store) = self.prepare(stream.peer);
-        Opened { session, store, stream, hello_bytes: 0 }
+        Opened { session, store, stream, opening_bytes: 0 }
     }
 
     fn prepare(&self, peer: Fingerprint) -> (Session, ShardStore) {
@@ -116,7 +124,7 @@ struct Opened {
     session: Session,
     store: ShardStore,
     stream: PeerStream,
-    hello_bytes: usize,
+    opening_bytes: usize,
 }
 
 impl Tried {

@@ -50,14 +50,13 @@ pub(crate) async fn drive(
         tokio::select! {
             arrival = wire.receive(), if !session.is_saturated() => {
                 deadline = Instant::now() + escort.silence;
-                match arrival {
-                    Arrival::Message(message) => session.receive(*message),
-                    Arrival::Unreadable(error) => session.reject(error.code(), &error.to_string(), true),
-                    Arrival::End(Some(error)) => {
-                        session.handle_disconnect(&error.to_string());
-                        return Err(error.into());
-                    }
-                    Arrival::End(None) => session.handle_disconnect("the peer finished it"),
+                take_in(session, arrival)?;
+                // An end mostly comes right behind its batch: one transaction then takes in both.
+                while session.ending().is_none()
+                    && !session.is_saturated()
+                    && let Some(arrival) = wire.poll()
+                {
+                    take_in(session, arrival)?;
                 }
             }
             reply = store.reply() => {
@@ -98,6 +97,19 @@ pub(crate) async fn settle(mut session: Session, mut store: ShardStore) {
         let reply = store.reply().await;
         session.handle_store(reply);
     }
+}
+
+fn take_in(session: &mut Session, arrival: Arrival) -> Result<(), SyncError> {
+    match arrival {
+        Arrival::Message(message) => session.receive(*message),
+        Arrival::Unreadable(error) => session.reject(error.code(), &error.to_string(), true),
+        Arrival::End(Some(error)) => {
+            session.handle_disconnect(&error.to_string());
+            return Err(error.into());
+        }
+        Arrival::End(None) => session.handle_disconnect("the peer finished it"),
+    }
+    Ok(())
 }
 
 fn pump(session: &mut Session, wire: &Wire, store: &mut ShardStore) {

@@ -1,6 +1,6 @@
 use tokio::sync::mpsc;
 
-use vectr_core::{CoreError, Subscription, VectrDB};
+use vectr_core::{CoreError, EndTaken, Subscription, VectrDB};
 use vectr_delta::{CommitNo, Refusal, Renewal, ShardId, StoreReply, StoreRequest};
 
 /// Carries out a session's storage requests on threads that may block, several at a time.
@@ -56,13 +56,11 @@ impl ShardStore {
                     answer(refusable(applied, |(intake, applied)| StoreReply::Applied { intake, applied }));
                 });
             }
-            StoreRequest::End { intake, end } => {
+            StoreRequest::End { intake, batches, end } => {
                 let answer = self.answer();
-                self.db.end_then(&self.shard, intake, end, move |ended| {
-                    answer(refusable(ended, |(intake, ended, commit_no)| StoreReply::Ended {
-                        intake,
-                        ended,
-                        commit_no,
+                self.db.end_then(&self.shard, intake, batches, end, move |taken| {
+                    answer(refusable(taken, |EndTaken { intake, applied, ended, commit_no }| {
+                        StoreReply::Ended { intake, applied, ended, commit_no }
                     }));
                 });
             }

@@ -60,13 +60,20 @@ impl Wire {
         let _ = self.outbound.send(message);
     }
 
+    /// A message that is here already.
+    pub(crate) fn poll(&mut self) -> Option<Arrival> {
+        match self.decoder.poll_message() {
+            Ok(Some(message)) => Some(Arrival::Message(Box::new(message))),
+            Ok(None) => None,
+            Err(error) => Some(Arrival::Unreadable(error)),
+        }
+    }
+
     /// The next arrival. Safe to cancel.
     pub(crate) async fn receive(&mut self) -> Arrival {
         loop {
-            match self.decoder.poll_message() {
-                Ok(Some(message)) => return Arrival::Message(Box::new(message)),
-                Ok(None) => {}
-                Err(error) => return Arrival::Unreadable(error),
+            if let Some(arrival) = self.poll() {
+                return arrival;
             }
             match self.recv.read().await {
                 Ok(Some(bytes)) => {

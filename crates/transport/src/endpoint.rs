@@ -50,6 +50,12 @@ impl Endpoint {
         self.node.pool.known_peer(&Address::peer(address).ok()?)
     }
 
+    /// Whether there is a live connection to an address.
+    #[must_use]
+    pub fn is_connected(&self, address: &str) -> bool {
+        Address::peer(address).is_ok_and(|address| self.node.pool.is_connected(&address))
+    }
+
     /// Opens a stream to whoever is at an address, over the pooled connection or a new one. It resolves once the
     /// handshake is complete and the peer is trusted as of now.
     ///

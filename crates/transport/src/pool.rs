@@ -143,6 +143,11 @@ impl Pool {
         }
     }
 
+    /// Whether there is a live connection to an address.
+    pub(crate) fn is_connected(&self, address: &Address) -> bool {
+        self.slots().by_address.get(address).is_some_and(|slot| slot.live().is_some())
+    }
+
     pub(crate) fn statistics(&self) -> PoolStatistics {
         let slots = self.slots();
         let live = slots.by_address.values().filter_map(Slot::live);

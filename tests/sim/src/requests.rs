@@ -1,6 +1,6 @@
 use vectr_delta::{
-    Batch, CommitNo, Cursor, Dot, Hello, Intake, Refusal, Renewal, Row, ShardWrite, StoreReply, StoreRequest,
-    VectorRow, read_hello, read_page,
+    Applied, Batch, CommitNo, Cursor, Dot, Hello, Intake, Refusal, Renewal, Row, ShardWrite, StoreReply,
+    StoreRequest, VectorRow, read_hello, read_page,
 };
 
 use crate::database::StoreError;
@@ -37,7 +37,9 @@ impl World {
             }
             StoreRequest::Meet(hello) => self.meet(node, shard, &hello),
             StoreRequest::Apply { intake, batches } => self.apply(from, node, shard, *intake, batches),
-            StoreRequest::End { intake, end } => self.take_end(from, node, shard, *intake, &end),
+            StoreRequest::End { intake, batches, end } => {
+                self.take_end(from, node, shard, *intake, batches, &end)
+            }
             StoreRequest::AwaitDurable(commit_no) => return self.await_durable(node, commit_no, from),
             StoreRequest::AwaitCommit(commit_no) => return self.await_commit(node, commit_no, from),
             StoreRequest::Renew => {
@@ -154,13 +156,7 @@ impl World {
         mut intake: Intake,
         mut batches: Vec<Batch>,
     ) -> StoreReply {
-        if self.fault == Some(Fault::JoinOfSingleSiblings) {
-            let held = &self.nodes[node].store.current().shards[shard].state.version_vector;
-            batches.iter_mut().for_each(|batch| {
-                batch.rows =
-                    batch.rows.drain(..).filter_map(|entry| without(entry, |dot| held.covers(dot))).collect();
-            });
-        }
+        self.filter_siblings(node, shard, &mut batches);
         let (fuse, wall) = (self.new_fuse(), self.nodes[node].wall(self.now));
         let passes = self.passing_cursor(from, batches.last().map(|batch| batch.position));
         let result = self.nodes[node].store.transact(shard, fuse, |shard| {
@@ -185,24 +181,41 @@ impl World {
         node: usize,
         shard: usize,
         mut intake: Intake,
+        mut batches: Vec<Batch>,
         end: &vectr_delta::End,
     ) -> StoreReply {
+        self.filter_siblings(node, shard, &mut batches);
         let passes = self.passing_cursor(from, Some(end.position));
-        let fuse = self.new_fuse();
+        let (fuse, wall) = (self.new_fuse(), self.nodes[node].wall(self.now));
         let result = self.nodes[node].store.transact(shard, fuse, |shard| {
+            let applied =
+                if batches.is_empty() { Applied::default() } else { intake.apply(shard, &batches, wall)? };
             let ended = intake.end(shard, end)?;
             if let Some((peer, cursor)) = passes {
                 shard.set_cursor(&peer, cursor)?;
             }
-            Ok(ended)
+            Ok((applied, ended))
         });
         match result {
             Ok(committed) => {
                 self.after_commit(node, false, &committed);
                 let commit_no = self.leaving_commit(node);
-                StoreReply::Ended { intake: Box::new(intake), ended: committed.value, commit_no }
+                let (applied, ended) = committed.value;
+                StoreReply::Ended { intake: Box::new(intake), applied, ended, commit_no }
             }
             Err(refusal) => self.refused(node, Strike::EndRolledBack, refusal),
+        }
+    }
+
+    /// [`Fault::JoinOfSingleSiblings`].
+    fn filter_siblings(&self, node: usize, shard: usize, batches: &mut [Batch]) {
+        if self.fault != Some(Fault::JoinOfSingleSiblings) {
+            return;
+        }
+        let held = &self.nodes[node].store.current().shards[shard].state.version_vector;
+        for batch in batches {
+            batch.rows =
+                batch.rows.drain(..).filter_map(|entry| without(entry, |dot| held.covers(dot))).collect();
         }
     }
 

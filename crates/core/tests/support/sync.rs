@@ -111,9 +111,14 @@ impl<'d> Side<'d> {
             StoreRequest::Apply { intake, batches } => db
                 .apply(shard, intake, batches)
                 .map(|(intake, applied)| StoreReply::Applied { intake, applied }),
-            StoreRequest::End { intake, end } => db
-                .end(shard, intake, end)
-                .map(|(intake, ended, commit_no)| StoreReply::Ended { intake, ended, commit_no }),
+            StoreRequest::End { intake, batches, end } => {
+                db.end(shard, intake, batches, end).map(|taken| StoreReply::Ended {
+                    intake: taken.intake,
+                    applied: taken.applied,
+                    ended: taken.ended,
+                    commit_no: taken.commit_no,
+                })
+            }
             StoreRequest::AwaitDurable(commit_no) => {
                 db.await_durable(commit_no).map(StoreReply::Durable).map_err(Refusal::Store)
             }

@@ -75,16 +75,23 @@ impl Incoming {
         Ok(())
     }
 
-    /// The next write, unless one is under way.
+    /// The next write, unless one is under way. An end goes with the batches right before it: each transaction has a
+    /// price of its own.
     pub(super) fn next_request(&mut self) -> Option<StoreRequest> {
         if self.queue.is_empty() {
             return None;
         }
         let intake = self.intake.take()?;
-        if let Some(Arrival::End(end)) = self.queue.pop_front_if(|arrival| matches!(arrival, Arrival::End(_)))
-        {
-            return Some(StoreRequest::End { intake, end });
-        }
+        let batches = self.take_batches();
+        self.applying = batches.len() as u64;
+        let end = self.queue.pop_front_if(|arrival| matches!(arrival, Arrival::End(_)));
+        Some(match end {
+            Some(Arrival::End(end)) => StoreRequest::End { intake, batches, end },
+            _ => StoreRequest::Apply { intake, batches },
+        })
+    }
+
+    fn take_batches(&mut self) -> Vec<Batch> {
         let (mut batches, mut bytes) = (Vec::new(), 0);
         while bytes < MAX_TRANSACTION_BYTES {
             let Some(Arrival::Batch(batch)) =
@@ -96,8 +103,7 @@ impl Incoming {
             batches.push(batch);
         }
         self.queued_bytes -= bytes;
-        self.applying = batches.len() as u64;
-        Some(StoreRequest::Apply { intake, batches })
+        batches
     }
 
     pub(super) fn take_applied(
@@ -107,6 +113,7 @@ impl Incoming {
         report: &mut SessionReport,
     ) -> impl Iterator<Item = Message> + use<> {
         self.intake = Some(Box::new(intake));
+        let acknowledged = self.applying > 0;
         self.applied += self.applying;
         self.applying = 0;
         report.rows_received += applied.received;
@@ -116,11 +123,7 @@ impl Incoming {
             report.warn(Warning::Held(held.clone()));
         }
         let held = applied.held.into_iter().map(Message::Held);
-        held.chain([Message::Ack(self.applied)])
-    }
-
-    pub(super) fn take_ended(&mut self, intake: Intake) {
-        self.intake = Some(Box::new(intake));
+        held.chain(acknowledged.then_some(Message::Ack(self.applied)))
     }
 
     pub(super) const fn confirm_end(&mut self) {

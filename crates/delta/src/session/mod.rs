@@ -32,7 +32,8 @@ pub struct SessionConfig {
     pub page: PageSize,
 }
 
-/// See the module. Poll [`Session::poll_store`] and [`Session::poll_transmit`] until both are empty after each input.
+/// See the module. Poll [`Session::poll_store`] and [`Session::poll_transmit`] until both are empty after each input,
+/// or after several that were there already.
 ///
 /// Storage requests may be carried out at the same time, but those that write (`Meet`, `Apply`, `End`, `Renew`) come
 /// one after another by themselves.
@@ -44,6 +45,7 @@ pub struct Session {
     said_hello: bool,
     meeting: bool,
     met: bool,
+    prepared: bool,
     outgoing: Option<Outgoing>,
     incoming: Option<Incoming>,
     durable: CommitNo,
@@ -73,6 +75,7 @@ impl Session {
             said_hello: false,
             meeting: false,
             met: false,
+            prepared: false,
             outgoing: None,
             incoming: None,
             durable: 0,
@@ -134,9 +137,9 @@ impl Session {
                     self.transmit.extend(incoming.take_applied(*intake, applied, &mut self.report));
                 }
             }
-            StoreReply::Ended { intake, ended, commit_no } => {
+            StoreReply::Ended { intake, applied, ended, commit_no } => {
                 if let Some(incoming) = &mut self.incoming {
-                    incoming.take_ended(*intake);
+                    self.transmit.extend(incoming.take_applied(*intake, applied, &mut self.report));
                 }
                 self.report.digests_differ |= ended.digests_differ;
                 self.after_durable.push((commit_no, AfterDurable::ConfirmEnd(ended.version_vector)));
@@ -179,7 +182,10 @@ impl Session {
 
     /// The next storage request to carry out.
     pub fn poll_store(&mut self) -> Option<StoreRequest> {
-        self.store.pop_front()
+        // What has come is only now put together, so that a transaction takes in all of it.
+        let ready = self.met && self.ending.is_none();
+        let mut writes = || self.incoming.as_mut().filter(|_| ready)?.next_request();
+        self.store.pop_front().or_else(&mut writes)
     }
 
     /// How the session ended, once it has. What is still to transmit is then to be sent.
@@ -244,6 +250,8 @@ impl Session {
                 }
                 taken
             }
+            // The engine takes it in before there is a session.
+            Message::Open(_) => Err("an opening after the first message"),
             Message::Hello(_) | Message::Held(_) | Message::Reject(_) => Ok(()),
         };
         if let Err(reason) = taken {
@@ -276,14 +284,21 @@ impl Session {
         Some(Incoming::new(intake, local.nonce, local.window, direction.start))
     }
 
+    /// With both Hellos known, the first page can be read: it leaves when the shards have met.
+    fn prepare_transfer(&mut self) {
+        let (Some(local), Some(peer)) = (&self.local, &self.peer) else { return };
+        if self.prepared {
+            return;
+        }
+        self.prepared = true;
+        self.outgoing = Direction::between(local, peer)
+            .map(|direction| Outgoing::new(direction, peer, local.live && peer.live, self.config.page));
+    }
+
     fn begin_transfer(&mut self) {
         self.met = true;
         let (Some(local), Some(peer)) = (&self.local, &self.peer) else { return };
         self.report.note_peer(local, peer);
-        if let Some(direction) = Direction::between(local, peer) {
-            let live = local.live && peer.live;
-            self.outgoing = Some(Outgoing::new(direction, peer, live, self.config.page));
-        }
         if self.incoming.is_none() {
             self.incoming = self.open_incoming();
         }
@@ -298,13 +313,12 @@ impl Session {
     fn advance(&mut self) {
         self.fire_durable();
         self.meet();
-        if self.met {
-            if let Some(outgoing) = &mut self.outgoing {
-                outgoing.advance(self.durable, &mut self.store, &mut self.transmit, &mut self.report);
+        self.prepare_transfer();
+        if let Some(outgoing) = &mut self.outgoing {
+            if self.met {
+                outgoing.send_pages(self.durable, &mut self.store, &mut self.transmit, &mut self.report);
             }
-            if let Some(incoming) = &mut self.incoming {
-                self.store.extend(incoming.next_request());
-            }
+            self.store.extend(outgoing.read_ahead());
         }
         self.request_durable();
         self.finish_if_done();

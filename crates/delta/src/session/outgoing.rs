@@ -90,7 +90,8 @@ impl Outgoing {
         Ok(())
     }
 
-    pub(super) fn advance(
+    /// Sends what is durable, within the peer's window.
+    pub(super) fn send_pages(
         &mut self,
         durable: CommitNo,
         store: &mut VecDeque<StoreRequest>,
@@ -104,12 +105,16 @@ impl Outgoing {
             let Some(page) = self.pages.pop_front_if(may_leave) else { break };
             self.send(page, store, transmit, report);
         }
+    }
+
+    /// The next page to read, unless one is being read or enough are.
+    pub(super) fn read_ahead(&mut self) -> Option<StoreRequest> {
         let ahead = self.pages.len() as u64 + self.unacknowledged();
-        if !self.reading && !self.exhausted && ahead < self.window {
-            self.reading = true;
-            let (after, filter) = (self.position, self.filter.clone());
-            store.push_back(StoreRequest::ReadPage { after, filter, size: self.size });
+        if self.reading || self.exhausted || ahead >= self.window {
+            return None;
         }
+        self.reading = true;
+        Some(StoreRequest::ReadPage { after: self.position, filter: self.filter.clone(), size: self.size })
     }
 
     /// The transaction that has to be durable before the next page may leave.

@@ -31,10 +31,13 @@ pub enum StoreRequest {
         /// In order.
         batches: Vec<Batch>,
     },
-    /// [`Intake::end`], answered by [`StoreReply::Ended`].
+    /// [`Intake::apply`], where batches came right before, and [`Intake::end`], in one transaction; answered by
+    /// [`StoreReply::Ended`].
     End {
         /// Comes back with the answer.
         intake: Box<Intake>,
+        /// In order; often none.
+        batches: Vec<Batch>,
         /// The peer's state.
         end: Box<End>,
     },
@@ -72,7 +75,9 @@ pub enum StoreReply {
     Ended {
         /// To be used for what comes next.
         intake: Box<Intake>,
-        /// What it did.
+        /// What the batches did.
+        applied: Applied,
+        /// What the end did.
         ended: Ended,
         /// Must be durable before the peer hears of it.
         commit_no: CommitNo,

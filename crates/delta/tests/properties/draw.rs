@@ -193,7 +193,7 @@ impl Draw {
 
     /// Any message; a batch every second time.
     pub(crate) fn message(&mut self) -> Message {
-        match self.below(14) {
+        match self.below(16) {
             0 => Message::Hello(Box::new(self.hello())),
             1 => Message::End(Box::new(End {
                 nonce: self.number(),
@@ -220,6 +220,7 @@ impl Draw {
                 reason: self.text(300),
                 retry: self.coin(),
             }),
+            7 => Message::Open(ShardId::new(&self.text(9)).unwrap()),
             _ => Message::Batch(self.batch(6, 12)),
         }
     }
