@@ -45,6 +45,30 @@ pub enum DeltaError {
         /// What the parser says.
         reason: String,
     },
+    /// An argument that says nothing lawful.
+    #[error("{what}: {reason}")]
+    Argument {
+        /// Which argument or part of it.
+        what: &'static str,
+        /// What is wrong, and what to give.
+        reason: String,
+    },
+    /// Conflicts that the strategy leaves to the caller.
+    #[error(
+        "{conflicts} conflicts wait for a choice: resolve them one by one, or give another strategy than manual"
+    )]
+    ManualResolution {
+        /// How many.
+        conflicts: usize,
+    },
+    /// A codec that this build has not.
+    #[error("this build has no {codec} for that: {way_out}")]
+    Codec {
+        /// Its name.
+        codec: &'static str,
+        /// What to do instead.
+        way_out: String,
+    },
 
     // The vector.
     /// A component that is not finite.
@@ -83,6 +107,9 @@ pub enum DeltaError {
         /// The frame's length.
         bytes: usize,
     },
+    /// A delta whose content does not fit its checksum.
+    #[error("the delta does not fit its checksum: it was altered after it was made")]
+    DeltaChecksum,
     /// A count or length above its limit.
     #[error("{what} of {size} is above the limit of {limit}")]
     Limit {
@@ -113,11 +140,14 @@ impl DeltaError {
             | Self::Name { .. }
             | Self::Strategy { .. }
             | Self::MetadataSize { .. }
-            | Self::MetadataSyntax { .. } => "ERR_ARGUMENT",
+            | Self::MetadataSyntax { .. }
+            | Self::Argument { .. } => "ERR_ARGUMENT",
+            Self::ManualResolution { .. } => "ERR_MANUAL_RESOLUTION",
+            Self::Codec { .. } => "ERR_CODEC",
             Self::NotFinite { .. } => "ERR_VECTOR",
             Self::DimensionRange { .. } | Self::Dimensions { .. } => "ERR_DIMENSIONS",
             Self::Number { .. } | Self::Malformed { .. } => "ERR_PROTOCOL",
-            Self::Checksum { .. } => "ERR_CHECKSUM",
+            Self::Checksum { .. } | Self::DeltaChecksum => "ERR_CHECKSUM",
             Self::Limit { .. } => "ERR_LIMIT",
         }
     }

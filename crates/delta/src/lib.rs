@@ -5,6 +5,7 @@
 
 mod batch;
 mod bounded;
+pub mod changes;
 mod codec;
 mod conflict;
 mod descriptor;
@@ -13,9 +14,11 @@ mod error;
 mod fingerprint;
 mod frame;
 mod intake;
+mod json;
 mod local;
 mod message;
 mod name;
+mod order;
 mod page;
 mod payload;
 mod renewal;

@@ -2,11 +2,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde::de::{IgnoredAny, MapAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::DeltaError;
+use crate::{DeltaError, json};
 
 /// How many components a vector has: 1 to 65,536.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -66,12 +65,16 @@ impl Metadata {
     /// # Errors
     /// `ERR_ARGUMENT` where it is too long or no object.
     pub fn new(text: &str) -> Result<Self, DeltaError> {
+        Self::check(text)?;
+        Ok(Self(text.into()))
+    }
+
+    /// What [`Metadata::new`] checks.
+    pub(crate) fn check(text: &str) -> Result<(), DeltaError> {
         if text.len() > Self::MAX_BYTES {
             return Err(DeltaError::MetadataSize { bytes: text.len() });
         }
-        serde_json::from_str::<JsonObject>(text)
-            .map_err(|error| DeltaError::MetadataSyntax { reason: error.to_string() })?;
-        Ok(Self(text.into()))
+        json::check_object(text).map_err(|reason| DeltaError::MetadataSyntax { reason })
     }
 
     /// Wraps text that [`Metadata::new`] has accepted before.
@@ -201,36 +204,14 @@ impl fmt::Debug for PayloadHash {
 
 /// Little-endian f32 bytes as numbers; a rest of fewer than four bytes is left out.
 pub fn components(bytes: &[u8]) -> impl ExactSizeIterator<Item = f32> + '_ {
-    bytes.chunks_exact(4).map(|quad| f32::from_le_bytes([quad[0], quad[1], quad[2], quad[3]]))
+    bytes.as_chunks().0.iter().map(|quad| f32::from_le_bytes(*quad))
 }
 
-fn first_not_finite(bytes: &[u8]) -> Option<usize> {
+/// The first component that is not finite.
+pub(crate) fn first_not_finite(bytes: &[u8]) -> Option<usize> {
     // One branch for each block, not for each component, lets the compiler use vector instructions.
     let all_finite = bytes.chunks(512).all(|block| components(block).fold(true, |ok, x| ok & x.is_finite()));
     if all_finite { None } else { components(bytes).position(|component| !component.is_finite()) }
-}
-
-struct JsonObject;
-
-impl<'de> Deserialize<'de> for JsonObject {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(JsonObjectVisitor)
-    }
-}
-
-struct JsonObjectVisitor;
-
-impl<'de> Visitor<'de> for JsonObjectVisitor {
-    type Value = JsonObject;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonObject, A::Error> {
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-        Ok(JsonObject)
-    }
 }
 
 #[cfg(test)]

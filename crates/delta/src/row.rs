@@ -1,6 +1,7 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use crate::order::sort_by;
 use crate::{Dot, Payload, PayloadHash, SiteId, Timestamp, VersionVector};
 
 /// What a change did to its vector, as its writer saw it.
@@ -191,7 +192,7 @@ impl Row {
         }
         let mut sorted = siblings;
         if sorted.len() > 1 {
-            sorted.sort_by_key(Sibling::dot);
+            sort_by(&mut sorted, &by_dot);
             sorted.dedup_by(|later, kept| {
                 let same = later.dot == kept.dot;
                 if same {
@@ -223,6 +224,25 @@ impl Row {
     #[must_use]
     pub const fn context(&self) -> &VersionVector {
         &self.context
+    }
+
+    /// The causal history of the version with this dot as far as the row knows it: the context without the other
+    /// versions that stand. So versions that are handed out one by one do not supersede each other later. `None` where
+    /// no such version stands.
+    #[must_use]
+    pub fn history(&self, dot: Dot) -> Option<VersionVector> {
+        self.sibling(dot)?;
+        if !self.is_concurrent() {
+            return Some(self.context.clone());
+        }
+        let seen = self.context.iter().map(|(site, seq)| {
+            let start = self.siblings.partition_point(|other| other.dot.site < site);
+            // One site has two versions standing only after a fork.
+            let mut others = self.siblings[start..].iter().map(|other| other.dot);
+            let first = others.find(|other| *other != dot).filter(|other| other.site == site);
+            (site, first.map_or(seq, |first| seq.min(first.seq - 1)))
+        });
+        Some(seen.collect())
     }
 
     /// Whether more than one version stands.
@@ -278,10 +298,8 @@ impl Row {
                 siblings.push(theirs.clone());
             }
         }
-        siblings.sort_by_key(Sibling::dot);
-        let mut context = self.context.clone();
-        context.join(&other.context);
-        Self { siblings, context }
+        sort_by(&mut siblings, &by_dot);
+        Self { siblings, context: self.context.joined(&other.context) }
     }
 
     /// The row after `replacement` has superseded the version `old` and nothing else.
@@ -291,9 +309,13 @@ impl Row {
         context.add(replacement.dot);
         let kept = self.siblings.iter().filter(|sibling| sibling.dot != old).cloned();
         let mut siblings: Vec<Sibling> = kept.chain([replacement]).collect();
-        siblings.sort_by_key(Sibling::dot);
+        sort_by(&mut siblings, &by_dot);
         Self { siblings, context }
     }
+}
+
+fn by_dot(one: &Sibling, other: &Sibling) -> Ordering {
+    one.dot.cmp(&other.dot)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::fmt;
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::order::sort_by;
 use crate::{MAX_SAFE_INTEGER, SiteId, bounded};
 
 /// The number of one change: the site that made it, and how many it had made in this shard by then.
@@ -82,6 +83,15 @@ impl VersionVector {
         }
     }
 
+    /// What either covers: as [`VersionVector::join`], into a new value.
+    #[must_use]
+    pub fn joined(&self, other: &Self) -> Self {
+        let mut union = Self(Vec::with_capacity(self.0.len() + other.0.len()));
+        union.0.extend_from_slice(&self.0);
+        union.join(other);
+        union
+    }
+
     /// Forgets the sites for which `keep` is false.
     pub fn retain_sites(&mut self, keep: impl Fn(SiteId) -> bool) {
         self.0.retain(|(site, _)| keep(*site));
@@ -136,7 +146,7 @@ impl VersionVector {
     /// Brings entries in any order into the lawful one.
     fn settle(&mut self) {
         self.0.retain(|(_, seq)| *seq > 0);
-        self.0.sort_unstable();
+        sort_by(&mut self.0, &Ord::cmp);
         self.0.dedup_by(|later, kept| {
             let same = later.0 == kept.0;
             if same {

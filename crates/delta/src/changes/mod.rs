@@ -1,0 +1,35 @@
+//! Changes of vectors as plain values, outside of any database: as bytes, and what stands of them.
+//!
+//! Everything comes in and goes out in the flat form of [`FlatRef`], so that a binding crosses its boundary once.
+
+mod change;
+mod columns;
+mod compression;
+mod content;
+mod decode;
+mod encode;
+mod flat;
+mod header;
+mod key;
+mod merged;
+mod msgpack;
+mod newest;
+mod operations;
+mod parse;
+mod resolve_deltas;
+mod shuffle;
+mod standing;
+mod verdict;
+mod versions;
+
+pub use compression::Compression;
+pub use content::greater;
+pub use decode::{Decoded, decode};
+pub use encode::{checksum, encode};
+pub use flat::{Flat, FlatRef};
+pub use merged::merge;
+pub use newest::newest;
+pub use operations::{Resolution, resolve_operations};
+pub use resolve_deltas::resolve_deltas;
+pub use verdict::{MERGED, Verdict, resolve};
+pub use versions::{increment_version, join_versions, relate_versions};

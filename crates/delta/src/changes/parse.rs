@@ -1,0 +1,290 @@
+//! From the flat form to checked changes.
+
+use crate::json;
+use crate::payload::first_not_finite;
+use crate::{
+    DeltaError, Dimensions, MAX_SAFE_INTEGER, Metadata, Operation, ShardId, VectorId, VersionVector,
+};
+
+use super::change::{Change, Changes};
+use super::flat::{COLUMNS, FlatRef, HEADER, MAX_ENTRIES, MAX_FLAT, MAX_KEYS};
+use super::key::{self, Keys};
+
+/// What metadata has to be.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Metadatas {
+    /// One JSON object each.
+    Objects,
+    /// One JSON value each.
+    Values,
+    /// Any line: it is compared only, and was checked where it came from or will be where it goes.
+    Compared,
+}
+
+/// Checks everything that the flat form promises.
+///
+/// # Errors
+/// `ERR_ARGUMENT`, `ERR_LIMIT`, `ERR_DIMENSIONS` or `ERR_VECTOR`.
+pub(super) fn parse(flat: FlatRef<'_>, metadatas: Metadatas) -> Result<Changes<'_>, DeltaError> {
+    let changes = parse_to_hash(flat, metadatas)?;
+    check_finite(flat.vectors, &changes.list)?;
+    Ok(changes)
+}
+
+/// As [`parse`], but whether components are finite is left to whoever hashes them: one pass over the memory does both.
+pub(super) fn parse_to_hash(flat: FlatRef<'_>, metadatas: Metadatas) -> Result<Changes<'_>, DeltaError> {
+    let numbers = Numbers::split(flat.numbers)?;
+    let lines = Lines::split(flat.text, &numbers)?;
+    let is_bare = flat.vectors.is_empty() && numbers.columns[DIMENSIONS].iter().any(|count| *count > 0.0);
+    let mut list = Vec::with_capacity(numbers.changes);
+    let mut metadata = lines.metadata.iter();
+    let (mut entries_before, mut components_before) = (0, 0);
+    for (index, vector_id) in lines.ids.iter().enumerate() {
+        let at = |column: usize| whole(COLUMN_NAMES[column], numbers.columns[column][index]);
+        let entries = at(CONTEXT_ENTRIES)?;
+        let dimensions = dimensions(at(DIMENSIONS)?)?;
+        let entries_after = entries_before + entries;
+        if entries > VersionVector::MAX_SITES as u64 || entries_after > numbers.entries as u64 {
+            return Err(argument("contextEntries", format!("{entries} entries at change {index}")));
+        }
+        let vector = if is_bare { &[] } else { slice(flat.vectors, components_before, dimensions)? };
+        components_before += dimensions as usize;
+        let operation = operation(at(OPERATION)?)?;
+        if operation == Operation::Delete && dimensions > 0 {
+            return Err(argument(
+                "vector",
+                format!("change {index} deletes '{vector_id}' and cannot carry one"),
+            ));
+        }
+        list.push(Change {
+            vector_id,
+            id: at(CHANGE_ID)?,
+            timestamp: at(TIMESTAMP)?,
+            operation,
+            source: numbers.key("source", at(SOURCE)?)?,
+            dot: numbers.dot(index)?,
+            entries: entries_before as u32..entries_after as u32,
+            dimensions,
+            vector,
+            metadata: match at(HAS_METADATA)? {
+                0 => None,
+                1 => metadata.next().copied(),
+                other => return Err(argument("hasMetadata", format!("{other} is neither 0 nor 1"))),
+            },
+        });
+        entries_before = entries_after;
+    }
+    if entries_before != numbers.entries as u64 {
+        return Err(argument("contextEntries", format!("{entries_before} of {}", numbers.entries)));
+    }
+    if !is_bare && components_before * 4 != flat.vectors.len() {
+        let reason = format!("{} bytes instead of {}", flat.vectors.len(), components_before * 4);
+        return Err(argument("vectors", reason));
+    }
+    for text in &lines.metadata {
+        check_metadata(text, metadatas)?;
+    }
+    let changes = Changes {
+        shard: lines.shard,
+        from: numbers.from,
+        to: numbers.to,
+        timestamp: numbers.timestamp,
+        keys: Keys::default(),
+        entries: numbers.entries()?,
+        list,
+        is_bare,
+        was_in_order: false,
+    };
+    changes.arrange(&lines.keys)
+}
+
+/// The numbers, cut into header and columns.
+struct Numbers<'a> {
+    changes: usize,
+    keys: usize,
+    entries: usize,
+    from: u64,
+    to: u64,
+    timestamp: u64,
+    columns: [&'a [f64]; COLUMNS],
+    context_sites: &'a [f64],
+    context_seqs: &'a [f64],
+}
+
+impl<'a> Numbers<'a> {
+    fn split(numbers: &'a [f64]) -> Result<Self, DeltaError> {
+        let Some((header, rest)) = numbers.split_first_chunk::<HEADER>() else {
+            return Err(argument("numbers", format!("{} numbers are less than a header", numbers.len())));
+        };
+        let changes = count("changes", header[0], MAX_FLAT)?;
+        let keys = count("keys", header[1], MAX_KEYS)?;
+        let entries = count("context entries", header[2], MAX_ENTRIES)?;
+        let expected = COLUMNS * changes + 2 * entries;
+        if rest.len() != expected {
+            return Err(argument(
+                "numbers",
+                format!("{} numbers instead of {}", numbers.len(), HEADER + expected),
+            ));
+        }
+        let (columns, context) = rest.split_at(COLUMNS * changes);
+        let (context_sites, context_seqs) = context.split_at(entries);
+        Ok(Self {
+            changes,
+            keys,
+            entries,
+            from: whole("fromChangeId", header[3])?,
+            to: whole("toChangeId", header[4])?,
+            timestamp: whole("timestamp", header[5])?,
+            columns: std::array::from_fn(|index| &columns[index * changes..(index + 1) * changes]),
+            context_sites,
+            context_seqs,
+        })
+    }
+
+    fn key(&self, what: &'static str, index: u64) -> Result<u32, DeltaError> {
+        if index >= self.keys as u64 {
+            return Err(argument(what, format!("key {index} of {}", self.keys)));
+        }
+        Ok(index as u32)
+    }
+
+    fn dot(&self, index: usize) -> Result<Option<(u32, u64)>, DeltaError> {
+        let seq = whole("dotSeq", self.columns[DOT_SEQ][index])?;
+        let site = self.columns[DOT_SITE][index];
+        if site == -1.0 && seq == 0 {
+            return Ok(None);
+        }
+        if site == -1.0 || seq == 0 {
+            return Err(argument("dot", format!("change {index} has only half of one")));
+        }
+        Ok(Some((self.key("dotSite", whole("dotSite", site)?)?, seq)))
+    }
+
+    fn entries(&self) -> Result<Vec<(u32, u64)>, DeltaError> {
+        let pairs = self.context_sites.iter().zip(self.context_seqs);
+        let checked = pairs.map(|(site, seq)| {
+            Ok((self.key("site", whole("site", *site)?)?, whole("sequence number", *seq)?))
+        });
+        checked.collect()
+    }
+}
+
+/// The text, cut into lines.
+struct Lines<'a> {
+    shard: &'a str,
+    ids: Vec<&'a str>,
+    keys: Vec<&'a str>,
+    metadata: Vec<&'a str>,
+}
+
+impl<'a> Lines<'a> {
+    fn split(text: &'a str, numbers: &Numbers<'_>) -> Result<Self, DeltaError> {
+        let given = numbers.columns[HAS_METADATA].iter().filter(|flag| **flag == 1.0).count();
+        let expected = 1 + numbers.changes + numbers.keys + given;
+        let mut lines = text.split('\n');
+        let mut taken = 0;
+        let mut take = |count: usize, what: &'static str, max: usize| {
+            let mut list = Vec::with_capacity(count);
+            for line in lines.by_ref().take(count) {
+                if max > 0 {
+                    key::check_name(what, line, max)?;
+                }
+                list.push(line);
+            }
+            taken += list.len();
+            Ok(list)
+        };
+        let shard = take(1, "shard id", ShardId::MAX_BYTES)?;
+        let ids = take(numbers.changes, "vector id", VectorId::MAX_BYTES)?;
+        let keys = take(numbers.keys, "key", key::MAX_BYTES)?;
+        let metadata = take(given, "metadata", 0)?;
+        if taken != expected || lines.next().is_some() {
+            let found = text.split('\n').count();
+            return Err(argument("text", format!("{found} lines instead of {expected}")));
+        }
+        Ok(Self { shard: shard[0], ids, keys, metadata })
+    }
+}
+
+fn slice(vectors: &[u8], before: usize, dimensions: u32) -> Result<&[u8], DeltaError> {
+    vectors.get(before * 4..(before + dimensions as usize) * 4).ok_or_else(|| {
+        argument("vectors", format!("{} bytes are less than the dimensions say", vectors.len()))
+    })
+}
+
+/// One pass over all vectors; which vector it was matters only where one is wrong.
+fn check_finite(vectors: &[u8], list: &[Change<'_>]) -> Result<(), DeltaError> {
+    if first_not_finite(vectors).is_none() {
+        return Ok(());
+    }
+    let wrong = list.iter().find_map(|change| first_not_finite(change.vector));
+    wrong.map_or(Ok(()), |index| Err(DeltaError::NotFinite { index }))
+}
+
+fn check_metadata(text: &str, metadatas: Metadatas) -> Result<(), DeltaError> {
+    if text.len() > Metadata::MAX_BYTES {
+        return Err(DeltaError::MetadataSize { bytes: text.len() });
+    }
+    match metadatas {
+        Metadatas::Compared => Ok(()),
+        Metadatas::Objects => Metadata::check(text),
+        Metadatas::Values => json::check_value(text).map_err(|reason| DeltaError::MetadataSyntax { reason }),
+    }
+}
+
+fn operation(byte: u64) -> Result<Operation, DeltaError> {
+    u8::try_from(byte)
+        .ok()
+        .and_then(Operation::from_byte)
+        .ok_or_else(|| argument("operation", format!("{byte} is none: give 1 insert, 2 update or 3 delete")))
+}
+
+fn dimensions(count: u64) -> Result<u32, DeltaError> {
+    if count > u64::from(Dimensions::MAX) {
+        return Err(DeltaError::DimensionRange { count });
+    }
+    Ok(count as u32)
+}
+
+fn count(what: &'static str, number: f64, limit: usize) -> Result<usize, DeltaError> {
+    let size = whole(what, number)?;
+    if size > limit as u64 {
+        return Err(DeltaError::Limit { what, size, limit: limit as u64 });
+    }
+    Ok(size as usize)
+}
+
+/// A whole number from 0 to 2^53 - 1.
+pub(super) fn whole(what: &'static str, number: f64) -> Result<u64, DeltaError> {
+    // The cast saturates and takes NaN to 0, so that only whole numbers come back as they were.
+    let whole = number as u64;
+    if whole as f64 != number || whole > MAX_SAFE_INTEGER {
+        return Err(argument(what, format!("a number that is not whole and from 0 to {MAX_SAFE_INTEGER}")));
+    }
+    Ok(whole)
+}
+
+pub(super) const fn argument(what: &'static str, reason: String) -> DeltaError {
+    DeltaError::Argument { what, reason }
+}
+
+const CHANGE_ID: usize = 0;
+const OPERATION: usize = 1;
+const TIMESTAMP: usize = 2;
+const SOURCE: usize = 3;
+const DOT_SITE: usize = 4;
+const DOT_SEQ: usize = 5;
+const CONTEXT_ENTRIES: usize = 6;
+const DIMENSIONS: usize = 7;
+const HAS_METADATA: usize = 8;
+const COLUMN_NAMES: [&str; COLUMNS] = [
+    "changeId",
+    "operation",
+    "timestamp",
+    "source",
+    "dotSite",
+    "dotSeq",
+    "contextEntries",
+    "dimensions",
+    "hasMetadata",
+];

@@ -1,0 +1,103 @@
+//! Version vectors with any texts as keys: `numbers` are the entries of a, the entries of b, the numbers of a and those
+//! of b; `text` are the keys of a and those of b, one a line.
+
+use crate::{DeltaError, MAX_SAFE_INTEGER, Relation, SiteId, VersionVector};
+
+use super::key::{self, Keys};
+use super::parse::{argument, whole};
+
+/// How version vector a stands to b: 0 equal, 1 before, 2 after, 3 concurrent. Names of one site are one key.
+///
+/// # Errors
+/// `ERR_ARGUMENT` for a key of more than 300 bytes or with control characters, a number that is not whole, and another
+/// number of keys than counted.
+pub fn relate_versions(text: &str, numbers: &[f64]) -> Result<u8, DeltaError> {
+    let pair = Pair::parse(text, numbers, 0)?;
+    let vector = |range: std::ops::Range<usize>| {
+        range
+            .map(|index| (SiteId::new(u64::from(pair.rank(index))), pair.seqs[index]))
+            .collect::<VersionVector>()
+    };
+    let (a, b) = (vector(0..pair.first), vector(pair.first..pair.seqs.len()));
+    Ok(match a.relation(&b) {
+        Relation::Equal => 0,
+        Relation::Before => 1,
+        Relation::After => 2,
+        Relation::Concurrent => 3,
+    })
+}
+
+/// The least version vector that covers both: for each key the index of its line and its number, in the order of keys.
+/// Of the names of one site the first in that order is kept.
+///
+/// # Errors
+/// As [`relate_versions`].
+pub fn join_versions(text: &str, numbers: &[f64]) -> Result<Vec<f64>, DeltaError> {
+    let pair = Pair::parse(text, numbers, 0)?;
+    Ok(pair.joined(pair.seqs.clone()))
+}
+
+/// A version vector a with one more change of the key that stands on the last line, behind those of a. The number of
+/// entries of b is 0.
+///
+/// # Errors
+/// As [`relate_versions`], and where the number would be above 2^53 - 1.
+pub fn increment_version(text: &str, numbers: &[f64]) -> Result<Vec<f64>, DeltaError> {
+    let mut pair = Pair::parse(text, numbers, 1)?;
+    let own = pair.places.len() - 1;
+    let known = (0..own).filter(|index| pair.rank(*index) == pair.rank(own)).map(|index| pair.seqs[index]);
+    let next = known.max().unwrap_or_default() + 1;
+    if next > MAX_SAFE_INTEGER {
+        return Err(argument("sequence number", format!("{next} is above {MAX_SAFE_INTEGER}")));
+    }
+    pair.seqs.push(next);
+    Ok(pair.joined(pair.seqs.clone()))
+}
+
+struct Pair<'a> {
+    first: usize,
+    seqs: Vec<u64>,
+    keys: Keys<'a>,
+    /// Where the key of each line is in `keys`.
+    places: Vec<u32>,
+}
+
+impl<'a> Pair<'a> {
+    fn parse(text: &'a str, numbers: &[f64], more_keys: usize) -> Result<Self, DeltaError> {
+        let [first, second, seqs @ ..] = numbers else {
+            return Err(argument("numbers", format!("{} numbers are no version vectors", numbers.len())));
+        };
+        let (first, second) = (whole("entries", *first)?, whole("entries", *second)?);
+        let lines: Vec<&str> = if text.is_empty() { Vec::new() } else { text.split('\n').collect() };
+        let entries = seqs.len() as u64;
+        if first.checked_add(second) != Some(entries) || lines.len() != seqs.len() + more_keys {
+            let reason =
+                format!("{first} and {second} entries with {entries} numbers and {} keys", lines.len());
+            return Err(argument("version vectors", reason));
+        }
+        lines.iter().try_for_each(|line| key::check(line))?;
+        let (keys, places) = Keys::new(&lines);
+        let seqs = seqs.iter().map(|seq| whole("sequence number", *seq)).collect::<Result<_, _>>()?;
+        Ok(Self { first: first as usize, seqs, keys, places })
+    }
+
+    fn rank(&self, line: usize) -> u32 {
+        self.keys.rank(self.places[line])
+    }
+
+    fn joined(&self, seqs: Vec<u64>) -> Vec<f64> {
+        // By rank, and among those of one rank by place: the first line that has a text stands for it.
+        let mut best: Vec<Option<(usize, u64)>> = vec![None; self.keys.count()];
+        for (line, seq) in seqs.into_iter().enumerate() {
+            let slot = &mut best[self.rank(line) as usize];
+            *slot = Some(match *slot {
+                None => (line, seq),
+                Some((kept, most)) => {
+                    let is_first = self.places[line] < self.places[kept];
+                    (if is_first { line } else { kept }, most.max(seq))
+                }
+            });
+        }
+        best.into_iter().flatten().flat_map(|(line, seq)| [line as f64, seq as f64]).collect()
+    }
+}

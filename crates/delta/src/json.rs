@@ -1,0 +1,374 @@
+//! The little of JSON that metadata needs: whether a text is well formed, and the members of an object as text.
+//!
+//! Written by hand because a general parser would be a third of the browser's module. Nesting is bounded by the text's
+//! length alone: nothing here recurses.
+
+use std::borrow::Cow;
+
+/// A member of an object: its key without escapes, and its value's text.
+pub(crate) type Member<'a> = (Cow<'a, str>, &'a str);
+
+/// Checks that `text` is one JSON object; otherwise says what was expected and where.
+pub(crate) fn check_object(text: &str) -> Result<(), String> {
+    let mut reader = Reader { text, at: 0 };
+    reader.whole(|reader| reader.object(|_, _| ())).map_err(|expected| reader.fault(expected))
+}
+
+/// Checks that `text` is one JSON value; otherwise says what was expected and where.
+pub(crate) fn check_value(text: &str) -> Result<(), String> {
+    let mut reader = Reader { text, at: 0 };
+    reader.whole(Reader::value).map_err(|expected| reader.fault(expected))
+}
+
+/// The members of the JSON object `text`, in their order. `None`: it is none.
+pub(crate) fn members(text: &str) -> Option<Vec<Member<'_>>> {
+    let mut members = Vec::new();
+    let mut reader = Reader { text, at: 0 };
+    reader.whole(|reader| reader.object(|key, value| members.push((key, value)))).ok()?;
+    Some(members)
+}
+
+/// Appends `text` as a JSON string, with no more escapes than it needs.
+pub(crate) fn write_string(out: &mut String, text: &str) {
+    out.push('"');
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            '\u{8}' => out.push_str("\\b"),
+            '\u{c}' => out.push_str("\\f"),
+            '\0'..='\u{1f}' => {
+                out.push_str("\\u00");
+                out.extend(
+                    [c as u32 >> 4, c as u32 & 15].map(|digit| char::from_digit(digit, 16).unwrap_or('0')),
+                );
+            }
+            _ => out.push(c),
+        }
+    }
+    out.push('"');
+}
+
+/// What was expected where the text has something else.
+type Read<T> = Result<T, &'static str>;
+
+struct Reader<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    fn whole(&mut self, read: impl FnOnce(&mut Self) -> Read<()>) -> Read<()> {
+        self.space();
+        read(self)?;
+        self.space();
+        if self.at == self.text.len() { Ok(()) } else { Err("the end") }
+    }
+
+    fn object(&mut self, mut member: impl FnMut(Cow<'a, str>, &'a str)) -> Read<()> {
+        self.expect(b'{', "an object")?;
+        self.space();
+        if self.take(b'}') {
+            return Ok(());
+        }
+        loop {
+            self.space();
+            let key = self.key()?;
+            self.colon()?;
+            let start = self.at;
+            self.value()?;
+            member(key, self.since(start));
+            self.space();
+            if !self.take(b',') {
+                return self.expect(b'}', "',' or '}'");
+            }
+        }
+    }
+
+    /// Reads one value; `open` holds the closing brackets of all that it is in.
+    fn value(&mut self) -> Read<()> {
+        let mut open = Vec::new();
+        loop {
+            self.space();
+            if !self.enter(&mut open)? {
+                continue;
+            }
+            loop {
+                let Some(&closing) = open.last() else { return Ok(()) };
+                self.space();
+                if self.take(b',') {
+                    self.space();
+                    self.member_start(closing)?;
+                    break;
+                }
+                self.expect(closing, "',' or a closing bracket")?;
+                open.pop();
+            }
+        }
+    }
+
+    /// Reads a scalar or an empty list or object whole, and says so; of others only the beginning.
+    fn enter(&mut self, open: &mut Vec<u8>) -> Read<bool> {
+        let closing = match self.peek() {
+            Some(b'{') => b'}',
+            Some(b'[') => b']',
+            _ => return self.scalar().map(|()| true),
+        };
+        self.at += 1;
+        self.space();
+        if self.take(closing) {
+            return Ok(true);
+        }
+        self.member_start(closing)?;
+        open.push(closing);
+        Ok(false)
+    }
+
+    fn member_start(&mut self, closing: u8) -> Read<()> {
+        if closing == b']' {
+            return Ok(());
+        }
+        self.string()?;
+        self.colon()
+    }
+
+    fn colon(&mut self) -> Read<()> {
+        self.space();
+        self.expect(b':', "':'")?;
+        self.space();
+        Ok(())
+    }
+
+    fn scalar(&mut self) -> Read<()> {
+        match self.peek() {
+            Some(b'"') => self.string(),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            _ => {
+                let word = ["true", "false", "null"]
+                    .into_iter()
+                    .find(|word| self.rest().starts_with(word.as_bytes()));
+                self.at += word.ok_or("a value")?.len();
+                Ok(())
+            }
+        }
+    }
+
+    fn number(&mut self) -> Read<()> {
+        self.take(b'-');
+        if !self.take(b'0') {
+            self.digits()?;
+        }
+        if self.take(b'.') {
+            self.digits()?;
+        }
+        if self.take(b'e') || self.take(b'E') {
+            let _ = self.take(b'+') || self.take(b'-');
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    fn digits(&mut self) -> Read<()> {
+        let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
+        self.at += count;
+        if count == 0 { Err("a digit") } else { Ok(()) }
+    }
+
+    fn string(&mut self) -> Read<()> {
+        self.expect(b'"', "a string")?;
+        loop {
+            let plain = self.rest().iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | ..=0x1f)).count();
+            self.at += plain;
+            if self.take(b'"') {
+                return Ok(());
+            }
+            self.expect(b'\\', "the end of the string")?;
+            self.escape()?;
+        }
+    }
+
+    /// The escape's UTF-16 unit.
+    fn escape(&mut self) -> Read<u16> {
+        let letter = self.peek().ok_or("an escape")?;
+        self.at += 1;
+        Ok(match letter {
+            b'"' | b'\\' | b'/' => letter.into(),
+            b'b' => 8,
+            b'f' => 12,
+            b'n' => 10,
+            b'r' => 13,
+            b't' => 9,
+            b'u' => self.four_digits()?,
+            _ => return Err("an escape"),
+        })
+    }
+
+    fn four_digits(&mut self) -> Read<u16> {
+        let mut unit = 0;
+        for _ in 0..4 {
+            let digit =
+                self.peek().and_then(|byte| char::from(byte).to_digit(16)).ok_or("a hexadecimal digit")?;
+            unit = unit << 4 | digit as u16;
+            self.at += 1;
+        }
+        Ok(unit)
+    }
+
+    fn key(&mut self) -> Read<Cow<'a, str>> {
+        let start = self.at + 1;
+        self.string()?;
+        let text = self.text.get(start..self.at - 1).ok_or("a key")?;
+        if text.contains('\\') { unescaped(text).map(Cow::Owned) } else { Ok(Cow::Borrowed(text)) }
+    }
+
+    fn space(&mut self) {
+        self.at += self.rest().iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count();
+    }
+
+    fn take(&mut self, byte: u8) -> bool {
+        let found = self.peek() == Some(byte);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, byte: u8, what: &'static str) -> Read<()> {
+        if self.take(byte) { Ok(()) } else { Err(what) }
+    }
+
+    fn peek(&self) -> Option<u8> {
+        self.rest().first().copied()
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        self.text.as_bytes().get(self.at..).unwrap_or_default()
+    }
+
+    fn since(&self, start: usize) -> &'a str {
+        self.text.get(start..self.at).unwrap_or_default()
+    }
+
+    fn fault(&self, expected: &'static str) -> String {
+        format!("{expected} is expected at byte {}", self.at)
+    }
+}
+
+/// A string's text with its escapes taken out. Half a surrogate pair is no character.
+fn unescaped(text: &str) -> Read<String> {
+    let mut reader = Reader { text, at: 0 };
+    let mut plain = String::with_capacity(text.len());
+    loop {
+        let start = reader.at;
+        reader.at += reader.rest().iter().take_while(|byte| **byte != b'\\').count();
+        plain.push_str(reader.since(start));
+        if !reader.take(b'\\') {
+            return Ok(plain);
+        }
+        let mut units = vec![reader.escape()?];
+        if matches!(units[0], 0xd800..=0xdbff) && reader.take(b'\\') {
+            units.push(reader.escape()?);
+        }
+        plain.push_str(&String::from_utf16(&units).map_err(|_| "a whole character")?);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde::de::IgnoredAny;
+    use std::collections::BTreeMap;
+
+    const PIECES: &[&str] = &[
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\"",
+        "\\",
+        "\\u",
+        "\\n",
+        "a",
+        "é",
+        "0",
+        "00",
+        "1",
+        "-",
+        ".5",
+        "e",
+        "E+1",
+        "true",
+        "null",
+        "fals",
+        " ",
+        "\n",
+        "\u{1}",
+        "\\ud83d",
+        "\\ude00",
+        "{\"k\":1}",
+        "\"a\":",
+        "[1,2]",
+        "\"\\u0041\":2",
+        "\"v\"",
+    ];
+
+    fn texts() -> impl Iterator<Item = String> {
+        let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+        let mut random = move |below: usize| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            (state % below as u64) as usize
+        };
+        (0..200_000).map(move |_| {
+            let inner: String = (0..random(9)).map(|_| PIECES[random(PIECES.len())]).collect();
+            if random(2) == 0 { inner } else { format!("{{\"a\":{inner}}}") }
+        })
+    }
+
+    #[test]
+    fn what_is_well_formed_is_what_a_general_parser_takes() {
+        let mut taken = 0;
+        for text in texts() {
+            let general = serde_json::from_str::<IgnoredAny>(&text).is_ok();
+            assert_eq!(check_value(&text).is_ok(), general, "{text}");
+            taken += usize::from(general);
+        }
+        assert!(taken > 1000, "{taken} texts are too few to compare");
+    }
+
+    #[test]
+    fn members_are_those_that_a_general_parser_finds() {
+        let mut taken = 0;
+        for text in texts() {
+            let general =
+                serde_json::from_str::<BTreeMap<String, Box<serde_json::value::RawValue>>>(&text).ok();
+            assert_eq!(check_object(&text).is_ok(), general.is_some(), "{text}");
+            let ours = members(&text).map(|members| members.into_iter().collect::<BTreeMap<_, _>>());
+            let general = general
+                .as_ref()
+                .map(|map| map.iter().map(|(key, value)| (Cow::Borrowed(&**key), value.get())).collect());
+            assert_eq!(ours, general, "{text}");
+            taken += usize::from(ours.is_some());
+        }
+        assert!(taken > 1000, "{taken} texts are too few to compare");
+    }
+
+    #[test]
+    fn strings_are_written_as_a_general_writer_writes_them() {
+        let text: String = (0..0x300_u32).filter_map(char::from_u32).collect();
+        let mut ours = String::new();
+        write_string(&mut ours, &text);
+        assert_eq!(ours, serde_json::to_string(&text).unwrap());
+    }
+
+    #[test]
+    fn deep_nesting_is_no_recursion() {
+        let deep = "[".repeat(1_000_000) + &"]".repeat(1_000_000);
+        assert!(check_value(&deep).is_ok());
+        assert!(check_value(&deep[1..]).is_err());
+    }
+}

@@ -1,0 +1,87 @@
+use std::cmp::Ordering;
+
+/// Sorts indices, equal ones in the order given.
+///
+/// All sorting goes through this one function: each further copy of the standard library's sort would put some
+/// kilobytes into the browser's module.
+pub(crate) fn sort(indices: &mut [u32], compare: &dyn Fn(u32, u32) -> Ordering) {
+    match indices {
+        [] | [_] => {}
+        [one, two] => {
+            if compare(*one, *two) == Ordering::Greater {
+                std::mem::swap(one, two);
+            }
+        }
+        many => sort_many(many, compare),
+    }
+}
+
+/// Sorts items, equal ones in the order given.
+pub(crate) fn sort_by<T: Clone>(items: &mut [T], compare: &dyn Fn(&T, &T) -> Ordering) {
+    if items.is_sorted_by(|one, two| compare(one, two) != Ordering::Greater) {
+        return;
+    }
+    let mut order: Vec<u32> = (0..items.len() as u32).collect();
+    sort(&mut order, &|one, two| compare(&items[one as usize], &items[two as usize]));
+    let sorted: Vec<T> = order.iter().map(|index| items[*index as usize].clone()).collect();
+    items.clone_from_slice(&sorted);
+}
+
+#[cfg(not(target_arch = "wasm32"))]
+fn sort_many(indices: &mut [u32], compare: &dyn Fn(u32, u32) -> Ordering) {
+    indices.sort_by(|one, two| compare(*one, *two));
+}
+
+#[cfg(target_arch = "wasm32")]
+fn sort_many(indices: &mut [u32], compare: &dyn Fn(u32, u32) -> Ordering) {
+    merge_sort(indices, compare);
+}
+
+/// Slower than the standard library's sort by half, and a tenth of its size.
+#[cfg(any(target_arch = "wasm32", test))]
+fn merge_sort(indices: &mut [u32], compare: &dyn Fn(u32, u32) -> Ordering) {
+    let count = indices.len();
+    let mut source = indices.to_vec();
+    let mut width = 1;
+    while width < count {
+        for start in (0..count).step_by(2 * width) {
+            let (middle, end) = ((start + width).min(count), (start + 2 * width).min(count));
+            let (mut left, mut right) = (start, middle);
+            for place in &mut indices[start..end] {
+                let is_left = right == end
+                    || left < middle && compare(source[left], source[right]) != Ordering::Greater;
+                let next = if is_left { &mut left } else { &mut right };
+                *place = source[*next];
+                *next += 1;
+            }
+        }
+        source.copy_from_slice(indices);
+        width *= 2;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_sorts_agree_and_keep_equal_ones_in_their_order() {
+        let mut state = 1_u32;
+        for count in 0..200_u32 {
+            let keys: Vec<u32> = (0..count)
+                .map(|_| {
+                    state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                    (state >> 16) % 23
+                })
+                .collect();
+            let compare = |one: u32, two: u32| keys[one as usize].cmp(&keys[two as usize]);
+            let (mut ours, mut expected): (Vec<u32>, Vec<u32>) = ((0..count).collect(), (0..count).collect());
+            merge_sort(&mut ours, &compare);
+            expected.sort_by(|one, two| compare(*one, *two));
+            assert_eq!(ours, expected);
+            let mut items: Vec<(u32, u32)> = keys.iter().copied().zip(0..).collect();
+            sort_by(&mut items, &|one, two| one.0.cmp(&two.0));
+            assert_eq!(items.iter().map(|item| item.1).collect::<Vec<_>>(), expected);
+        }
+    }
+}
