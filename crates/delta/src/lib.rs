@@ -16,6 +16,7 @@ mod frame;
 mod intake;
 mod json;
 mod local;
+mod merging;
 mod message;
 mod name;
 mod order;

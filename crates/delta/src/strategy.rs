@@ -1,12 +1,10 @@
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use bytes::Bytes;
 
-use crate::json;
+use crate::merging::{mean, merged_metadata};
 use crate::order::sort_by;
-use crate::payload::components;
 use crate::{DeltaError, Metadata, Row, Sibling, Timestamp};
 
 /// How a shard shows a vector that has several concurrent versions. A pure view: it writes nothing, and every node
@@ -133,84 +131,10 @@ fn merge(siblings: &[Sibling]) -> Option<View> {
     if live.iter().any(|sibling| vector_of(sibling).len() != shown.vector.len()) {
         return Some(View { unmerged: true, ..shown });
     }
-    Some(View { vector: mean(&live), metadata: merged_metadata(&live), ..shown })
-}
-
-/// Sums in f64 in the given order, divides once and rounds once to f32: the same bits on every platform.
-fn mean(live: &[&Sibling]) -> Bytes {
-    if let [one, other] = live {
-        return halfway(vector_of(one), vector_of(other));
-    }
-    let count = live.len() as f64;
-    // By a power of two, multiplying gives the very bits that dividing gives, and sooner.
-    if live.len().is_power_of_two() {
-        let share = 1.0 / count;
-        return means(live, |sum| sum * share);
-    }
-    means(live, |sum| sum / count)
-}
-
-/// The mean of two, by far the most frequent: in one pass.
-fn halfway(one: &[u8], other: &[u8]) -> Bytes {
-    let pairs = components(one).zip(components(other));
-    let half = |(a, b)| ((f64::from(a) + f64::from(b)) * 0.5) as f32;
-    let quads: Vec<[u8; 4]> = pairs.map(|pair| half(pair).to_le_bytes()).collect();
-    quads.into_flattened().into()
-}
-
-fn means(live: &[&Sibling], share: impl Fn(f64) -> f64) -> Bytes {
-    let mut bytes = vec![0; vector_of(live[0]).len()];
-    for (block, place) in bytes.chunks_mut(BLOCK * size_of::<f32>()).enumerate() {
-        // Adding to -0.0 changes no number, not even -0.0.
-        let mut sums = [-0.0_f64; BLOCK];
-        let start = block * BLOCK * size_of::<f32>();
-        for sibling in live {
-            let part = &vector_of(sibling)[start..start + place.len()];
-            for (sum, component) in sums.iter_mut().zip(components(part)) {
-                *sum += f64::from(component);
-            }
-        }
-        for (place, sum) in place.as_chunks_mut().0.iter_mut().zip(sums) {
-            *place = (share(sum) as f32).to_le_bytes();
-        }
-    }
-    bytes.into()
-}
-
-/// Components summed at a time: their sums fit in registers and the nearest cache.
-const BLOCK: usize = 64;
-
-/// Values are taken over as text, so that no number is written anew. Keys come out sorted.
-fn merged_metadata(live: &[&Sibling]) -> Option<Metadata> {
-    let mut members = Vec::with_capacity(16);
-    let mut length = 2;
-    for metadata in live.iter().filter_map(|sibling| sibling.payload()?.metadata()) {
-        length += metadata.as_str().len() + 1;
-        // Metadata is one JSON object by construction: what is none has no keys.
-        members.extend(json::members(metadata.as_str()).unwrap_or_default());
-    }
-    if length == 2 {
-        return None;
-    }
-    // Of equal keys the last one stands: the latest version's, and in it the one that JSON.parse takes.
-    members.reverse();
-    sort_by(&mut members, &|one, other| one.0.cmp(&other.0));
-    members.dedup_by(|later, kept| later.0 == kept.0);
-    let mut text = String::with_capacity(length);
-    for (key, value) in &members {
-        text.push(if text.is_empty() { '{' } else { ',' });
-        match key {
-            // Read without an escape, so written without one.
-            Cow::Borrowed(key) => text.extend(["\"", key, "\":"]),
-            Cow::Owned(key) => {
-                json::write_string(&mut text, key);
-                text.push(':');
-            }
-        }
-        text.push_str(value);
-    }
-    text.push_str(if text.is_empty() { "{}" } else { "}" });
-    Some(Metadata::from_checked(&text))
+    let vectors: Vec<&[u8]> = live.iter().map(|sibling| vector_of(sibling)).collect();
+    let texts = live.iter().filter_map(|sibling| sibling.payload()?.metadata()).map(Metadata::as_str);
+    let metadata = merged_metadata(texts).map(|text| Metadata::from_checked(&text));
+    Some(View { vector: mean(&vectors).into(), metadata, ..shown })
 }
 
 fn vector_of(sibling: &Sibling) -> &[u8] {
@@ -220,6 +144,7 @@ fn vector_of(sibling: &Sibling) -> &[u8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::payload::components;
     use crate::{Dot, Payload, SiteId, VersionVector};
 
     fn put(site: u64, at: u64, vector: &[f32], metadata: Option<&str>) -> Sibling {

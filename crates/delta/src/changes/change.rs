@@ -112,18 +112,21 @@ impl<'a> Changes<'a> {
     /// # Errors
     /// `ERR_ARGUMENT` for a change that has none.
     pub(super) fn dots(&self) -> Result<Vec<Dot>, DeltaError> {
-        let dots = self.list.iter().enumerate().map(|(index, change)| {
-            self.dot(change).ok_or_else(|| {
-                let source = self.keys.text(change.source);
-                let reason = format!(
-                    "change {index} of vector '{}' has no number of its own: give it a dot, or an entry for its \
-                     sourceNode '{source}' in its versionVector",
-                    change.vector_id
-                );
-                DeltaError::Argument { what: "change", reason }
-            })
-        });
-        dots.collect()
+        let mut dots = Vec::with_capacity(self.list.len());
+        for (index, change) in self.list.iter().enumerate() {
+            dots.push(self.dot(change).ok_or_else(|| self.without_number(index, change))?);
+        }
+        Ok(dots)
+    }
+
+    fn without_number(&self, index: usize, change: &Change<'_>) -> DeltaError {
+        let source = self.keys.text(change.source);
+        let reason = format!(
+            "change {index} of vector '{}' has no number of its own: give it a dot, or an entry for its sourceNode \
+             '{source}' in its versionVector",
+            change.vector_id
+        );
+        DeltaError::Argument { what: "change", reason }
     }
 
     fn dot(&self, change: &Change<'_>) -> Option<Dot> {

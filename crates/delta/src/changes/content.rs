@@ -1,34 +1,13 @@
 use std::cmp::Ordering;
 
-use xxhash_rust::xxh3::Xxh3Default;
-
-use crate::{DeltaError, Operation};
+use crate::Operation;
 
 use super::change::{Change, Changes};
-use super::flat::FlatRef;
-use super::parse::{Metadatas, parse};
+use super::hash::Hash;
 
-/// Of several changes with one number but different contents, which come only from a copied file, the index of the one
-/// that stays everywhere: the greatest by payload hash, timestamp and operation; of equal ones that with the smallest
-/// change id.
-///
-/// # Errors
-/// `ERR_ARGUMENT` for no changes, for changes without their vectors and for a flat form that is none; `ERR_LIMIT`,
-/// `ERR_DIMENSIONS` and `ERR_VECTOR` as everywhere.
-pub fn greater(flat: FlatRef<'_>) -> Result<u32, DeltaError> {
-    let changes = parse(flat, Metadatas::Compared)?.with_vectors()?;
-    let mut indices = 0..changes.list.len() as u32;
-    let first = indices
-        .next()
-        .ok_or_else(|| DeltaError::Argument { what: "changes", reason: "give at least one".to_owned() })?;
-    let mut kept = Kept::new(&changes, first);
-    for index in indices {
-        kept.meet(index);
-    }
-    Ok(kept.index)
-}
-
-/// The one that stays of the changes with one number that were met so far.
+/// The one that stays of the changes with one number that were met so far. Such changes with different contents come
+/// only from a copied file: the greatest by payload hash, timestamp and operation stays everywhere; of equal ones that
+/// with the smallest change id.
 pub(super) struct Kept<'c, 'a> {
     changes: &'c Changes<'a>,
     pub(super) index: u32,
@@ -77,23 +56,22 @@ pub(super) fn payload_hash(change: &Change<'_>) -> u128 {
     if !change.is_live() && change.metadata.is_none() {
         return 0;
     }
-    let mut hasher = Xxh3Default::new();
-    hasher.update(&(change.vector.len() as u64).to_le_bytes());
-    hasher.update(change.vector);
+    let mut hash = Hash::new();
+    hash.add(&(change.vector.len() as u64).to_le_bytes());
+    hash.add(change.vector);
     if let Some(metadata) = change.metadata {
-        hasher.update(&[1]);
-        hasher.update(metadata.as_bytes());
+        hash.add(&[1]);
+        hash.add(metadata.as_bytes());
     }
-    hasher.digest128()
+    hash.value()
 }
 
 /// A hash as 32 hexadecimal digits.
 pub(super) fn hex(hash: u128, out: &mut String) {
-    let mut digits = [0; 32];
-    for (pair, byte) in digits.chunks_exact_mut(2).zip(hash.to_be_bytes()) {
-        (pair[0], pair[1]) = (DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]);
+    for byte in hash.to_be_bytes() {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
-    out.push_str(std::str::from_utf8(&digits).expect("digits are ASCII"));
 }
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -8,7 +8,7 @@ use super::change::Changes;
 use super::columns::read_columns;
 use super::encode::to_text;
 use super::flat::FlatRef;
-use super::header::{ContentHash, Header};
+use super::header::{Header, content_hash};
 use super::msgpack::malformed;
 use super::parse::{Metadatas, parse, parse_to_hash};
 
@@ -71,7 +71,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<Decoded<'_>, DeltaError> {
     let (columns, vectors) = bytes[Header::BYTES..].split_at(header.columns.stored);
     let columns = header.compression.load(header.columns, columns)?;
     let vectors = header.compression.load(header.vectors, vectors)?;
-    let mut hash = ContentHash::new(&columns);
+    let mut hash = content_hash(&columns);
     let mut is_finite = true;
     for block in vectors.chunks(BLOCK) {
         is_finite &= first_not_finite(block).is_none();

@@ -7,7 +7,7 @@ use super::Compression;
 use super::change::Changes;
 use super::content::hex;
 use super::flat::FlatRef;
-use super::header::{ContentHash, Header, Section};
+use super::header::{Header, Section, content_hash};
 use super::parse::{Metadatas, parse_to_hash};
 
 /// The bytes of a delta. Equal content gives equal bytes on every platform; the order of keys and of the entries of a
@@ -80,7 +80,7 @@ impl Changes<'_> {
     /// # Errors
     /// `ERR_VECTOR` for a component that is not finite.
     fn content_hash(&self, columns: &[u8], mut pass: impl FnMut(&[u8])) -> Result<u128, DeltaError> {
-        let mut hash = ContentHash::new(columns);
+        let mut hash = content_hash(columns);
         for change in &self.list {
             if let Some(index) = first_not_finite(change.vector) {
                 return Err(DeltaError::NotFinite { index });

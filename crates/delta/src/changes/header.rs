@@ -1,8 +1,7 @@
-use xxhash_rust::xxh3::Xxh3Default;
-
 use crate::{DeltaError, MAX_SAFE_INTEGER};
 
 use super::Compression;
+use super::hash::Hash;
 use super::msgpack::malformed;
 
 /// How a section of a delta is stored.
@@ -78,8 +77,10 @@ impl Header {
             return Err(malformed("these bytes are no delta"));
         };
         if head[4] != VERSION {
-            let reason =
-                format!("its format has version {}, and this build reads version {VERSION}", head[4]);
+            let reason = format!(
+                "its format has version {}, and this build reads version {VERSION}",
+                u32::from(head[4])
+            );
             return Err(DeltaError::Malformed { what: "delta", reason });
         }
         let number =
@@ -130,38 +131,27 @@ impl Header {
     /// unpack to the same content.
     fn hash(head: &[u8], bytes: &[u8], columns_packed: bool, vectors_packed: bool, columns: usize) -> u64 {
         let (columns, vectors) = bytes[Self::BYTES..].split_at(columns);
-        let mut hasher = Xxh3Default::new();
-        hasher.update(head);
+        let mut hash = Hash::new();
+        hash.add(head);
         if columns_packed {
-            hasher.update(columns);
+            hash.add(columns);
         }
         if vectors_packed {
-            hasher.update(vectors);
+            hash.add(vectors);
         }
-        hasher.digest()
+        // Its lower half: XXH3-64 would be one more function in the browser's module.
+        hash.value() as u64
     }
 
     const HASHED: usize = Self::BYTES - 8;
 }
 
-/// What the checksum of a delta covers: the length of its columns, the columns, and the vectors.
-pub(super) struct ContentHash(Xxh3Default);
-
-impl ContentHash {
-    pub(super) fn new(columns: &[u8]) -> Self {
-        let mut hasher = Xxh3Default::new();
-        hasher.update(&(columns.len() as u64).to_le_bytes());
-        hasher.update(columns);
-        Self(hasher)
-    }
-
-    pub(super) fn add(&mut self, vectors: &[u8]) {
-        self.0.update(vectors);
-    }
-
-    pub(super) fn value(&self) -> u128 {
-        self.0.digest128()
-    }
+/// The hash that the checksum of a delta is: of the length of its columns, the columns, and the vectors to come.
+pub(super) fn content_hash(columns: &[u8]) -> Hash {
+    let mut hash = Hash::new();
+    hash.add(&(columns.len() as u64).to_le_bytes());
+    hash.add(columns);
+    hash
 }
 
 const MAGIC: &[u8] = b"VDLT";

@@ -1,10 +1,6 @@
-use bytes::Bytes;
-
+use crate::merging::{mean, merged_metadata};
 use crate::order::sort_by;
-use crate::{
-    DeltaError, Dot, Metadata, Operation, Payload, PayloadHash, Row, Sibling, SiteId, Strategy, Timestamp,
-    VersionVector,
-};
+use crate::{DeltaError, Dot, Metadata, Operation, Strategy};
 
 use super::change::{Change, Changes};
 use super::content::hex;
@@ -44,7 +40,7 @@ struct Merged {
     key: String,
     /// Its history without itself.
     history: Vec<(u32, u64)>,
-    payload: Payload,
+    content: MergedContent,
 }
 
 impl Outcome {
@@ -99,8 +95,8 @@ impl Outcome {
                 source: merger,
                 dot: Some(own),
                 entries: start..entries.len() as u32,
-                vector: merged.payload.vector(),
-                metadata: merged.payload.metadata().map(Metadata::as_str),
+                vector: &merged.content.vector,
+                metadata: merged.content.metadata.as_deref(),
                 ..from.list[merged.newest as usize].clone()
             });
         }
@@ -125,33 +121,31 @@ impl Merged {
             newest: live[live.len() - 1],
             key,
             history: join(changes, dots, versions),
-            payload: mean_of(&list)?,
+            content: MergedContent::of(&list)?,
         })
     }
 }
 
-/// The bits of [`Strategy::Merge`], by its own code. The versions are live and in the order in which they win.
-///
-/// # Errors
-/// `ERR_ARGUMENT` where the merged metadata is above the limit.
-pub(super) fn mean_of(versions: &[&Change<'_>]) -> Result<Payload, DeltaError> {
-    let siblings = (0..).zip(versions).filter_map(|(place, version)| {
-        let metadata = version.metadata.map(Metadata::from_checked);
-        let payload = Payload::from_checked(Bytes::copy_from_slice(version.vector), metadata);
-        // Nothing looks at the hash on the way to a view, and the place alone keeps the order.
-        let hash = PayloadHash::default();
-        let (dot, stamp) =
-            (Dot { site: SiteId::new(place), seq: 1 }, Timestamp::from_micros(version.timestamp));
-        Sibling::from_parts(dot, stamp, Operation::Update, Some((payload, hash)))
-    });
-    let view = Row::new(siblings.collect(), VersionVector::new()).and_then(|row| Strategy::Merge.view(&row));
-    let merged = view.map(|view| (view.vector, view.metadata));
-    let (vector, metadata) = merged.unwrap_or_default();
-    match &metadata {
-        Some(text) if text.as_str().len() > Metadata::MAX_BYTES => {
-            Err(DeltaError::MetadataSize { bytes: text.as_str().len() })
+/// What live versions merge to.
+pub(super) struct MergedContent {
+    pub(super) vector: Vec<u8>,
+    pub(super) metadata: Option<String>,
+}
+
+impl MergedContent {
+    /// The bits of [`Strategy::Merge`], by its own code. The versions are live and in the order in which they win.
+    ///
+    /// # Errors
+    /// `ERR_ARGUMENT` where the merged metadata is above the limit.
+    pub(super) fn of(versions: &[&Change<'_>]) -> Result<Self, DeltaError> {
+        let vectors: Vec<&[u8]> = versions.iter().map(|version| version.vector).collect();
+        let metadata = merged_metadata(versions.iter().filter_map(|version| version.metadata));
+        match &metadata {
+            Some(text) if text.len() > Metadata::MAX_BYTES => {
+                Err(DeltaError::MetadataSize { bytes: text.len() })
+            }
+            _ => Ok(Self { vector: mean(&vectors), metadata }),
         }
-        _ => Ok(Payload::from_checked(vector, metadata)),
     }
 }
 

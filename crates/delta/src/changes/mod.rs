@@ -9,6 +9,7 @@ mod content;
 mod decode;
 mod encode;
 mod flat;
+mod hash;
 mod header;
 mod key;
 mod merged;
@@ -23,7 +24,6 @@ mod verdict;
 mod versions;
 
 pub use compression::Compression;
-pub use content::greater;
 pub use decode::{Decoded, decode};
 pub use encode::{checksum, encode};
 pub use flat::{Flat, FlatRef};

@@ -1,11 +1,11 @@
 use crate::order::sort;
-use crate::{DeltaError, Metadata, Operation, Payload, Strategy};
+use crate::{DeltaError, Operation, Strategy};
 
 use super::change::{Change, Changes};
 use super::content::{content, payload_hash};
 use super::flat::{Flat, FlatRef};
 use super::key::Keys;
-use super::merged::mean_of;
+use super::merged::MergedContent;
 use super::parse::{Metadatas, argument, parse};
 use super::verdict::{MERGED, winner};
 
@@ -85,21 +85,22 @@ const fn precedence((hash, timestamp, operation): (u128, u64, Operation)) -> (u6
 }
 
 /// Of operations in the order in which they win. Metadata that is no object cannot be merged: the latest stays.
-fn merge(versions: &[&Change<'_>]) -> Result<Payload, DeltaError> {
-    let merged = mean_of(versions)?;
-    let given: Vec<&str> = versions.iter().filter_map(|version| version.metadata).collect();
-    let all_objects = given.iter().all(|text| text.trim_start().starts_with('{'));
-    let Some(last) = given.last().filter(|_| !all_objects) else { return Ok(merged) };
-    Ok(Payload::from_checked(merged.vector().clone(), Some(Metadata::from_checked(last))))
+fn merge(versions: &[&Change<'_>]) -> Result<MergedContent, DeltaError> {
+    let mut merged = MergedContent::of(versions)?;
+    let mut given = versions.iter().filter_map(|version| version.metadata);
+    if !given.clone().all(|text| text.trim_start().starts_with('{')) {
+        merged.metadata = given.next_back().map(str::to_owned);
+    }
+    Ok(merged)
 }
 
-fn flat_of(changes: &Changes<'_>, merged: &[(u32, Payload)]) -> Result<Flat, DeltaError> {
-    let list = merged.iter().map(|(newest, payload)| Change {
+fn flat_of(changes: &Changes<'_>, merged: &[(u32, MergedContent)]) -> Result<Flat, DeltaError> {
+    let list = merged.iter().map(|(newest, content)| Change {
         operation: Operation::Update,
         dot: None,
         entries: 0..0,
-        vector: payload.vector(),
-        metadata: payload.metadata().map(Metadata::as_str),
+        vector: &content.vector,
+        metadata: content.metadata.as_deref(),
         ..changes.list[*newest as usize].clone()
     });
     let keys = Keys::default();

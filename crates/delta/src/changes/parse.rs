@@ -40,21 +40,21 @@ pub(super) fn parse_to_hash(flat: FlatRef<'_>, metadatas: Metadatas) -> Result<C
     let mut metadata = lines.metadata.iter();
     let (mut entries_before, mut components_before) = (0, 0);
     for (index, vector_id) in lines.ids.iter().enumerate() {
-        let at = |column: usize| whole(COLUMN_NAMES[column], numbers.columns[column][index]);
+        let at = |column: usize| whole("number of a change", numbers.columns[column][index]);
         let entries = at(CONTEXT_ENTRIES)?;
         let dimensions = dimensions(at(DIMENSIONS)?)?;
         let entries_after = entries_before + entries;
         if entries > VersionVector::MAX_SITES as u64 || entries_after > numbers.entries as u64 {
-            return Err(argument("contextEntries", format!("{entries} entries at change {index}")));
+            return Err(at_change("contextEntries", index, "has more entries than there are"));
         }
         let vector = if is_bare { &[] } else { slice(flat.vectors, components_before, dimensions)? };
         components_before += dimensions as usize;
-        let operation = operation(at(OPERATION)?)?;
+        let operation = u8::try_from(at(OPERATION)?)
+            .ok()
+            .and_then(Operation::from_byte)
+            .ok_or_else(|| at_change("operation", index, "has none: give 1 insert, 2 update or 3 delete"))?;
         if operation == Operation::Delete && dimensions > 0 {
-            return Err(argument(
-                "vector",
-                format!("change {index} deletes '{vector_id}' and cannot carry one"),
-            ));
+            return Err(at_change("vector", index, "is a delete and cannot carry one"));
         }
         list.push(Change {
             vector_id,
@@ -69,17 +69,16 @@ pub(super) fn parse_to_hash(flat: FlatRef<'_>, metadatas: Metadatas) -> Result<C
             metadata: match at(HAS_METADATA)? {
                 0 => None,
                 1 => metadata.next().copied(),
-                other => return Err(argument("hasMetadata", format!("{other} is neither 0 nor 1"))),
+                _ => return Err(at_change("hasMetadata", index, "has neither 0 nor 1")),
             },
         });
         entries_before = entries_after;
     }
     if entries_before != numbers.entries as u64 {
-        return Err(argument("contextEntries", format!("{entries_before} of {}", numbers.entries)));
+        return Err(instead_of("context entries", entries_before as usize, numbers.entries));
     }
     if !is_bare && components_before * 4 != flat.vectors.len() {
-        let reason = format!("{} bytes instead of {}", flat.vectors.len(), components_before * 4);
-        return Err(argument("vectors", reason));
+        return Err(instead_of("bytes of the vectors", flat.vectors.len(), components_before * 4));
     }
     for text in &lines.metadata {
         check_metadata(text, metadatas)?;
@@ -114,17 +113,14 @@ struct Numbers<'a> {
 impl<'a> Numbers<'a> {
     fn split(numbers: &'a [f64]) -> Result<Self, DeltaError> {
         let Some((header, rest)) = numbers.split_first_chunk::<HEADER>() else {
-            return Err(argument("numbers", format!("{} numbers are less than a header", numbers.len())));
+            return Err(instead_of("numbers", numbers.len(), HEADER));
         };
         let changes = count("changes", header[0], MAX_FLAT)?;
         let keys = count("keys", header[1], MAX_KEYS)?;
         let entries = count("context entries", header[2], MAX_ENTRIES)?;
         let expected = COLUMNS * changes + 2 * entries;
         if rest.len() != expected {
-            return Err(argument(
-                "numbers",
-                format!("{} numbers instead of {}", numbers.len(), HEADER + expected),
-            ));
+            return Err(instead_of("numbers", numbers.len(), HEADER + expected));
         }
         let (columns, context) = rest.split_at(COLUMNS * changes);
         let (context_sites, context_seqs) = context.split_at(entries);
@@ -143,7 +139,7 @@ impl<'a> Numbers<'a> {
 
     fn key(&self, what: &'static str, index: u64) -> Result<u32, DeltaError> {
         if index >= self.keys as u64 {
-            return Err(argument(what, format!("key {index} of {}", self.keys)));
+            return Err(instead_of(what, index as usize, self.keys));
         }
         Ok(index as u32)
     }
@@ -155,17 +151,17 @@ impl<'a> Numbers<'a> {
             return Ok(None);
         }
         if site == -1.0 || seq == 0 {
-            return Err(argument("dot", format!("change {index} has only half of one")));
+            return Err(at_change("dot", index, "has only half of one"));
         }
         Ok(Some((self.key("dotSite", whole("dotSite", site)?)?, seq)))
     }
 
     fn entries(&self) -> Result<Vec<(u32, u64)>, DeltaError> {
-        let pairs = self.context_sites.iter().zip(self.context_seqs);
-        let checked = pairs.map(|(site, seq)| {
-            Ok((self.key("site", whole("site", *site)?)?, whole("sequence number", *seq)?))
-        });
-        checked.collect()
+        let mut entries = Vec::with_capacity(self.entries);
+        for (site, seq) in self.context_sites.iter().zip(self.context_seqs) {
+            entries.push((self.key("site", whole("site", *site)?)?, whole("sequence number", *seq)?));
+        }
+        Ok(entries)
     }
 }
 
@@ -199,17 +195,16 @@ impl<'a> Lines<'a> {
         let keys = take(numbers.keys, "key", key::MAX_BYTES)?;
         let metadata = take(given, "metadata", 0)?;
         if taken != expected || lines.next().is_some() {
-            let found = text.split('\n').count();
-            return Err(argument("text", format!("{found} lines instead of {expected}")));
+            let found = text.bytes().filter(|byte| *byte == b'\n').count() + 1;
+            return Err(instead_of("lines of the text", found, expected));
         }
         Ok(Self { shard: shard[0], ids, keys, metadata })
     }
 }
 
 fn slice(vectors: &[u8], before: usize, dimensions: u32) -> Result<&[u8], DeltaError> {
-    vectors.get(before * 4..(before + dimensions as usize) * 4).ok_or_else(|| {
-        argument("vectors", format!("{} bytes are less than the dimensions say", vectors.len()))
-    })
+    let end = (before + dimensions as usize) * 4;
+    vectors.get(before * 4..end).ok_or_else(|| instead_of("bytes of the vectors", vectors.len(), end))
 }
 
 /// One pass over all vectors; which vector it was matters only where one is wrong.
@@ -232,13 +227,6 @@ fn check_metadata(text: &str, metadatas: Metadatas) -> Result<(), DeltaError> {
     }
 }
 
-fn operation(byte: u64) -> Result<Operation, DeltaError> {
-    u8::try_from(byte)
-        .ok()
-        .and_then(Operation::from_byte)
-        .ok_or_else(|| argument("operation", format!("{byte} is none: give 1 insert, 2 update or 3 delete")))
-}
-
 fn dimensions(count: u64) -> Result<u32, DeltaError> {
     if count > u64::from(Dimensions::MAX) {
         return Err(DeltaError::DimensionRange { count });
@@ -255,6 +243,7 @@ fn count(what: &'static str, number: f64, limit: usize) -> Result<usize, DeltaEr
 }
 
 /// A whole number from 0 to 2^53 - 1.
+#[cfg_attr(target_arch = "wasm32", inline(never))]
 pub(super) fn whole(what: &'static str, number: f64) -> Result<u64, DeltaError> {
     // The cast saturates and takes NaN to 0, so that only whole numbers come back as they were.
     let whole = number as u64;
@@ -262,6 +251,19 @@ pub(super) fn whole(what: &'static str, number: f64) -> Result<u64, DeltaError> 
         return Err(argument(what, format!("a number that is not whole and from 0 to {MAX_SAFE_INTEGER}")));
     }
     Ok(whole)
+}
+
+/// Each place that words an error for itself would put its words and the wording into the browser's module.
+#[cold]
+#[inline(never)]
+fn at_change(what: &'static str, index: usize, fault: &'static str) -> DeltaError {
+    argument(what, format!("change {index} {fault}"))
+}
+
+#[cold]
+#[inline(never)]
+fn instead_of(what: &'static str, found: usize, expected: usize) -> DeltaError {
+    argument(what, format!("{found} instead of {expected}"))
 }
 
 pub(super) const fn argument(what: &'static str, reason: String) -> DeltaError {
@@ -277,14 +279,3 @@ const DOT_SEQ: usize = 5;
 const CONTEXT_ENTRIES: usize = 6;
 const DIMENSIONS: usize = 7;
 const HAS_METADATA: usize = 8;
-const COLUMN_NAMES: [&str; COLUMNS] = [
-    "changeId",
-    "operation",
-    "timestamp",
-    "source",
-    "dotSite",
-    "dotSeq",
-    "contextEntries",
-    "dimensions",
-    "hasMetadata",
-];

@@ -1,10 +1,9 @@
-use xxhash_rust::xxh3::xxh3_128;
-
 use crate::{DeltaError, Strategy};
 
 use super::change::Changes;
 use super::content::hex;
 use super::flat::FlatRef;
+use super::hash::Hash;
 use super::key::Meaning;
 use super::parse::{Metadatas, parse};
 use super::standing::Standing;
@@ -84,22 +83,23 @@ pub(super) fn winner(strategy: Strategy, changes: &Changes<'_>, standing: &[u32]
 /// Makes the ids of conflicts of one shard.
 pub(super) struct NameHash<'a> {
     shard: &'a str,
-    bytes: Vec<u8>,
+    hash: Hash,
 }
 
 impl<'a> NameHash<'a> {
-    pub(super) const fn new(shard: &'a str) -> Self {
-        Self { shard, bytes: Vec::new() }
+    pub(super) fn new(shard: &'a str) -> Self {
+        Self { shard, hash: Hash::new() }
     }
 
     /// The id of the conflict between changes of one vector, given in the order of their dots: that of
     /// [`ConflictId::of`](crate::ConflictId::of) where all are of sites. The number of a key that is no site has its
     /// top bit set, and its text, whose length stands in the site's place, follows.
     pub(super) fn conflict(&mut self, changes: &Changes<'_>, standing: &Standing, group: &[u32]) -> u128 {
-        self.bytes.clear();
-        for name in [self.shard, changes.list[group[0] as usize].vector_id] {
-            self.bytes.extend_from_slice(&(name.len() as u32).to_le_bytes());
-            self.bytes.extend_from_slice(name.as_bytes());
+        let Self { shard, hash } = self;
+        hash.restart();
+        for name in [*shard, changes.list[group[0] as usize].vector_id] {
+            hash.add(&(name.len() as u32).to_le_bytes());
+            hash.add(name.as_bytes());
         }
         for index in group {
             let key = changes.dot_key(&changes.list[*index as usize]);
@@ -108,10 +108,10 @@ impl<'a> NameHash<'a> {
                 Meaning::Site(site) => (site, seq, ""),
                 Meaning::Text(text) => (text.len() as u64, seq | 1 << 63, text),
             };
-            self.bytes.extend_from_slice(&site.to_be_bytes());
-            self.bytes.extend_from_slice(&seq.to_le_bytes());
-            self.bytes.extend_from_slice(text.as_bytes());
+            hash.add(&site.to_be_bytes());
+            hash.add(&seq.to_le_bytes());
+            hash.add(text.as_bytes());
         }
-        xxh3_128(&self.bytes)
+        hash.value()
     }
 }

@@ -96,7 +96,7 @@ fn seal(bytes: &mut [u8]) {
         .zip(is_packed)
         .filter(|(_, packed)| *packed)
         .for_each(|(s, _)| head.update(s));
-    let hash = head.digest().to_le_bytes();
+    let hash = (head.digest128() as u64).to_le_bytes();
     bytes[48..56].copy_from_slice(&hash);
 }
 
