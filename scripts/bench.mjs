@@ -13,7 +13,7 @@ await main(import.meta.url, async () => {
   // Cargo has built the package's programs along with its benchmarks.
   await step('a whole sync against the bare pipeline', () => run(builtProgram('pipeline'), []));
   const isBenchmark = (path) => path.endsWith('.mjs') && !path.includes('/support/');
-  for (const file of filesUnder('benches/node', isBenchmark)) {
+  for (const file of [...filesUnder('benches/node', isBenchmark), ...filesUnder('benches/browser', isBenchmark)]) {
     await step(file, () => run('node', ['--expose-gc', file]));
   }
 });

@@ -1,17 +1,25 @@
 // Builds the npm package into dist/: `npm run build`, or with `-- --check` to prove that the generated files are current.
-import { copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { transformSync } from 'esbuild';
+import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { bundleForBrowsers, checkBrowserSizes } from './browser-bundle.mjs';
 import { writeEsmEntries } from './esm-entries.mjs';
 import { checkGenerated, TYPINGS } from './generated.mjs';
 import { main, root, run, step } from './step.mjs';
+import { removeUnneeded } from './unneeded.mjs';
+import { buildWasm } from './wasm.mjs';
 
 const DIST = join(root, 'dist');
 
-/** The addon and its typings, the facade, and the ESM entries. */
+/** The addon and the WASM module with their typings, the facade, the ESM entries and the files for browsers. */
 export async function build() {
   await step('build the addon', buildAddon);
+  await buildWasm();
   await step('build the facade', buildFacade);
   await step('write the ESM entries', () => writeEsmEntries(DIST));
+  await step('bundle for browsers', () => bundleForBrowsers(DIST));
+  await step('remove what no entry needs', () => removeUnneeded(DIST));
+  await step('size of the files for browsers', () => checkBrowserSizes(DIST));
 }
 
 async function buildAddon() {
@@ -29,9 +37,18 @@ async function buildFacade() {
   for (const file of readdirSync(DIST)) {
     if (!file.endsWith('.node')) rmSync(join(DIST, file), { recursive: true });
   }
-  await run('tsc', ['-p', 'tsconfig.json']);
+  await Promise.all(['tsconfig.json', 'bindings/js/tsconfig.browser.json'].map((path) => run('tsc', ['-p', path])));
+  removeComments();
   // tsc writes no output for a declaration file, yet the facade's own declarations refer to it.
   copyFileSync(join(root, TYPINGS), join(DIST, 'native.d.ts'));
+}
+
+// The typings keep theirs: tsc leaves out all or none.
+function removeComments() {
+  for (const file of readdirSync(DIST, { recursive: true }).filter((name) => name.endsWith('.js'))) {
+    const path = join(DIST, file);
+    writeFileSync(path, transformSync(readFileSync(path, 'utf8'), { legalComments: 'none' }).code);
+  }
 }
 
 await main(import.meta.url, async () => {

@@ -1,7 +1,7 @@
 // Cargo, with all its output in the one folder that the addon's build uses too.
 import { execFileSync } from 'node:child_process';
-import { join } from 'node:path';
-import { run } from './step.mjs';
+import { join, resolve } from 'node:path';
+import { root, run } from './step.mjs';
 
 /** Runs cargo. The napi command always names the target, so all others must: what is built for one then serves all. */
 export function cargo(args) {
@@ -10,7 +10,12 @@ export function cargo(args) {
 
 /** The path of a program that cargo has built. */
 export function builtProgram(name) {
-  return join(process.env.CARGO_TARGET_DIR ?? 'target', hostTarget(), 'release', name);
+  return join(targetFolder(), hostTarget(), 'release', name);
+}
+
+/** Where everything is built. */
+export function targetFolder() {
+  return resolve(root, process.env.CARGO_TARGET_DIR ?? 'target');
 }
 
 function hostTarget() {

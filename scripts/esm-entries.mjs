@@ -19,9 +19,19 @@ export function writeEsmEntries(dist) {
 
 function entries() {
   const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
-  return Object.values(exports)
-    .map((target) => /^\.\/dist\/(.+)\.mjs$/.exec(target.import?.default ?? '')?.[1])
-    .filter(Boolean);
+  return Object.values(exports).flatMap(wrapped);
+}
+
+// Where the conditions of an export offer both `import` and `require`, at any depth, the first wraps the second.
+function wrapped(conditions) {
+  if (typeof conditions === 'string') return [];
+  const { import: esm, require: cjs } = conditions;
+  if (!esm || !cjs) return Object.values(conditions).flatMap(wrapped);
+  const entry = /^\.\/dist\/(.+)\.js$/.exec(cjs.default)?.[1];
+  if (!entry || esm.default !== `./dist/${entry}.mjs`) {
+    throw new StepFailure(`package.json exports ${esm.default} beside ${cjs.default}: name them NAME.mjs and NAME.js`);
+  }
+  return [entry];
 }
 
 function exportedNames(file) {

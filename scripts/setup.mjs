@@ -2,10 +2,13 @@
 import { installPackages } from './packages.mjs';
 import { main, step } from './step.mjs';
 import { checkToolchain } from './toolchain.mjs';
+import { wasmToolchain } from './wasm-toolchain.mjs';
 
-/** Fails with the way out where Rust, a C compiler or Node is missing; installs the npm packages. */
+/** Fails with the way out where Rust, a C compiler, Node or a compiler for the browser is missing; installs the npm
+ *  packages. */
 export async function setup() {
   await step('toolchain', checkToolchain);
+  await step('toolchain of the WASM module', wasmToolchain);
   await step('npm packages', installPackages);
 }
 

@@ -1,7 +1,9 @@
 // Everything that must hold: `npm test`. The first failing step ends the run and is named.
-// VECTR_TEST_ONLY=rust (or build, node, types, examples; several with commas) runs only those steps.
+// VECTR_TEST_ONLY=rust runs only those steps (also: build, node, types, wasm, browser, packaging, examples; several with
+// commas).
 import { build } from './build.mjs';
 import { cargo } from './cargo.mjs';
+import { ensureChromium } from './chromium.mjs';
 import { filesUnder } from './files.mjs';
 import { checkGenerated } from './generated.mjs';
 import { setup } from './setup.mjs';
@@ -29,8 +31,13 @@ function allSteps() {
     { group: 'rust', name: 'Rust tests', work: () => cargo(['test', '--locked', '--release', '--workspace', '--', '--show-output']) },
     { group: 'build', name: 'package', work: build },
     { group: 'build', name: 'generated files are current', work: checkGenerated },
-    { group: 'node', name: 'Node tests', work: runNodeTests },
+    { group: 'node', name: 'Node tests', work: () => nodeTests('tests/node') },
     { group: 'types', name: 'type tests', work: () => run('tsc', ['-p', 'tests/types', '--noEmit']) },
+    { group: 'wasm', name: 'WASM tests in Node', work: () => nodeTests('tests/wasm') },
+    // Before the tests: several of their processes would install it at once.
+    { group: 'browser', name: 'Chromium', work: ensureChromium },
+    { group: 'browser', name: 'tests in Chromium', work: () => nodeTests('tests/browser') },
+    { group: 'packaging', name: 'packed, installed and bundled', work: () => nodeTests('tests/packaging') },
     // The demo is one of them.
     ...filesUnder('examples', (path) => /^examples\/[^/]+\/main\.mjs$/.test(path)).map((path) => ({
       group: 'examples',
@@ -40,9 +47,9 @@ function allSteps() {
   ];
 }
 
-function runNodeTests() {
+function nodeTests(folder) {
   // Node 20 takes no patterns, and newer ones no folders: name the files.
-  const files = filesUnder('tests/node', (path) => path.endsWith('.test.mjs'));
+  const files = filesUnder(folder, (path) => path.endsWith('.test.mjs'));
   return run('node', ['--expose-gc', '--test', '--test-reporter=spec', ...files]);
 }
 

@@ -1,6 +1,7 @@
 // Concurrent edits: all nodes show the same bits afterwards, under each strategy, with equal stamps too.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { ConflictResolver } from '@agentic-flow/sqlite-vector/delta';
 import { content, node, phrase, synced } from './support.mjs';
 
 const STRATEGIES = ['last-write-wins', 'first-write-wins', 'merge', 'manual'];
@@ -141,7 +142,12 @@ test('manual keeps all versions, and tells them alike on every node', async (t) 
   assert.equal(conflict.localChange.operation, 'insert');
   assert.deepEqual(conflict.localChange.metadata, { writer: 1 });
   assert.match(conflict.localChange.dot.site, /^node-1@[0-9a-f]{16}$/);
-  assert.equal(conflict.localChange.versionVector.get(conflict.localChange.dot.site), conflict.localChange.dot.seq);
+  for (const [version, other] of [conflict.versions, conflict.versions.toReversed()]) {
+    assert.equal(version.versionVector.get(version.dot.site), version.dot.seq);
+    assert.ok((version.versionVector.get(other.dot.site) ?? 0) < other.dot.seq, 'no version covers the other one');
+  }
+  const { winner, conflict: again } = new ConflictResolver().resolve(...conflict.versions);
+  assert.deepEqual([winner, again.id], [conflict.localChange, conflict.id], 'outside of the database they meet alike');
   assert.deepEqual(conflict.versions, [conflict.remoteChange, conflict.localChange]);
   assert.ok(conflict.detectedAt > 0 && conflict.localChange.id > 0);
   const operations = here[0].versions.map((version) => [version.operation, version.vector === undefined]);

@@ -1,6 +1,6 @@
 // The documented surface as far as it is built: what the package exports must be assignable to this. Declarations that
-// have no counterpart yet (delta and WASM functions, conflict resolution, auto-sync and events, the coordinator, the
-// transport on its own) join this file with their code.
+// have no counterpart yet (auto-sync and events, the coordinator, the transport on its own) join this file with their
+// code.
 
 // What the declarations below need of an AbortSignal, for a library without DOM and Node.
 interface AbortSignal {
@@ -11,6 +11,7 @@ interface AbortSignal {
 
 export type ChangeOperation = 'insert' | 'update' | 'delete';
 export type ConflictStrategy = 'last-write-wins' | 'first-write-wins' | 'merge' | 'manual';
+export type Compression = 'none' | 'msgpack' | 'lz4' | 'zstd';
 export type Metadata = Record<string, unknown>;
 
 export interface VectorChange {
@@ -33,6 +34,17 @@ export interface VectorChange {
   dot?: { site: string; seq: number };
 }
 
+export interface VectorDelta {
+  shardId: string;
+  fromChangeId: number; // inclusive
+  toChangeId: number;   // inclusive
+  changes: VectorChange[];
+  /** Covers every field of every change, before compression: equal content has an equal checksum everywhere. */
+  checksum: string;
+  /** 'msgpack' is the documented name for uncompressed MessagePack. zstd is written in Node; read in a browser with the optional decoder, else ERR_CODEC. */
+  compression: Compression;
+}
+
 export interface SyncConflict {
   /** Hash of shard, vector and the versions' dots: the same on every node. */
   id: string;
@@ -45,6 +57,70 @@ export interface SyncConflict {
   versions?: VectorChange[];
   /** Microseconds since the Unix epoch. */
   detectedAt: number;
+}
+
+export class DeltaEncoder {
+  /** Throws ERR_EMPTY_DELTA for no changes. */
+  static encode(shardId: string, changes: VectorChange[], compression?: Compression): VectorDelta;
+  /** Throws ERR_CHECKSUM when any field was altered. */
+  static decode(delta: VectorDelta): VectorChange[];
+  static serialize(delta: VectorDelta): Uint8Array;
+  static deserialize(bytes: Uint8Array): VectorDelta;
+  static batch(changes: VectorChange[], batchSize: number): VectorChange[][];
+  /** Drops the changes that a later one of the same delta has superseded. */
+  static optimize(changes: VectorChange[]): VectorChange[];
+}
+
+export class VersionVector {
+  /** -1: a happened before b; 1: b happened before a; 0: equal or concurrent (use relation() to tell). */
+  static compare(a: Map<string, number>, b: Map<string, number>): -1 | 0 | 1;
+  static relation(a: Map<string, number>, b: Map<string, number>): 'before' | 'after' | 'equal' | 'concurrent';
+  static merge(a: Map<string, number>, b: Map<string, number>): Map<string, number>;
+  static increment(vv: Map<string, number>, nodeId: string): Map<string, number>;
+}
+
+export class ConflictResolver {
+  constructor(strategy?: ConflictStrategy);
+  /** The same winner whichever side is called local: two nodes never disagree. */
+  resolve(local: VectorChange, remote: VectorChange): { winner: VectorChange; conflict?: SyncConflict };
+  /** Groups all versions of a vector before it decides: the order of the arguments changes nothing. */
+  resolveAll(local: VectorChange[], remote: VectorChange[]): { resolved: VectorChange[]; conflicts: SyncConflict[] };
+  setStrategy(strategy: ConflictStrategy): void;
+}
+
+export class ConflictTracker {
+  addConflict(conflict: SyncConflict): void;
+  getUnresolved(): SyncConflict[];
+  getForShard(shardId: string): SyncConflict[];
+  resolveConflict(conflictId: string, winner: VectorChange): void;
+  clear(): void;
+  count(): number;
+}
+
+// The functional form of the first source document.
+export interface Operation {
+  type: ChangeOperation;
+  vectorId: string;
+  vector?: Float32Array;
+  metadata?: unknown;
+  timestamp: number;
+}
+export interface Conflict {
+  vectorId: string;
+  localVersion: number;
+  remoteVersion: number;
+  resolution: 'local_wins' | 'remote_wins' | 'merge';
+}
+export type ConflictResolutionStrategy = 'last-write-wins' | 'first-write-wins' | 'merge-vectors' | 'manual';
+/** Throws ERR_MANUAL_RESOLUTION naming the number of conflicts under 'manual'. */
+export function resolveConflicts(local: Operation[], remote: Operation[], strategy?: ConflictResolutionStrategy): Operation[];
+export class Delta {
+  readonly timestamp: number;
+  readonly vectorCount: number;
+  readonly operations: Operation[];
+  readonly conflicts: Conflict[];
+  serialize(): Uint8Array;
+  static deserialize(bytes: Uint8Array): Delta;
 }
 
 export type DistanceMetric = 'cosine' | 'euclidean' | 'dot';

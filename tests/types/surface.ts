@@ -1,5 +1,6 @@
 // Each exported class and function is assignable to the documented one; each result has at least the documented fields.
 import * as everything from '@agentic-flow/sqlite-vector';
+import * as delta from '@agentic-flow/sqlite-vector/delta';
 import * as sync from '@agentic-flow/sqlite-vector/sync';
 import type * as contract from './contract';
 
@@ -7,10 +8,20 @@ export const VectrDB: typeof contract.VectrDB = everything.VectrDB;
 export const VectorQuicSync: typeof contract.VectorQuicSync = everything.VectorQuicSync;
 export const createVectorSync: typeof contract.createVectorSync = everything.createVectorSync;
 
+export const DeltaEncoder: typeof contract.DeltaEncoder = delta.DeltaEncoder;
+export const VersionVector: typeof contract.VersionVector = delta.VersionVector;
+export const ConflictResolver: typeof contract.ConflictResolver = delta.ConflictResolver;
+export const ConflictTracker: typeof contract.ConflictTracker = delta.ConflictTracker;
+export const resolveConflicts: typeof contract.resolveConflicts = delta.resolveConflicts;
+// The documented class says nothing of how one is made.
+export const Delta: Pick<typeof contract.Delta, 'deserialize'> = delta.Delta;
+
 // One class, whichever way it was imported.
 export const sameClass: typeof everything.VectorQuicSync = sync.VectorQuicSync;
 export const otherWay: typeof sync.VectorQuicSync = everything.VectorQuicSync;
 export const sameFunction: typeof everything.createVectorSync = sync.createVectorSync;
+export const sameResolver: typeof everything.ConflictResolver = delta.ConflictResolver;
+export const sameDelta: typeof delta.Delta = everything.Delta;
 
 type Assignable<From extends To, To> = From;
 
@@ -24,6 +35,12 @@ export type Results = [
   Assignable<everything.SyncSession, contract.SyncSession>,
   Assignable<everything.ShardState, contract.ShardState>,
   Assignable<everything.PoolStatistics, contract.PoolStatistics>,
+  Assignable<delta.VectorChange, contract.VectorChange>,
+  Assignable<delta.VectorDelta, contract.VectorDelta>,
+  Assignable<delta.SyncConflict, contract.SyncConflict>,
+  Assignable<delta.Operation, contract.Operation>,
+  Assignable<delta.Conflict, contract.Conflict>,
+  Assignable<delta.Delta, contract.Delta>,
 ];
 export type Options = [
   Assignable<contract.VectrDBOptions, everything.VectrDBOptions>,
@@ -32,4 +49,10 @@ export type Options = [
   Assignable<contract.TlsConfig, everything.TlsConfig>,
   Assignable<contract.DistanceMetric, everything.DistanceMetric>,
   Assignable<contract.ConflictStrategy, everything.ConflictStrategy>,
+  Assignable<contract.VectorChange, delta.VectorChange>,
+  Assignable<contract.VectorDelta, delta.VectorDelta>,
+  Assignable<contract.SyncConflict, delta.SyncConflict>,
+  Assignable<contract.Operation, delta.Operation>,
+  Assignable<contract.Compression, delta.Compression>,
+  Assignable<contract.ConflictResolutionStrategy, delta.ConflictResolutionStrategy>,
 ];

@@ -8,6 +8,21 @@ import {
   VectrError,
   createVectorSync,
 } from '@agentic-flow/sqlite-vector';
+import {
+  ConflictResolver,
+  Delta,
+  type DeltaColumns,
+  DeltaEncoder,
+  type Operation,
+  type VectorChange,
+  type VectorDelta,
+  VersionVector,
+  decodeColumns,
+  encodeColumns,
+  initialize,
+  resolveConflicts,
+  resolveDeltas,
+} from '@agentic-flow/sqlite-vector/delta';
 
 export async function database(): Promise<SearchResult[]> {
   const db = await VectrDB.open({ path: 'a.db', dimensions: 3 });
@@ -52,4 +67,30 @@ export async function sync(db: VectrDB): Promise<SyncResult> {
   } finally {
     await engine[Symbol.asyncDispose]();
   }
+}
+
+export function deltas(changes: VectorChange[]): Uint8Array {
+  const encoded: VectorDelta = DeltaEncoder.encode('s', changes, 'lz4');
+  const columns: DeltaColumns = decodeColumns(DeltaEncoder.serialize(encoded));
+  const { resolved, conflicts } = new ConflictResolver('merge').resolveAll(changes, DeltaEncoder.decode(encoded));
+  for (const { id, versions } of conflicts) void (id.length + (versions?.length ?? 0) + resolved.length);
+  const whole = Delta.deserialize(encodeColumns(columns, 'none'));
+  const first: Operation | undefined = resolveConflicts(whole.operations, [], 'merge-vectors')[0];
+  const relation: 'before' | 'after' | 'equal' | 'concurrent' = VersionVector.relation(new Map(), new Map());
+  void [first?.vector, relation];
+  // @ts-expect-error: no such strategy
+  new ConflictResolver('newest');
+  // @ts-expect-error: no such compression
+  DeltaEncoder.encode('s', changes, 'gzip');
+  // @ts-expect-error: no delta
+  new Delta('bytes');
+  return resolveDeltas(whole.serialize(), whole.serialize(), 'manual');
+}
+
+export async function load(): Promise<void> {
+  await initialize();
+  await initialize('https://example.com/delta.wasm');
+  await initialize(new Uint8Array(8));
+  // @ts-expect-error: no source
+  await initialize(5);
 }

@@ -1,45 +1,9 @@
 // Concurrent versions of one vector, as users see them.
-import { type Metadata, parseMetadata } from './metadata';
+import type { SyncConflict, VectorChange } from './delta/change';
+import { parseMetadata } from './metadata';
 import type { ChangeRecord, ConflictRecord } from './native';
 
-export type ChangeOperation = 'insert' | 'update' | 'delete';
-export type ConflictStrategy = 'last-write-wins' | 'first-write-wins' | 'merge' | 'manual';
-
-/** One change of a vector. */
-export interface VectorChange {
-  /** Local change id: grows with every change that this database applies. */
-  id: number;
-  operation: ChangeOperation;
-  shardId: string;
-  vectorId: string;
-  /** Absent for a delete. */
-  vector?: Float32Array;
-  metadata?: Metadata;
-  /** Hybrid logical clock, whole microseconds since the Unix epoch. */
-  timestamp: number;
-  /** The name of the node that made the change; its site where it has no name. */
-  sourceNode: string;
-  /** What is covered of this vector's history: for each site, `name@16hex`, the newest change of its. */
-  versionVector: Map<string, number>;
-  /** The change's own number. */
-  dot?: { site: string; seq: number };
-}
-
-/** A vector of which several concurrent versions stand. */
-export interface SyncConflict {
-  /** Hash of shard, vector and the versions' dots: the same on every node. */
-  id: string;
-  shardId: string;
-  vectorId: string;
-  /** The last-write-wins winner. */
-  localChange: VectorChange;
-  /** The runner-up. */
-  remoteChange: VectorChange;
-  /** All concurrent versions, in (timestamp, site, seq) order. */
-  versions?: VectorChange[];
-  /** Microseconds since the Unix epoch. */
-  detectedAt: number;
-}
+export type { ChangeOperation, ConflictStrategy, SyncConflict, VectorChange } from './delta/change';
 
 /** From the addon's form. */
 export function conflictOf(record: ConflictRecord): SyncConflict {
@@ -56,7 +20,10 @@ export function conflictOf(record: ConflictRecord): SyncConflict {
   };
 }
 
-function changeOf({ site, seq, vector, metadata, ...version }: ChangeRecord, record: ConflictRecord): VectorChange {
+function changeOf(
+  { site, seq, vector, metadata, history, ...version }: ChangeRecord,
+  record: ConflictRecord,
+): VectorChange {
   const described = parseMetadata(metadata);
   return {
     id: record.changeId,
@@ -65,7 +32,7 @@ function changeOf({ site, seq, vector, metadata, ...version }: ChangeRecord, rec
     ...version,
     ...(vector && { vector }),
     ...(described && { metadata: described }),
-    versionVector: new Map(record.context),
+    versionVector: new Map(history),
     dot: { site, seq },
   };
 }

@@ -20,8 +20,7 @@ export function wrongKind(name: string, expected: string, value: unknown): TypeE
 /** A TypeError with the code ERR_ARGUMENT, whose stack begins above the function `below`. */
 export function argumentError(message: string, below: (...args: never[]) => unknown = argumentError): TypeError {
   const error = Object.assign(new TypeError(message), { code: 'ERR_ARGUMENT' });
-  // Ten frames are few: they shall reach the caller.
-  Error.captureStackTrace(error, below);
+  startStackAbove(error, below);
   return error;
 }
 
@@ -76,9 +75,17 @@ export function kindOf(value: object): string {
   return Object.prototype.toString.call(value).slice('[object '.length, -1);
 }
 
-// The addon writes the stable code, a colon, a space and the text.
+// Ten frames are few: they shall reach the caller. Not every browser can cut a stack.
+function startStackAbove(error: Error, below: (...args: never[]) => unknown): void {
+  const { captureStackTrace } = Error as { captureStackTrace?: (error: Error, below: unknown) => void };
+  captureStackTrace?.(error, below);
+}
+
+// Both bindings write the stable code, a colon, a space and the text.
 function translated(error: unknown): unknown {
-  const [, code, message] = /^(ERR_[A-Z_]+): ([^]*)$/.exec((error as Error | null)?.message ?? '') ?? [];
-  if (code === undefined || message === undefined) return error;
-  return new VectrError(code, message);
+  const { message } = (error ?? {}) as { message?: unknown };
+  // What the facade itself has thrown on the way is right as it is.
+  if (typeof message !== 'string' || error instanceof VectrError || error instanceof TypeError) return error;
+  const [, written, text] = /^(ERR_[A-Z_]+): ([^]*)$/.exec(message) ?? [];
+  return written !== undefined && text !== undefined ? new VectrError(written, text) : error;
 }

@@ -109,6 +109,8 @@ export interface ChangeRecord {
   site: string
   /** Its number. */
   seq: number
+  /** What is covered of the vector's history, without the other versions. */
+  history: Array<[string, number]>
 }
 
 /** A vector with several versions. */
@@ -123,11 +125,32 @@ export interface ConflictRecord {
   detectedAt: number
   /** The vector's local change id. */
   changeId: number
-  /** What is covered of the vector's history. */
-  context: Array<[string, number]>
   /** In the order of timestamps, sites and numbers. */
   versions: Array<ChangeRecord>
 }
+
+/** What the bytes of a delta hold. */
+export interface DecodedDelta {
+  /** Header and columns. */
+  numbers: Float64Array
+  /** Lines: ids, keys and metadata. */
+  text: string
+  /** Little-endian f32, vector after vector. */
+  vectors: Uint8Array
+  /** Of the content, 32 hexadecimal digits. */
+  checksum: string
+  /** 0 none, 1 msgpack, 2 lz4, 3 zstd. */
+  compression: number
+}
+
+/** Reads the bytes of a delta. */
+export declare function decodeDelta(bytes: Uint8Array): DecodedDelta
+
+/** The checksum of the content. */
+export declare function deltaChecksum(numbers: Float64Array, text: string, vectors: Uint8Array): string
+
+/** The bytes of a delta. */
+export declare function encodeDelta(numbers: Float64Array, text: string, vectors: Uint8Array, compression: number, checksum?: string | undefined | null): Uint8Array
 
 /** Vectors of one shard, a column a field. */
 export interface EntryColumns {
@@ -153,6 +176,16 @@ export interface EntryRecord {
   conflicted: boolean
 }
 
+/** Changes in three columns. */
+export interface FlatChanges {
+  /** Header and columns. */
+  numbers: Float64Array
+  /** Lines: ids, keys and metadata. */
+  text: string
+  /** Little-endian f32, vector after vector. */
+  vectors: Uint8Array
+}
+
 /** What a search found, the nearest first, a column a field. */
 export interface HitColumns {
   /** The ids. */
@@ -166,6 +199,15 @@ export interface HitColumns {
   /** All components, vector after vector. */
   vectors?: Float32Array
 }
+
+/** A version vector with one key counted up. */
+export declare function incrementVersion(text: string, numbers: Float64Array): Float64Array
+
+/** The maximum of two version vectors. */
+export declare function joinVersions(text: string, numbers: Float64Array): Float64Array
+
+/** Merges the standing changes of each vector. */
+export declare function mergeChanges(numbers: Float64Array, text: string, vectors: Uint8Array): FlatChanges
 
 /** How to reach peers, and whom to trust. What is left out has the engine's default. */
 export interface NetworkOptions {
@@ -186,6 +228,9 @@ export interface NetworkOptions {
   /** Whether to trust everybody. */
   dangerousAcceptAnyPeer: boolean
 }
+
+/** The changes that no other one of the same delta supersedes. */
+export declare function newestChanges(numbers: Float64Array, text: string): Uint32Array
 
 /** How to open a database. */
 export interface OpenOptions {
@@ -216,6 +261,26 @@ export interface QueryRows {
   /** All values, row after row. */
   cells: Array<null | number | bigint | string | Uint8Array>
 }
+
+/** How two version vectors relate: 0 equal, 1 before, 2 after, 3 concurrent. */
+export declare function relateVersions(text: string, numbers: Float64Array): number
+
+/** Which operations stand. */
+export interface Resolution {
+  /** For each vector: the winner, how many stand, and which. */
+  groups: Uint32Array
+  /** What the groups without a winner merge to. */
+  merged: FlatChanges
+}
+
+/** Which changes of both sides stand, and which of them shows. */
+export declare function resolveChanges(numbers: Float64Array, text: string, vectors: Uint8Array, strategy: number): Verdict
+
+/** Two deltas in, one out. */
+export declare function resolveDeltas(local: Uint8Array, remote: Uint8Array, strategy: number): Uint8Array
+
+/** Which operations of two sides stand. */
+export declare function resolveOperations(numbers: Float64Array, text: string, vectors: Uint8Array, localCount: number, strategy: number): Resolution
 
 /** What to search for. */
 export interface SearchOptions {
@@ -321,4 +386,14 @@ export interface SyncOutcome {
   error?: string
   /** The stable code of that. */
   errorCode?: string
+}
+
+/** Which changes stand. */
+export interface Verdict {
+  /** For each vector: the winner, how many stand, and which. */
+  groups: Uint32Array
+  /** Pairs of changes with one dot. */
+  twins: Uint32Array
+  /** Ids of the conflicts, 32 hexadecimal digits each. */
+  ids: string
 }

@@ -1,5 +1,6 @@
 // Options objects: one check for all, so that a misspelt key is an error and never a silent default.
 import { argumentError, wrongKind } from './error';
+import { nearest } from './nearest';
 
 /** The object, or an empty one where there is none. An unknown key is a TypeError that suggests the right one. */
 export function checkOptions<T extends object>(name: string, value: unknown, keys: ReadonlyArray<keyof T & string>): T {
@@ -18,23 +19,7 @@ export function checkFlag(name: string, value: unknown): boolean | undefined {
 }
 
 function unknownKey(name: string, key: string, keys: readonly string[]): TypeError {
-  const distances = keys.map((known) => [distance(key.toLowerCase(), known.toLowerCase()), known] as const);
-  const [best] = distances.sort(([a], [b]) => a - b);
-  const near = best !== undefined && best[0] <= Math.max(2, Math.floor(best[1].length / 3));
-  const hint = near ? `did you mean '${best[1]}'?` : `known are ${keys.join(', ')}`;
+  const meant = nearest(key, keys);
+  const hint = meant === undefined ? `known are ${keys.join(', ')}` : `did you mean '${meant}'?`;
   return argumentError(`${name} has no '${key.slice(0, 60)}': ${hint}`);
-}
-
-// Levenshtein's edit distance, row by row; keys of any length are compared by their first 60 characters.
-function distance(from: string, to: string): number {
-  let previous = Array.from({ length: to.length + 1 }, (_, at) => at);
-  for (const [row, letter] of [...from.slice(0, 60)].entries()) {
-    const current = [row + 1];
-    for (let at = 1; at <= to.length; at++) {
-      const substituted = previous[at - 1]! + (letter === to[at - 1] ? 0 : 1);
-      current.push(Math.min(substituted, previous[at]! + 1, current[at - 1]! + 1));
-    }
-    previous = current;
-  }
-  return previous[to.length]!;
 }

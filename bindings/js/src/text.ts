@@ -1,5 +1,6 @@
 // Strings that cross into the addon. Lengths and characters are the core's to judge; what would arrive altered is not.
 import { outOfRange, wrongKind } from './error';
+import { nearest } from './nearest';
 
 /** A string that UTF-8 can hold: a lone surrogate would silently become another character, and two ids the same. */
 export function checkText(name: string, value: unknown): string {
@@ -35,6 +36,8 @@ export function checkFingerprint(name: string, value: unknown): string {
 /** One of a few words. */
 export function checkWord<T extends string>(name: string, value: unknown, words: readonly T[]): T {
   if (typeof value !== 'string') throw wrongKind(name, words.map((word) => `'${word}'`).join(' or '), value);
-  if (!words.includes(value as T)) throw outOfRange(name, words.join(', '), value);
-  return value as T;
+  if (words.includes(value as T)) return value as T;
+  const meant = nearest(value, words);
+  const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;
+  throw outOfRange(name, `${words.join(', ')}${hint}`, value);
 }

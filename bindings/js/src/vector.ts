@@ -1,5 +1,4 @@
 // Vectors in, and slices of them out.
-import { types } from 'node:util';
 import { VectrError, outOfRange, shown, wrongKind } from './error';
 
 /** The most components that a vector may have. */
@@ -7,7 +6,7 @@ export const MAX_DIMENSIONS = 65_536;
 
 /** Finite 32-bit components. ERR_VECTOR names the first component that is not, ERR_DIMENSIONS a length of no vector. */
 export function checkVector(name: string, value: unknown): Float32Array {
-  if (!types.isFloat32Array(value) && !Array.isArray(value)) {
+  if (!isFloat32Array(value) && !Array.isArray(value)) {
     throw wrongKind(name, 'a Float32Array or an array of numbers', value);
   }
   if (value.length === 0 || value.length > MAX_DIMENSIONS) {
@@ -15,13 +14,18 @@ export function checkVector(name: string, value: unknown): Float32Array {
   }
   if (Array.isArray(value)) return fromNumbers(name, value);
   // Memory that another thread may change is copied first.
-  const components = value.buffer instanceof SharedArrayBuffer ? Float32Array.from(value) : value;
+  const components = isShared(value.buffer) ? Float32Array.from(value) : value;
   // A number less itself is 0, unless it is NaN or infinite: one sum without a branch tells whether all are finite.
   let probe = 0;
   for (let index = 0; index < components.length; index++) probe += components[index]! - components[index]!;
   if (probe === 0) return components;
   const index = components.findIndex((component) => !Number.isFinite(component));
   throw unusable(name, index, components[index]);
+}
+
+/** A Float32Array of whatever realm, and nothing that only says to be one. */
+export function isFloat32Array(value: unknown): value is Float32Array {
+  return ArrayBuffer.isView(value) && (value instanceof Float32Array || arrayName(value) === 'Float32Array');
 }
 
 /** Vectors of one length, one after the other. */
@@ -48,6 +52,16 @@ export function vectorAt(vectors: Float32Array, index: number, count: number): F
   return vectors.slice(index * length, (index + 1) * length);
 }
 
+/** What a typed array was made as, `Uint8Array`; undefined for a DataView. */
+export function arrayName(value: ArrayBufferView): string | undefined {
+  return typedArrayTag.call(value) as string | undefined;
+}
+
+/** Whether another thread may change the memory. Browsers have such memory in isolated pages only. */
+export function isShared(buffer: ArrayBufferLike): boolean {
+  return typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer;
+}
+
 function fromNumbers(name: string, value: unknown[]): Float32Array {
   const components = new Float32Array(value.length);
   for (let index = 0; index < value.length; index++) {
@@ -65,3 +79,6 @@ function unusable(name: string, index: number, component: unknown): VectrError {
     `${name}[${index}] is ${shown(component)}: give numbers that are finite in 32 bits`,
   );
 }
+
+const typedArrayTag = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!
+  .get!;

@@ -26,6 +26,9 @@ pub struct ChangeRecord {
     pub site: String,
     /// Its number.
     pub seq: i64,
+    /// What is covered of the vector's history, without the other versions.
+    #[napi(ts_type = "Array<[string, number]>")]
+    pub history: SiteEntries,
 }
 
 /// A vector with several versions.
@@ -41,9 +44,6 @@ pub struct ConflictRecord {
     pub detected_at: i64,
     /// The vector's local change id.
     pub change_id: i64,
-    /// What is covered of the vector's history.
-    #[napi(ts_type = "Array<[string, number]>")]
-    pub context: SiteEntries,
     /// In the order of timestamps, sites and numbers.
     pub versions: Vec<ChangeRecord>,
 }
@@ -54,12 +54,6 @@ impl From<StoredConflict> for ConflictRecord {
         versions.sort_by_key(|version| version.precedence());
         Self {
             versions: versions.into_iter().map(|version| change(version, &stored)).collect(),
-            context: stored
-                .row
-                .context()
-                .iter()
-                .map(|(site, seq)| (label(&stored, site), number(seq)))
-                .collect(),
             id: stored.conflict.to_string(),
             shard_id: stored.shard.into(),
             vector_id: stored.id.into(),
@@ -71,6 +65,7 @@ impl From<StoredConflict> for ConflictRecord {
 
 fn change(version: &Sibling, stored: &StoredConflict) -> ChangeRecord {
     let (payload, site) = (version.payload(), version.dot().site);
+    let history = stored.row.history(version.dot()).unwrap_or_default();
     ChangeRecord {
         operation: version.operation().name(),
         vector: payload.map(|payload| Float32Array::new(payload.components().collect())),
@@ -79,6 +74,7 @@ fn change(version: &Sibling, stored: &StoredConflict) -> ChangeRecord {
         source_node: stored.names.get(&site).map_or_else(|| site.to_string(), ToString::to_string),
         site: label(stored, site),
         seq: number(version.dot().seq),
+        history: history.iter().map(|(site, seq)| (label(stored, site), number(seq))).collect(),
     }
 }
 

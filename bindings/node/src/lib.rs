@@ -6,6 +6,7 @@ mod cancellation;
 mod columns;
 mod conflict;
 mod database;
+mod delta;
 mod failure;
 mod iteration;
 mod query;

@@ -3,6 +3,7 @@
 
 mod arrows;
 mod features;
+mod messages;
 mod purity;
 mod size;
 mod source;

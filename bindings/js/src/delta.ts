@@ -1,0 +1,18 @@
+// The delta and conflict logic in Node: `@agentic-flow/sqlite-vector/delta`, on compiled code.
+import { addon } from './addon';
+import { provideKernel } from './delta/kernel';
+import type { WasmSource } from './delta/source';
+
+export * from './delta/exports';
+
+/** Makes the WASM module ready. Only `./delta/slim` needs it, before anything else, and with a source: an address, a
+ *  response, the bytes, or a compiled module. `./delta` brings the module along and makes it ready at the first use;
+ *  awaited before that, it is compiled without holding up the page. In Node, on compiled code, it resolves at once.
+ *
+ *  An edge worker that takes nothing but a .wasm file writes it once:
+ *  `node -e "import('@agentic-flow/sqlite-vector/delta/module').then(({ moduleBytes }) => require('node:fs').writeFileSync('delta.wasm', moduleBytes()))"`
+ *  @throws VectrError ERR_NOT_INITIALIZED if the source cannot be loaded.
+ *  @throws TypeError ERR_ARGUMENT if there is no source where one is needed. */
+export async function initialize(_source?: WasmSource): Promise<void> {}
+
+provideKernel(() => addon);

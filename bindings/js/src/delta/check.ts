@@ -1,0 +1,118 @@
+// What is wrong with a change. Packing only finds out that something is: these checks say what, and in which change.
+import { VectrError, argumentError, shown, wrongKind } from '../error';
+import { checkMetadata } from '../metadata';
+import { checkInteger } from '../number';
+import { checkWord } from '../text';
+import { arrayName, checkVector, isShared } from '../vector';
+import type { VectorChange } from './change';
+import { OPERATIONS } from './kernel';
+import { MAX_KEY_BYTES, MAX_SHARD_BYTES, MAX_VECTOR_ID_BYTES, checkName } from './name';
+
+/** Tells changes apart in messages: `changes[3]`. */
+export type Naming = (index: number) => string;
+
+/** Names by place: `changes[3]`. */
+export function inArray(name: string): Naming {
+  return (index) => `${name}[${index}]`;
+}
+
+/** An array, and never a copy of it. */
+export function checkArray(name: string, value: unknown, of: string): unknown[] {
+  if (!Array.isArray(value)) throw wrongKind(name, `an array of ${of}`, value);
+  return value;
+}
+
+/** The id of a shard. */
+export function checkShardId(name: string, value: unknown): string {
+  return checkName(name, value, MAX_SHARD_BYTES);
+}
+
+/** Whether a value is a Map, of whatever realm. */
+export function isMap(value: unknown): value is Map<unknown, unknown> {
+  try {
+    Map.prototype.has.call(value as Map<unknown, unknown>, '');
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Bytes; memory that another thread may change is copied. */
+export function checkBytes(name: string, value: unknown): Uint8Array {
+  if (!ArrayBuffer.isView(value) || arrayName(value) !== 'Uint8Array') throw wrongKind(name, 'a Uint8Array', value);
+  const bytes = value as Uint8Array;
+  return isShared(bytes.buffer) ? bytes.slice() : bytes;
+}
+
+/** The shard of the first change; whether it is that of all others packing tells. */
+export function sharedShard(changes: readonly VectorChange[]): string {
+  return changes[0]?.shardId ?? '';
+}
+
+/** Throws for the first change that cannot be used, or is of another shard. */
+export function checkChanges(shardId: string, changes: readonly unknown[], nameOf: Naming): void {
+  for (let index = 0; index < changes.length; index++) checkChange(nameOf(index), changes[index], shardId);
+}
+
+/** Throws unless the value is a change; of the shard, where one is given. */
+export function checkChange(name: string, value: unknown, shardId?: string): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongKind(name, 'a change', value);
+  const change = value as Record<string, unknown>;
+  checkInteger(`${name}.id`, change.id, 0, Number.MAX_SAFE_INTEGER);
+  const shard = checkShardId(`${name}.shardId`, change.shardId);
+  if (shardId !== undefined && shard !== shardId) {
+    throw new VectrError(
+      'ERR_ARGUMENT',
+      `${name}.shardId is ${shown(shard)}: give changes of one shard, here ${shown(shardId)}`,
+    );
+  }
+  checkName(`${name}.vectorId`, change.vectorId, MAX_VECTOR_ID_BYTES);
+  checkInteger(`${name}.timestamp`, change.timestamp, 0, Number.MAX_SAFE_INTEGER);
+  checkName(`${name}.sourceNode`, change.sourceNode, MAX_KEY_BYTES);
+  const versions = checkVersions(`${name}.versionVector`, change.versionVector);
+  if (change.dot !== undefined) checkDot(`${name}.dot`, change.dot);
+  else checkImpliedDot(name, change.sourceNode as string, versions);
+  checkContents(name, change);
+}
+
+/** A version vector: a Map from keys to whole numbers. */
+export function checkVersions(name: string, value: unknown): Map<string, number> {
+  if (!isMap(value)) throw wrongKind(name, 'a Map of keys and whole numbers', value);
+  for (const [key, seq] of value) {
+    checkName(`a key of ${name}`, key, MAX_KEY_BYTES);
+    checkInteger(`${name}.get(${shown(key)})`, seq, 0, Number.MAX_SAFE_INTEGER);
+  }
+  return value as Map<string, number>;
+}
+
+/** Operation, vector and metadata, which must fit together. */
+export function checkContents(name: string, { operation, vector, metadata }: Record<string, unknown>): void {
+  checkMetadata(`${name}.metadata`, metadata);
+  if (checkWord(`${name}.operation`, operation, OPERATIONS.slice(1) as string[]) !== 'delete') {
+    checkVector(`${name}.vector`, vector);
+  } else if (vector !== undefined) {
+    throw argumentError(`${name}.vector is ${shown(vector)}: leave it out, for a delete has none`);
+  }
+}
+
+function checkDot(name: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null) throw wrongKind(name, 'a site and a number', value);
+  const { site, seq } = value as Record<string, unknown>;
+  checkName(`${name}.site`, site, MAX_KEY_BYTES);
+  checkInteger(`${name}.seq`, seq, 1, Number.MAX_SAFE_INTEGER);
+}
+
+// Without a dot the source's own entry is the change's number.
+function checkImpliedDot(name: string, source: string, versions: Map<string, number>): void {
+  for (const [key, seq] of versions) {
+    if (seq > 0 && (key === source || (SITE.test(key) && site(key) === site(source)))) return;
+  }
+  throw argumentError(`${name} has no dot, and its versionVector no number of ${shown(source)}: give one of them`);
+}
+
+function site(key: string): string | undefined {
+  return SITE.exec(key)?.[0];
+}
+
+// The number of a site, with or without a name before it.
+const SITE = /(?<=^|@)[0-9a-f]{16}$/;

@@ -1,0 +1,190 @@
+// The bytes level: deltas as columns of numbers, with all vectors in one block, and deltas resolved as bytes.
+import { argumentError, nativeNow, shown, wrongKind } from '../error';
+import { checkInteger } from '../number';
+import { arrayName } from '../vector';
+import type { Compression, ConflictStrategy } from './change';
+import { checkArray, checkBytes, checkShardId } from './check';
+import { checkCompression, decodedDelta } from './encoder';
+import { COMPRESSIONS, Column, type DecodedDelta, Header, kernel, strategyNumber } from './kernel';
+import { checkStrategy } from './resolver';
+import { componentsOf, linesOf } from './unpack';
+
+/** The changes of a delta, a column a field: one number or text for each change, where nothing else is said. */
+export interface DeltaColumns {
+  shardId: string;
+  fromChangeId: number;
+  toChangeId: number;
+  vectorIds: string[];
+  changeIds: Float64Array;
+  /** 1: insert, 2: update, 3: delete. */
+  operations: Uint8Array;
+  /** Microseconds since the Unix epoch. */
+  timestamps: Float64Array;
+  /** Sites and names of nodes, which other columns mention by their places here. */
+  keys: string[];
+  /** The place of the source node's name. */
+  sources: Int32Array;
+  /** The place of the dot's site; -1 where the change brings no dot. */
+  dotSites: Int32Array;
+  /** The dot's number; 0 where the change brings none. */
+  dotSeqs: Float64Array;
+  /** How many entries the change's version vector has. */
+  contextCounts: Uint32Array;
+  /** For each entry of the version vectors, change after change, the place of its site. */
+  contextSites: Int32Array;
+  /** For each entry of the version vectors its number. */
+  contextSeqs: Float64Array;
+  /** JSON texts. */
+  metadata: Array<string | undefined>;
+  /** How many components the vector has; 0 for a delete. */
+  dimensions: Uint32Array;
+  /** All components of all vectors, vector after vector. */
+  vectors: Float32Array;
+}
+
+/** The bytes of a delta: the same as `DeltaEncoder.serialize` makes of the same changes.
+ *  @throws ERR_ARGUMENT, ERR_VECTOR and ERR_DIMENSIONS for columns that do not fit together or hold what changes may
+ *  not; ERR_CODEC where the compression cannot be written here. */
+export function encodeColumns(columns: DeltaColumns, compression: Compression = 'msgpack'): Uint8Array {
+  const codec = COMPRESSIONS.indexOf(checkCompression(compression));
+  const { numbers, lines } = flatColumns(checkColumns(columns));
+  const { buffer, byteOffset, byteLength } = columns.vectors;
+  const vectors = new Uint8Array(buffer, byteOffset, byteLength);
+  return nativeNow(() => kernel().encodeDelta(numbers, lines.join('\n'), vectors, codec));
+}
+
+/** Reads the bytes of a delta without making an object of each change. Errors as of `DeltaEncoder.deserialize`. */
+export function decodeColumns(bytes: Uint8Array): DeltaColumns {
+  return columnsOf(decodedDelta(bytes));
+}
+
+/** Two deltas of one shard in, one out: one change for each vector, as the strategy has it, in the order of ids; under
+ *  'manual' all versions that stand. The same bytes whichever delta is called local.
+ *  @throws ERR_CHECKSUM and ERR_PROTOCOL for damaged bytes, ERR_ARGUMENT for deltas of two shards. */
+export function resolveDeltas(
+  local: Uint8Array,
+  remote: Uint8Array,
+  strategy: ConflictStrategy = 'last-write-wins',
+): Uint8Array {
+  const [ours, theirs] = [checkBytes('local', local), checkBytes('remote', remote)];
+  const chosen = strategyNumber(checkStrategy(strategy));
+  return nativeNow(() => kernel().resolveDeltas(ours, theirs, chosen));
+}
+
+function flatColumns(columns: DeltaColumns): { numbers: Float64Array; lines: string[] } {
+  const { shardId, vectorIds, keys, metadata } = columns;
+  const count = vectorIds.length;
+  const entries = columns.contextSites.length;
+  const numbers = new Float64Array(Header.length + Column.length * count + 2 * entries);
+  numbers.set([count, keys.length, entries, columns.fromChangeId, columns.toChangeId]);
+  for (const [index, name] of COLUMNS.entries()) numbers.set(columns[name], Header.length + index * count);
+  const marks = Header.length + Column.hasMetadata * count;
+  const texts: string[] = [];
+  for (let index = 0; index < count; index++) {
+    const text = metadata[index];
+    if (text === undefined) continue;
+    texts.push(text);
+    numbers[marks + index] = 1;
+  }
+  numbers.set(columns.contextSites, Header.length + Column.length * count);
+  numbers.set(columns.contextSeqs, Header.length + Column.length * count + entries);
+  return { numbers, lines: [shardId, ...vectorIds, ...keys, ...texts] };
+}
+
+function columnsOf(decoded: DecodedDelta): DeltaColumns {
+  const { numbers } = decoded;
+  const { shardId, vectorIds, keys, metadata } = linesOf(decoded);
+  const count = vectorIds.length;
+  const entries = numbers[Header.entries]!;
+  const column = (index: number): Float64Array =>
+    numbers.slice(Header.length + index * count, Header.length + (index + 1) * count);
+  const sites = Header.length + Column.length * count;
+  let described = 0;
+  return {
+    shardId,
+    fromChangeId: numbers[Header.from]!,
+    toChangeId: numbers[Header.to]!,
+    vectorIds,
+    changeIds: column(Column.changeId),
+    operations: Uint8Array.from(column(Column.operation)),
+    timestamps: column(Column.timestamp),
+    keys,
+    sources: Int32Array.from(column(Column.source)),
+    dotSites: Int32Array.from(column(Column.dotSite)),
+    dotSeqs: column(Column.dotSeq),
+    contextCounts: Uint32Array.from(column(Column.entries)),
+    contextSites: Int32Array.from(numbers.subarray(sites, sites + entries)),
+    contextSeqs: numbers.slice(sites + entries),
+    metadata: Array.from(column(Column.hasMetadata), (mark) => (mark === 1 ? metadata[described++] : undefined)),
+    dimensions: Uint32Array.from(column(Column.dimensions)),
+    vectors: componentsOf(decoded),
+  };
+}
+
+// Kinds and lengths; what the numbers and texts may be the core checks.
+function checkColumns(value: unknown): DeltaColumns {
+  if (typeof value !== 'object' || value === null) throw wrongKind('columns', 'an object of columns', value);
+  const columns = value as DeltaColumns;
+  checkShardId('columns.shardId', columns.shardId);
+  checkInteger('columns.fromChangeId', columns.fromChangeId, 0, Number.MAX_SAFE_INTEGER);
+  checkInteger('columns.toChangeId', columns.toChangeId, 0, Number.MAX_SAFE_INTEGER);
+  const count = checkLines('columns.vectorIds', columns.vectorIds).length;
+  checkLines('columns.keys', columns.keys);
+  checkArray('columns.metadata', columns.metadata, 'JSON texts');
+  checkLines('columns.metadata', columns.metadata.filter((text) => text !== undefined) as string[]);
+  for (const [name, kind] of Object.entries(KINDS)) {
+    const column: unknown = columns[name as keyof typeof KINDS];
+    if (!ArrayBuffer.isView(column) || arrayName(column) !== kind) {
+      throw wrongKind(`columns.${name}`, `a ${kind}`, column);
+    }
+  }
+  for (const name of [...COLUMNS, 'metadata'] as const) checkLength(name, columns[name].length, count);
+  checkLength('contextSeqs', columns.contextSeqs.length, columns.contextSites.length);
+  return columns;
+}
+
+function checkLines(name: string, value: unknown): string[] {
+  const lines = checkArray(name, value, 'strings') as string[];
+  // One look at all of them, and another at each only where one is unfit.
+  if (lines.every((line) => typeof line === 'string') && !UNFIT.test(lines.join(''))) return lines;
+  for (const [index, line] of lines.entries()) {
+    if (typeof line !== 'string') throw wrongKind(`${name}[${index}]`, 'a string', line);
+    if (UNFIT.test(line)) {
+      throw argumentError(`${name}[${index}] is ${shown(line)}: give text without line breaks and lone surrogates`);
+    }
+  }
+  return lines;
+}
+
+function checkLength(name: string, length: number, expected: number): void {
+  if (length === expected) return;
+  throw argumentError(`columns.${name} has ${length} entries: give ${expected}, as the other columns have`);
+}
+
+// In the order of `Column`.
+const COLUMNS = [
+  'changeIds',
+  'operations',
+  'timestamps',
+  'sources',
+  'dotSites',
+  'dotSeqs',
+  'contextCounts',
+  'dimensions',
+] as const;
+
+const KINDS = {
+  changeIds: 'Float64Array',
+  operations: 'Uint8Array',
+  timestamps: 'Float64Array',
+  sources: 'Int32Array',
+  dotSites: 'Int32Array',
+  dotSeqs: 'Float64Array',
+  contextCounts: 'Uint32Array',
+  contextSites: 'Int32Array',
+  contextSeqs: 'Float64Array',
+  dimensions: 'Uint32Array',
+  vectors: 'Float32Array',
+} as const;
+
+const UNFIT = /\n|\p{Surrogate}/u;

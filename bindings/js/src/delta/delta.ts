@@ -1,0 +1,109 @@
+// A delta as one object: what came over the wire, and what its changes and conflicts are.
+import { nativeNow } from '../error';
+import type { SyncConflict, VectorChange, VectorDelta } from './change';
+import { checkBytes } from './check';
+import { DeltaEncoder, decodedDelta } from './encoder';
+import { type DecodedDelta, Header, kernel } from './kernel';
+import type { Operation } from './operations';
+import { ConflictResolver } from './resolver';
+import { linesOf, unpackChanges } from './unpack';
+
+/** A vector of which several versions of a delta stand. */
+export interface Conflict {
+  vectorId: string;
+  /** The timestamp of the last-write-wins winner. */
+  localVersion: number;
+  /** The timestamp of the runner-up. */
+  remoteVersion: number;
+  resolution: 'local_wins' | 'remote_wins' | 'merge';
+}
+
+/** Changes of a shard, as bytes that keep everything: numbers and histories of changes too. What is shown is worked out
+ *  when it is first asked for. */
+export class Delta {
+  #bytes: Uint8Array;
+  #decoded: DecodedDelta | undefined;
+  #changes: VectorChange[] | undefined;
+  #operations: Operation[] | undefined;
+  #conflicts: Conflict[] | undefined;
+
+  /** Of the changes of a delta; without one an empty delta.
+   *  @throws ERR_CHECKSUM when any field of it was altered. */
+  constructor(delta?: VectorDelta) {
+    this.#bytes = delta === undefined ? emptyBytes() : DeltaEncoder.serialize(delta);
+  }
+
+  /** The delta in bytes that `serialize` of this or of DeltaEncoder made. Errors as of `DeltaEncoder.deserialize`. */
+  static deserialize(bytes: Uint8Array): Delta {
+    const delta = new Delta();
+    delta.#bytes = checkBytes('bytes', bytes).slice();
+    delta.#decoded = decodedDelta(delta.#bytes);
+    return delta;
+  }
+
+  /** The bytes: for a delta that came as bytes, those. */
+  serialize(): Uint8Array {
+    return this.#bytes.slice();
+  }
+
+  /** The shard that was changed. */
+  get shardId(): string {
+    return linesOf(this.#content()).shardId;
+  }
+
+  /** Microseconds since the Unix epoch: of the whole delta, mostly its newest change's; 0 for an empty one. */
+  get timestamp(): number {
+    return this.#content().numbers[Header.timestamp]!;
+  }
+
+  /** How many vectors have changes. */
+  get vectorCount(): number {
+    return new Set(linesOf(this.#content()).vectorIds).size;
+  }
+
+  /** The changes, in their order, with numbers and histories. */
+  get changes(): VectorChange[] {
+    return (this.#changes ??= unpackChanges(this.#content()));
+  }
+
+  /** One operation for each change, in their order. */
+  get operations(): Operation[] {
+    return (this.#operations ??= this.changes.map(operationOf));
+  }
+
+  /** The vectors of which several versions stand, in the order of ids. */
+  get conflicts(): Conflict[] {
+    return (this.#conflicts ??= new ConflictResolver().resolveAll(this.changes, []).conflicts.map(conflictOf));
+  }
+
+  #content(): DecodedDelta {
+    return (this.#decoded ??= decodedDelta(this.#bytes));
+  }
+}
+
+function operationOf({ operation, vectorId, vector, metadata, timestamp }: VectorChange): Operation {
+  return {
+    type: operation,
+    vectorId,
+    ...(vector && { vector }),
+    ...(metadata && { metadata }),
+    timestamp,
+  };
+}
+
+function conflictOf({ vectorId, localChange, remoteChange }: SyncConflict): Conflict {
+  return {
+    vectorId,
+    localVersion: localChange.timestamp,
+    remoteVersion: remoteChange.timestamp,
+    resolution: 'local_wins',
+  };
+}
+
+function emptyBytes(): Uint8Array {
+  const numbers = new Float64Array(Header.length);
+  return nativeNow(() => kernel().encodeDelta(numbers, EMPTY_SHARD, new Uint8Array(0), 0));
+}
+
+// Even a delta without changes is one of some shard.
+const EMPTY_SHARD = 'default';

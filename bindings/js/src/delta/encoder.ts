@@ -1,0 +1,150 @@
+// Deltas: changes with a checksum, and their bytes.
+import { VectrError, codeOf, nativeNow, wrongKind } from '../error';
+import { checkInteger } from '../number';
+import { checkWord } from '../text';
+import type { Compression, VectorChange, VectorDelta } from './change';
+import { checkArray, checkBytes, checkShardId, inArray, sharedShard } from './check';
+import { COMPRESSIONS, type DecodedDelta, type FlatChanges, Header, type Kernel, kernel } from './kernel';
+import { type Written, withChanges, withComponents, withHistories } from './pack';
+import { type Lines, linesOf, unpackChanges } from './unpack';
+
+/** Makes, reads and checks deltas. */
+export class DeltaEncoder {
+  /** A delta of all changes, which must be of the shard. Arrays of numbers become Float32Arrays.
+   *  @throws ERR_EMPTY_DELTA for no changes; ERR_ARGUMENT, ERR_VECTOR and ERR_DIMENSIONS name the change. */
+  static encode(shardId: string, changes: VectorChange[], compression: Compression = 'msgpack'): VectorDelta {
+    const shard = checkShardId('shardId', shardId);
+    const given = checkArray('changes', changes, 'changes') as VectorChange[];
+    const codec = checkCompression(compression);
+    if (given.length === 0) {
+      throw new VectrError('ERR_EMPTY_DELTA', 'changes is empty: make a delta when something has changed');
+    }
+    return withChanges(shard, given, inArray('changes'), (core, { numbers, text, vectors }) => ({
+      shardId: shard,
+      fromChangeId: numbers[Header.from]!,
+      toChangeId: numbers[Header.to]!,
+      changes: withComponents(given),
+      checksum: core.deltaChecksum(numbers, text, vectors),
+      compression: codec,
+    }));
+  }
+
+  /** The changes, in a new array.
+   *  @throws ERR_CHECKSUM when any field was altered. */
+  static decode(delta: VectorDelta): VectorChange[] {
+    const { checksum } = checkDelta(delta);
+    return withContent(delta, (core, { numbers, text, vectors }) => {
+      const actual = core.deltaChecksum(numbers, text, vectors);
+      if (actual !== checksum) throw alteredError(`its content has ${actual}, not ${checksum.slice(0, 40)}`);
+      return delta.changes.slice();
+    });
+  }
+
+  /** The bytes of a delta.
+   *  @throws ERR_CHECKSUM when any field was altered; ERR_CODEC where the compression cannot be written here. */
+  static serialize(delta: VectorDelta): Uint8Array {
+    const { checksum, compression } = checkDelta(delta);
+    return withContent(delta, (core, { numbers, text, vectors }) =>
+      core.encodeDelta(numbers, text, vectors, COMPRESSIONS.indexOf(compression), checksum),
+    );
+  }
+
+  /** The delta in bytes that `serialize` made.
+   *  @throws ERR_CHECKSUM and ERR_PROTOCOL for damaged bytes, ERR_CODEC where the compression cannot be read here. */
+  static deserialize(bytes: Uint8Array): VectorDelta {
+    return deltaOf(decodedDelta(bytes));
+  }
+
+  /** The changes in their order, in arrays of at most `batchSize`. */
+  static batch(changes: VectorChange[], batchSize: number): VectorChange[][] {
+    const given = checkArray('changes', changes, 'changes') as VectorChange[];
+    const size = checkInteger('batchSize', batchSize, 1, Number.MAX_SAFE_INTEGER);
+    const batches: VectorChange[][] = [];
+    for (let start = 0; start < given.length; start += size) batches.push(given.slice(start, start + size));
+    return batches;
+  }
+
+  /** Drops the changes that another one of them has superseded; the rest keep their order. All are of one shard. */
+  static optimize(changes: VectorChange[]): VectorChange[] {
+    const given = checkArray('changes', changes, 'changes') as VectorChange[];
+    if (given.length === 0) return [];
+    const newest = withHistories(sharedShard(given), given, inArray('changes'), (core, { numbers, text }) =>
+      core.newestChanges(numbers, text),
+    );
+    return Array.from(newest, (index) => given[index]!);
+  }
+}
+
+/** What bytes hold, in the core's form. */
+export function decodedDelta(bytes: unknown): DecodedDelta {
+  const checked = checkBytes('bytes', bytes);
+  return nativeNow(() => kernel().decodeDelta(checked));
+}
+
+/** From the core's form. */
+export function deltaOf(decoded: DecodedDelta, lines: Lines = linesOf(decoded)): VectorDelta {
+  const changes = unpackChanges(decoded, lines);
+  if (lines.metadata.length > 0) texts.set(changes, lines.metadata);
+  return {
+    shardId: lines.shardId,
+    fromChangeId: decoded.numbers[Header.from]!,
+    toChangeId: decoded.numbers[Header.to]!,
+    changes,
+    checksum: decoded.checksum,
+    compression: COMPRESSIONS[decoded.compression]!,
+  };
+}
+
+/** A compression. */
+export function checkCompression(value: unknown): Compression {
+  return checkWord('compression', value, COMPRESSIONS);
+}
+
+// What the checksum covers is left to it.
+function checkDelta(value: unknown): VectorDelta {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongKind('delta', 'a delta', value);
+  const { changes, checksum, compression } = value as Record<string, unknown>;
+  checkArray('delta.changes', changes, 'changes');
+  if (typeof checksum !== 'string') throw wrongKind('delta.checksum', 'the string that encode returned', checksum);
+  checkWord('delta.compression', compression, COMPRESSIONS);
+  return value as VectorDelta;
+}
+
+// The checksum covers metadata as it was written. What JavaScript made of it is mostly written alike.
+function withContent<T>(delta: VectorDelta, use: (core: Kernel, flat: FlatChanges) => T): T {
+  try {
+    return withCovered(delta, use);
+  } catch (error) {
+    const read = texts.get(delta.changes);
+    if (read === undefined || codeOf(error) !== 'ERR_CHECKSUM') throw error;
+    let next = 0;
+    const written = delta.changes.map((change) => (change?.metadata === undefined ? undefined : read[next++]));
+    return withCovered(delta, use, written);
+  }
+}
+
+// A field that cannot be right at all was altered, too.
+function withCovered<T>(
+  { shardId, fromChangeId, toChangeId, changes }: VectorDelta,
+  use: (core: Kernel, flat: FlatChanges) => T,
+  written?: Written,
+): T {
+  try {
+    checkShardId('delta.shardId', shardId);
+    const from = checkInteger('delta.fromChangeId', fromChangeId, 0, Number.MAX_SAFE_INTEGER);
+    const to = checkInteger('delta.toChangeId', toChangeId, 0, Number.MAX_SAFE_INTEGER);
+    return withChanges(shardId, changes, inArray('delta.changes'), use, { span: { from, to }, written });
+  } catch (error) {
+    if (!COVERED.has(codeOf(error) ?? '')) throw error;
+    throw alteredError((error as Error).message, error);
+  }
+}
+
+function alteredError(how: string, cause?: unknown): VectrError {
+  const wayOut = 'encode the changes again, or take the delta from where it came';
+  return new VectrError('ERR_CHECKSUM', `the delta is not what its checksum covers: ${how}: ${wayOut}`, { cause });
+}
+
+// Of the changes of a delta that came as bytes.
+const texts = new WeakMap<VectorChange[], string[]>();
+const COVERED = new Set(['ERR_ARGUMENT', 'ERR_VECTOR', 'ERR_DIMENSIONS']);

@@ -1,0 +1,19 @@
+// What every entry of `@agentic-flow/sqlite-vector/delta` hands out, whatever its core is.
+export { VectrError } from '../error';
+export type { Metadata } from '../metadata';
+export type {
+  ChangeOperation,
+  Compression,
+  ConflictStrategy,
+  SyncConflict,
+  VectorChange,
+  VectorDelta,
+} from './change';
+export { type DeltaColumns, decodeColumns, encodeColumns, resolveDeltas } from './columns';
+export { type Conflict, Delta } from './delta';
+export { DeltaEncoder } from './encoder';
+export { type ConflictResolutionStrategy, type Operation, resolveConflicts } from './operations';
+export { ConflictResolver, type Resolution, type Resolutions } from './resolver';
+export type { WasmSource } from './source';
+export { ConflictTracker } from './tracker';
+export { type VersionRelation, VersionVector } from './version-vector';

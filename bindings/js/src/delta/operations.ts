@@ -1,0 +1,122 @@
+// The functional form: operations, which bring no history, and what stands of them.
+import { nativeNow, wrongKind } from '../error';
+import { checkJson } from '../metadata';
+import { checkInteger } from '../number';
+import { checkWord } from '../text';
+import { checkVector } from '../vector';
+import type { ChangeOperation, ConflictStrategy } from './change';
+import { type Naming, checkArray } from './check';
+import { Column, type FlatChanges, Header, MERGED, OPERATIONS, kernel, strategyNumber } from './kernel';
+import { MAX_VECTOR_ID_BYTES, checkName } from './name';
+import { operationNumber, withVectors } from './pack';
+import { inSides } from './resolver';
+import { componentsOf, linesOf } from './unpack';
+
+/** One operation on a vector. */
+export interface Operation {
+  type: ChangeOperation;
+  vectorId: string;
+  /** Absent for a delete. An array of numbers is accepted as well. */
+  vector?: Float32Array;
+  /** Any value that JSON can hold. */
+  metadata?: unknown;
+  /** Whole microseconds since the Unix epoch. */
+  timestamp: number;
+}
+
+export type ConflictResolutionStrategy = 'last-write-wins' | 'first-write-wins' | 'merge-vectors' | 'manual';
+
+/** One operation for each vector, in the order of ids: of each side the newest one counts, and where both sides changed
+ *  a vector in different ways the strategy decides, whichever side is called local.
+ *  @throws ERR_MANUAL_RESOLUTION naming the number of conflicts under 'manual'. */
+export function resolveConflicts(
+  local: Operation[],
+  remote: Operation[],
+  strategy: ConflictResolutionStrategy = 'last-write-wins',
+): Operation[] {
+  const chosen = checkWord('strategy', strategy, STRATEGIES);
+  const ours = checkArray('local', local, 'operations') as Operation[];
+  const operations = ours.concat(checkArray('remote', remote, 'operations') as Operation[]);
+  const nameOf = inSides(ours.length);
+  const { numbers, text } = packOperations(operations, nameOf);
+  const { groups, merged } = withVectors(operations, nameOf, (vectors) =>
+    nativeNow(() =>
+      kernel().resolveOperations(numbers, text, vectors, ours.length, strategyNumber(KERNEL_STRATEGY[chosen])),
+    ),
+  );
+  const made = unpackOperations(merged);
+  const resolved: Operation[] = [];
+  for (let at = 0, next = 0; at < groups.length; at += 2 + groups[at + 1]!) {
+    const winner = groups[at]!;
+    resolved.push(winner === MERGED ? made[next++]! : operations[winner]!);
+  }
+  return resolved;
+}
+
+function packOperations(operations: readonly Operation[], nameOf: Naming): Omit<FlatChanges, 'vectors'> {
+  const count = operations.length;
+  const numbers = new Float64Array(Header.length + Column.length * count);
+  numbers.set([count, 1]);
+  const lines = [SHARD];
+  const metadata: string[] = [];
+  for (let index = 0; index < count; index++) {
+    const operation = operations[index]!;
+    const components = checkOperation(nameOf(index), operation);
+    const text = checkJson(`${nameOf(index)}.metadata`, operation.metadata);
+    const set = (column: number, value: number): number =>
+      (numbers[Header.length + column * count + index] = value);
+    set(Column.changeId, index);
+    set(Column.operation, operationNumber(operation.type));
+    set(Column.timestamp, operation.timestamp);
+    set(Column.dotSite, -1);
+    set(Column.dimensions, components);
+    set(Column.hasMetadata, text === undefined ? 0 : 1);
+    lines.push(operation.vectorId);
+    if (text !== undefined) metadata.push(text);
+  }
+  lines.push(KEY, ...metadata);
+  return { numbers, text: lines.join('\n') };
+}
+
+// How many components the vector has.
+function checkOperation(name: string, value: unknown): number {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongKind(name, 'an operation', value);
+  const { type, vectorId, vector, timestamp } = value as Record<string, unknown>;
+  const word = checkWord(`${name}.type`, type, OPERATIONS.slice(1) as ChangeOperation[]);
+  checkName(`${name}.vectorId`, vectorId, MAX_VECTOR_ID_BYTES);
+  checkInteger(`${name}.timestamp`, timestamp, 0, Number.MAX_SAFE_INTEGER);
+  if (word !== 'delete') return checkVector(`${name}.vector`, vector).length;
+  if (vector !== undefined) throw wrongKind(`${name}.vector`, 'none, for a delete has none', vector);
+  return 0;
+}
+
+function unpackOperations(flat: FlatChanges): Operation[] {
+  const { numbers } = flat;
+  const { vectorIds, metadata } = linesOf(flat);
+  const vectors = componentsOf(flat);
+  const count = vectorIds.length;
+  let [component, described] = [0, 0];
+  return vectorIds.map((vectorId, index) => {
+    const at = (column: number): number => numbers[Header.length + column * count + index]!;
+    const operation: Operation = {
+      type: OPERATIONS[at(Column.operation)]!,
+      vectorId,
+      timestamp: at(Column.timestamp),
+    };
+    const dimensions = at(Column.dimensions);
+    if (dimensions > 0) operation.vector = vectors.slice(component, (component += dimensions));
+    if (at(Column.hasMetadata) === 1) operation.metadata = JSON.parse(metadata[described++]!);
+    return operation;
+  });
+}
+
+const STRATEGIES = ['last-write-wins', 'first-write-wins', 'merge-vectors', 'manual'] as const;
+const KERNEL_STRATEGY: Record<ConflictResolutionStrategy, ConflictStrategy> = {
+  'last-write-wins': 'last-write-wins',
+  'first-write-wins': 'first-write-wins',
+  'merge-vectors': 'merge',
+  manual: 'manual',
+};
+// Operations name neither; what crosses must.
+const SHARD = 'operations';
+const KEY = 'operation';

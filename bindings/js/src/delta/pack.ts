@@ -1,0 +1,242 @@
+// Changes on their way into the core: objects become flat arrays, in one pass over what decides and one over contents.
+import { nativeNow } from '../error';
+import { type Metadata, checkMetadata, isUsualMetadata, linesOfUsual } from '../metadata';
+import { MAX_DIMENSIONS, checkVector, isFloat32Array, isShared } from '../vector';
+import type { VectorChange } from './change';
+import { type Naming, checkChanges, isMap } from './check';
+import { Column, DELETE, type FlatChanges, Header, type Kernel, kernel } from './kernel';
+import { Keys } from './keys';
+import { MAX_VECTOR_ID_BYTES, isName } from './name';
+
+/** The first and the last change id that the header names; left out: the smallest and the greatest of the changes. */
+export interface Span {
+  from: number;
+  to: number;
+}
+
+/** The JSON texts that the changes' metadata was read from: others write 1.50, or keys in another order. */
+export type Written = ReadonlyArray<string | undefined>;
+
+/** Gives the core changes in full.
+ *  @throws what the core throws; a fault of one change (ERR_ARGUMENT, ERR_VECTOR, ERR_DIMENSIONS) by its name. */
+export function withChanges<T>(
+  shardId: string,
+  changes: readonly VectorChange[],
+  nameOf: Naming,
+  use: (core: Kernel, flat: FlatChanges) => T,
+  { span, written }: { span?: Span; written?: Written } = {},
+): T {
+  return named(shardId, changes, nameOf, () => {
+    const { numbers, lines } = columnsOf(shardId, changes, span);
+    const text = lines.join('\n') + markedMetadata(numbers, changes, nameOf, isAny, written);
+    return withVectors(changes, nameOf, (vectors) => use(kernel(), { numbers, text, vectors }));
+  });
+}
+
+/** Gives the core what decides between changes: no vectors, and no metadata beside one. Errors as of `withChanges`. */
+export function withHistories<T>(
+  shardId: string,
+  changes: readonly VectorChange[],
+  nameOf: Naming,
+  use: (core: Kernel, flat: FlatChanges) => T,
+): T {
+  return named(shardId, changes, nameOf, () => {
+    const { numbers, lines } = columnsOf(shardId, changes);
+    const text = lines.join('\n') + markedMetadata(numbers, changes, nameOf, isDelete);
+    return use(kernel(), { numbers, text, vectors: NO_VECTORS });
+  });
+}
+
+/** The changes in a new array; those with an array of numbers are copied, with a Float32Array in its place. */
+export function withComponents(changes: readonly VectorChange[]): VectorChange[] {
+  return changes.map((change) =>
+    Array.isArray(change.vector) ? { ...change, vector: Float32Array.from(change.vector) } : change,
+  );
+}
+
+// What one change cannot be is said by name; what only the core can tell stands.
+function named<T>(shardId: string, changes: readonly VectorChange[], nameOf: Naming, work: () => T): T {
+  try {
+    return nativeNow(work);
+  } catch (error) {
+    checkChanges(shardId, changes, nameOf);
+    throw error;
+  }
+}
+
+/** Gives `use` the vectors one after the other, in memory that is used again afterwards. */
+export function withVectors<T>(
+  changes: ReadonlyArray<{ vector?: unknown }>,
+  nameOf: Naming,
+  use: (vectors: Uint8Array) => T,
+): T {
+  let length = 0;
+  for (let index = 0; index < changes.length; index++) length += lengthOf(changes[index]!.vector);
+  const whole = blockOf(changes);
+  if (whole !== undefined) return use(whole);
+  const block = length <= spare.length ? spare : new Float32Array(length);
+  // A getter among the arguments may come here meanwhile: it gets memory of its own.
+  spare = NO_COMPONENTS;
+  let start = 0;
+  for (let index = 0; index < changes.length; index++) {
+    const { vector } = changes[index]!;
+    if (vector === undefined) continue;
+    // Numbers are rounded to 32 bits here, and may then be infinite: they are checked as they are taken over.
+    const components = isFloat32Array(vector) ? vector : checkVector(`${nameOf(index)}.vector`, vector);
+    block.set(components, start);
+    start += components.length;
+  }
+  const result = use(new Uint8Array(block.buffer, 0, length * Float32Array.BYTES_PER_ELEMENT));
+  if (block.length <= MOST_SPARE) spare = block;
+  return result;
+}
+
+// The memory of all vectors, where they lie one after the other in one block, as those of a decoded delta do.
+function blockOf(changes: ReadonlyArray<{ vector?: unknown }>): Uint8Array | undefined {
+  const first = changes.find((change) => change.vector !== undefined)?.vector;
+  if (!isFloat32Array(first) || isShared(first.buffer)) return undefined;
+  const { buffer } = first;
+  const start = first.byteOffset;
+  let end = start;
+  for (let index = 0; index < changes.length; index++) {
+    const { vector } = changes[index]!;
+    if (vector === undefined) continue;
+    if (!isFloat32Array(vector) || vector.byteOffset !== end || vector.buffer !== buffer) return undefined;
+    end += vector.byteLength;
+  }
+  return new Uint8Array(buffer, start, end - start);
+}
+
+// The JSON texts as lines, each of them after a line break, and marks for those changes that have one.
+function markedMetadata(
+  numbers: Float64Array,
+  changes: readonly VectorChange[],
+  nameOf: Naming,
+  isWanted: (change: VectorChange) => boolean,
+  written?: Written,
+): string {
+  const marks = Header.length + Column.hasMetadata * changes.length;
+  const usual: Metadata[] = [];
+  const marked: number[] = [];
+  for (let index = 0; index < changes.length; index++) {
+    const change = changes[index]!;
+    const { metadata } = change;
+    if (metadata === undefined || !isWanted(change)) continue;
+    numbers[marks + index] = 1;
+    marked.push(index);
+    if (written === undefined && isUsualMetadata(metadata)) usual.push(metadata);
+  }
+  if (usual.length === marked.length) return linesOfUsual(usual);
+  const lines = marked.map((index) => {
+    const { metadata } = changes[index]!;
+    return `\n${writtenText(written?.[index], metadata) ?? checkMetadata(`${nameOf(index)}.metadata`, metadata)}`;
+  });
+  return lines.join('');
+}
+
+// The text that the metadata was read from, where it still says the same.
+function writtenText(text: string | undefined, metadata: unknown): string | undefined {
+  if (text === undefined) return undefined;
+  return JSON.stringify(JSON.parse(text)) === JSON.stringify(metadata) ? text : undefined;
+}
+
+function isAny(): boolean {
+  return true;
+}
+
+// How many components a vector has, 0 where there is none.
+function lengthOf(vector: unknown): number {
+  if (vector === undefined) return 0;
+  if (!isFloat32Array(vector) && !Array.isArray(vector)) throw UNFIT;
+  const { length } = vector;
+  if (length === 0 || length > MAX_DIMENSIONS) throw UNFIT;
+  return length;
+}
+
+/** The number of an operation, 0 for what is none. */
+export function operationNumber(operation: unknown): number {
+  return operation === 'insert' ? 1 : operation === 'update' ? 2 : operation === 'delete' ? DELETE : 0;
+}
+
+// Whether a value is a number that the core takes.
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function columnsOf(
+  shardId: string,
+  changes: readonly VectorChange[],
+  span?: Span,
+): { numbers: Float64Array; lines: string[] } {
+  const count = changes.length;
+  const entries = entriesIn(changes);
+  const numbers = new Float64Array(Header.length + Column.length * count + 2 * entries);
+  const lines: string[] = [shardId];
+  const keys = new Keys();
+  let site = Header.length + Column.length * count;
+  let least = Number.MAX_SAFE_INTEGER;
+  let most = 0;
+  for (let index = 0; index < count; index++) {
+    const change = changes[index]!;
+    const { id, timestamp, vectorId, vector, versionVector, dot } = change;
+    const operation = operationNumber(change.operation);
+    if (operation === 0 || (operation === DELETE) !== (vector === undefined)) throw UNFIT;
+    if (change.shardId !== shardId || !isName(vectorId, MAX_VECTOR_ID_BYTES)) throw UNFIT;
+    if (!isCount(id) || !isCount(timestamp)) throw UNFIT;
+    const source = keys.rank(change.sourceNode);
+    const dotSite = dot === undefined ? NO_DOT : keys.rank(dot.site);
+    const dotSeq = dot === undefined ? 0 : dot.seq;
+    if (source < 0 || (dot !== undefined && (dotSite < 0 || !isCount(dotSeq)))) throw UNFIT;
+    lines.push(vectorId);
+    // One column after the other, each of `count` numbers: in the order of `Column`.
+    let at = Header.length + index;
+    numbers[at] = id;
+    numbers[(at += count)] = operation;
+    numbers[(at += count)] = timestamp;
+    numbers[(at += count)] = source;
+    numbers[(at += count)] = dotSite;
+    numbers[(at += count)] = dotSeq;
+    numbers[(at += count)] = versionVector.size;
+    numbers[(at += count)] = lengthOf(vector);
+    for (const [key, seq] of versionVector) {
+      const rank = keys.rank(key);
+      if (rank < 0 || !isCount(seq)) throw UNFIT;
+      numbers[site] = rank;
+      numbers[site + entries] = seq;
+      site++;
+    }
+    if (id < least) least = id;
+    if (id > most) most = id;
+  }
+  numbers[Header.count] = count;
+  numbers[Header.keys] = keys.names.length;
+  numbers[Header.entries] = entries;
+  numbers[Header.from] = span?.from ?? Math.min(least, most);
+  numbers[Header.to] = span?.to ?? most;
+  lines.push(...keys.names);
+  return { numbers, lines };
+}
+
+function entriesIn(changes: readonly VectorChange[]): number {
+  let entries = 0;
+  for (let index = 0; index < changes.length; index++) {
+    const { versionVector } = changes[index]!;
+    if (!isMap(versionVector)) throw UNFIT;
+    entries += versionVector.size;
+  }
+  return entries;
+}
+
+function isDelete(change: VectorChange): boolean {
+  return change.operation === 'delete';
+}
+
+// Fresh memory costs more than what is then written into it: up to 4 MiB stay for the next call.
+const MOST_SPARE = 1 << 20;
+const NO_COMPONENTS = new Float32Array(0);
+let spare = NO_COMPONENTS;
+
+const NO_DOT = -1;
+const NO_VECTORS = new Uint8Array(0);
+// Never seen outside: `named` looks for what is unfit, and says it.
+const UNFIT = new Error('unfit');

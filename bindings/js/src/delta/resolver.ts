@@ -1,0 +1,136 @@
+// Who wins where several versions of a vector meet: the core decides, over what the changes say of their history.
+import { VectrError, shown } from '../error';
+import { checkWord } from '../text';
+import type { ConflictStrategy, SyncConflict, VectorChange } from './change';
+import { type Naming, checkArray, sharedShard } from './check';
+import { type FlatChanges, type Kernel, MERGED, STRATEGIES, type Verdict, strategyNumber } from './kernel';
+import { withChanges, withHistories } from './pack';
+import { areTwinsEqual } from './twins';
+import { unpackChanges } from './unpack';
+
+/** The winner of two versions, and the conflict where neither has superseded the other. */
+export interface Resolution {
+  winner: VectorChange;
+  conflict?: SyncConflict;
+}
+
+/** The winner of each vector, in the order of ids, and all conflicts. */
+export interface Resolutions {
+  resolved: VectorChange[];
+  conflicts: SyncConflict[];
+}
+
+/** Resolves versions by a strategy. Winners are the very changes that were given, but for merged ones. */
+export class ConflictResolver {
+  #strategy: ConflictStrategy;
+
+  constructor(strategy: ConflictStrategy = 'last-write-wins') {
+    this.#strategy = checkStrategy(strategy);
+  }
+
+  /** The strategy of calls from now on. */
+  setStrategy(strategy: ConflictStrategy): void {
+    this.#strategy = checkStrategy(strategy);
+  }
+
+  /** Of two versions of one vector. The same winner whichever side is called local: two nodes never disagree. */
+  resolve(local: VectorChange, remote: VectorChange): Resolution {
+    const { resolved, conflicts } = resolutions(this.#strategy, [local, remote], (index) => SIDES[index]!);
+    if (resolved.length > 1) throw strangersError(local, remote);
+    const [conflict] = conflicts;
+    return { winner: resolved[0]!, ...(conflict && { conflict }) };
+  }
+
+  /** Groups all versions of a vector before it decides: the order of the arguments changes nothing. All changes are of
+   *  one shard. */
+  resolveAll(local: VectorChange[], remote: VectorChange[]): Resolutions {
+    const ours = checkArray('local', local, 'changes') as VectorChange[];
+    const theirs = checkArray('remote', remote, 'changes') as VectorChange[];
+    return resolutions(this.#strategy, ours.concat(theirs), inSides(ours.length));
+  }
+}
+
+/** A strategy. */
+export function checkStrategy(value: unknown): ConflictStrategy {
+  return checkWord('strategy', value, STRATEGIES);
+}
+
+/** Tells the changes of two arrays apart, which lie one after the other. */
+export function inSides(local: number): Naming {
+  return (index) => (index < local ? `local[${index}]` : `remote[${index - local}]`);
+}
+
+function resolutions(strategy: ConflictStrategy, changes: VectorChange[], nameOf: Naming): Resolutions {
+  if (changes.length === 0) return { resolved: [], conflicts: [] };
+  const resolved: VectorChange[] = [];
+  const conflicts: SyncConflict[] = [];
+  const toMerge: number[] = [];
+  const places: number[] = [];
+  const { groups, ids } = verdictOn(strategy, changes, nameOf);
+  const detectedAt = Date.now() * 1000;
+  for (let at = 0; at < groups.length; ) {
+    const winner = groups[at]!;
+    const end = at + 2 + groups[at + 1]!;
+    if (end - at > 3) {
+      const versions: VectorChange[] = [];
+      for (let index = at + 2; index < end; index++) versions.push(changes[groups[index]!]!);
+      const from = conflicts.length * ID_LENGTH;
+      conflicts.push(conflictOf(ids.slice(from, from + ID_LENGTH), versions, detectedAt));
+    }
+    if (winner === MERGED) {
+      for (let index = at + 2; index < end; index++) toMerge.push(groups[index]!);
+      places.push(resolved.length);
+    }
+    resolved.push(changes[winner]!);
+    at = end;
+  }
+  if (places.length > 0) {
+    const merged = mergedChanges(changes, toMerge, nameOf);
+    places.forEach((place, index) => (resolved[place] = merged[index]!));
+  }
+  return { resolved, conflicts };
+}
+
+// Most changes that both sides hold are the very same ones: vectors cross only where two nodes gave one number to
+// different contents.
+function verdictOn(strategy: ConflictStrategy, changes: VectorChange[], nameOf: Naming): Verdict {
+  const shardId = sharedShard(changes);
+  const ask = (core: Kernel, { numbers, text, vectors }: FlatChanges): Verdict =>
+    core.resolveChanges(numbers, text, vectors, strategyNumber(strategy));
+  const verdict = withHistories(shardId, changes, nameOf, ask);
+  return areTwinsEqual(changes, verdict.twins) ? verdict : withChanges(shardId, changes, nameOf, ask);
+}
+
+function mergedChanges(changes: VectorChange[], indices: number[], nameOf: Naming): VectorChange[] {
+  const standing = indices.map((index) => changes[index]!);
+  return withChanges(
+    sharedShard(standing),
+    standing,
+    (index) => nameOf(indices[index]!),
+    (core, { numbers, text, vectors }) => unpackChanges(core.mergeChanges(numbers, text, vectors)),
+  );
+}
+
+function conflictOf(id: string, versions: VectorChange[], detectedAt: number): SyncConflict {
+  const localChange = versions[versions.length - 1]!;
+  return {
+    id,
+    shardId: localChange.shardId,
+    vectorId: localChange.vectorId,
+    localChange,
+    remoteChange: versions[versions.length - 2]!,
+    versions,
+    detectedAt,
+  };
+}
+
+function strangersError(local: VectorChange, remote: VectorChange): VectrError {
+  return new VectrError(
+    'ERR_ARGUMENT',
+    `local is a version of ${shown(local.vectorId)} and remote one of ${shown(remote.vectorId)}: ` +
+      'give two versions of one vector, or call resolveAll',
+  );
+}
+
+const ID_LENGTH = 32;
+const SIDES = ['local', 'remote'];

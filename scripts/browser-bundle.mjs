@@ -1,0 +1,58 @@
+// The files for browsers. delta.core.mjs: the facade and the module's JavaScript. delta.module.mjs: the WASM, inlined.
+// delta.browser.mjs: both. delta.slim.mjs: the core alone.
+import { build } from 'esbuild';
+import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { inlined } from './inlined.mjs';
+import { root, StepFailure } from './step.mjs';
+import { wasmPackage } from './wasm.mjs';
+
+/** The most that the WASM and its JavaScript may have, gzipped. */
+const LIMIT = 60 * 1024;
+const SOURCES = join(root, 'bindings/js/src');
+const FILES = ['delta.browser.mjs', 'delta.core.mjs', 'delta.module.mjs'];
+
+/** Writes the files into `dist`. */
+export async function bundleForBrowsers(dist) {
+  writeFileSync(join(dist, 'delta.module.mjs'), inlined(readFileSync(wasmPackage.module())));
+  copyFileSync(join(SOURCES, 'wasm-bytes.d.ts'), join(dist, 'delta.module.d.mts'));
+  await build({
+    entryPoints: { 'delta.browser': join(SOURCES, 'delta-browser.ts'), 'delta.slim': join(SOURCES, 'delta-slim.ts') },
+    outdir: dist,
+    outExtension: { '.js': '.mjs' },
+    // What the two share is one file.
+    splitting: true,
+    chunkNames: 'delta.core',
+    bundle: true,
+    format: 'esm',
+    platform: 'neutral',
+    target: 'es2022',
+    minify: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+    plugins: [module],
+  });
+}
+
+/** Prints what a page loads of `dist`, and fails where it is too large. */
+export function checkBrowserSizes(dist) {
+  const sizes = FILES.map((file) => gzipSync(readFileSync(join(dist, file)), { level: 9 }).length);
+  const size = sizes.reduce((sum, one) => sum + one, 0);
+  const shown = `${FILES.join(' + ')}: ${kilobytes(size)} KB gzipped of at most ${kilobytes(LIMIT)}`;
+  if (size > LIMIT) throw new StepFailure(`${shown} (${sizes.join(' + ')} bytes): see what they hold, and take it out`);
+  console.log(shown);
+}
+
+/** What stands for `./wasm` and `./wasm-bytes`, of which the sources hold only the typings. */
+const module = {
+  name: 'wasm module',
+  setup({ onResolve }) {
+    onResolve({ filter: /^\.\.?\/wasm$/ }, () => ({ path: wasmPackage.glue() }));
+    onResolve({ filter: /^\.\/wasm-bytes$/ }, () => ({ path: './delta.module.mjs', external: true }));
+  },
+};
+
+function kilobytes(bytes) {
+  return (bytes / 1024).toFixed(1);
+}
