@@ -1,6 +1,5 @@
 // The files for browsers. delta.core.mjs: the facade and the module's JavaScript. delta.module.mjs: the WASM, inlined.
 // delta.browser.mjs: both. delta.slim.mjs: the core alone.
-import { build } from 'esbuild';
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -15,6 +14,8 @@ const FILES = ['delta.browser.mjs', 'delta.core.mjs', 'delta.module.mjs'];
 
 /** Writes the files into `dist`. */
 export async function bundleForBrowsers(dist) {
+  // On a fresh machine this file is loaded before the packages are installed.
+  const { build } = await import('esbuild');
   writeFileSync(join(dist, 'delta.module.mjs'), inlined(readFileSync(wasmPackage.module())));
   copyFileSync(join(SOURCES, 'wasm-bytes.d.ts'), join(dist, 'delta.module.d.mts'));
   await build({

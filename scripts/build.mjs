@@ -1,5 +1,4 @@
 // Builds the npm package into dist/: `npm run build`, or with `-- --check` to prove that the generated files are current.
-import { transformSync } from 'esbuild';
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundleForBrowsers, checkBrowserSizes } from './browser-bundle.mjs';
@@ -38,13 +37,15 @@ async function buildFacade() {
     if (!file.endsWith('.node')) rmSync(join(DIST, file), { recursive: true });
   }
   await Promise.all(['tsconfig.json', 'bindings/js/tsconfig.browser.json'].map((path) => run('tsc', ['-p', path])));
-  removeComments();
+  await removeComments();
   // tsc writes no output for a declaration file, yet the facade's own declarations refer to it.
   copyFileSync(join(root, TYPINGS), join(DIST, 'native.d.ts'));
 }
 
 // The typings keep theirs: tsc leaves out all or none.
-function removeComments() {
+async function removeComments() {
+  // On a fresh machine this file is loaded before the packages are installed.
+  const { transformSync } = await import('esbuild');
   for (const file of readdirSync(DIST, { recursive: true }).filter((name) => name.endsWith('.js'))) {
     const path = join(DIST, file);
     writeFileSync(path, transformSync(readFileSync(path, 'utf8'), { legalComments: 'none' }).code);
