@@ -10,8 +10,8 @@ use super::flat::FlatRef;
 use super::header::{Header, Section, content_hash};
 use super::parse::{Metadatas, parse_to_hash};
 
-/// The bytes of a delta. Equal content gives equal bytes on every platform; the order of keys and of the entries of a
-/// history is no content.
+/// The bytes of a delta. Unpacked, equal content gives equal bytes on every platform; the order of keys and of the
+/// entries of a history is no content.
 ///
 /// # Errors
 /// `ERR_CHECKSUM` where `expected` is given and is not the content's checksum; `ERR_CODEC` for a compression that this
