@@ -43,7 +43,7 @@ fn apply(criterion: &mut Criterion, embeddings: &Embeddings) -> Result<(), Bench
             let apply = |(empty, groups): (Empty, Vec<Vec<Batch>>)| {
                 let mut intake = peer.intake(&shard);
                 for group in groups {
-                    (intake, _) = empty.db.apply(&shard, intake, group).expect("new rows are taken in");
+                    intake = empty.db.apply(&shard, intake, group).expect("new rows are taken in").intake;
                 }
                 empty
             };

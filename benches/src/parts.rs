@@ -68,7 +68,7 @@ impl Parts {
         let groups = grouped(&batches);
         let started = Instant::now();
         for group in groups {
-            (intake, _) = far.apply(&shard, intake, group).map_err(refused)?;
+            intake = far.apply(&shard, intake, group).map_err(refused)?.intake;
         }
         parts.apply = started.elapsed();
         let started = Instant::now();

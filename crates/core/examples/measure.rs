@@ -149,7 +149,7 @@ fn fill(db: &VectrDB, rows: &[VectorRow]) -> Outcome<Duration> {
     timed(|| {
         for batch in batches {
             let applied = db.apply(&shard, intake, vec![batch]);
-            intake = applied.map_err(|refusal| format!("{refusal:?}"))?.0;
+            intake = applied.map_err(|refusal| format!("{refusal:?}"))?.intake;
         }
         Ok(())
     })

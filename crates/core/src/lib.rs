@@ -48,5 +48,5 @@ pub use local::Entry;
 pub use query::{Rows, Value};
 pub use search::{Hit, Search};
 pub use status::{ShardStatus, StoredConflict};
-pub use sync::{EndTaken, Outcome};
+pub use sync::{BatchesTaken, ChangeSpan, EndTaken, Outcome};
 pub use writer::TransactionId;

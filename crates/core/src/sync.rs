@@ -80,7 +80,7 @@ impl VectrDB {
         shard: &ShardId,
         intake: Box<Intake>,
         batches: Vec<Batch>,
-    ) -> Result<(Box<Intake>, Applied), Refusal<CoreError>> {
+    ) -> Result<BatchesTaken, Refusal<CoreError>> {
         self.wait_for(applying(shard, intake, batches))
     }
 
@@ -90,14 +90,12 @@ impl VectrDB {
         shard: &ShardId,
         intake: Box<Intake>,
         batches: Vec<Batch>,
-        done: impl Outcome<(Box<Intake>, Applied)>,
+        done: impl Outcome<BatchesTaken>,
     ) {
         self.hand_in(applying(shard, intake, batches), done);
     }
 
-    /// Joins the batches that came last, and takes over the peer's version vector, in one transaction. The number is that of the transaction that must be durable before the
-    /// peer hears of it: an earlier one where only the cursor moved, as losing that costs a second look and nothing
-    /// else.
+    /// Joins the batches that came last, and takes over the peer's version vector, in one transaction.
     ///
     /// # Errors
     /// As [`Intake::end`]; nothing has changed then, and the session is over.
@@ -203,6 +201,33 @@ impl VectrDB {
     }
 }
 
+/// What joining batches did.
+#[derive(Debug)]
+pub struct BatchesTaken {
+    /// To be used for what comes next.
+    pub intake: Box<Intake>,
+    /// What the batches did.
+    pub applied: Applied,
+    /// The change ids of the rows that changed.
+    pub changes: Option<ChangeSpan>,
+}
+
+/// The change ids that one transaction gave out: those above `after`, up to `to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangeSpan {
+    /// The last one before.
+    pub after: ChangeId,
+    /// The last one.
+    pub to: ChangeId,
+}
+
+impl ChangeSpan {
+    /// `None` where none was given out.
+    fn between(after: ChangeId, to: ChangeId) -> Option<Self> {
+        (to > after).then_some(Self { after, to })
+    }
+}
+
 /// What taking an end over did, and the transaction that must be durable before the peer hears of it.
 #[derive(Debug)]
 pub struct EndTaken {
@@ -210,6 +235,8 @@ pub struct EndTaken {
     pub intake: Box<Intake>,
     /// What the batches did.
     pub applied: Applied,
+    /// The change ids of the rows that changed.
+    pub changes: Option<ChangeSpan>,
     /// What the end did.
     pub ended: Ended,
     /// An earlier transaction where only the cursor moved: losing that costs a second look and nothing else.
@@ -233,13 +260,13 @@ fn applying(
     shard: &ShardId,
     mut intake: Box<Intake>,
     batches: Vec<Batch>,
-) -> impl FnOnce(&mut Writer) -> Result<(Box<Intake>, Applied), Refusal<CoreError>> + Send + use<> {
+) -> impl FnOnce(&mut Writer) -> Result<BatchesTaken, Refusal<CoreError>> + Send + use<> {
     let shard = shard.clone();
     move |writer| {
         writer.write_shard(&shard, |shard| {
-            let wall = shard.wall();
+            let (wall, after) = (shard.wall(), shard.change_id());
             let applied = intake.apply(shard, &batches, wall)?;
-            Ok((intake, applied))
+            Ok(BatchesTaken { intake, applied, changes: ChangeSpan::between(after, shard.change_id()) })
         })
     }
 }
@@ -254,8 +281,8 @@ fn ending(
     move |writer| {
         writer.ledger.refresh()?;
         let before = writer.ledger.committed().commit_no;
-        let (learnt, applied, ended) = writer.write_shard(&shard, |shard| {
-            let known = shard.state().version_vector.clone();
+        let (learnt, applied, changes, ended) = writer.write_shard(&shard, |shard| {
+            let (known, after) = (shard.state().version_vector.clone(), shard.change_id());
             let applied = if batches.is_empty() {
                 Applied::default()
             } else {
@@ -263,11 +290,12 @@ fn ending(
                 intake.apply(shard, &batches, wall)?
             };
             let ended = intake.end(shard, &end)?;
-            Ok::<_, Refusal<CoreError>>((ended.version_vector != known, applied, ended))
+            let changes = ChangeSpan::between(after, shard.change_id());
+            Ok::<_, Refusal<CoreError>>((ended.version_vector != known, applied, changes, ended))
         })?;
         let moved_only_the_cursor = !learnt && applied.changed == 0;
         let commit_no = if moved_only_the_cursor { before } else { writer.ledger.committed().commit_no };
-        Ok(EndTaken { intake, applied, ended, commit_no })
+        Ok(EndTaken { intake, applied, changes, ended, commit_no })
     }
 }
 

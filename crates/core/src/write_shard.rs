@@ -26,6 +26,11 @@ impl<'l> WriteShard<'l> {
         self.ledger.wall
     }
 
+    /// The last change id given out, in this transaction or before.
+    pub(crate) const fn change_id(&self) -> ChangeId {
+        self.ledger.known.counters.change_id
+    }
+
     fn known(&self) -> &KnownShard {
         &self.ledger.known.shards[self.at]
     }

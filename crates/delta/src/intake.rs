@@ -3,8 +3,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::local::MAX_CLOCK_SKEW;
 use crate::{
     Batch, ChangeId, ChangelogId, Cursor, DeltaError, End, Fingerprint, Held, Hello, Metadata, Operation,
-    Payload, Row, ShardState, ShardWrite, Sibling, SiteId, Timestamp, VectorRow, VersionVector, replace_row,
-    replica::insert_row,
+    Payload, Row, ShardState, ShardWrite, Sibling, SiteId, Timestamp, VectorId, VectorRow, VersionVector,
+    replace_row, replica::insert_row,
 };
 
 /// The receiving half of one session: what the peer said of itself, and what was held back so far.
@@ -17,6 +17,7 @@ pub struct Intake {
     changelog: ChangelogId,
     version_vector: VersionVector,
     position: ChangeId,
+    keeps_cursor: bool,
     held_back: bool,
     held_sites: BTreeSet<SiteId>,
 }
@@ -30,8 +31,22 @@ pub struct Applied {
     pub changed: u64,
     /// Vectors that gained concurrent siblings here.
     pub conflicts: u64,
+    /// Which, at most [`Applied::MAX_NAMED`] of them.
+    pub conflicted: Vec<VectorId>,
     /// What was not taken in, by reason.
     pub held: Vec<Held>,
+}
+
+impl Applied {
+    /// How many conflicted vectors are named.
+    pub const MAX_NAMED: usize = 100;
+
+    fn note_conflict(&mut self, id: &VectorId) {
+        self.conflicts += 1;
+        if self.conflicted.len() < Self::MAX_NAMED && !self.conflicted.contains(id) {
+            self.conflicted.push(id.clone());
+        }
+    }
 }
 
 /// What an end did.
@@ -71,9 +86,17 @@ impl Intake {
             changelog: hello.changelog,
             version_vector: hello.version_vector.clone(),
             position,
+            keeps_cursor: true,
             held_back: false,
             held_sites: BTreeSet::new(),
         }
+    }
+
+    /// The same intake, which stores no cursor: the next session begins where this one did.
+    #[must_use]
+    pub fn without_cursor(mut self) -> Self {
+        self.keeps_cursor = false;
+        self
     }
 
     /// Takes over what the peer says of the shard, before any of its rows.
@@ -115,7 +138,9 @@ impl Intake {
                     Joined::Unchanged => {}
                     Joined::Changed { conflict } => {
                         applied.changed += 1;
-                        applied.conflicts += u64::from(conflict);
+                        if conflict {
+                            applied.note_conflict(&entry.id);
+                        }
                     }
                     Joined::Refused(code) => {
                         self.hold_back(entry);
@@ -127,7 +152,7 @@ impl Intake {
             applied.received += batch.rows.len() as u64;
             applied.held.extend(held.into_messages());
         }
-        shard.set_cursor(&self.peer, self.cursor())?;
+        self.store_cursor(shard)?;
         Ok(applied)
     }
 
@@ -148,7 +173,7 @@ impl Intake {
             shard.name_site(*site, name)?;
         }
         self.advance(end.position);
-        shard.set_cursor(&self.peer, self.cursor())?;
+        self.store_cursor(shard)?;
         let mut learnt = end.version_vector.clone();
         learnt.retain_sites(|site| !self.held_sites.contains(&site));
         if !shard.state().version_vector.covers_all(&learnt) {
@@ -181,8 +206,11 @@ impl Intake {
         }
     }
 
-    const fn cursor(&self) -> Cursor {
-        Cursor { changelog: self.changelog, position: self.position }
+    fn store_cursor<W: ShardWrite + ?Sized>(&self, shard: &mut W) -> Result<(), W::Error> {
+        if !self.keeps_cursor {
+            return Ok(());
+        }
+        shard.set_cursor(&self.peer, Cursor { changelog: self.changelog, position: self.position })
     }
 }
 

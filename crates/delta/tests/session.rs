@@ -151,7 +151,8 @@ fn new_session(live: bool, window: u16) -> Session {
     let offer =
         HelloOffer { nonce: 7, codecs: vec![0], live, node: name(), clock: Timestamp::default(), window };
     let shard = ShardId::new("s").unwrap();
-    Session::new(SessionConfig { peer: Fingerprint::new([1; 32]), shard, offer, page: PageSize::default() })
+    let (peer, page) = (Fingerprint::new([1; 32]), PageSize::default());
+    Session::new(SessionConfig { peer, shard, offer, page, keeps_cursor: true })
 }
 
 fn hello(live: bool, window: u16) -> Hello {

@@ -145,7 +145,7 @@ impl Engine {
             clock: self.db.now(),
             window: self.config.window,
         };
-        Session::new(SessionConfig { peer, shard, offer, page: self.config.page_size() })
+        Session::new(SessionConfig { peer, shard, offer, page: self.config.page_size(), keeps_cursor: true })
     }
 }
 

@@ -1,6 +1,6 @@
 use tokio::sync::mpsc;
 
-use vectr_core::{CoreError, EndTaken, Subscription, VectrDB};
+use vectr_core::{BatchesTaken, CoreError, EndTaken, Subscription, VectrDB};
 use vectr_delta::{CommitNo, Refusal, Renewal, ShardId, StoreReply, StoreRequest};
 
 /// Carries out a session's storage requests on threads that may block, several at a time.
@@ -53,13 +53,16 @@ impl ShardStore {
             StoreRequest::Apply { intake, batches } => {
                 let answer = self.answer();
                 self.db.apply_then(&self.shard, intake, batches, move |applied| {
-                    answer(refusable(applied, |(intake, applied)| StoreReply::Applied { intake, applied }));
+                    answer(refusable(applied, |BatchesTaken { intake, applied, .. }| StoreReply::Applied {
+                        intake,
+                        applied,
+                    }));
                 });
             }
             StoreRequest::End { intake, batches, end } => {
                 let answer = self.answer();
                 self.db.end_then(&self.shard, intake, batches, end, move |taken| {
-                    answer(refusable(taken, |EndTaken { intake, applied, ended, commit_no }| {
+                    answer(refusable(taken, |EndTaken { intake, applied, ended, commit_no, .. }| {
                         StoreReply::Ended { intake, applied, ended, commit_no }
                     }));
                 });

@@ -121,6 +121,7 @@ impl World {
             shard: self.shards[shard].clone(),
             offer,
             page: PageSize { bytes: 64 * 1024, rows },
+            keeps_cursor: true,
         })
     }
 

@@ -65,7 +65,8 @@ impl<'d> Side<'d> {
             window: 16,
         };
         let page = PageSize { bytes: 64 * 1024, rows: 500 };
-        let session = Session::new(SessionConfig { peer, shard: shard.clone(), offer, page });
+        let session =
+            Session::new(SessionConfig { peer, shard: shard.clone(), offer, page, keeps_cursor: true });
         let (frames, messages) = (FrameDecoder::default(), MessageDecoder::default());
         Self { db, shard: shard.clone(), session, frames, messages }
     }
@@ -110,7 +111,7 @@ impl<'d> Side<'d> {
                 .map_err(Refusal::Store),
             StoreRequest::Apply { intake, batches } => db
                 .apply(shard, intake, batches)
-                .map(|(intake, applied)| StoreReply::Applied { intake, applied }),
+                .map(|taken| StoreReply::Applied { intake: taken.intake, applied: taken.applied }),
             StoreRequest::End { intake, batches, end } => {
                 db.end(shard, intake, batches, end).map(|taken| StoreReply::Ended {
                     intake: taken.intake,

@@ -30,6 +30,8 @@ pub struct SessionConfig {
     pub offer: HelloOffer,
     /// How much one page takes.
     pub page: PageSize,
+    /// Whether the shard remembers how far the peer's changelog was read.
+    pub keeps_cursor: bool,
 }
 
 /// See the module. Poll [`Session::poll_store`] and [`Session::poll_transmit`] until both are empty after each input,
@@ -280,7 +282,10 @@ impl Session {
     fn open_incoming(&self) -> Option<Incoming> {
         let (local, peer) = (self.local.as_ref()?, self.peer.as_ref()?);
         let direction = Direction::between(peer, local)?;
-        let intake = Intake::new(self.config.peer, peer, direction.start);
+        let mut intake = Intake::new(self.config.peer, peer, direction.start);
+        if !self.config.keeps_cursor {
+            intake = intake.without_cursor();
+        }
         Some(Incoming::new(intake, local.nonce, local.window, direction.start))
     }
 
