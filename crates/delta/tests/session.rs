@@ -44,6 +44,31 @@ fn a_live_session_keeps_its_ends_within_the_window() {
 }
 
 #[test]
+fn a_live_session_does_not_answer_an_end_that_taught_it_all() {
+    // Two live nodes told each other of their own answers for ever.
+    let mut session = begun(true, 4);
+    let serve = |session: &mut Session, commit_no: u64| {
+        while let Some(request) = session.poll_store() {
+            match request {
+                StoreRequest::ReadPage { .. } => session.handle_store(page(commit_no)),
+                StoreRequest::AwaitDurable(_) => session.handle_store(StoreReply::Durable(commit_no)),
+                _ => {}
+            }
+        }
+        count_ends(session)
+    };
+    assert_eq!(serve(&mut session, 1), 1);
+    assert!(!session.is_settled());
+    session.receive(Message::Durable(VersionVector::new()));
+    let known = VersionVector::from_iter([(SiteId::new(1), 2)]);
+    session.receive(Message::End(Box::new(End { version_vector: known, ..end(7, 0) })));
+    session.handle_store(StoreReply::Committed);
+    assert_eq!(serve(&mut session, 2), 0, "the peer has said that it holds this");
+    session.handle_store(StoreReply::Committed);
+    assert_eq!(serve(&mut session, 3), 1, "a change of this node");
+}
+
+#[test]
 fn a_fork_is_renewed_even_if_the_peer_has_left_first() {
     // Of two copies with one identity only one renewed, and the other's changes stayed hidden from it.
     let mut session = said_hello(false, 4);
@@ -180,7 +205,7 @@ fn hello(live: bool, window: u16) -> Hello {
 /// An empty page that leaves nothing behind it.
 fn page(commit_no: u64) -> StoreReply {
     let end = PageEnd {
-        version_vector: VersionVector::new(),
+        version_vector: VersionVector::from_iter([(SiteId::new(1), commit_no)]),
         digest: Digest::default(),
         tight: true,
         names: Default::default(),

@@ -19,6 +19,8 @@ pub(super) struct Incoming {
     ends: u64,
     confirmed_ends: u64,
     seen_confirmations: u64,
+    /// Whether what came last was an end.
+    ended: bool,
 }
 
 #[derive(Debug)]
@@ -43,12 +45,14 @@ impl Incoming {
             ends: 0,
             confirmed_ends: 0,
             seen_confirmations: 0,
+            ended: false,
         }
     }
 
     pub(super) fn receive_batch(&mut self, batch: Batch) -> Result<(), &'static str> {
         self.check(batch.nonce, batch.index, batch.position)?;
         self.received += 1;
+        self.ended = false;
         if self.received - self.applied > self.window {
             return Err("more batches than the window allows");
         }
@@ -60,6 +64,7 @@ impl Incoming {
     pub(super) fn receive_end(&mut self, end: End) -> Result<(), &'static str> {
         self.check(end.nonce, end.index, end.position)?;
         self.ends += 1;
+        self.ended = true;
         if self.ends - self.confirmed_ends > self.window {
             return Err("more ends than the window allows");
         }
@@ -136,6 +141,11 @@ impl Incoming {
 
     pub(super) const fn is_done(&self) -> bool {
         self.ends > 0 && self.confirmed_ends == self.ends && self.seen_confirmations == self.ends
+    }
+
+    /// Whether all that came is taken in, and the peer has heard so. Rows are always followed by an end.
+    pub(super) fn is_settled(&self) -> bool {
+        self.is_done() && self.queue.is_empty() && self.intake.is_some() && self.ended
     }
 
     fn check(&mut self, nonce: u64, index: u64, position: ChangeId) -> Result<(), &'static str> {

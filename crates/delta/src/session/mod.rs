@@ -208,6 +208,28 @@ impl Session {
         self.peer.as_ref()
     }
 
+    /// Whether the nodes have met, so that rows may flow.
+    #[must_use]
+    pub const fn is_met(&self) -> bool {
+        self.met
+    }
+
+    /// Whether both nodes agreed to go on after the first exchange.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        let live = |hello: &Option<Hello>| hello.as_ref().is_some_and(|hello| hello.live);
+        live(&self.local) && live(&self.peer)
+    }
+
+    /// Whether each node has told the other all it had, and knows that it arrived: a live session then waits for
+    /// commits, and its peer may be silent for any time.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let sent = self.outgoing.as_ref().is_none_or(Outgoing::is_settled);
+        let received = self.incoming.as_ref().is_none_or(Incoming::is_settled);
+        self.met && self.after_durable.is_empty() && sent && received
+    }
+
     /// Whether more of the peer's messages should stay unread until storage has caught up. Reading never waits for
     /// sending.
     #[must_use]

@@ -26,6 +26,14 @@ pub(super) struct Outgoing {
     acknowledged: u64,
     ends: u64,
     durable_ends: u64,
+    /// What the last end told, unless rows have left since.
+    ended: Option<Told>,
+}
+
+#[derive(Debug)]
+struct Told {
+    position: ChangeId,
+    frontier: VersionVector,
 }
 
 impl Outgoing {
@@ -48,6 +56,7 @@ impl Outgoing {
             acknowledged: 0,
             ends: 0,
             durable_ends: 0,
+            ended: None,
         }
     }
 
@@ -126,6 +135,12 @@ impl Outgoing {
         !self.live && self.ends == 1 && self.durable_ends == 1
     }
 
+    /// Whether the peer has all there is, and has said so.
+    pub(super) fn is_settled(&self) -> bool {
+        let read = self.exhausted && !self.reading && self.pages.is_empty();
+        read && self.ends > 0 && self.durable_ends == self.ends && self.unacknowledged() == 0
+    }
+
     const fn unacknowledged(&self) -> u64 {
         self.batches - self.acknowledged
     }
@@ -141,6 +156,7 @@ impl Outgoing {
             self.announced = page.position;
         }
         if !page.rows.is_empty() {
+            self.ended = None;
             report.rows_sent += page.rows.len() as u64;
             self.batches += 1;
             transmit.push_back(Message::Batch(Batch {
@@ -153,9 +169,16 @@ impl Outgoing {
             }));
         }
         let Some(end) = page.end else { return };
+        if self.live {
+            store.push_back(StoreRequest::AwaitCommit(page.commit_no));
+        }
         let mut version_vector = end.version_vector;
         version_vector.retain_sites(|site| !self.withheld_sites.contains(&site));
+        if self.says_nothing(&version_vector, &page.frontier) {
+            return;
+        }
         self.ends += 1;
+        self.ended = Some(Told { position: self.announced, frontier: page.frontier.clone() });
         transmit.push_back(Message::End(Box::new(End {
             nonce: self.nonce,
             index: self.take_index(),
@@ -167,9 +190,14 @@ impl Outgoing {
             tight: end.tight && !self.withheld,
             names: end.names,
         })));
-        if self.live {
-            store.push_back(StoreRequest::AwaitCommit(page.commit_no));
-        }
+    }
+
+    /// Whether an end would only echo what the peer has just sent: answered, two live nodes would never fall silent.
+    /// Without it the peer's cursor stays where it is, which costs a second look at covered rows and nothing else.
+    fn says_nothing(&self, version_vector: &VersionVector, frontier: &VersionVector) -> bool {
+        let Some(told) = self.ended.as_ref().filter(|_| self.live) else { return false };
+        let known = self.filter.as_ref().is_some_and(|held| held.covers_all(version_vector));
+        known && told.frontier == *frontier && self.announced - told.position < MAX_CURSOR_LAG
     }
 
     const fn take_index(&mut self) -> u64 {
@@ -180,3 +208,6 @@ impl Outgoing {
 }
 
 const MAX_WINDOW: u16 = 256;
+
+/// How far a live peer's cursor may stay behind for rows that it needs not.
+const MAX_CURSOR_LAG: u64 = 10_000;

@@ -124,6 +124,12 @@ impl SessionReport {
         }
     }
 
+    /// Whether one of the nodes did not take all rows in.
+    #[must_use]
+    pub fn has_held_back(&self) -> bool {
+        self.warnings.iter().any(|warning| matches!(warning, Warning::Held(_) | Warning::PeerHeld(_)))
+    }
+
     pub(super) fn note_peer(&mut self, local: &Hello, peer: &Hello) {
         self.strategy = Some(local.strategy);
         self.both_empty = local.digest.rows() == 0 && peer.digest.rows() == 0;
