@@ -7,6 +7,7 @@ use crate::SyncError;
 use crate::cancel::Cancel;
 use crate::drive::{Escort, drive, settle};
 use crate::engine::Engine;
+use crate::observer::Observer;
 use crate::shard_store::ShardStore;
 use crate::wire::{Arrival, Wire};
 
@@ -37,7 +38,7 @@ async fn answer(engine: &Engine, stream: PeerStream) -> Result<(), SyncError> {
     };
     engine.adopt_strategy(&shard).await?;
     let mut store = ShardStore::new(engine.db.clone(), shard.clone());
-    let mut session = engine.session(peer, shard.clone());
+    let mut session = engine.session(peer, shard.clone(), true);
     if let Some(hello) = hello {
         session.receive(hello);
     }
@@ -46,11 +47,11 @@ async fn answer(engine: &Engine, stream: PeerStream) -> Result<(), SyncError> {
         silence: engine.network.endpoint.idle_timeout,
         closed,
         aborted: Cancel::default(),
-        progress: None,
+        observer: Observer::new(engine, &shard, &address, None),
+        reopens: false,
     };
-    let busy = engine.activity.begin(&shard);
     let outcome = drive(&mut session, &mut wire, &mut store, &mut escort).await;
-    drop(busy);
+    escort.observer.finish(&outcome);
     engine.see_off(wire.finish());
     engine.see_off(tokio::spawn(settle(session, store)));
     if outcome.is_ok() {

@@ -7,6 +7,7 @@ use vectr_transport::PeerStream;
 
 use crate::drive::{Escort, drive, settle};
 use crate::engine::Engine;
+use crate::observer::Observer;
 use crate::retry::random;
 use crate::shard_store::ShardStore;
 use crate::wire::{CODECS, Traffic, Wire};
@@ -18,6 +19,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) shard: &'a ShardId,
     pub(crate) address: &'a str,
     pub(crate) options: &'a SyncOptions,
+    /// Whether to go on with each commit, until something ends it.
+    pub(crate) live: bool,
 }
 
 /// What one try did, whether it succeeded or not.
@@ -26,6 +29,8 @@ pub(crate) struct Tried {
     pub(crate) report: SessionReport,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
+    /// Whether a live session came up.
+    pub(crate) was_online: bool,
 }
 
 impl Attempt<'_> {
@@ -53,9 +58,12 @@ impl Attempt<'_> {
             silence: self.engine.network.endpoint.idle_timeout,
             closed: self.engine.closing.token(),
             aborted: self.options.abort.clone(),
-            progress: self.options.progress.as_deref(),
+            observer: Observer::new(self.engine, self.shard, self.address, self.options.progress.as_deref()),
+            reopens: self.live,
         };
         let outcome = drive(&mut session, &mut wire, &mut store, &mut escort).await;
+        tried.was_online = escort.observer.was_online();
+        escort.observer.finish(&outcome);
         self.engine.see_off(wire.finish());
         tried.note(&session, &traffic);
         self.engine.see_off(tokio::spawn(settle(session, store)));
@@ -96,7 +104,7 @@ impl Attempt<'_> {
         if self.options.force {
             store.ignore_cursor();
         }
-        (self.engine.session(peer, self.shard.clone()), store)
+        (self.engine.session(peer, self.shard.clone(), self.live), store)
     }
 
     /// Has the session read its Hello, which passes the barrier like all that leaves.
@@ -115,7 +123,7 @@ impl Attempt<'_> {
                 _ => {}
             }
             let reply = store.reply().await;
-            session.handle_store(reply);
+            session.handle_store(reply.reply);
         }
     }
 }
@@ -136,16 +144,23 @@ impl Tried {
 }
 
 impl Engine {
-    pub(crate) fn session(&self, peer: Fingerprint, shard: ShardId) -> Session {
+    /// `live`: this node is ready to go on after the first exchange.
+    pub(crate) fn session(&self, peer: Fingerprint, shard: ShardId, live: bool) -> Session {
         let offer = HelloOffer {
             nonce: random(),
             codecs: CODECS.iter().map(|codec| codec.id()).collect(),
-            live: false,
+            live,
             node: self.node.clone(),
             clock: self.db.now(),
             window: self.config.window,
         };
-        Session::new(SessionConfig { peer, shard, offer, page: self.config.page_size(), keeps_cursor: true })
+        Session::new(SessionConfig {
+            peer,
+            shard,
+            offer,
+            page: self.config.page_size(),
+            keeps_cursor: self.config.persist_session,
+        })
     }
 }
 

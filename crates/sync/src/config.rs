@@ -19,6 +19,9 @@ pub struct SyncConfig {
     pub retry_backoff: Duration,
     /// How many batches of 256 KiB a peer may send before the first is applied. Default 16.
     pub window: u16,
+    /// Whether what a sync has learnt of a peer's changelog is kept in the file, for the next process too. Without it
+    /// each session looks at all of it again. Default true.
+    pub persist_session: bool,
 }
 
 impl Default for SyncConfig {
@@ -29,6 +32,7 @@ impl Default for SyncConfig {
             max_retries: 3,
             retry_backoff: Duration::from_secs(1),
             window: 16,
+            persist_session: true,
         }
     }
 }

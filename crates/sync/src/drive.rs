@@ -4,9 +4,10 @@ use tokio::time::Instant;
 
 use vectr_delta::{Ending, Session};
 
+use crate::observer::Observer;
 use crate::shard_store::ShardStore;
 use crate::wire::{Arrival, Wire};
-use crate::{Cancel, SyncError, SyncProgress};
+use crate::{Cancel, SyncError};
 
 /// What accompanies a session.
 pub(crate) struct Escort<'e> {
@@ -18,7 +19,9 @@ pub(crate) struct Escort<'e> {
     pub(crate) closed: Cancel,
     pub(crate) aborted: Cancel,
     /// Hears of each step.
-    pub(crate) progress: Option<&'e (dyn Fn(SyncProgress) + Send + Sync)>,
+    pub(crate) observer: Observer<'e>,
+    /// Whether a live session with rows held back ends after a while, to be opened afresh: they may be taken then.
+    pub(crate) reopens: bool,
 }
 
 /// Runs a session to its end. All that it applied stays applied, however it ends.
@@ -29,24 +32,19 @@ pub(crate) async fn drive(
     escort: &mut Escort<'_>,
 ) -> Result<(), SyncError> {
     let traffic = wire.traffic();
-    let mut told = SyncProgress::default();
     let mut deadline = Instant::now() + escort.silence;
+    let mut reopening = None;
     loop {
         pump(session, wire, store);
-        let progress = SyncProgress {
-            sent: session.report().rows_sent,
-            received: session.report().rows_applied,
-            bytes: traffic.sent() + traffic.received(),
-        };
-        if let Some(tell) =
-            escort.progress.filter(|_| (progress.sent, progress.received) != (told.sent, told.received))
-        {
-            told = progress;
-            tell(progress);
-        }
+        escort.observer.look(session, &traffic);
         if let Some(ending) = session.ending() {
             return conclude(ending, escort.address);
         }
+        if escort.reopens && reopening.is_none() && session.report().has_held_back() {
+            reopening = Some(Instant::now() + REOPENING);
+        }
+        // Between commits a live peer has nothing to say; whether it is there, the connection finds out.
+        let at_rest = session.is_live() && session.is_settled();
         tokio::select! {
             arrival = wire.receive(), if !session.is_saturated() => {
                 deadline = Instant::now() + escort.silence;
@@ -61,9 +59,13 @@ pub(crate) async fn drive(
             }
             reply = store.reply() => {
                 deadline = Instant::now() + escort.silence;
-                session.handle_store(reply);
+                escort.observer.hear(&reply);
+                session.handle_store(reply.reply);
             }
-            () = tokio::time::sleep_until(deadline), if !store.is_working() => {
+            () = tokio::time::sleep_until(reopening.unwrap_or(deadline)), if reopening.is_some() => {
+                session.reject("ERR_RESTART", "rows were held back: they are tried again", true);
+            }
+            () = tokio::time::sleep_until(deadline), if !store.is_working() && !at_rest => {
                 session.reject("ERR_TIMEOUT", "the peer was silent", true);
                 pump(session, wire, store);
                 return Err(SyncError::Silent {
@@ -95,7 +97,7 @@ pub(crate) async fn settle(mut session: Session, mut store: ShardStore) {
             return;
         }
         let reply = store.reply().await;
-        session.handle_store(reply);
+        session.handle_store(reply.reply);
     }
 }
 
@@ -130,3 +132,6 @@ fn conclude(ending: &Ending, address: &str) -> Result<(), SyncError> {
         }
     }
 }
+
+/// How long a live session with rows held back stands.
+const REOPENING: Duration = Duration::from_secs(60);

@@ -11,12 +11,14 @@ use vectr_transport::{Endpoint, Identity, PoolStatistics, Trust};
 
 use crate::answer::answer_all;
 use crate::attempt::{Attempt, Tried};
+use crate::auto_sync::AutoSyncs;
+use crate::events::EventHub;
 use crate::record::Activity;
 use crate::result::SyncFailure;
 use crate::retry::Retries;
 use crate::{
-    Cancel, Canceller, NetworkConfig, ShardRecord, SyncConfig, SyncError, SyncProgress, SyncRecord,
-    SyncResult,
+    Cancel, Canceller, Events, NetworkConfig, ShardRecord, SyncConfig, SyncError, SyncEvent, SyncProgress,
+    SyncRecord, SyncResult,
 };
 
 /// Syncs the shards of one database with any number of peers.
@@ -24,7 +26,7 @@ use crate::{
 /// A clone is another handle on the same engine. Its async methods need a tokio runtime.
 #[derive(Clone)]
 pub struct SyncEngine {
-    engine: Arc<Engine>,
+    pub(crate) engine: Arc<Engine>,
 }
 
 /// How one sync is done.
@@ -44,6 +46,8 @@ pub(crate) struct Engine {
     pub(crate) network: NetworkConfig,
     pub(crate) activity: Activity,
     pub(crate) closing: Canceller,
+    pub(crate) events: Arc<EventHub>,
+    pub(crate) auto_syncs: AutoSyncs,
     identity: Identity,
     trust: Trust,
     endpoint: OnceLock<Endpoint>,
@@ -84,6 +88,8 @@ impl SyncEngine {
             network,
             activity: Activity::default(),
             closing: Canceller::new(),
+            events: Arc::default(),
+            auto_syncs: AutoSyncs::default(),
             identity,
             trust,
             endpoint: OnceLock::new(),
@@ -125,7 +131,7 @@ impl SyncEngine {
         engine.conclude(shard, outcome.is_ok());
         match &outcome {
             Err(SyncError::Closed | SyncError::Aborted) => outcome?,
-            Err(error) => result.failure = Some(SyncFailure::from(error)),
+            Err(error) => result.failure = Some(engine.tell_failure(shard, address, error)),
             Ok(()) => {}
         }
         if let Err(error) = engine.complete(shard, &seen, &mut result).await {
@@ -133,6 +139,12 @@ impl SyncEngine {
         }
         result.duration = started.elapsed();
         Ok(result)
+    }
+
+    /// What happens in the engine from now on.
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.engine.events.listen()
     }
 
     /// A real round trip to the node at `address`, no sync.
@@ -147,6 +159,7 @@ impl SyncEngine {
     /// nothing.
     pub async fn close(&self) {
         self.engine.closing.cancel();
+        self.stop_all_auto_syncs();
         let farewells = std::mem::take(&mut *self.engine.farewells());
         for farewell in farewells {
             // It ends by itself within its own bound, and cannot fail.
@@ -155,6 +168,7 @@ impl SyncEngine {
         if let Some(endpoint) = self.engine.endpoint.get() {
             endpoint.close().await;
         }
+        self.engine.events.close();
     }
 
     /// SHA-256 of this node's certificate: what others pin.
@@ -251,6 +265,17 @@ impl Engine {
         farewells.push(farewell);
     }
 
+    /// Tells those who listen that a sync did not succeed.
+    pub(crate) fn tell_failure(&self, shard: &ShardId, address: &str, error: &SyncError) -> SyncFailure {
+        let failure = SyncFailure::from(error);
+        self.events.tell(&SyncEvent::Failed {
+            shard: shard.clone(),
+            address: address.to_owned(),
+            failure: failure.clone(),
+        });
+        failure
+    }
+
     async fn sync_with_retries(
         &self,
         shard: &ShardId,
@@ -265,7 +290,7 @@ impl Engine {
         let (mut closed, mut aborted) = (self.closing.token(), options.abort.clone());
         loop {
             result.attempts += 1;
-            let (tried, outcome) = Attempt { engine: self, shard, address, options }.run().await;
+            let (tried, outcome) = Attempt { engine: self, shard, address, options, live: false }.run().await;
             result.add(&tried);
             seen.note(&tried);
             let Err(error) = outcome else { return Ok(()) };
@@ -329,7 +354,7 @@ impl Engine {
         })
     }
 
-    fn ensure_open(&self) -> Result<(), SyncError> {
+    pub(crate) fn ensure_open(&self) -> Result<(), SyncError> {
         if self.closing.token().is_cancelled() { Err(SyncError::Closed) } else { Ok(()) }
     }
 

@@ -3,11 +3,15 @@
 
 mod answer;
 mod attempt;
+mod auto_sync;
 mod cancel;
 mod config;
 mod drive;
 mod engine;
 mod error;
+mod event;
+mod events;
+mod observer;
 mod quic_sync;
 mod record;
 mod result;
@@ -19,6 +23,8 @@ pub use cancel::{Cancel, Canceller};
 pub use config::{NetworkConfig, SyncConfig};
 pub use engine::{SyncEngine, SyncOptions};
 pub use error::SyncError;
+pub use event::SyncEvent;
+pub use events::Events;
 pub use quic_sync::{QuicSync, QuicSyncResult};
 pub use record::{ShardRecord, ShardStatus, SyncRecord};
 pub use result::{SyncFailure, SyncProgress, SyncResult};

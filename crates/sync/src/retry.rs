@@ -25,8 +25,42 @@ impl Retries {
         }
         self.left -= 1;
         let wait = self.backoff.mul_f64(jitter());
-        self.backoff = (self.backoff * 2).min(MAX_BACKOFF);
+        self.backoff = (self.backoff * 2).min(LONGEST_WAIT);
         Some(wait)
+    }
+}
+
+/// How long an auto-sync waits before it tries again: it never gives up.
+pub(crate) struct Backoff {
+    first: Duration,
+    next: Duration,
+    restarts: u32,
+}
+
+impl Backoff {
+    pub(crate) fn new(config: &SyncConfig) -> Self {
+        let first = config.retry_backoff.max(Duration::from_millis(1));
+        Self { first, next: first, restarts: MAX_RESTARTS }
+    }
+
+    /// The wait after this failure. What time alone does not heal, as missing trust, is left alone for the longest.
+    pub(crate) fn after(&mut self, error: &SyncError) -> Duration {
+        if error.is_restart() && self.restarts > 0 {
+            self.restarts -= 1;
+            return Duration::ZERO;
+        }
+        if !error.is_transient() {
+            return LONGEST_WAIT.mul_f64(jitter());
+        }
+        let wait = self.next.mul_f64(jitter());
+        self.next = (self.next * 2).min(LONGEST_WAIT);
+        wait
+    }
+
+    /// The peer was reached.
+    pub(crate) const fn reset(&mut self) {
+        self.next = self.first;
+        self.restarts = MAX_RESTARTS;
     }
 }
 
@@ -43,7 +77,7 @@ pub(crate) fn random() -> u64 {
 
 /// Both nodes may have to take a new site in turn.
 const MAX_RESTARTS: u32 = 4;
-const MAX_BACKOFF: Duration = Duration::from_secs(60);
+pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -63,6 +97,17 @@ mod tests {
             assert!((expected * 0.5..=expected * 1.5).contains(&wait), "{wait}");
         }
         assert_eq!(retries.after(&failure("ERR_TIMEOUT", true)), None);
+    }
+
+    #[test]
+    fn an_auto_sync_never_gives_up_and_forgets_its_waits_once_it_was_up() {
+        let mut backoff = Backoff::new(&SyncConfig::default());
+        let waits: Vec<f64> =
+            (0..10).map(|_| backoff.after(&failure("ERR_TIMEOUT", true)).as_secs_f64()).collect();
+        assert!(waits[9] >= 30.0 && waits[0] <= 1.5, "{waits:?}");
+        backoff.reset();
+        assert!(backoff.after(&failure("ERR_TIMEOUT", true)).as_secs_f64() <= 1.5);
+        assert!(backoff.after(&failure("ERR_TRUST", false)).as_secs_f64() >= 30.0);
     }
 
     #[test]

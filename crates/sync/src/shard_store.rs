@@ -1,17 +1,41 @@
 use tokio::sync::mpsc;
 
-use vectr_core::{BatchesTaken, CoreError, EndTaken, Subscription, VectrDB};
-use vectr_delta::{CommitNo, Refusal, Renewal, ShardId, StoreReply, StoreRequest};
+use vectr_core::{BatchesTaken, ChangeSpan, CoreError, EndTaken, Subscription, VectrDB};
+use vectr_delta::{Applied, CommitNo, Refusal, Renewal, ShardId, StoreReply, StoreRequest};
 
 /// Carries out a session's storage requests on threads that may block, several at a time.
 pub(crate) struct ShardStore {
     db: VectrDB,
     shard: ShardId,
     ignore_cursor: bool,
-    sender: mpsc::UnboundedSender<StoreReply>,
-    replies: mpsc::UnboundedReceiver<StoreReply>,
+    sender: mpsc::UnboundedSender<Answer>,
+    replies: mpsc::UnboundedReceiver<Answer>,
     under_way: usize,
     commit_watch: Option<Subscription>,
+}
+
+/// What storage says.
+pub(crate) struct Answer {
+    /// For the session.
+    pub(crate) reply: StoreReply,
+    /// The change ids of the peer's rows that changed the database.
+    pub(crate) changes: Option<ChangeSpan>,
+}
+
+impl Answer {
+    /// What the peer's rows did, where the answer is about some.
+    pub(crate) const fn applied(&self) -> Option<&Applied> {
+        match &self.reply {
+            StoreReply::Applied { applied, .. } | StoreReply::Ended { applied, .. } => Some(applied),
+            _ => None,
+        }
+    }
+}
+
+impl From<StoreReply> for Answer {
+    fn from(reply: StoreReply) -> Self {
+        Self { reply, changes: None }
+    }
 }
 
 impl ShardStore {
@@ -47,23 +71,24 @@ impl ShardStore {
             }),
             StoreRequest::Meet(hello) => {
                 let answer = self.answer();
-                self.db
-                    .meet_then(&self.shard, &hello, move |met| answer(refusable(met, |()| StoreReply::Met)));
+                self.db.meet_then(&self.shard, &hello, move |met| {
+                    answer(refusable(met, |()| StoreReply::Met.into()))
+                });
             }
             StoreRequest::Apply { intake, batches } => {
                 let answer = self.answer();
                 self.db.apply_then(&self.shard, intake, batches, move |applied| {
-                    answer(refusable(applied, |BatchesTaken { intake, applied, .. }| StoreReply::Applied {
-                        intake,
-                        applied,
+                    answer(refusable(applied, |BatchesTaken { intake, applied, changes }| Answer {
+                        reply: StoreReply::Applied { intake, applied },
+                        changes,
                     }));
                 });
             }
             StoreRequest::End { intake, batches, end } => {
                 let answer = self.answer();
                 self.db.end_then(&self.shard, intake, batches, end, move |taken| {
-                    answer(refusable(taken, |EndTaken { intake, applied, ended, commit_no, .. }| {
-                        StoreReply::Ended { intake, applied, ended, commit_no }
+                    answer(refusable(taken, |EndTaken { intake, applied, changes, ended, commit_no }| {
+                        Answer { reply: StoreReply::Ended { intake, applied, ended, commit_no }, changes }
                     }));
                 });
             }
@@ -71,12 +96,12 @@ impl ShardStore {
     }
 
     /// The next answer. Safe to cancel; waits for ever while nothing is under way.
-    pub(crate) async fn reply(&mut self) -> StoreReply {
-        let reply = self.replies.recv().await.expect("this store holds a sender");
-        if !matches!(reply, StoreReply::Committed) {
+    pub(crate) async fn reply(&mut self) -> Answer {
+        let answer = self.replies.recv().await.expect("this store holds a sender");
+        if !matches!(answer.reply, StoreReply::Committed) {
             self.under_way -= 1;
         }
-        reply
+        answer
     }
 
     /// Whether the session waits for this node's storage.
@@ -85,11 +110,11 @@ impl ShardStore {
     }
 
     /// Counts a request as under way until its answer is taken.
-    fn answer(&mut self) -> impl FnOnce(StoreReply) + Send + use<> {
+    fn answer(&mut self) -> impl FnOnce(Answer) + Send + use<> {
         self.under_way += 1;
         let sender = self.sender.clone();
         // The session may be over when the answer comes: its transaction stands all the same.
-        move |reply| drop(sender.send(reply))
+        move |answer| drop(sender.send(answer))
     }
 
     fn block(
@@ -98,13 +123,13 @@ impl ShardStore {
     ) {
         let answer = self.answer();
         let (db, shard) = (self.db.clone(), self.shard.clone());
-        tokio::task::spawn_blocking(move || answer(work(&db, &shard).unwrap_or_else(failed)));
+        tokio::task::spawn_blocking(move || answer(work(&db, &shard).unwrap_or_else(failed).into()));
     }
 
     fn await_durable(&mut self, commit_no: CommitNo) {
         let durable = self.db.durable_no();
         if durable >= commit_no {
-            return self.answer()(StoreReply::Durable(durable));
+            return self.answer()(StoreReply::Durable(durable).into());
         }
         self.block(move |db, _| Ok(StoreReply::Durable(db.await_durable(commit_no)?)));
     }
@@ -116,7 +141,7 @@ impl ShardStore {
             if commit_no > after
                 && let Some(sender) = sender.take()
             {
-                let _ = sender.send(StoreReply::Committed);
+                let _ = sender.send(StoreReply::Committed.into());
             }
         };
         let tell = std::sync::Arc::new(tell);
@@ -127,16 +152,20 @@ impl ShardStore {
     }
 }
 
-fn refusable<T>(outcome: Result<T, Refusal<CoreError>>, reply: impl FnOnce(T) -> StoreReply) -> StoreReply {
-    match outcome {
-        Ok(done) => reply(done),
-        Err(Refusal::Frontier) => StoreReply::Frontier,
-        Err(Refusal::Forked) => StoreReply::Forked,
-        Err(Refusal::Shard(error)) => {
+fn refusable<T>(outcome: Result<T, Refusal<CoreError>>, answer: impl FnOnce(T) -> Answer) -> Answer {
+    let refusal = match outcome {
+        Ok(done) => return answer(done),
+        Err(refusal) => refusal,
+    };
+    let reply = match refusal {
+        Refusal::Frontier => StoreReply::Frontier,
+        Refusal::Forked => StoreReply::Forked,
+        Refusal::Shard(error) => {
             StoreReply::Failed { code: error.code().into(), reason: error.to_string(), retry: false }
         }
-        Err(Refusal::Store(error)) => failed(error),
-    }
+        Refusal::Store(error) => failed(error),
+    };
+    reply.into()
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape of `unwrap_or_else`")]

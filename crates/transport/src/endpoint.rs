@@ -43,6 +43,14 @@ impl Endpoint {
         Listener::bind(&self.node, &address).await
     }
 
+    /// Whether this is the address of one peer: `host:port`, `host` or `[ipv6]:port`.
+    ///
+    /// # Errors
+    /// `ERR_ARGUMENT` says what is wrong with it.
+    pub fn check_address(&self, address: &str) -> Result<(), TransportError> {
+        Address::peer(address).map(drop)
+    }
+
     /// The peer expected at an address: that of the live connection, else of a session that can be resumed. What is
     /// written for it can be given to [`Endpoint::open`].
     #[must_use]

@@ -1,0 +1,191 @@
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tokio::sync::Notify;
+
+use crate::SyncEvent;
+use crate::event::EventKey;
+
+/// The events of one engine, as one listener takes them.
+#[derive(Debug)]
+pub struct Events(Arc<Queue>);
+
+impl Events {
+    /// The next event; `None` once the engine is closed and all were taken. Safe to cancel.
+    pub async fn next(&mut self) -> Option<SyncEvent> {
+        let queue = Arc::clone(&self.0);
+        loop {
+            // Before the look, so that nothing slips in between.
+            let pushed = queue.pushed.notified();
+            if let Some(event) = self.poll() {
+                return Some(event);
+            }
+            if queue.waiting().closed {
+                return None;
+            }
+            pushed.await;
+        }
+    }
+
+    /// An event that waits already.
+    pub fn poll(&mut self) -> Option<SyncEvent> {
+        let mut waiting = self.0.waiting();
+        let key = waiting.order.pop_front()?;
+        waiting.by_key.remove(&key)
+    }
+}
+
+/// Hands the events of an engine to whoever listens.
+#[derive(Debug, Default)]
+pub(crate) struct EventHub(Mutex<Listeners>);
+
+#[derive(Debug, Default)]
+struct Listeners {
+    queues: Vec<Weak<Queue>>,
+    closed: bool,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: Mutex<Waiting>,
+    pushed: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    order: VecDeque<EventKey>,
+    by_key: HashMap<EventKey, SyncEvent>,
+    closed: bool,
+}
+
+impl EventHub {
+    /// Everything that happens from now on.
+    pub(crate) fn listen(&self) -> Events {
+        let mut listeners = self.listeners();
+        let queue = Arc::new(Queue::default());
+        queue.waiting().closed = listeners.closed;
+        listeners.queues.push(Arc::downgrade(&queue));
+        Events(queue)
+    }
+
+    /// Whether anybody would hear of an event.
+    pub(crate) fn is_heard(&self) -> bool {
+        let mut listeners = self.listeners();
+        listeners.queues.retain(|queue| queue.strong_count() > 0);
+        !listeners.queues.is_empty()
+    }
+
+    pub(crate) fn tell(&self, event: &SyncEvent) {
+        for queue in self.listeners().queues.iter().filter_map(Weak::upgrade) {
+            queue.push(event.clone());
+        }
+    }
+
+    /// Nothing more will happen.
+    pub(crate) fn close(&self) {
+        let mut listeners = self.listeners();
+        listeners.closed = true;
+        for queue in listeners.queues.iter().filter_map(Weak::upgrade) {
+            queue.waiting().closed = true;
+            queue.pushed.notify_waiters();
+        }
+    }
+
+    fn listeners(&self) -> MutexGuard<'_, Listeners> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Queue {
+    fn push(&self, event: SyncEvent) {
+        let mut waiting = self.waiting();
+        let key = event.key();
+        if let Some(earlier) = waiting.by_key.get_mut(&key) {
+            return earlier.absorb(event);
+        }
+        waiting.order.push_back(key.clone());
+        waiting.by_key.insert(key, event);
+        drop(waiting);
+        self.pushed.notify_waiters();
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use vectr_delta::{ShardId, Strategy, VectorId};
+
+    fn change(shard: &str, changes: u64, after: u64, to: u64) -> SyncEvent {
+        SyncEvent::Change { shard: ShardId::new(shard).unwrap(), address: "b:1".into(), changes, after, to }
+    }
+
+    fn conflict(first: usize, count: usize) -> SyncEvent {
+        SyncEvent::Conflict {
+            shard: ShardId::new("s").unwrap(),
+            address: "b:1".into(),
+            detected: count as u64,
+            resolved: false,
+            strategy: Strategy::Manual,
+            vectors: (first..first + count).map(|n| VectorId::new(&n.to_string()).unwrap()).collect(),
+        }
+    }
+
+    #[test]
+    fn what_waits_is_put_together_by_kind_and_shard() {
+        let hub = EventHub::default();
+        let mut events = hub.listen();
+        for event in [change("s", 2, 0, 2), change("t", 1, 0, 9), change("s", 3, 4, 7)] {
+            hub.tell(&event);
+        }
+        assert_eq!(events.poll(), Some(change("s", 5, 0, 7)));
+        assert_eq!(events.poll(), Some(change("t", 1, 0, 9)));
+        assert_eq!(events.poll(), None);
+    }
+
+    #[test]
+    fn a_listener_that_takes_nothing_holds_a_bounded_number_of_names() {
+        let hub = EventHub::default();
+        let mut events = hub.listen();
+        for round in 0..50 {
+            hub.tell(&conflict(round * 10, 10));
+        }
+        let Some(SyncEvent::Conflict { detected, vectors, .. }) = events.poll() else { panic!("no event") };
+        assert_eq!((detected, vectors.len()), (500, SyncEvent::MOST_VECTORS));
+    }
+
+    #[tokio::test]
+    async fn each_of_many_listeners_hears_everything_and_then_the_end() {
+        let hub = EventHub::default();
+        let mut listeners: Vec<Events> = (0..50).map(|_| hub.listen()).collect();
+        hub.tell(&change("s", 1, 0, 1));
+        hub.close();
+        for events in &mut listeners {
+            assert_eq!(events.next().await, Some(change("s", 1, 0, 1)));
+            assert_eq!(events.next().await, None);
+        }
+        assert_eq!(hub.listen().next().await, None);
+    }
+
+    #[tokio::test]
+    async fn a_listener_that_waits_is_woken_by_the_end() {
+        let hub = Arc::new(EventHub::default());
+        let mut events = hub.listen();
+        let waiting = tokio::spawn(async move { events.next().await });
+        tokio::task::yield_now().await;
+        hub.close();
+        assert_eq!(waiting.await.unwrap(), None);
+    }
+
+    #[test]
+    fn nobody_hears_once_the_listener_is_gone() {
+        let hub = EventHub::default();
+        let events = hub.listen();
+        assert!(hub.is_heard());
+        drop(events);
+        assert!(!hub.is_heard());
+    }
+}
