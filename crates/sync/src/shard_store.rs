@@ -72,7 +72,7 @@ impl ShardStore {
             StoreRequest::Meet(hello) => {
                 let answer = self.answer();
                 self.db.meet_then(&self.shard, &hello, move |met| {
-                    answer(refusable(met, |()| StoreReply::Met.into()))
+                    answer(refusable(met, |()| StoreReply::Met.into()));
                 });
             }
             StoreRequest::Apply { intake, batches } => {
