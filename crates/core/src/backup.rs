@@ -55,7 +55,9 @@ fn vacuum_into(connection: &Connection, draft: &Path) -> Result<(), CoreError> {
 /// Takes the identity out, and puts the copy in its place, whole or not at all.
 fn finish(draft: &Path, path: &Path) -> Result<(), CoreError> {
     let copy = open_writer(draft)?;
-    copy.execute_batch("PRAGMA synchronous = FULL; UPDATE counter SET token = NULL")?;
+    copy.execute_batch(
+        "PRAGMA synchronous = FULL; UPDATE counter SET token = NULL; DELETE FROM sync_session",
+    )?;
     copy.close().map_err(|(_, error)| error)?;
     let synced = File::options().read(true).write(true).open(draft).and_then(|file| file.sync_all());
     synced.map_err(CoreError::io(draft))?;

@@ -1,3 +1,5 @@
+use vectr_delta::Timestamp;
+
 use crate::CoreError;
 
 /// A number that nobody else has.
@@ -7,8 +9,16 @@ pub(crate) fn random_number() -> Result<u64, CoreError> {
     Ok(u64::from_le_bytes(bytes))
 }
 
-pub(crate) fn random_bytes(bytes: &mut [u8]) -> Result<(), CoreError> {
+fn random_bytes(bytes: &mut [u8]) -> Result<(), CoreError> {
     getrandom::fill(bytes).map_err(|error| CoreError::Storage {
         reason: format!("the system gives no random numbers: {error}"),
     })
+}
+
+/// A UUIDv7 of this moment.
+pub(crate) fn random_uuid(now: Timestamp) -> Result<String, CoreError> {
+    let mut random = [0; 10];
+    random_bytes(&mut random)?;
+    let uuid = uuid::Builder::from_unix_timestamp_millis(now.as_micros() / 1_000, &random).into_uuid();
+    Ok(uuid.as_hyphenated().to_string())
 }

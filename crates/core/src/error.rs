@@ -2,7 +2,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
-use vectr_delta::{DeltaError, NodeName, ShardId, VectorId};
+use vectr_delta::{ConflictId, DeltaError, NodeName, ShardId, VectorId};
 
 /// Why a database refused or failed. Nothing has changed when one of these is returned.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +47,28 @@ pub enum CoreError {
         id: VectorId,
         /// Where.
         shard: ShardId,
+    },
+    /// No such conflict, or none any more.
+    #[error(
+        "conflict {conflict} is unknown here, or settled: list the pending conflicts for those that stand"
+    )]
+    UnknownConflict {
+        /// Its id.
+        conflict: ConflictId,
+    },
+    /// A conflict of another vector than the caller's.
+    #[error(
+        "conflict {conflict} is about vector '{id}' of shard '{shard}', not about '{}' of '{}': resolve it there", expected.1, expected.0
+    )]
+    OtherConflict {
+        /// Its id.
+        conflict: ConflictId,
+        /// Which vector it is about.
+        id: VectorId,
+        /// Where.
+        shard: ShardId,
+        /// What the caller took it for.
+        expected: (ShardId, VectorId),
     },
     /// The database goes by another name.
     #[error("this database is node '{recorded}', not '{given}': open it under the recorded name")]
@@ -124,9 +146,9 @@ impl CoreError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Delta(error) => error.code(),
-            Self::NoFile { .. } | Self::Query { .. } => "ERR_ARGUMENT",
+            Self::NoFile { .. } | Self::Query { .. } | Self::OtherConflict { .. } => "ERR_ARGUMENT",
             Self::Exists { .. } | Self::FileExists { .. } => "ERR_EXISTS",
-            Self::NotFound { .. } => "ERR_NOT_FOUND",
+            Self::NotFound { .. } | Self::UnknownConflict { .. } => "ERR_NOT_FOUND",
             Self::NodeId { .. } => "ERR_NODE_ID",
             Self::Transaction { .. } => "ERR_TRANSACTION",
             Self::Busy { .. } => "ERR_BUSY",

@@ -193,11 +193,12 @@ impl Ledger {
         &self.stored
     }
 
-    /// Takes a new site and changelog; the former site stays marked as this database's own.
+    /// Takes a new site and changelog, and ends the session; the former site stays marked as this database's own.
     pub(crate) fn take_new_site(&mut self) -> Result<(), CoreError> {
         let site = SiteId::new(random_number()?);
         let number = self.intern(site)?;
         self.connection.prepare_cached("UPDATE site SET own = 1 WHERE n = ?1")?.execute([number])?;
+        self.run("DELETE FROM sync_session")?;
         let origin = &mut self.known.counters.origin;
         origin.site = site;
         origin.changelog = ChangelogId::new(random_number()?);

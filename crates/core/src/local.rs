@@ -6,7 +6,7 @@ use vectr_delta::{
 };
 
 use crate::desk::Scope;
-use crate::entropy::random_bytes;
+use crate::entropy::random_uuid;
 use crate::stored_row::shard_number;
 use crate::write_shard::WriteShard;
 use crate::{At, CoreError, VectrDB};
@@ -143,7 +143,7 @@ impl VectrDB {
 
 fn insert(shard: &mut WriteShard<'_>, id: Option<VectorId>, payload: Payload) -> Result<VectorId, CoreError> {
     let Some(id) = id else {
-        let id = new_id(shard.wall())?;
+        let id = VectorId::new(&random_uuid(shard.wall())?)?;
         put(shard, &id, None, payload)?;
         return Ok(id);
     };
@@ -183,11 +183,4 @@ fn show<S: ShardRead>(shard: &S, id: VectorId, row: Option<Row>) -> Result<Optio
         timestamp: view.timestamp,
         conflicted: view.conflicted,
     }))
-}
-
-fn new_id(wall: Timestamp) -> Result<VectorId, CoreError> {
-    let mut random = [0; 10];
-    random_bytes(&mut random)?;
-    let uuid = uuid::Builder::from_unix_timestamp_millis(wall.as_micros() / 1_000, &random).into_uuid();
-    Ok(VectorId::new(uuid.as_hyphenated().encode_lower(&mut uuid::Uuid::encode_buffer()))?)
 }

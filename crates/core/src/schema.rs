@@ -80,4 +80,5 @@ fn judge(application: i32, version: i32, path: &Path) -> Result<(), CoreError> {
 /// "vctr".
 const APPLICATION_ID: i32 = 0x7663_7472;
 
-const MIGRATIONS: [&str; 1] = [include_str!("migrations/0001_shards.sql")];
+const MIGRATIONS: [&str; 2] =
+    [include_str!("migrations/0001_shards.sql"), include_str!("migrations/0002_conflicts.sql")];

@@ -1,14 +1,9 @@
 //! What shards are, and how they stand.
 
-use std::collections::BTreeMap;
-
-use vectr_delta::{
-    ChangeId, ConflictId, Digest, NodeName, Row, ShardId, ShardRead, ShardWrite, SiteId, Strategy, Timestamp,
-    VectorId,
-};
+use vectr_delta::{ChangeId, Digest, ShardId, ShardRead, ShardWrite, SiteId, Strategy, Timestamp};
 
 use crate::desk::Scope;
-use crate::snapshot::{ReadShard, Snapshot};
+use crate::snapshot::ReadShard;
 use crate::stored_state::shard_ids;
 use crate::{CoreError, VectrDB};
 
@@ -23,25 +18,6 @@ pub struct ShardStatus {
     pub vectors: u64,
     /// 1970 where it never was.
     pub last_sync_at: Timestamp,
-}
-
-/// A vector with several concurrent versions.
-#[derive(Clone, Debug)]
-pub struct StoredConflict {
-    /// Where.
-    pub shard: ShardId,
-    /// Which vector.
-    pub id: VectorId,
-    /// The same on every node.
-    pub conflict: ConflictId,
-    /// All versions.
-    pub row: Row,
-    /// When the row last changed here.
-    pub detected_at: Timestamp,
-    /// Of that change.
-    pub change_id: ChangeId,
-    /// What the sites in the row are called.
-    pub names: BTreeMap<SiteId, NodeName>,
 }
 
 impl VectrDB {
@@ -110,25 +86,6 @@ impl VectrDB {
         })
     }
 
-    /// The vectors with several concurrent versions, of one shard or of all.
-    ///
-    /// # Errors
-    /// As [`VectrDB::count`].
-    pub fn conflicts(&self, shard: Option<&ShardId>) -> Result<Vec<StoredConflict>, CoreError> {
-        let shard = shard.cloned();
-        self.read(move |snapshot| {
-            let shards = match shard {
-                Some(shard) => vec![shard],
-                None => shard_ids(snapshot.connection())?,
-            };
-            let mut conflicts = Vec::new();
-            for shard in shards {
-                conflicts.extend(conflicts_of(snapshot, &shard)?);
-            }
-            Ok(conflicts)
-        })
-    }
-
     fn of_shard<T: Send + 'static>(
         &self,
         shard: &ShardId,
@@ -149,32 +106,6 @@ fn count(shard: &ReadShard<'_>) -> Result<u64, CoreError> {
         Ok(())
     })?;
     Ok(shard.state().digest.rows().saturating_sub(hidden))
-}
-
-fn conflicts_of(snapshot: &Snapshot<'_>, id: &ShardId) -> Result<Vec<StoredConflict>, CoreError> {
-    let shard = snapshot.shard(id)?;
-    let mut conflicts = Vec::new();
-    shard.rows().visit_concurrent(|stored| {
-        let Some(conflict) = ConflictId::of(id, &stored.entry.id, &stored.entry.row) else { return Ok(()) };
-        let mut names = BTreeMap::new();
-        for (site, _) in stored.entry.row.context().iter() {
-            if let Some(name) = shard.site_name(site)? {
-                names.insert(site, name);
-            }
-        }
-        conflicts.push(StoredConflict {
-            shard: id.clone(),
-            id: stored.entry.id,
-            conflict,
-            row: stored.entry.row,
-            detected_at: stored.applied_at,
-            change_id: stored.change_id,
-            names,
-        });
-        Ok(())
-    })?;
-    conflicts.sort_by_key(|conflict| conflict.change_id);
-    Ok(conflicts)
 }
 
 fn named_site(shard: &ReadShard<'_>, site: SiteId) -> Result<String, CoreError> {

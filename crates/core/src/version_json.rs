@@ -35,6 +35,16 @@ pub(crate) fn parse_context(text: &str) -> Result<BTreeMap<i64, u64>, CoreError>
     parse(text)
 }
 
+/// `[[<site.n>,seq], ...]`.
+pub(crate) fn dots_text(dots: impl Iterator<Item = (i64, u64)>) -> String {
+    let pairs: Vec<String> = dots.map(|(site, seq)| format!("[{site},{seq}]")).collect();
+    format!("[{}]", pairs.join(","))
+}
+
+pub(crate) fn parse_dots(text: &str) -> Result<Vec<(i64, u64)>, CoreError> {
+    parse(text)
+}
+
 pub(crate) fn parse_site(text: &str) -> Result<SiteId, CoreError> {
     text.parse().map_err(|_| CoreError::Damaged { reason: format!("'{text}' is no site") })
 }
@@ -68,6 +78,8 @@ mod tests {
             parse_context(&context_text([(1, 5), (3, 2)].into_iter())).unwrap(),
             [(1, 5), (3, 2)].into()
         );
+        assert_eq!(dots_text([(1, 5), (1, 2)].into_iter()), "[[1,5],[1,2]]");
+        assert_eq!(parse_dots("[[1,5],[1,2]]").unwrap(), [(1, 5), (1, 2)]);
         let sites = [SiteId::new(1), SiteId::new(2)];
         assert_eq!(parse_site_list(&site_list_text(&sites)).unwrap(), sites);
         assert_eq!(parse_vector("{\"x\":1}").unwrap_err().code(), "ERR_STORAGE");

@@ -1,10 +1,11 @@
 use rusqlite::params;
 use vectr_delta::{
-    ChangeId, CommitNo, Cursor, Fingerprint, Metadata, NodeName, Origin, Row, RowVisitor, ShardId, ShardRead,
-    ShardState, ShardWrite, Sibling, SiteId, Timestamp, VectorId, VersionVector,
+    ChangeId, CommitNo, ConflictId, Cursor, Fingerprint, Metadata, NodeName, Origin, Row, RowVisitor,
+    ShardId, ShardRead, ShardState, ShardWrite, Sibling, SiteId, Timestamp, VectorId, VersionVector,
 };
 
 use crate::CoreError;
+use crate::conflict_records;
 use crate::ledger::{Found, KnownShard, Ledger};
 use crate::snapshot::{is_wide, read_cursor, write_cursor};
 use crate::stored_row::{StoredRows, integer};
@@ -39,7 +40,7 @@ impl<'l> WriteShard<'l> {
         self.known().stored.n
     }
 
-    fn rows(&self) -> StoredRows<'_> {
+    pub(crate) fn rows(&self) -> StoredRows<'_> {
         StoredRows {
             connection: &self.ledger.connection,
             sites: &self.ledger.known.sites,
@@ -105,6 +106,38 @@ impl<'l> WriteShard<'l> {
             vector(first),
         ])?;
         Ok(())
+    }
+
+    /// Before the row takes `new` in the place of `old`: takes out what goes with the former versions.
+    fn supersede(&mut self, n: i64, id: &VectorId, old: &Row, new: &Row) -> Result<(), CoreError> {
+        if !old.is_concurrent() {
+            return Ok(());
+        }
+        self.ledger.connection.prepare_cached("DELETE FROM sibling WHERE row = ?1")?.execute([n])?;
+        if new.is_concurrent() {
+            // There is no record of what a file of the first schema held: its id may have been handed out.
+            self.record_conflict(n, id, old)
+        } else {
+            conflict_records::forget(&self.ledger.connection, n)
+        }
+    }
+
+    /// All versions but the first, and the record of the conflict that they are.
+    fn insert_siblings(&mut self, n: i64, id: &VectorId, new: &Row) -> Result<(), CoreError> {
+        if !new.is_concurrent() {
+            return Ok(());
+        }
+        new.siblings()[1..].iter().try_for_each(|sibling| self.insert_sibling(n, sibling))?;
+        self.record_conflict(n, id, new)
+    }
+
+    fn record_conflict(&mut self, n: i64, id: &VectorId, row: &Row) -> Result<(), CoreError> {
+        let Some(conflict) = ConflictId::of(&self.known().id, id, row) else { return Ok(()) };
+        let mut dots = Vec::with_capacity(row.siblings().len());
+        for dot in row.siblings().iter().map(Sibling::dot) {
+            dots.push((self.ledger.intern(dot.site)?, dot.seq));
+        }
+        conflict_records::record(&self.ledger.connection, conflict, n, dots.into_iter())
     }
 
     fn insert_sibling(&mut self, n: i64, sibling: &Sibling) -> Result<(), CoreError> {
@@ -192,8 +225,9 @@ impl ShardWrite for WriteShard<'_> {
     fn put_row(&mut self, id: &VectorId, old: Option<&Row>, new: &Row) -> Result<(), CoreError> {
         self.ledger.known.counters.change_id += 1;
         self.ledger.known.touched = true;
-        let n = if old.is_some() {
+        let n = if let Some(old) = old {
             let n = self.place(id)?;
+            self.supersede(n, id, old, new)?;
             self.update(n, new)?;
             n
         } else {
@@ -201,10 +235,7 @@ impl ShardWrite for WriteShard<'_> {
                 || CoreError::Damaged { reason: format!("vector '{id}' has a row that no search finds") };
             self.insert(id, new)?.ok_or_else(damaged)?
         };
-        if old.is_some_and(|old| old.is_concurrent() || new.is_concurrent()) {
-            self.ledger.connection.prepare_cached("DELETE FROM sibling WHERE row = ?1")?.execute([n])?;
-        }
-        new.siblings()[1..].iter().try_for_each(|sibling| self.insert_sibling(n, sibling))
+        self.insert_siblings(n, id, new)
     }
 
     fn insert_row(&mut self, id: &VectorId, new: &Row) -> Result<bool, CoreError> {
@@ -214,7 +245,7 @@ impl ShardWrite for WriteShard<'_> {
             return Ok(false);
         };
         self.ledger.known.touched = true;
-        new.siblings()[1..].iter().try_for_each(|sibling| self.insert_sibling(n, sibling))?;
+        self.insert_siblings(n, id, new)?;
         Ok(true)
     }
 

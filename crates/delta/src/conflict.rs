@@ -1,8 +1,9 @@
 use std::fmt;
+use std::str::FromStr;
 
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::{Row, ShardId, Sibling, VectorId};
+use crate::{DeltaError, Row, ShardId, Sibling, VectorId};
 
 /// Names a conflict: the XXH3-128 hash of shard, vector and the sorted dots of its versions, so the same on every
 /// node. A new concurrent version makes it another conflict.
@@ -26,6 +27,29 @@ impl ConflictId {
             hasher.update(&dot.seq.to_le_bytes());
         }
         Some(Self(hasher.digest128()))
+    }
+
+    /// The id as tables hold it: the bytes of its digits.
+    #[must_use]
+    pub const fn to_be_bytes(self) -> [u8; 16] {
+        self.0.to_be_bytes()
+    }
+}
+
+impl FromStr for ConflictId {
+    type Err = DeltaError;
+
+    /// Reads the 32 hexadecimal digits that an id is shown as.
+    fn from_str(text: &str) -> Result<Self, DeltaError> {
+        let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let number = digits.then(|| u128::from_str_radix(text, 16).ok()).flatten();
+        number.map(Self).ok_or_else(|| DeltaError::Argument {
+            what: "conflict",
+            reason: format!(
+                "'{}' is no id of a conflict: give the 32 hexadecimal digits that the list of conflicts shows",
+                text.chars().take(100).collect::<String>()
+            ),
+        })
     }
 }
 

@@ -40,7 +40,7 @@ pub use error::DeltaError;
 pub use fingerprint::Fingerprint;
 pub use frame::{Frame, FrameDecoder};
 pub use intake::{Applied, Ended, Intake, Refusal};
-pub use local::{LocalWrite, MAX_CLOCK_SKEW, write_local};
+pub use local::{LocalWrite, MAX_CLOCK_SKEW, write_local, write_resolution};
 pub use message::{Cursor, End, Held, Hello, Message, MessageDecoder, Reject};
 pub use name::{NodeName, ShardId, VectorId};
 pub use page::{HelloOffer, Page, PageEnd, PageSize, Withheld, read_hello, read_page};

@@ -34,19 +34,54 @@ pub fn write_local<W: ShardWrite + ?Sized>(
     if let LocalWrite::Put(payload) = &write {
         fit_dimensions(shard, payload.dimensions())?;
     }
-    // A stamp that no peer would accept is not followed: the write supersedes it by context all the same.
-    let newest = old.map(Row::newest).filter(|newest| newest.since(wall) <= MAX_CLOCK_SKEW);
-    let stamp = Timestamp::of_write(wall, shard.last_stamp(), newest);
-    let dot = next_dot(shard)?;
-    let sibling = match write {
-        LocalWrite::Put(payload) => Sibling::put(dot, stamp, old.is_some_and(Row::is_live), payload),
-        LocalWrite::Delete => Sibling::tombstone(dot, stamp),
-    };
+    let sibling = next_version(shard, old.map(Row::siblings).unwrap_or_default().iter(), write, wall)?;
     let context = old.map_or_else(|| shard.state().frontier.clone(), |row| row.context().clone());
     let new = Row::of_write(sibling, context);
-    shard.set_last_stamp(stamp);
     replace_row(shard, id, old, &new)?;
     Ok(new)
+}
+
+/// Writes a version that supersedes those versions of `row`, the row held now, that `shown` names, and no others. At
+/// least one of them stands. `wall` is the node's clock.
+///
+/// # Errors
+/// As [`write_local`].
+pub fn write_resolution<W: ShardWrite + ?Sized>(
+    shard: &mut W,
+    id: &VectorId,
+    row: &Row,
+    shown: &[Dot],
+    write: LocalWrite,
+    wall: Timestamp,
+) -> Result<Row, W::Error> {
+    if let LocalWrite::Put(payload) = &write {
+        fit_dimensions(shard, payload.dimensions())?;
+    }
+    let superseded = row.siblings().iter().filter(|sibling| shown.contains(&sibling.dot()));
+    let sibling = next_version(shard, superseded, write, wall)?;
+    let new = row.with_replaced(shown, sibling);
+    replace_row(shard, id, Some(row), &new)?;
+    Ok(new)
+}
+
+/// This site's next version, which supersedes those given.
+fn next_version<'s, W: ShardWrite + ?Sized>(
+    shard: &mut W,
+    superseded: impl Iterator<Item = &'s Sibling> + Clone,
+    write: LocalWrite,
+    wall: Timestamp,
+) -> Result<Sibling, DeltaError> {
+    let over = superseded.clone().any(Sibling::is_live);
+    // A stamp that no peer would accept is not followed: the write supersedes it by context all the same.
+    let newest = superseded.map(Sibling::timestamp).max();
+    let newest = newest.filter(|newest| newest.since(wall) <= MAX_CLOCK_SKEW);
+    let stamp = Timestamp::of_write(wall, shard.last_stamp(), newest);
+    let dot = next_dot(shard)?;
+    shard.set_last_stamp(stamp);
+    Ok(match write {
+        LocalWrite::Put(payload) => Sibling::put(dot, stamp, over, payload),
+        LocalWrite::Delete => Sibling::tombstone(dot, stamp),
+    })
 }
 
 /// Gives out this site's next dot, which the version vector covers from now on.

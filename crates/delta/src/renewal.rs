@@ -41,7 +41,7 @@ impl Renewal {
             let Some(sibling) = old.sibling(*dot).cloned() else { continue };
             let stamp = self.stamp(shard, &sibling, wall);
             let renumbered = sibling.renumbered(next_dot(shard)?, stamp);
-            replace_row(shard, id, Some(&old), &old.with_replaced(*dot, renumbered))?;
+            replace_row(shard, id, Some(&old), &old.with_replaced(&[*dot], renumbered))?;
         }
         Ok(affected.len())
     }

@@ -302,12 +302,13 @@ impl Row {
         Self { siblings, context: self.context.joined(&other.context) }
     }
 
-    /// The row after `replacement` has superseded the version `old` and nothing else.
+    /// The row after `replacement` has superseded the versions with the dots `old`, as far as they stand, and nothing
+    /// else.
     #[must_use]
-    pub fn with_replaced(&self, old: Dot, replacement: Sibling) -> Self {
+    pub fn with_replaced(&self, old: &[Dot], replacement: Sibling) -> Self {
         let mut context = self.context.clone();
         context.add(replacement.dot);
-        let kept = self.siblings.iter().filter(|sibling| sibling.dot != old).cloned();
+        let kept = self.siblings.iter().filter(|sibling| !old.contains(&sibling.dot)).cloned();
         let mut siblings: Vec<Sibling> = kept.chain([replacement]).collect();
         sort_by(&mut siblings, &by_dot);
         Self { siblings, context }

@@ -78,7 +78,8 @@ proptest! {
         let both = a.join(&b);
         let newest = both.siblings().iter().map(Sibling::dot).max().expect("a row has a version");
         let next = Dot { site: vectr_delta::SiteId::new(99), seq: 1 };
-        let replaced = both.with_replaced(newest, both.sibling(newest).unwrap().renumbered(next, both.newest()));
+        let renumbered = both.sibling(newest).unwrap().renumbered(next, both.newest());
+        let replaced = both.with_replaced(&[newest], renumbered);
         let joined = replaced.join(&both);
         prop_assert_eq!(&joined, &replaced);
         prop_assert_eq!(joined.siblings().len(), both.siblings().len());
