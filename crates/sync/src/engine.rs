@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use tokio::task::JoinHandle;
 
-use vectr_core::VectrDB;
-use vectr_delta::{Fingerprint, NodeName, ShardId, Strategy, Timestamp};
+use vectr_core::{SessionMark, StoredConflict, VectrDB};
+use vectr_delta::{ConflictId, Fingerprint, LocalWrite, NodeName, ShardId, Strategy, Timestamp, VectorId};
 use vectr_transport::{Endpoint, Identity, PoolStatistics, Trust};
 
 use crate::answer::answer_all;
@@ -15,7 +15,7 @@ use crate::auto_sync::AutoSyncs;
 use crate::events::EventHub;
 use crate::record::Activity;
 use crate::result::SyncFailure;
-use crate::retry::Retries;
+use crate::retry::{Retries, random};
 use crate::{
     Cancel, Canceller, Events, NetworkConfig, ShardRecord, SyncConfig, SyncError, SyncEvent, SyncProgress,
     SyncRecord, SyncResult,
@@ -51,7 +51,8 @@ pub(crate) struct Engine {
     identity: Identity,
     trust: Trust,
     endpoint: OnceLock<Endpoint>,
-    created_at: Timestamp,
+    /// Of the file where sessions are kept, else of this engine.
+    mark: SessionMark,
     farewells: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -80,7 +81,8 @@ impl SyncEngine {
         if network.dangerous_accept_any_peer {
             trust.dangerous().accept_any_peer();
         }
-        let created_at = db.now();
+        let mark = SessionMark { id: format!("{:016x}", random()), created_at: db.now() };
+        let mark = if config.persist_session { db.restore_session()? } else { mark };
         let engine = Engine {
             db,
             node,
@@ -93,7 +95,7 @@ impl SyncEngine {
             identity,
             trust,
             endpoint: OnceLock::new(),
-            created_at,
+            mark,
             farewells: Mutex::default(),
         };
         Ok(Self { engine: Arc::new(engine) })
@@ -204,6 +206,31 @@ impl SyncEngine {
         self.engine.shard(shard)
     }
 
+    /// The conflicts that someone has to settle, of one shard or of all: of shards whose strategy is manual. Blocks on
+    /// storage.
+    ///
+    /// # Errors
+    /// `ERR_CLOSED` where engine or database are closed, `ERR_STORAGE`.
+    pub fn pending_conflicts(&self, shard: Option<&ShardId>) -> Result<Vec<StoredConflict>, SyncError> {
+        self.engine.ensure_open()?;
+        Ok(self.engine.db.pending_conflicts(shard)?)
+    }
+
+    /// Settles a conflict by a write of this node, which travels like any other. Returns what is left of it; see
+    /// [`VectrDB::resolve_conflict`]. Blocks on storage.
+    ///
+    /// # Errors
+    /// As [`VectrDB::resolve_conflict`]; `ERR_CLOSED`.
+    pub fn resolve_conflict(
+        &self,
+        conflict: &ConflictId,
+        expected: Option<(&ShardId, &VectorId)>,
+        write: LocalWrite,
+    ) -> Result<Option<StoredConflict>, SyncError> {
+        self.engine.ensure_open()?;
+        Ok(self.engine.db.resolve_conflict(conflict, expected, write)?)
+    }
+
     /// The state of all shards, and what is to be settled in them. Blocks on storage.
     ///
     /// # Errors
@@ -212,18 +239,15 @@ impl SyncEngine {
         let engine = &*self.engine;
         engine.ensure_open()?;
         let shards = engine.db.shards()?;
-        let mut pending_conflicts = Vec::new();
-        for shard in &shards {
-            if engine.db.strategy(shard)? == Strategy::Manual {
-                pending_conflicts.extend(engine.db.conflicts(Some(shard))?);
-            }
-        }
+        // A new life of the database has a new session.
+        let mark =
+            if engine.config.persist_session { engine.db.restore_session()? } else { engine.mark.clone() };
         Ok(SyncRecord {
-            id: format!("{}@{}", engine.node, engine.db.site()),
+            id: mark.id,
             node: engine.node.clone(),
             shards: shards.iter().map(|shard| engine.shard(shard)).collect::<Result<_, _>>()?,
-            pending_conflicts,
-            created_at: engine.created_at,
+            pending_conflicts: engine.db.pending_conflicts(None)?,
+            created_at: mark.created_at,
             updated_at: engine.db.now(),
         })
     }
@@ -312,7 +336,7 @@ impl Engine {
         };
         if strategy == Strategy::Manual {
             let of = shard.clone();
-            result.conflicts_unresolved = self.blocking(move |db| db.conflicts(Some(&of))).await?;
+            result.conflicts_unresolved = self.blocking(move |db| db.pending_conflicts(Some(&of))).await?;
         } else {
             result.conflicts_resolved = result.conflicts_detected;
         }

@@ -7,7 +7,8 @@ use vectr_delta::{ChangeId, NodeName, ShardId, Timestamp};
 /// What an engine knows of its syncs: the documented session.
 #[derive(Debug, Clone)]
 pub struct SyncRecord {
-    /// `name@site` of the database.
+    /// Names the session: kept in the file for as long as the database goes on under one site, or of this engine only
+    /// where sessions are not kept.
     pub id: String,
     /// The node.
     pub node: NodeName,
@@ -15,7 +16,7 @@ pub struct SyncRecord {
     pub shards: Vec<ShardRecord>,
     /// What someone has to settle.
     pub pending_conflicts: Vec<StoredConflict>,
-    /// When the engine was made.
+    /// When the session began.
     pub created_at: Timestamp,
     /// When this was read.
     pub updated_at: Timestamp,
