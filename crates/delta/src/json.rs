@@ -11,7 +11,7 @@ pub(crate) type Member<'a> = (Cow<'a, str>, &'a str);
 /// Checks that `text` is one JSON object; otherwise says what was expected and where.
 pub(crate) fn check_object(text: &str) -> Result<(), String> {
     let mut reader = Reader { text, at: 0 };
-    reader.whole(|reader| reader.object(|_, _| ())).map_err(|expected| reader.fault(expected))
+    reader.whole(|reader| reader.object(None)).map_err(|expected| reader.fault(expected))
 }
 
 /// Checks that `text` is one JSON value; otherwise says what was expected and where.
@@ -20,12 +20,13 @@ pub(crate) fn check_value(text: &str) -> Result<(), String> {
     reader.whole(Reader::value).map_err(|expected| reader.fault(expected))
 }
 
-/// The members of the JSON object `text`, in their order. `None`: it is none.
-pub(crate) fn members(text: &str) -> Option<Vec<Member<'_>>> {
-    let mut members = Vec::new();
-    let mut reader = Reader { text, at: 0 };
-    reader.whole(|reader| reader.object(|key, value| members.push((key, value)))).ok()?;
-    Some(members)
+/// Appends the members of the JSON object `text`, in their order. A text that is none adds nothing.
+pub(crate) fn add_members<'a>(members: &mut Vec<Member<'a>>, text: &'a str) {
+    let before = members.len();
+    let read = Reader { text, at: 0 }.whole(|reader| reader.object(Some(members)));
+    if read.is_err() {
+        members.truncate(before);
+    }
 }
 
 /// Appends `text` as a JSON string, with no more escapes than it needs.
@@ -68,7 +69,8 @@ impl<'a> Reader<'a> {
         if self.at == self.text.len() { Ok(()) } else { Err("the end") }
     }
 
-    fn object(&mut self, mut member: impl FnMut(Cow<'a, str>, &'a str)) -> Read<()> {
+    #[inline]
+    fn object(&mut self, mut members: Option<&mut Vec<Member<'a>>>) -> Read<()> {
         self.expect(b'{', "an object")?;
         self.space();
         if self.take(b'}') {
@@ -80,7 +82,9 @@ impl<'a> Reader<'a> {
             self.colon()?;
             let start = self.at;
             self.value()?;
-            member(key, self.since(start));
+            if let Some(members) = &mut members {
+                members.push((key, self.since(start)));
+            }
             self.space();
             if !self.take(b',') {
                 return self.expect(b'}', "',' or '}'");
@@ -88,8 +92,16 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads one value; `open` holds the closing brackets of all that it is in.
+    #[inline]
     fn value(&mut self) -> Read<()> {
+        match self.peek() {
+            Some(b'{' | b'[') => self.nested(),
+            _ => self.scalar(),
+        }
+    }
+
+    /// Reads a list or an object; `open` holds the closing brackets of all that the place is in.
+    fn nested(&mut self) -> Read<()> {
         let mut open = Vec::new();
         loop {
             self.space();
@@ -135,6 +147,7 @@ impl<'a> Reader<'a> {
         self.colon()
     }
 
+    #[inline]
     fn colon(&mut self) -> Read<()> {
         self.space();
         self.expect(b':', "':'")?;
@@ -142,9 +155,10 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    #[inline]
     fn scalar(&mut self) -> Read<()> {
         match self.peek() {
-            Some(b'"') => self.string(),
+            Some(b'"') => self.string().map(drop),
             Some(b'-' | b'0'..=b'9') => self.number(),
             _ => {
                 let word = ["true", "false", "null"]
@@ -156,6 +170,7 @@ impl<'a> Reader<'a> {
         }
     }
 
+    #[inline]
     fn number(&mut self) -> Read<()> {
         self.take(b'-');
         if !self.take(b'0') {
@@ -171,22 +186,26 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
+    #[inline]
     fn digits(&mut self) -> Read<()> {
         let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
         self.at += count;
         if count == 0 { Err("a digit") } else { Ok(()) }
     }
 
-    fn string(&mut self) -> Read<()> {
+    /// Reads a string, and says whether it has escapes.
+    #[inline]
+    fn string(&mut self) -> Read<bool> {
         self.expect(b'"', "a string")?;
+        let mut escaped = false;
         loop {
-            let plain = self.rest().iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | ..=0x1f)).count();
-            self.at += plain;
+            self.at += self.rest().iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | ..=0x1f)).count();
             if self.take(b'"') {
-                return Ok(());
+                return Ok(escaped);
             }
             self.expect(b'\\', "the end of the string")?;
             self.escape()?;
+            escaped = true;
         }
     }
 
@@ -217,35 +236,42 @@ impl<'a> Reader<'a> {
         Ok(unit)
     }
 
+    #[inline]
     fn key(&mut self) -> Read<Cow<'a, str>> {
         let start = self.at + 1;
-        self.string()?;
+        let escaped = self.string()?;
         let text = self.text.get(start..self.at - 1).ok_or("a key")?;
-        if text.contains('\\') { unescaped(text).map(Cow::Owned) } else { Ok(Cow::Borrowed(text)) }
+        if escaped { unescaped(text).map(Cow::Owned) } else { Ok(Cow::Borrowed(text)) }
     }
 
+    #[inline]
     fn space(&mut self) {
         self.at += self.rest().iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count();
     }
 
+    #[inline]
     fn take(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
         found
     }
 
+    #[inline]
     fn expect(&mut self, byte: u8, what: &'static str) -> Read<()> {
         if self.take(byte) { Ok(()) } else { Err(what) }
     }
 
+    #[inline]
     fn peek(&self) -> Option<u8> {
         self.rest().first().copied()
     }
 
+    #[inline]
     fn rest(&self) -> &'a [u8] {
         self.text.as_bytes().get(self.at..).unwrap_or_default()
     }
 
+    #[inline]
     fn since(&self, start: usize) -> &'a str {
         self.text.get(start..self.at).unwrap_or_default()
     }
@@ -347,12 +373,13 @@ mod tests {
             let general =
                 serde_json::from_str::<BTreeMap<String, Box<serde_json::value::RawValue>>>(&text).ok();
             assert_eq!(check_object(&text).is_ok(), general.is_some(), "{text}");
-            let ours = members(&text).map(|members| members.into_iter().collect::<BTreeMap<_, _>>());
-            let general = general
-                .as_ref()
-                .map(|map| map.iter().map(|(key, value)| (Cow::Borrowed(&**key), value.get())).collect());
+            let mut ours = Vec::new();
+            add_members(&mut ours, &text);
+            let ours: BTreeMap<_, _> = ours.into_iter().collect();
+            taken += usize::from(general.is_some());
+            let general = general.unwrap_or_default();
+            let general = general.iter().map(|(key, value)| (Cow::Borrowed(&**key), value.get())).collect();
             assert_eq!(ours, general, "{text}");
-            taken += usize::from(ours.is_some());
         }
         assert!(taken > 1000, "{taken} texts are too few to compare");
     }

@@ -17,7 +17,19 @@ pub(crate) fn sort(indices: &mut [u32], compare: &dyn Fn(u32, u32) -> Ordering) 
 }
 
 /// Sorts items, equal ones in the order given.
-pub(crate) fn sort_by<T: Clone>(items: &mut [T], compare: &dyn Fn(&T, &T) -> Ordering) {
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) fn sort_by<T: Clone>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
+    items.sort_by(compare);
+}
+
+/// Sorts items, equal ones in the order given.
+#[cfg(target_arch = "wasm32")]
+pub(crate) fn sort_by<T: Clone>(items: &mut [T], compare: impl Fn(&T, &T) -> Ordering) {
+    sort_by_index(items, &compare);
+}
+
+#[cfg(any(target_arch = "wasm32", test))]
+fn sort_by_index<T: Clone>(items: &mut [T], compare: &dyn Fn(&T, &T) -> Ordering) {
     if items.is_sorted_by(|one, two| compare(one, two) != Ordering::Greater) {
         return;
     }
@@ -79,9 +91,12 @@ mod tests {
             merge_sort(&mut ours, &compare);
             expected.sort_by(|one, two| compare(*one, *two));
             assert_eq!(ours, expected);
-            let mut items: Vec<(u32, u32)> = keys.iter().copied().zip(0..).collect();
-            sort_by(&mut items, &|one, two| one.0.cmp(&two.0));
-            assert_eq!(items.iter().map(|item| item.1).collect::<Vec<_>>(), expected);
+            let items: Vec<(u32, u32)> = keys.iter().copied().zip(0..).collect();
+            let (mut ours, mut standard) = (items.clone(), items);
+            sort_by_index(&mut ours, &|one, two| one.0.cmp(&two.0));
+            sort_by(&mut standard, |one, two| one.0.cmp(&two.0));
+            assert_eq!(ours, standard);
+            assert_eq!(ours.iter().map(|item| item.1).collect::<Vec<_>>(), expected);
         }
     }
 }

@@ -192,7 +192,7 @@ impl Row {
         }
         let mut sorted = siblings;
         if sorted.len() > 1 {
-            sort_by(&mut sorted, &by_dot);
+            sort_by(&mut sorted, by_dot);
             sorted.dedup_by(|later, kept| {
                 let same = later.dot == kept.dot;
                 if same {
@@ -285,7 +285,7 @@ impl Row {
     /// claims that they were superseded.
     #[must_use]
     pub fn join(&self, other: &Self) -> Self {
-        let mut siblings = Vec::with_capacity(self.siblings.len().max(other.siblings.len()));
+        let mut siblings = Vec::with_capacity(self.siblings.len() + other.siblings.len());
         for mine in &self.siblings {
             match other.sibling(mine.dot) {
                 Some(theirs) => siblings.push(mine.greater(theirs)),
@@ -298,7 +298,7 @@ impl Row {
                 siblings.push(theirs.clone());
             }
         }
-        sort_by(&mut siblings, &by_dot);
+        sort_by(&mut siblings, by_dot);
         Self { siblings, context: self.context.joined(&other.context) }
     }
 
@@ -310,7 +310,7 @@ impl Row {
         context.add(replacement.dot);
         let kept = self.siblings.iter().filter(|sibling| !old.contains(&sibling.dot)).cloned();
         let mut siblings: Vec<Sibling> = kept.chain([replacement]).collect();
-        sort_by(&mut siblings, &by_dot);
+        sort_by(&mut siblings, by_dot);
         Self { siblings, context }
     }
 }

@@ -122,19 +122,23 @@ impl View {
 
 fn merge(siblings: &[Sibling]) -> Option<View> {
     let mut live: Vec<&Sibling> = siblings.iter().filter(|sibling| sibling.is_live()).collect();
-    sort_by(&mut live, &|one, other| one.precedence().cmp(&other.precedence()));
+    sort_by(&mut live, |one, other| one.precedence().cmp(&other.precedence()));
     let (last, earlier) = live.split_last()?;
-    let shown = View::of(last, false)?;
     if earlier.is_empty() {
-        return Some(shown);
-    }
-    if live.iter().any(|sibling| vector_of(sibling).len() != shown.vector.len()) {
-        return Some(View { unmerged: true, ..shown });
+        return View::of(last, false);
     }
     let vectors: Vec<&[u8]> = live.iter().map(|sibling| vector_of(sibling)).collect();
+    if vectors.iter().any(|vector| vector.len() != vectors[0].len()) {
+        return Some(View { unmerged: true, ..View::of(last, false)? });
+    }
     let texts = live.iter().filter_map(|sibling| sibling.payload()?.metadata()).map(Metadata::as_str);
-    let metadata = merged_metadata(texts).map(|text| Metadata::from_checked(&text));
-    Some(View { vector: mean(&vectors).into(), metadata, ..shown })
+    Some(View {
+        vector: mean(&vectors).into(),
+        metadata: merged_metadata(texts).map(|text| Metadata::from_checked(&text)),
+        timestamp: last.timestamp(),
+        conflicted: false,
+        unmerged: false,
+    })
 }
 
 fn vector_of(sibling: &Sibling) -> &[u8] {

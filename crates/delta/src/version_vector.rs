@@ -146,7 +146,7 @@ impl VersionVector {
     /// Brings entries in any order into the lawful one.
     fn settle(&mut self) {
         self.0.retain(|(_, seq)| *seq > 0);
-        sort_by(&mut self.0, &Ord::cmp);
+        sort_by(&mut self.0, Ord::cmp);
         self.0.dedup_by(|later, kept| {
             let same = later.0 == kept.0;
             if same {

@@ -92,7 +92,7 @@ impl<'a> Changes<'a> {
             let entries = &mut self.entries[change.entries.start as usize..change.entries.end as usize];
             if !entries.is_sorted() {
                 self.was_in_order = false;
-                sort_by(entries, &Ord::cmp);
+                sort_by(entries, Ord::cmp);
             }
             if let Some(pair) = entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
                 let reason = format!("the key '{}' stands twice", self.keys.text(pair[0].0));

@@ -158,7 +158,7 @@ fn join(changes: &Changes<'_>, dots: &[Dot], versions: &[u32]) -> Vec<(u32, u64)
         all.extend(changes.history(change).iter().filter(|(_, seq)| *seq > 0));
         all.push((changes.dot_key(change), dots[*index as usize].seq));
     }
-    sort_by(&mut all, &Ord::cmp);
+    sort_by(&mut all, Ord::cmp);
     all.dedup_by(|later, kept| {
         let is_one = changes.keys.rank(later.0) == changes.keys.rank(kept.0);
         if is_one {
