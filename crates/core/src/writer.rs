@@ -189,7 +189,10 @@ impl Writer {
 
 #[cfg(test)]
 mod tests {
-    use vectr_delta::{Payload, ShardId, VectorId};
+    use vectr_delta::{
+        Dot, LocalWrite, Metadata, Payload, Row, ShardId, ShardWrite, Sibling, SiteId, Strategy, VectorId,
+        VersionVector, replace_row,
+    };
 
     use crate::desk::Scope;
     use crate::{At, Config, CoreError, VectrDB};
@@ -258,6 +261,54 @@ mod tests {
         limit(&db, 10_000);
         db.insert(At::shard(&shard), None, payload()).unwrap();
         assert_eq!(db.count(&shard).unwrap(), 2);
+    }
+
+    #[test]
+    fn a_full_disk_leaves_a_conflict_as_it_was() {
+        let folder = tempfile::tempdir().unwrap();
+        let (db, shard) = (open(&folder), ShardId::new("notes").unwrap());
+        let id = VectorId::new("a").unwrap();
+        let long = Metadata::new(&format!(r#"{{"text":"{}"}}"#, "x".repeat(200_000))).unwrap();
+        let long = Payload::from_components(&[0.5; 384], Some(long)).unwrap();
+        let now = db.now();
+        let foreign = |site: u64, payload: Payload| {
+            let dot = Dot { site: SiteId::new(site), seq: 1 };
+            Row::of_write(Sibling::put(dot, now, false, payload), VersionVector::new())
+        };
+        let join = |other: Row| {
+            let (shard, id) = (shard.clone(), id.clone());
+            db.call(Scope::Outside, move |writer| {
+                writer.write_shard(&shard, |shard| {
+                    let old = shard.row(&id)?;
+                    let new = old.as_ref().map_or_else(|| other.clone(), |old| old.join(&other));
+                    replace_row(shard, &id, old.as_ref(), &new)
+                })
+            })
+        };
+        db.set_strategy(&shard, Strategy::Manual).unwrap();
+        db.upsert(At::shard(&shard), &id, payload()).unwrap();
+        join(foreign(7, payload())).unwrap();
+        let state = || {
+            let conflict = db.pending_conflicts(None).unwrap().remove(0);
+            (
+                conflict.conflict,
+                conflict.row,
+                conflict.detected_at,
+                db.digest(&shard).unwrap(),
+                db.commit_no(),
+            )
+        };
+        let before = state();
+        limit(&db, 3);
+        let choose = || db.resolve_conflict(&before.0, None, LocalWrite::Put(long.clone()));
+        assert_eq!(join(foreign(8, long.clone())).unwrap_err().code(), "ERR_STORAGE");
+        assert_eq!(state(), before);
+        assert_eq!(choose().unwrap_err().code(), "ERR_STORAGE");
+        assert_eq!(state(), before);
+        limit(&db, 10_000);
+        join(foreign(8, long.clone())).unwrap();
+        assert_ne!(state().0, before.0);
+        assert_eq!(choose().unwrap().unwrap().row.siblings().len(), 2);
     }
 
     #[test]

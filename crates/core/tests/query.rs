@@ -97,6 +97,8 @@ fn everything_else_is_refused_and_changes_nothing() {
             "PRAGMA query_only = OFF",
             "PRAGMA writable_schema = ON",
             "PRAGMA wal_checkpoint",
+            "SELECT * FROM conflict",
+            "SELECT * FROM sync_session",
             "PRAGMA table_info(row)",
             "SELECT load_extension('x')",
             "SELECT fts3_tokenizer('simple')",

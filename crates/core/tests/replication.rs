@@ -5,56 +5,11 @@ mod support;
 
 use std::collections::BTreeSet;
 
+use support::cluster::{Cluster, NOW};
 use support::sync::{session, sync};
-use support::{Scratch, Wall, assert_sound, delete, described, id, payload, put, shard, shown};
-use vectr_core::{At, Config, Entry, VectrDB};
-use vectr_delta::{Dimensions, Ending, NodeName, Strategy, Timestamp, Warning};
-
-const NOW: Timestamp = Timestamp::from_micros(Wall::START);
-
-struct Cluster {
-    _scratch: Scratch,
-    wall: Wall,
-    nodes: Vec<VectrDB>,
-}
-
-impl Cluster {
-    fn new(count: usize) -> Self {
-        let (scratch, wall) = (Scratch::new(), Wall::new());
-        let node = |number: usize| {
-            let name = NodeName::new(&format!("node-{number}")).unwrap();
-            let config = scratch.config(&format!("{number}.db"));
-            VectrDB::new(Config { clock: wall.clock(), node: Some(name), ..config }).unwrap()
-        };
-        let nodes = (0..count).map(node).collect();
-        Self { _scratch: scratch, wall, nodes }
-    }
-
-    fn sync(&self, a: usize, b: usize) {
-        sync(&shard(), (&self.nodes[a], a as u8), (&self.nodes[b], b as u8), NOW);
-    }
-
-    /// Everyone with everyone, twice round.
-    fn settle(&self) {
-        for _ in 0..2 {
-            for a in 0..self.nodes.len() {
-                for b in a + 1..self.nodes.len() {
-                    self.sync(a, b);
-                }
-            }
-        }
-        self.assert_equal();
-    }
-
-    fn assert_equal(&self) {
-        let digests: BTreeSet<String> =
-            self.nodes.iter().map(|db| db.digest(&shard()).unwrap().to_string()).collect();
-        assert_eq!(digests.len(), 1, "{digests:?}");
-        for db in &self.nodes {
-            assert_sound(db);
-        }
-    }
-}
+use support::{Scratch, Wall, delete, described, id, payload, put, shard, shown};
+use vectr_core::{At, Entry, VectrDB};
+use vectr_delta::{Dimensions, Ending, NodeName, Strategy, Warning};
 
 fn entries(db: &VectrDB, names: &[&str]) -> Vec<Option<Entry>> {
     names.iter().map(|name| db.get(At::shard(&shard()), &id(name)).unwrap()).collect()

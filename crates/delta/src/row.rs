@@ -237,7 +237,8 @@ impl Row {
         }
         let seen = self.context.iter().map(|(site, seq)| {
             let start = self.siblings.partition_point(|other| other.dot.site < site);
-            // One site has two versions standing only after a fork.
+            // One site has two versions standing only after a fork, or after it has settled two conflicts of the
+            // vector neither of which showed what came of the other.
             let mut others = self.siblings[start..].iter().map(|other| other.dot);
             let first = others.find(|other| *other != dot).filter(|other| other.site == site);
             (site, first.map_or(seq, |first| seq.min(first.seq - 1)))

@@ -8,6 +8,7 @@ mod draw;
 mod history;
 mod hostile;
 mod join;
+mod resolution;
 mod version_vector;
 mod view;
 mod wire;

@@ -1,0 +1,116 @@
+//! What a database says of the rows that it took in from a peer.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use support::{Scratch, id, peer, put, shard};
+use vectr_core::{ChangeSpan, VectrDB};
+use vectr_delta::{
+    Applied, Batch, End, Hello, HelloOffer, Intake, NodeName, PageSize, Timestamp, VectorRow, VersionVector,
+};
+
+const NOW: Timestamp = Timestamp::from_micros(support::Wall::START);
+
+fn hello(db: &VectrDB) -> Hello {
+    let offer = HelloOffer {
+        nonce: 1,
+        codecs: vec![0],
+        live: false,
+        node: NodeName::new("peer").unwrap(),
+        clock: NOW,
+        window: 16,
+    };
+    db.read_hello(&shard(), &peer(1), &offer).unwrap().0
+}
+
+/// All rows of a database, as one batch and the end behind it.
+fn transfer(db: &VectrDB) -> (Batch, End) {
+    let page = db.read_page(&shard(), 0, None, PageSize { bytes: 1 << 20, rows: 5_000 }).unwrap();
+    let rows: Vec<VectorRow> = page.rows;
+    let said = hello(db);
+    let batch = Batch {
+        nonce: 1,
+        index: 0,
+        position: page.position,
+        frontier: VersionVector::new(),
+        names: [(said.site, said.node)].into(),
+        rows,
+    };
+    let end = End {
+        nonce: 1,
+        index: 1,
+        position: page.position,
+        version_vector: said.version_vector,
+        frontier: VersionVector::new(),
+        digest: said.digest,
+        tight: said.tight,
+        names: [].into(),
+    };
+    (batch, end)
+}
+
+fn pair() -> (Scratch, VectrDB, VectrDB) {
+    let scratch = Scratch::new();
+    let wall = support::Wall::new();
+    let (near, far) = (scratch.open_at("near.db", &wall), scratch.open_at("far.db", &wall));
+    (scratch, near, far)
+}
+
+#[test]
+fn a_transaction_names_the_change_ids_that_it_gave_out() {
+    let (_scratch, near, far) = pair();
+    put(&near, "own", &[1.0]);
+    for name in ["a", "b", "c"] {
+        put(&far, name, &[2.0]);
+    }
+    let (batch, end) = transfer(&far);
+    near.meet(&shard(), &hello(&far)).unwrap();
+    let intake = Box::new(Intake::new(peer(1), &hello(&far), 0));
+    let taken = near.apply(&shard(), intake, vec![batch.clone()]).unwrap();
+    assert_eq!(taken.changes, Some(ChangeSpan { after: 1, to: 4 }));
+    let again = near.apply(&shard(), taken.intake, vec![batch.clone()]).unwrap();
+    assert_eq!((again.changes, again.applied.changed), (None, 0));
+    put(&far, "d", &[2.0]);
+    let (batch, _) = transfer(&far);
+    let ended = near.end(&shard(), again.intake, vec![batch], Box::new(end)).unwrap();
+    assert_eq!((ended.changes, ended.applied.changed), (Some(ChangeSpan { after: 4, to: 5 }), 1));
+    let bare = transfer(&far).1;
+    assert_eq!(near.end(&shard(), ended.intake, vec![], Box::new(bare)).unwrap().changes, None);
+}
+
+#[test]
+fn vectors_that_gained_concurrent_versions_are_named_up_to_a_hundred() {
+    let (_scratch, near, far) = pair();
+    for number in 0..250 {
+        put(&near, &format!("v{number}"), &[1.0]);
+        put(&far, &format!("v{number}"), &[2.0]);
+    }
+    put(&far, "alone", &[2.0]);
+    near.meet(&shard(), &hello(&far)).unwrap();
+    let intake = Box::new(Intake::new(peer(1), &hello(&far), 0));
+    let (batch, _) = transfer(&far);
+    let taken = near.apply(&shard(), intake, vec![batch.clone(), batch]).unwrap();
+    assert_eq!(taken.applied.conflicts, 250);
+    let named: std::collections::BTreeSet<_> = taken.applied.conflicted.iter().collect();
+    assert_eq!((named.len(), taken.applied.conflicted.len()), (Applied::MAX_NAMED, Applied::MAX_NAMED));
+    assert!(!named.contains(&id("alone")));
+    assert_eq!(near.conflicts(None).unwrap().len(), 250);
+}
+
+#[test]
+fn an_intake_without_a_cursor_takes_rows_in_and_remembers_no_place() {
+    let (_scratch, near, far) = pair();
+    put(&far, "a", &[2.0]);
+    for keeps_cursor in [false, true] {
+        near.meet(&shard(), &hello(&far)).unwrap();
+        let mut intake = Intake::new(peer(1), &hello(&far), 0);
+        if !keeps_cursor {
+            intake = intake.without_cursor();
+        }
+        let (batch, end) = transfer(&far);
+        near.end(&shard(), Box::new(intake), vec![batch], Box::new(end)).unwrap();
+        assert_eq!(near.digest(&shard()).unwrap(), far.digest(&shard()).unwrap());
+        assert_eq!(hello(&near).cursor.is_some(), keeps_cursor);
+        assert_eq!(hello(&near).version_vector, hello(&far).version_vector);
+    }
+}
