@@ -64,6 +64,20 @@ impl Endpoint {
         Address::peer(address).is_ok_and(|address| self.node.pool.is_connected(&address))
     }
 
+    /// Makes sure of a live connection to whoever is at an address: takes the pooled one, joins the attempt that is
+    /// under way, or connects. Returns who is there, authenticated and trusted as of now.
+    ///
+    /// # Errors
+    /// As for [`Endpoint::open`], without those of a stream.
+    pub async fn connect(&self, address: &str) -> Result<Fingerprint, TransportError> {
+        let address = Address::peer(address)?;
+        self.node.ensure_open()?;
+        tokio::select! {
+            connected = self.connect_to(&address) => connected,
+            () = self.node.closed() => Err(TransportError::endpoint_closed()),
+        }
+    }
+
     /// Opens a stream to whoever is at an address, over the pooled connection or a new one. It resolves once the
     /// handshake is complete and the peer is trusted as of now.
     ///
@@ -152,7 +166,7 @@ impl Endpoint {
                 Found::Connecting(outcome) => (self.wait_for(outcome).await?, false),
                 Found::Vacant(settle, tickets) => {
                     let early = opening.clone().filter(|_| kind == StreamKind::Session);
-                    let dialed = self.connect(address, settle, tickets, early).await?;
+                    let dialed = self.dial(address, settle, tickets, early).await?;
                     if let Some(stream) = dialed.early {
                         return Ok(stream);
                     }
@@ -169,6 +183,16 @@ impl Endpoint {
                 opened => return opened,
             }
         }
+    }
+
+    async fn connect_to(&self, address: &Address) -> Result<Fingerprint, TransportError> {
+        let link = match self.node.pool.find(address)? {
+            Found::Live(lease) => Arc::clone(lease.link()),
+            Found::Connecting(outcome) => Arc::clone(self.wait_for(outcome).await?.link()),
+            Found::Vacant(settle, tickets) => self.dial(address, settle, tickets, None).await?.link,
+        };
+        link.check()?;
+        Ok(link.peer)
     }
 
     async fn open_on(
@@ -191,8 +215,8 @@ impl Endpoint {
         self.node.pool.lease(&link)
     }
 
-    /// Connects in a task of its own: others wait for the same attempt, so that it outlives a caller who gives up.
-    async fn connect(
+    /// Dials in a task of its own: others wait for the same attempt, so that it outlives a caller who gives up.
+    async fn dial(
         &self,
         address: &Address,
         settle: Settle,

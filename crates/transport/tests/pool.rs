@@ -49,6 +49,50 @@ async fn opens_at_once_share_one_connection_attempt() {
 }
 
 #[tokio::test]
+async fn connecting_beforehand_joins_the_attempt_and_leaves_the_connection_to_the_next_stream() {
+    let (server, client) = (Node::new(), Node::new());
+    let (listener, address) = server.listen().await;
+    tokio::spawn(echo_all(listener));
+    let connects: Vec<_> = (0..20)
+        .map(|_| {
+            let (endpoint, address) = (client.endpoint.clone(), address.clone());
+            tokio::spawn(async move { endpoint.connect(&address).await })
+        })
+        .collect();
+    for connect in connects {
+        assert_eq!(connect.await.unwrap(), Ok(server.fingerprint()));
+    }
+    let statistics = client.endpoint.statistics();
+    assert_eq!((statistics.created, statistics.active, statistics.idle), (1, 0, 1), "no stream is held");
+    assert_eq!(client.endpoint.connect(&address).await, Ok(server.fingerprint()));
+    assert_eq!(client.exchange(&address, "hello").await.unwrap(), "hello");
+    assert_eq!(client.endpoint.statistics().created, 1);
+}
+
+#[tokio::test]
+async fn connecting_fails_as_opening_does() {
+    let client = Node::with(impatient());
+    let unused = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let silent = unused.local_addr().unwrap().to_string();
+    assert_eq!(client.endpoint.connect(&silent).await.unwrap_err().code(), "ERR_PEER_UNREACHABLE");
+    assert_eq!(client.endpoint.connect("host:99999").await.unwrap_err().code(), "ERR_ARGUMENT");
+    let waiting = client.endpoint.connect(&silent);
+    let (ended, ()) = tokio::join!(waiting, client.endpoint.close());
+    assert_eq!(ended.unwrap_err().code(), "ERR_CLOSED");
+    assert_eq!(client.endpoint.connect(&silent).await.unwrap_err().code(), "ERR_CLOSED");
+}
+
+/// A connection made before trust was withdrawn is no way in.
+#[tokio::test]
+async fn connecting_checks_the_trust_of_now() {
+    let (server, client) = (Node::new(), Node::new());
+    let (_listener, address) = server.listen().await;
+    client.endpoint.connect(&address).await.unwrap();
+    client.trust.set_pins([client.fingerprint()]);
+    assert_eq!(client.endpoint.connect(&address).await.unwrap_err().code(), "ERR_TRUST");
+}
+
+#[tokio::test]
 async fn an_attempt_outlives_the_caller_who_gives_up() {
     let (server, client) = (Node::new(), Node::new());
     let (listener, address) = server.listen().await;
