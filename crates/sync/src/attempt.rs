@@ -1,4 +1,5 @@
 use bytes::Bytes;
+use tokio::sync::oneshot;
 
 use vectr_delta::{
     Fingerprint, HelloOffer, Message, Session, SessionConfig, SessionReport, ShardId, Uncompressed,
@@ -31,6 +32,8 @@ pub(crate) struct Tried {
     pub(crate) bytes_received: u64,
     /// Whether a live session came up.
     pub(crate) was_online: bool,
+    /// Ends once the peer's machine has all of the stream, or a bounded time is over.
+    pub(crate) farewell: Option<oneshot::Receiver<()>>,
 }
 
 impl Attempt<'_> {
@@ -64,7 +67,14 @@ impl Attempt<'_> {
         let outcome = drive(&mut session, &mut wire, &mut store, &mut escort).await;
         tried.was_online = escort.observer.was_online();
         escort.observer.finish(&outcome);
-        self.engine.see_off(wire.finish());
+        let (finished, farewell) = oneshot::channel();
+        let last_bytes = wire.finish();
+        self.engine.see_off(tokio::spawn(async move {
+            // It ends by itself within its own bound.
+            let _ = last_bytes.await;
+            drop(finished);
+        }));
+        tried.farewell = Some(farewell);
         tried.note(&session, &traffic);
         self.engine.see_off(tokio::spawn(settle(session, store)));
         outcome

@@ -27,16 +27,31 @@ impl SyncEngine {
         address: &str,
         interval: Option<Duration>,
     ) -> Result<(), SyncError> {
+        self.begin_auto_sync(shard, address, interval).map(drop)
+    }
+
+    /// As [`SyncEngine::start_auto_sync`]: whether it was this call that started it.
+    pub(crate) fn begin_auto_sync(
+        &self,
+        shard: &ShardId,
+        address: &str,
+        interval: Option<Duration>,
+    ) -> Result<bool, SyncError> {
         let engine = &self.engine;
         engine.endpoint()?.check_address(address)?;
         let pair = Pair { shard: shard.clone(), address: address.to_owned() };
-        let Some(stopped) = engine.auto_syncs.begin(&pair) else { return Ok(()) };
+        let Some(stopped) = engine.auto_syncs.begin(&pair) else { return Ok(false) };
         let (live, checked) = (Arc::clone(engine), Arc::clone(engine));
         tokio::spawn(stay_in_step(live, pair.clone(), stopped.clone()));
         if let Some(interval) = interval.filter(|interval| !interval.is_zero()) {
             tokio::spawn(check_regularly(checked, pair, stopped, interval));
         }
-        Ok(())
+        Ok(true)
+    }
+
+    /// Ends some of the auto-syncs.
+    pub(crate) fn end_auto_syncs(&self, mut chosen: impl FnMut(&ShardId, &str) -> bool) {
+        self.engine.auto_syncs.end(|pair| chosen(&pair.shard, &pair.address));
     }
 
     /// Ends the auto-syncs of a shard. What was applied stays applied. Whether there was one.

@@ -6,16 +6,16 @@ use std::time::Instant;
 use tokio::task::JoinHandle;
 
 use vectr_core::{SessionMark, StoredConflict, VectrDB};
-use vectr_delta::{ConflictId, Fingerprint, LocalWrite, NodeName, ShardId, Strategy, Timestamp, VectorId};
+use vectr_delta::{ConflictId, Fingerprint, LocalWrite, NodeName, ShardId, Timestamp, VectorId};
 use vectr_transport::{Endpoint, Identity, PoolStatistics, Trust};
 
 use crate::answer::answer_all;
-use crate::attempt::{Attempt, Tried};
 use crate::auto_sync::AutoSyncs;
+use crate::effort::Effort;
 use crate::events::EventHub;
 use crate::record::Activity;
 use crate::result::SyncFailure;
-use crate::retry::{Retries, random};
+use crate::retry::random;
 use crate::{
     Cancel, Canceller, Events, NetworkConfig, ShardRecord, SyncConfig, SyncError, SyncEvent, SyncProgress,
     SyncRecord, SyncResult,
@@ -125,20 +125,11 @@ impl SyncEngine {
     ) -> Result<SyncResult, SyncError> {
         let engine = &*self.engine;
         let started = Instant::now();
-        let mut result = SyncResult::new(shard.clone());
         let busy = engine.activity.begin(shard);
-        let mut seen = Seen::default();
-        let outcome = engine.sync_with_retries(shard, address, &options, &mut result, &mut seen).await;
+        let mut effort = Effort::new(engine, shard.clone(), address.to_owned());
+        let outcome = engine.pursue(&mut effort, &options).await;
         drop(busy);
-        engine.conclude(shard, outcome.is_ok());
-        match &outcome {
-            Err(SyncError::Closed | SyncError::Aborted) => outcome?,
-            Err(error) => result.failure = Some(engine.tell_failure(shard, address, error)),
-            Ok(()) => {}
-        }
-        if let Err(error) = engine.complete(shard, &seen, &mut result).await {
-            result.failure.get_or_insert_with(|| SyncFailure::from(&error));
-        }
+        let mut result = effort.conclude(engine, outcome).await?;
         result.duration = started.elapsed();
         Ok(result)
     }
@@ -300,25 +291,11 @@ impl Engine {
         failure
     }
 
-    async fn sync_with_retries(
-        &self,
-        shard: &ShardId,
-        address: &str,
-        options: &SyncOptions,
-        result: &mut SyncResult,
-        seen: &mut Seen,
-    ) -> Result<(), SyncError> {
-        self.ensure_open()?;
-        self.adopt_strategy(shard).await?;
-        let mut retries = Retries::new(&self.config);
+    async fn pursue(&self, effort: &mut Effort, options: &SyncOptions) -> Result<(), SyncError> {
         let (mut closed, mut aborted) = (self.closing.token(), options.abort.clone());
         loop {
-            result.attempts += 1;
-            let (tried, outcome) = Attempt { engine: self, shard, address, options, live: false }.run().await;
-            result.add(&tried);
-            seen.note(&tried);
-            let Err(error) = outcome else { return Ok(()) };
-            let Some(wait) = retries.after(&error) else { return Err(error) };
+            let Err(error) = effort.attempt(self, options).await else { return Ok(()) };
+            let Some(wait) = effort.wait_after(&error) else { return Err(error) };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = closed.cancelled() => return Err(SyncError::Closed),
@@ -327,33 +304,7 @@ impl Engine {
         }
     }
 
-    /// Adds what only the database knows. After a success under a strategy that settles all, there is nothing to ask.
-    async fn complete(&self, shard: &ShardId, seen: &Seen, result: &mut SyncResult) -> Result<(), SyncError> {
-        let of = shard.clone();
-        let strategy = match seen.strategy {
-            Some(strategy) => strategy,
-            None => self.blocking(move |db| db.strategy(&of)).await?,
-        };
-        if strategy == Strategy::Manual {
-            let of = shard.clone();
-            result.conflicts_unresolved = self.blocking(move |db| db.pending_conflicts(Some(&of))).await?;
-        } else {
-            result.conflicts_resolved = result.conflicts_detected;
-        }
-        if result.is_success() && seen.both_empty {
-            let shards = self.blocking(VectrDB::shards).await?;
-            let others: Vec<&str> =
-                shards.iter().filter(|other| *other != shard).map(ShardId::as_str).collect();
-            if !others.is_empty() {
-                let listed = others.iter().take(5).copied().collect::<Vec<_>>().join("', '");
-                result
-                    .warn(format!("shard '{shard}' is empty on both nodes; this database holds '{listed}'"));
-            }
-        }
-        Ok(())
-    }
-
-    async fn blocking<T: Send + 'static>(
+    pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&VectrDB) -> Result<T, vectr_core::CoreError> + Send + 'static,
     ) -> Result<T, SyncError> {
@@ -384,40 +335,6 @@ impl Engine {
 
     fn farewells(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.farewells.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// What the last session of a sync showed of the shard.
-#[derive(Default)]
-struct Seen {
-    strategy: Option<Strategy>,
-    both_empty: bool,
-}
-
-impl Seen {
-    fn note(&mut self, tried: &Tried) {
-        self.strategy = tried.report.strategy.or(self.strategy);
-        self.both_empty = tried.report.both_empty && tried.report.rows_applied + tried.report.rows_sent == 0;
-    }
-}
-
-impl SyncResult {
-    fn add(&mut self, tried: &Tried) {
-        self.changes_sent += tried.report.rows_sent;
-        self.changes_received += tried.report.rows_received;
-        self.changes_applied += tried.report.rows_applied;
-        self.conflicts_detected += tried.report.conflicts;
-        self.bytes_sent += tried.bytes_sent;
-        self.bytes_received += tried.bytes_received;
-        for warning in &tried.report.warnings {
-            self.warn(warning.to_string());
-        }
-        if tried.report.digests_differ {
-            self.warn(
-                "both nodes claim the same changes and hold different content: one of the files is damaged"
-                    .into(),
-            );
-        }
     }
 }
 

@@ -9,6 +9,9 @@ pub enum SyncError {
     /// The engine was closed.
     #[error("the sync engine is closed: make a new one")]
     Closed,
+    /// The coordinator was closed; its engine may be open.
+    #[error("the coordinator is closed: make a new one")]
+    CoordinatorClosed,
     /// The caller gave up.
     #[error("the sync was aborted")]
     Aborted,
@@ -19,6 +22,18 @@ pub enum SyncError {
         address: String,
         /// For how long.
         seconds: u64,
+    },
+    /// No registered peer is at this address.
+    #[error("no peer at '{address}' is registered: register it with this very address first")]
+    UnknownPeer {
+        /// What was asked for.
+        address: String,
+    },
+    /// A limit of concurrent syncs that cannot be kept.
+    #[error("maxConcurrentSyncs {given}: give a whole number from 1 to 1024")]
+    Concurrency {
+        /// What was asked for.
+        given: usize,
     },
     /// A session ended without success.
     #[error("{message}")]
@@ -46,9 +61,11 @@ impl SyncError {
     #[must_use]
     pub fn code(&self) -> &str {
         match self {
-            Self::Closed => "ERR_CLOSED",
+            Self::Closed | Self::CoordinatorClosed => "ERR_CLOSED",
             Self::Aborted => "ERR_ABORTED",
             Self::Silent { .. } => "ERR_TIMEOUT",
+            Self::UnknownPeer { .. } => "ERR_UNKNOWN_PEER",
+            Self::Concurrency { .. } => "ERR_ARGUMENT",
             Self::Session { code, .. } => code,
             Self::Core(error) => error.code(),
             Self::Transport(error) => error.code(),
@@ -64,7 +81,12 @@ impl SyncError {
             Self::Session { retry, .. } => *retry,
             Self::Core(error) => error.is_transient(),
             Self::Transport(error) => error.is_transient(),
-            Self::Closed | Self::Aborted | Self::Delta(_) => false,
+            Self::Closed
+            | Self::CoordinatorClosed
+            | Self::Aborted
+            | Self::UnknownPeer { .. }
+            | Self::Concurrency { .. }
+            | Self::Delta(_) => false,
         }
     }
 

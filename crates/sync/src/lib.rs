@@ -6,7 +6,9 @@ mod attempt;
 mod auto_sync;
 mod cancel;
 mod config;
+mod coordinator;
 mod drive;
+mod effort;
 mod engine;
 mod error;
 mod event;
@@ -21,6 +23,7 @@ mod wire;
 
 pub use cancel::{Cancel, Canceller};
 pub use config::{NetworkConfig, SyncConfig};
+pub use coordinator::{Agenda, CoordinatorStatistics, Peer, PeerStatus, ShardCoordinator, Topology};
 pub use engine::{SyncEngine, SyncOptions};
 pub use error::SyncError;
 pub use event::SyncEvent;

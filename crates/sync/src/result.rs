@@ -10,6 +10,8 @@ use crate::SyncError;
 pub struct SyncResult {
     /// Which shard.
     pub shard: ShardId,
+    /// With whom: the address that was given.
+    pub address: String,
     /// Rows sent.
     pub changes_sent: u64,
     /// Rows that came, whether they changed anything or not.
@@ -28,7 +30,7 @@ pub struct SyncResult {
     pub bytes_received: u64,
     /// How often it was tried, at least 1.
     pub attempts: u32,
-    /// From the call to its result.
+    /// From the call to its result. In a coordinator the time of the attempts alone, without waits between them.
     pub duration: Duration,
     /// Whether the stream went over TCP.
     pub fallback: bool,
@@ -54,9 +56,10 @@ impl From<&SyncError> for SyncFailure {
 }
 
 impl SyncResult {
-    pub(crate) const fn new(shard: ShardId) -> Self {
+    pub(crate) const fn new(shard: ShardId, address: String) -> Self {
         Self {
             shard,
+            address,
             changes_sent: 0,
             changes_received: 0,
             changes_applied: 0,

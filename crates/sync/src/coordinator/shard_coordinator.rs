@@ -1,0 +1,130 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use vectr_delta::{NodeName, ShardId};
+
+use super::agenda::Agenda;
+use super::health::call_all;
+use super::round::{Ends, Round};
+use super::task::Task;
+use crate::{Cancel, ShardRecord, SyncEngine, SyncError, SyncResult};
+
+/// Syncs many shards with many peers: an [`Agenda`] that is carried out by a [`SyncEngine`].
+///
+/// A clone is another handle on the same coordinator. All its calls keep to the agenda's limit together. Results come
+/// in the order of the tasks; a sync that failed is a result too.
+#[derive(Clone)]
+pub struct ShardCoordinator {
+    pub(super) engine: SyncEngine,
+    pub(super) agenda: Agenda,
+}
+
+impl ShardCoordinator {
+    /// A coordinator that carries out an agenda.
+    #[must_use]
+    pub fn new(engine: SyncEngine, agenda: Agenda) -> Self {
+        agenda.fit_connections(engine.engine.network.endpoint.max_connections);
+        Self { engine, agenda }
+    }
+
+    /// What is to do.
+    #[must_use]
+    pub fn agenda(&self) -> &Agenda {
+        &self.agenda
+    }
+
+    /// What does it.
+    #[must_use]
+    pub fn engine(&self) -> &SyncEngine {
+        &self.engine
+    }
+
+    /// Takes all scheduled tasks, and executes them by priority, then age.
+    ///
+    /// # Errors
+    /// `ERR_CLOSED` after close, of the coordinator or the engine, and `ERR_ABORTED` on abort. What was applied by
+    /// then stays applied, and the tasks that were taken do not come back. Whatever else went wrong stands in the
+    /// results.
+    pub async fn execute_tasks(&self, abort: Cancel) -> Result<Vec<SyncResult>, SyncError> {
+        self.execute(|agenda| Ok(agenda.take_pending()), abort).await
+    }
+
+    /// Syncs with each neighbour all that they share, with priority 1. Scheduled tasks stay scheduled.
+    ///
+    /// # Errors
+    /// As for [`ShardCoordinator::execute_tasks`].
+    pub async fn sync_all(&self, abort: Cancel) -> Result<Vec<SyncResult>, SyncError> {
+        self.execute(|agenda| Ok(agenda.plan(self.engine.node(), None, OF_ALL)), abort).await
+    }
+
+    /// Syncs one shard with each neighbour that holds it, with priority 5. Scheduled tasks stay scheduled.
+    ///
+    /// # Errors
+    /// As for [`ShardCoordinator::execute_tasks`].
+    pub async fn sync_shard(&self, shard: &ShardId, abort: Cancel) -> Result<Vec<SyncResult>, SyncError> {
+        self.execute(|agenda| Ok(agenda.plan(self.engine.node(), Some(shard), OF_SHARD)), abort).await
+    }
+
+    /// Syncs everything with the peers at an address, neighbours or not, with priority 2. Scheduled tasks stay
+    /// scheduled.
+    ///
+    /// # Errors
+    /// `ERR_UNKNOWN_PEER` where no peer is registered with this very address; else as for
+    /// [`ShardCoordinator::execute_tasks`].
+    pub async fn sync_with_peer(&self, address: &str, abort: Cancel) -> Result<Vec<SyncResult>, SyncError> {
+        let unknown = || SyncError::UnknownPeer { address: address.to_owned() };
+        self.execute(|agenda| agenda.plan_for(address, OF_PEER).ok_or_else(unknown), abort).await
+    }
+
+    /// One real round trip to each peer, in parallel, without a sync: whether it answered. Notes that in the agenda.
+    ///
+    /// # Errors
+    /// As for [`ShardCoordinator::execute_tasks`].
+    pub async fn health_check(&self, abort: Cancel) -> Result<BTreeMap<NodeName, bool>, SyncError> {
+        let _call = self.agenda.begin_call()?;
+        let engine = &*self.engine.engine;
+        let mut ends = Ends::new(engine, &self.agenda, abort);
+        tokio::select! {
+            biased;
+            error = ends.any() => Err(error),
+            health = call_all(engine, &self.agenda) => health,
+        }
+    }
+
+    /// The states of all shards of the database. Blocks on storage.
+    ///
+    /// # Errors
+    /// `ERR_CLOSED` where engine or database are closed, `ERR_STORAGE`.
+    pub fn shard_states(&self) -> Result<Vec<ShardRecord>, SyncError> {
+        self.engine.engine.ensure_open()?;
+        let shards = self.engine.engine.db.shards()?;
+        shards.iter().map(|shard| self.engine.shard(shard)).collect()
+    }
+
+    /// Forgets scheduled tasks, ends what runs, auto-syncs that it started included, and waits until calls have ended. The engine stays open. Closing again
+    /// does nothing.
+    pub async fn close(&self) {
+        self.agenda.shared.closing.cancel();
+        self.agenda.clear_pending_tasks();
+        self.stop_auto_sync_all();
+        // The sender is held by the agenda.
+        let _ = self.agenda.shared.calls.subscribe().wait_for(|calls| *calls == 0).await;
+    }
+
+    async fn execute(
+        &self,
+        tasks: impl FnOnce(&Agenda) -> Result<Vec<Task>, SyncError>,
+        abort: Cancel,
+    ) -> Result<Vec<SyncResult>, SyncError> {
+        let _call = self.agenda.begin_call()?;
+        let engine = Arc::clone(&self.engine.engine);
+        engine.ensure_open()?;
+        let ends = Ends::new(&engine, &self.agenda, abort);
+        let tasks = tasks(&self.agenda)?;
+        Round::new(engine, self.agenda.clone(), tasks, ends)?.run().await
+    }
+}
+
+const OF_ALL: i32 = 1;
+const OF_PEER: i32 = 2;
+const OF_SHARD: i32 = 5;

@@ -1,0 +1,55 @@
+use std::time::Duration;
+
+use crate::SyncResult;
+
+/// What a coordinator has done so far: the sums of the results that it returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct CoordinatorStatistics {
+    /// How many different shards its peers hold.
+    pub shards: usize,
+    /// How many sessions run now.
+    pub active_syncs: usize,
+    /// How many syncs ended, whether they succeeded or not.
+    pub syncs: u64,
+    /// Vectors that gained concurrent versions here.
+    pub conflicts: u64,
+    /// The mean of the results' durations; zero where there are none.
+    pub average_duration: Duration,
+    /// Bytes of frames that went to peers, of failed attempts too.
+    pub bytes_sent: u64,
+    /// Bytes of frames that came from peers, of failed attempts too.
+    pub bytes_received: u64,
+}
+
+/// The sums behind the statistics.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    syncs: u64,
+    conflicts: u64,
+    duration: Duration,
+    bytes_sent: u64,
+    bytes_received: u64,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, result: &SyncResult) {
+        self.syncs += 1;
+        self.conflicts += result.conflicts_detected;
+        self.duration += result.duration;
+        self.bytes_sent += result.bytes_sent;
+        self.bytes_received += result.bytes_received;
+    }
+
+    pub(super) fn statistics(&self, shards: usize, active_syncs: usize) -> CoordinatorStatistics {
+        let nanos = self.duration.as_nanos().checked_div(u128::from(self.syncs)).unwrap_or_default();
+        CoordinatorStatistics {
+            shards,
+            active_syncs,
+            syncs: self.syncs,
+            conflicts: self.conflicts,
+            average_duration: Duration::from_nanos(nanos.try_into().unwrap_or(u64::MAX)),
+            bytes_sent: self.bytes_sent,
+            bytes_received: self.bytes_received,
+        }
+    }
+}

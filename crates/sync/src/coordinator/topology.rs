@@ -1,0 +1,104 @@
+use vectr_delta::NodeName;
+
+/// Which nodes sync with each other. Each node works it out by itself, from the same names: all of these graphs are
+/// connected, and two neighbours both know that they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Topology {
+    /// Everyone with everyone.
+    #[default]
+    Mesh,
+    /// Everyone with the node of the smallest name.
+    Star,
+    /// Everyone with the previous and the next name; the last is followed by the first.
+    Ring,
+    /// A binary tree in the order of names: the node at place `i` has the parent `(i - 1) / 2`.
+    Tree,
+}
+
+impl Topology {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Mesh, Self::Star, Self::Ring, Self::Tree];
+
+    /// The nodes that `me` syncs with, in the order of names. `all` are the names of all nodes, sorted, with none
+    /// twice; where `me` is not among them, it has no neighbours.
+    #[must_use]
+    pub fn neighbours<'n>(self, me: &NodeName, all: &[&'n NodeName]) -> Vec<&'n NodeName> {
+        let Ok(mine) = all.binary_search(&me) else { return Vec::new() };
+        let count = all.len();
+        let mut places = match self {
+            Self::Mesh => (0..count).collect(),
+            Self::Star if mine == 0 => (1..count).collect(),
+            Self::Star => vec![0],
+            Self::Ring => vec![(mine + count - 1) % count, (mine + 1) % count],
+            Self::Tree => {
+                [mine.checked_sub(1).map(|above| above / 2), Some(2 * mine + 1), Some(2 * mine + 2)]
+                    .into_iter()
+                    .flatten()
+                    .filter(|place| *place < count)
+                    .collect()
+            }
+        };
+        places.retain(|place| *place != mine);
+        places.sort_unstable();
+        places.dedup();
+        places.into_iter().map(|place| all[place]).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn names(count: usize) -> Vec<NodeName> {
+        (0..count).map(|i| NodeName::new(&format!("node-{i:02}")).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_topology_is_connected_and_symmetric() {
+        for (topology, count) in Topology::ALL.into_iter().flat_map(|it| (1..=20).map(move |n| (it, n))) {
+            let names = names(count);
+            let all: Vec<&NodeName> = names.iter().collect();
+            for me in &names {
+                for other in topology.neighbours(me, &all) {
+                    assert_ne!(other, me);
+                    let back = topology.neighbours(other, &all);
+                    assert!(back.contains(&me), "{topology:?} of {count}: {me} knows {other}");
+                }
+            }
+            let mut reached = BTreeSet::from([&names[0]]);
+            let mut last = vec![&names[0]];
+            while let Some(node) = last.pop() {
+                last.extend(
+                    topology.neighbours(node, &all).into_iter().filter(|other| reached.insert(other)),
+                );
+            }
+            assert_eq!(reached.len(), count, "{topology:?} of {count}");
+        }
+    }
+
+    #[test]
+    fn each_topology_has_its_own_shape() {
+        let names = names(8);
+        let all: Vec<&NodeName> = names.iter().collect();
+        let degrees = |topology: Topology| {
+            names.iter().map(|me| topology.neighbours(me, &all).len()).collect::<Vec<_>>()
+        };
+        assert_eq!(degrees(Topology::Mesh), [7; 8]);
+        assert_eq!(degrees(Topology::Star), [7, 1, 1, 1, 1, 1, 1, 1]);
+        assert_eq!(degrees(Topology::Ring), [2; 8]);
+        assert_eq!(degrees(Topology::Tree), [2, 3, 3, 2, 1, 1, 1, 1]);
+    }
+
+    #[test]
+    fn a_stranger_has_no_neighbours() {
+        let names = names(3);
+        let all: Vec<&NodeName> = names.iter().collect();
+        let stranger = NodeName::new("stranger").unwrap();
+        for topology in Topology::ALL {
+            assert!(topology.neighbours(&stranger, &all).is_empty());
+            assert!(topology.neighbours(&stranger, &[]).is_empty());
+        }
+    }
+}
