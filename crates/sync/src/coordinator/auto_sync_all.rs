@@ -18,7 +18,7 @@ impl ShardCoordinator {
         let mut first_failure = None;
         for (shard, address) in self.agenda.pairs(self.engine.node()) {
             match self.engine.begin_auto_sync(&shard, &address, interval) {
-                Ok(true) => self.agenda.auto_syncs(|started| drop(started.insert((shard, address)))),
+                Ok(true) => self.agenda.auto_syncs(|started| started.extend([(shard, address)])),
                 Ok(false) => {}
                 Err(error) => drop(first_failure.get_or_insert(error)),
             }

@@ -43,8 +43,8 @@ impl ShardCoordinator {
     ///
     /// # Errors
     /// `ERR_CLOSED` after close, of the coordinator or the engine, and `ERR_ABORTED` on abort. What was applied by
-    /// then stays applied, and the tasks that were taken do not come back. Whatever else went wrong stands in the
-    /// results.
+    /// then stays applied, and the tasks that were taken do not come back; aborted beforehand, it takes none. Whatever
+    /// else went wrong stands in the results.
     pub async fn execute_tasks(&self, abort: Cancel) -> Result<Vec<SyncResult>, SyncError> {
         self.execute(|agenda| Ok(agenda.take_pending()), abort).await
     }
@@ -119,6 +119,9 @@ impl ShardCoordinator {
         let _call = self.agenda.begin_call()?;
         let engine = Arc::clone(&self.engine.engine);
         engine.ensure_open()?;
+        if abort.is_cancelled() {
+            return Err(SyncError::Aborted);
+        }
         let ends = Ends::new(&engine, &self.agenda, abort);
         let tasks = tasks(&self.agenda)?;
         Round::new(engine, self.agenda.clone(), tasks, ends)?.run().await

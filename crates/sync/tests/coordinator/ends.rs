@@ -34,8 +34,9 @@ async fn abort_ends_a_call_and_frees_its_permits() {
     agenda.schedule(shard("s"), &b.listen().await, 0);
     let results = within(coordinator.execute_tasks(Cancel::default())).await.unwrap();
     assert!(results[0].is_success() && results[0].changes_applied == 1);
+    agenda.schedule(shard("s"), &mute, 0);
     let error = coordinator.execute_tasks(canceller.token()).await.unwrap_err();
-    assert_eq!(error.code(), "ERR_ABORTED", "aborted before it began");
+    assert_eq!((error.code(), agenda.pending_tasks()), ("ERR_ABORTED", 1), "aborted before it began");
 }
 
 #[tokio::test(flavor = "multi_thread")]
