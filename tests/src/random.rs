@@ -1,3 +1,5 @@
+use std::time::{SystemTime, UNIX_EPOCH};
+
 /// SplitMix64 (Steele, Lea and Flood, 2014): small, and the same everywhere for the same seed.
 #[derive(Debug, Clone)]
 pub struct Random(u64);
@@ -7,6 +9,17 @@ impl Random {
     #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self(seed)
+    }
+
+    /// The seed in the environment variable `variable`, else a new one. Says how to have the same run again.
+    #[must_use]
+    pub fn seed(variable: &str) -> u64 {
+        let given = std::env::var(variable).ok().and_then(|text| text.parse().ok());
+        let seed = given.unwrap_or_else(|| {
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| now.as_nanos() as u64)
+        });
+        println!("replay with {variable}={seed}");
+        seed
     }
 
     /// The next number.

@@ -1,7 +1,6 @@
 //! Real processes, real files, `kill -9`: the next sync goes on from what was acknowledged, and nothing is lost.
 
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use vectr_core::{At, Config, VectrDB};
 use vectr_delta::ShardId;
@@ -14,9 +13,7 @@ const AMID_TRANSFER: u64 = 15;
 
 #[test]
 fn a_killed_node_resumes_and_loses_nothing() {
-    let seed = seed();
-    println!("replay with VECTR_KILL_SEED={seed}");
-    let mut random = Random::new(seed);
+    let mut random = Random::new(Random::seed("VECTR_KILL_SEED"));
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source.db");
     fill(&source, folder.path());
@@ -98,10 +95,4 @@ fn fill(path: &Path, state: &Path) {
         db.insert_batch(At { shard: &shard, transaction: None }, entries).expect("the rows fit");
     }
     db.close().expect("it closes");
-}
-
-fn seed() -> u64 {
-    std::env::var("VECTR_KILL_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |now| now.as_nanos() as u64)
-    })
 }
