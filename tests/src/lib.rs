@@ -3,7 +3,9 @@
 mod embeddings;
 mod node_process;
 mod random;
+mod writes;
 
 pub use embeddings::{DIMENSIONS, Embeddings};
-pub use node_process::{NodeProcess, Report};
+pub use node_process::{Finished, NodeProcess, Report};
 pub use random::Random;
+pub use writes::Write;

@@ -36,16 +36,16 @@ impl NodeProcess {
     /// Where the process cannot be started.
     #[must_use]
     pub fn start(program: &str, database: &Path, state: &Path) -> Self {
-        let mut child = Command::new(program)
-            .arg(database)
-            .arg(state)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{program}: {error}"));
-        let input = child.stdin.take().expect("it is piped");
-        let output = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-        Self { child, input, output }
+        Self::spawn(Command::new(program).arg(database).arg(state))
+    }
+
+    /// As [`NodeProcess::start`], with the name that a new database gets, and how often a sync is tried again.
+    ///
+    /// # Panics
+    /// Where the process cannot be started.
+    #[must_use]
+    pub fn start_named(program: &str, database: &Path, state: &Path, name: &str, retries: u32) -> Self {
+        Self::spawn(Command::new(program).arg(database).arg(state).arg(name).arg(retries.to_string()))
     }
 
     /// Sends a command and returns the rest of the line that answers it.
@@ -57,7 +57,13 @@ impl NodeProcess {
         self.next_line().unwrap_or_else(|| panic!("the node is gone at '{command}'"))
     }
 
-    /// Starts a sync with the node at `address`.
+    /// Sends a command whose answer nobody waits for yet.
+    pub fn tell(&mut self, command: &str) {
+        // A process that is gone shows when its answer is read.
+        let _ = writeln!(self.input, "{command}");
+    }
+
+    /// Starts a sync with the node at `address`; a shard may stand before the address.
     pub fn begin_sync(&mut self, address: &str) {
         self.tell(&format!("sync {address}"));
     }
@@ -96,6 +102,17 @@ impl NodeProcess {
         assert!(status.success(), "the node ended with {status}");
     }
 
+    fn spawn(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let input = child.stdin.take().expect("it is piped");
+        let output = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+        Self { child, input, output }
+    }
+
     fn step(&mut self, report: &mut Report) -> bool {
         let Some(line) = self.next_line() else { return false };
         let words: Vec<&str> = line.split(' ').collect();
@@ -119,11 +136,6 @@ impl NodeProcess {
             }
             _ => panic!("unexpected line: {line}"),
         }
-    }
-
-    fn tell(&mut self, command: &str) {
-        // A process that is gone shows when its answer is read.
-        let _ = writeln!(self.input, "{command}");
     }
 
     fn next_line(&mut self) -> Option<String> {
