@@ -13,4 +13,4 @@ pub use error::BenchError;
 pub use pair::{Item, Pair, database, engine, insert, items, shard_id};
 pub use parts::Parts;
 pub use rows::{Peer, batches, conflict, grouped, row, vector_id};
-pub use timing::{median, millis};
+pub use timing::{median, millis, percentile};

@@ -8,6 +8,15 @@ pub fn median(times: &[Duration]) -> Duration {
     sorted.get(sorted.len().saturating_sub(1) / 2).copied().unwrap_or_default()
 }
 
+/// The time that `percent` of them do not exceed. Zero where there is none.
+#[must_use]
+pub fn percentile(times: &[Duration], percent: usize) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    let place = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
+    sorted.get(place).copied().unwrap_or_default()
+}
+
 /// As milliseconds.
 #[must_use]
 pub fn millis(time: Duration) -> f64 {

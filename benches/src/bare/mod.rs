@@ -3,11 +3,13 @@
 //! barriers and transport settings.
 
 mod checkpoint;
+mod echo;
 mod piece;
 mod pipeline;
 mod receiver;
 mod shard;
 mod wire;
 
+pub use echo::{Echo, RoundTrip};
 pub use pipeline::BarePipeline;
 pub use shard::BareShard;

@@ -18,20 +18,43 @@ pub(super) struct Loopback {
     _endpoints: [Endpoint; 2],
 }
 
+/// One end that waits for the other, which may be in another process.
+pub(super) struct Listening {
+    pub(super) endpoint: Endpoint,
+    pub(super) address: SocketAddr,
+    pub(super) certificate: CertificateDer<'static>,
+}
+
 impl Loopback {
     pub(super) async fn connect() -> Result<Self, BenchError> {
+        let Listening { endpoint: listener, address, certificate } = Listening::start()?;
+        let accept = async { listener.accept().await.ok_or(quinn::ConnectionError::LocallyClosed)?.await };
+        let (dialled, server) = tokio::join!(dial(address, certificate), accept);
+        let (dialler, client) = dialled?;
+        Ok(Self { client, server: server?, _endpoints: [listener, dialler] })
+    }
+}
+
+impl Listening {
+    pub(super) fn start() -> Result<Self, BenchError> {
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519)?;
         let certificate = rcgen::CertificateParams::new(vec![SERVER.to_owned()])?.self_signed(&key)?;
-        let transport = Arc::new(transport());
-        let key_der = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
-        let server_config = server(certificate.der().clone(), key_der, Arc::clone(&transport))?;
-        let (listener, address) = bind(Some(server_config))?;
-        let (mut dialler, _) = bind(None)?;
-        dialler.set_default_client_config(client(certificate.der().clone(), transport)?);
-        let accept = async { listener.accept().await.ok_or(quinn::ConnectionError::LocallyClosed)?.await };
-        let (client, server) = tokio::join!(dialler.connect(address, SERVER)?, accept);
-        Ok(Self { client: client?, server: server?, _endpoints: [listener, dialler] })
+        let certificate = certificate.der().clone();
+        let key = PrivatePkcs8KeyDer::from(key.serialize_der()).into();
+        let (endpoint, address) = bind(Some(server(certificate.clone(), key, Arc::new(transport()))?))?;
+        Ok(Self { endpoint, address, certificate })
     }
+}
+
+/// Connects with the one who listens; the connection lives as long as its endpoint.
+pub(super) async fn dial(
+    address: SocketAddr,
+    certificate: CertificateDer<'static>,
+) -> Result<(Endpoint, quinn::Connection), BenchError> {
+    let (mut dialler, _) = bind(None)?;
+    dialler.set_default_client_config(client(certificate, Arc::new(transport()))?);
+    let connection = dialler.connect(address, SERVER)?.await?;
+    Ok((dialler, connection))
 }
 
 fn bind(server: Option<ServerConfig>) -> Result<(Endpoint, SocketAddr), BenchError> {
