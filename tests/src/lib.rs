@@ -1,8 +1,9 @@
-//! What the whole-system tests share: real embeddings, and nodes as processes of their own.
+//! What the whole-system tests share: real embeddings, nodes as processes of their own, and the run that takes long.
 
 mod embeddings;
 mod node_process;
 mod random;
+pub mod steady;
 mod writes;
 
 pub use embeddings::{DIMENSIONS, Embeddings};

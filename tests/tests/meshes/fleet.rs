@@ -40,7 +40,7 @@ impl Fleet {
         let tallies = each(&mut self.members, |number, member| {
             member.live_dangerously(number, &shape.neighbours(number, NODES), addresses, history)
         });
-        tallies.into_iter().fold(Tally::default(), Tally::and)
+        tallies.into_iter().fold(Tally::default(), |all, one| all.and(&one))
     }
 
     pub(crate) fn stop_auto_syncs(&mut self) {
@@ -96,7 +96,7 @@ impl Fleet {
 }
 
 impl Tally {
-    fn and(self, other: Self) -> Self {
+    fn and(self, other: &Self) -> Self {
         Self {
             writes: self.writes + other.writes,
             syncs: self.syncs + other.syncs,
