@@ -210,8 +210,19 @@ pub fn components(bytes: &[u8]) -> impl ExactSizeIterator<Item = f32> + '_ {
 /// The first component that is not finite.
 pub(crate) fn first_not_finite(bytes: &[u8]) -> Option<usize> {
     // One branch for each block, not for each component, lets the compiler use vector instructions.
-    let all_finite = bytes.chunks(512).all(|block| components(block).fold(true, |ok, x| ok & x.is_finite()));
-    if all_finite { None } else { components(bytes).position(|component| !component.is_finite()) }
+    if bytes.chunks(512).all(is_finite) {
+        return None;
+    }
+    components(bytes).position(|component| !component.is_finite())
+}
+
+/// Two components at a time: one more than an exponent of ones, which all that is not finite has, is carried into the
+/// sign's place.
+fn is_finite(block: &[u8]) -> bool {
+    let (pairs, rest) = block.as_chunks();
+    let carried = |pair: u64| (pair & 0x7f80_0000_7f80_0000) + 0x0080_0000_0080_0000;
+    let all = pairs.iter().fold(0, |all, pair| all | carried(u64::from_le_bytes(*pair)));
+    all & 0x8000_0000_8000_0000 == 0 && components(rest).all(f32::is_finite)
 }
 
 #[cfg(test)]
@@ -234,6 +245,25 @@ mod tests {
         components[333] = f32::NAN;
         let error = Payload::from_components(&components, None).unwrap_err();
         assert_eq!(error, DeltaError::NotFinite { index: 333 });
+    }
+
+    #[test]
+    fn a_component_that_is_not_finite_is_found_wherever_it_is() {
+        let finite = [0.0, -0.0, f32::MAX, f32::MIN, f32::MIN_POSITIVE, f32::from_bits(1)];
+        for count in [1, 2, 3, 127, 128, 129, 255, 257] {
+            let components: Vec<f32> = finite.into_iter().cycle().take(count).collect();
+            assert!(Payload::from_components(&components, None).is_ok());
+            for index in 0..count {
+                for wrong in
+                    [f32::NAN, -f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::from_bits(0x7f80_0001)]
+                {
+                    let mut components = components.clone();
+                    components[index] = wrong;
+                    let error = Payload::from_components(&components, None).unwrap_err();
+                    assert_eq!(error, DeltaError::NotFinite { index });
+                }
+            }
+        }
     }
 
     #[test]
