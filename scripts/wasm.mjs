@@ -64,7 +64,7 @@ const FLAGS = [
 ];
 
 const OPTIMISATIONS = [
-  '-Oz',
+  '-Oz', '--converge',
   ...['simd', 'bulk-memory', 'mutable-globals', 'sign-ext', 'nontrapping-float-to-int', 'multivalue', 'reference-types']
     .map((feature) => `--enable-${feature}`),
   '--strip-debug', '--strip-producers', '--strip-target-features',

@@ -96,6 +96,11 @@ export function damage(test, { api: { DeltaEncoder, Delta, decodeColumns }, asse
     'a version vector': (delta) => delta.changes[0].versionVector.set(B, 1),
     'a dot': (delta) => (delta.changes[0].dot.seq += 1),
     'a dot removed': (delta) => delete delta.changes[1].dot,
+    'an empty dot added': (delta) => (delta.changes.find(({ dot }) => dot === undefined).dot = { seq: 0 }),
+    'an empty vector added': (delta) =>
+      (delta.changes.find(({ operation }) => operation === 'delete').vector = new Float32Array(0)),
+    'a version vector of another kind': (delta) => (delta.changes[0].versionVector = new Set()),
+    'a change made null': (delta) => (delta.changes[1] = null),
     'the order': (delta) => delta.changes.reverse(),
     'a change removed': (delta) => delta.changes.pop(),
     'all changes removed': (delta) => (delta.changes = []),
@@ -106,11 +111,16 @@ export function damage(test, { api: { DeltaEncoder, Delta, decodeColumns }, asse
   };
   for (const [what, alter] of Object.entries(alterations)) {
     test(`altered: ${what}`, () => {
-      const delta = DeltaEncoder.encode('s', sample());
-      DeltaEncoder.decode(delta);
-      alter(delta);
-      fails('ERR_CHECKSUM', () => DeltaEncoder.decode(delta));
-      fails('ERR_CHECKSUM', () => DeltaEncoder.serialize(delta));
+      const made = DeltaEncoder.encode('s', sample());
+      const read = DeltaEncoder.deserialize(DeltaEncoder.serialize(made));
+      // Of a copy of the changes nothing is known from before.
+      const copied = { ...read, changes: sample() };
+      for (const delta of [made, read, copied]) {
+        DeltaEncoder.decode(delta);
+        alter(delta);
+        fails('ERR_CHECKSUM', () => DeltaEncoder.decode(delta));
+        fails('ERR_CHECKSUM', () => DeltaEncoder.serialize(delta));
+      }
     });
   }
   test('every flipped bit of the bytes is refused, and every shorter piece of them', () => {

@@ -137,6 +137,8 @@ export interface DecodedDelta {
   text: string
   /** Little-endian f32, vector after vector. */
   vectors: Uint8Array
+  /** As in `PackedDelta`. */
+  columns: Uint8Array
   /** Of the content, 32 hexadecimal digits. */
   checksum: string
   /** 0 none, 1 msgpack, 2 lz4, 3 zstd. */
@@ -145,9 +147,6 @@ export interface DecodedDelta {
 
 /** Reads the bytes of a delta. */
 export declare function decodeDelta(bytes: Uint8Array): DecodedDelta
-
-/** The checksum of the content. */
-export declare function deltaChecksum(numbers: Float64Array, text: string, vectors: Uint8Array): string
 
 /** The bytes of a delta. */
 export declare function encodeDelta(numbers: Float64Array, text: string, vectors: Uint8Array, compression: number, checksum?: string | undefined | null): Uint8Array
@@ -244,6 +243,20 @@ export interface OpenOptions {
   dimensions?: number
 }
 
+/** All of a delta but its vectors, and its checksum. */
+export declare function packDelta(numbers: Float64Array, text: string, vectors: Uint8Array): PackedDelta
+
+/** The checksum of a packed delta. */
+export declare function packedChecksum(columns: Uint8Array, vectors: Uint8Array): string
+
+/** All of a delta but its vectors. */
+export interface PackedDelta {
+  /** From and to, ids, keys, metadata and numbers, as MessagePack. */
+  columns: Uint8Array
+  /** Of the content, 32 hexadecimal digits. */
+  checksum: string
+}
+
 /** How far a sync has come. */
 export interface ProgressRecord {
   /** Rows sent. */
@@ -281,6 +294,9 @@ export declare function resolveDeltas(local: Uint8Array, remote: Uint8Array, str
 
 /** Which operations of two sides stand. */
 export declare function resolveOperations(numbers: Float64Array, text: string, vectors: Uint8Array, localCount: number, strategy: number): Resolution
+
+/** The bytes of a packed delta. */
+export declare function sealDelta(columns: Uint8Array, vectors: Uint8Array, timestamp: number, compression: number, checksum: string): Uint8Array
 
 /** What to search for. */
 export interface SearchOptions {

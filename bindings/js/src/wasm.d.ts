@@ -4,8 +4,10 @@
 
 /** Changes in three columns. */
 export interface FlatChanges { numbers: Float64Array; text: string; vectors: Uint8Array }
+/** All of a delta but its vectors. */
+export interface PackedDelta { columns: Uint8Array; checksum: string }
 /** What the bytes of a delta hold. */
-export interface DecodedDelta extends FlatChanges { checksum: string; compression: number }
+export interface DecodedDelta extends FlatChanges, PackedDelta { compression: number }
 /** Which changes stand. */
 export interface Verdict { groups: Uint32Array; twins: Uint32Array; ids: string }
 /** Which operations stand. */
@@ -17,11 +19,6 @@ export interface Resolution { groups: Uint32Array; merged: FlatChanges }
  * Reads the bytes of a delta.
  */
 export function decodeDelta(bytes: Uint8Array | number[]): DecodedDelta;
-
-/**
- * The checksum of the content.
- */
-export function deltaChecksum(numbers: Float64Array | number[], text: string, vectors: Uint8Array | number[]): string;
 
 /**
  * The bytes of a delta.
@@ -49,6 +46,16 @@ export function mergeChanges(numbers: Float64Array | number[], text: string, vec
 export function newestChanges(numbers: Float64Array | number[], text: string): Uint32Array;
 
 /**
+ * All of a delta but its vectors, and its checksum.
+ */
+export function packDelta(numbers: Float64Array | number[], text: string, vectors: Uint8Array | number[]): PackedDelta;
+
+/**
+ * The checksum of a packed delta.
+ */
+export function packedChecksum(columns: Uint8Array | number[], vectors: Uint8Array | number[]): string;
+
+/**
  * How two version vectors relate: 0 equal, 1 before, 2 after, 3 concurrent.
  */
 export function relateVersions(text: string, numbers: Float64Array | number[]): number;
@@ -68,21 +75,30 @@ export function resolveDeltas(local: Uint8Array | number[], remote: Uint8Array |
  */
 export function resolveOperations(numbers: Float64Array | number[], text: string, vectors: Uint8Array | number[], localCount: number, strategy: number): Resolution;
 
+/**
+ * The bytes of a packed delta.
+ */
+export function sealDelta(columns: Uint8Array | number[], vectors: Uint8Array | number[], timestamp: number, compression: number, checksum: string): Uint8Array;
+
 export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembly.Module;
 
 export interface InitOutput {
     readonly memory: WebAssembly.Memory;
     readonly decodeDelta: (a: number, b: number) => [number, number, number];
-    readonly deltaChecksum: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number, number, number];
     readonly encodeDelta: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number, i: number) => [number, number, number, number];
     readonly incrementVersion: (a: number, b: number, c: number, d: number) => [number, number, number, number];
     readonly joinVersions: (a: number, b: number, c: number, d: number) => [number, number, number, number];
     readonly mergeChanges: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number, number];
     readonly newestChanges: (a: number, b: number, c: number, d: number) => [number, number, number, number];
+    readonly packDelta: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number, number];
+    readonly packedChecksum: (a: number, b: number, c: number, d: number) => [number, number, number, number];
     readonly relateVersions: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly resolveChanges: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => [number, number, number];
     readonly resolveDeltas: (a: number, b: number, c: number, d: number, e: number) => [number, number, number, number];
     readonly resolveOperations: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => [number, number, number];
+    readonly sealDelta: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => [number, number, number, number];
+    readonly __wbindgen_exn_store: (a: number) => void;
+    readonly __externref_table_alloc: () => number;
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __wbindgen_malloc: (a: number, b: number) => number;
     readonly __wbindgen_free: (a: number, b: number, c: number) => void;

@@ -25,6 +25,15 @@ pub struct FlatChanges {
     pub vectors: Uint8Array,
 }
 
+/// All of a delta but its vectors.
+#[napi(object, object_from_js = false)]
+pub struct PackedDelta<'env> {
+    /// From and to, ids, keys, metadata and numbers, as MessagePack.
+    pub columns: Uint8ArraySlice<'env>,
+    /// Of the content, 32 hexadecimal digits.
+    pub checksum: String,
+}
+
 /// What the bytes of a delta hold.
 #[napi(object, object_from_js = false)]
 pub struct DecodedDelta<'env> {
@@ -34,6 +43,8 @@ pub struct DecodedDelta<'env> {
     pub text: String,
     /// Little-endian f32, vector after vector.
     pub vectors: Uint8ArraySlice<'env>,
+    /// As in `PackedDelta`.
+    pub columns: Uint8ArraySlice<'env>,
     /// Of the content, 32 hexadecimal digits.
     pub checksum: String,
     /// 0 none, 1 msgpack, 2 lz4, 3 zstd.
@@ -75,14 +86,37 @@ pub fn encode_delta<'env>(
     Uint8ArraySlice::copy_from(env, bytes.map_err(Failure::from)?)
 }
 
-/// The checksum of the content.
+/// All of a delta but its vectors, and its checksum.
 #[napi]
-pub fn delta_checksum(
+pub fn pack_delta<'env>(
+    env: &'env Env,
     numbers: Float64ArraySlice<'_>,
     text: String,
     vectors: Uint8ArraySlice<'_>,
-) -> napi::Result<String> {
-    Ok(changes::checksum(flat(&numbers, &text, &vectors)).map_err(Failure::from)?)
+) -> napi::Result<PackedDelta<'env>> {
+    let packed = changes::pack(flat(&numbers, &text, &vectors)).map_err(Failure::from)?;
+    Ok(PackedDelta { columns: Uint8ArraySlice::copy_from(env, packed.columns)?, checksum: packed.checksum })
+}
+
+/// The bytes of a packed delta.
+#[napi]
+pub fn seal_delta<'env>(
+    env: &'env Env,
+    columns: Uint8ArraySlice<'_>,
+    vectors: Uint8ArraySlice<'_>,
+    timestamp: f64,
+    compression: u8,
+    checksum: String,
+) -> napi::Result<Uint8ArraySlice<'env>> {
+    let compression = Compression::try_from(compression).map_err(Failure::from)?;
+    let bytes = changes::seal(&columns, &vectors, timestamp as u64, compression, &checksum);
+    Uint8ArraySlice::copy_from(env, bytes.map_err(Failure::from)?)
+}
+
+/// The checksum of a packed delta.
+#[napi]
+pub fn packed_checksum(columns: Uint8ArraySlice<'_>, vectors: Uint8ArraySlice<'_>) -> napi::Result<String> {
+    Ok(changes::packed_checksum(&columns, &vectors).map_err(Failure::from)?)
 }
 
 /// Reads the bytes of a delta.
@@ -93,6 +127,7 @@ pub fn decode_delta<'env>(env: &'env Env, bytes: Uint8ArraySlice<'_>) -> napi::R
         numbers: Float64ArraySlice::copy_from(env, decoded.numbers)?,
         text: decoded.text,
         vectors: Uint8ArraySlice::copy_from(env, decoded.vectors)?,
+        columns: Uint8ArraySlice::copy_from(env, decoded.columns)?,
         checksum: decoded.checksum,
         compression: decoded.compression as u8,
     })

@@ -1,8 +1,7 @@
 //! What a call returns: plain objects whose arrays are copied out of the module's memory once.
 
-use js_sys::{Float64Array, Uint8Array, Uint32Array};
-use serde::Serialize;
-use vectr_delta::changes::{Decoded, Flat, Resolution, Verdict};
+use js_sys::{Float64Array, Object, Reflect, Uint8Array, Uint32Array};
+use vectr_delta::changes::{Decoded, Flat, Packed, Resolution, Verdict};
 use wasm_bindgen::JsValue;
 
 /// A value that JavaScript sees as a plain object.
@@ -12,88 +11,57 @@ pub(crate) trait ToObject {
 
 impl ToObject for Flat {
     fn to_object(&self) -> JsValue {
-        object(&FlatObject::of(self))
+        object(&[
+            ("numbers", Float64Array::from(&*self.numbers).into()),
+            ("text", JsValue::from_str(&self.text)),
+            ("vectors", Uint8Array::from(&*self.vectors).into()),
+        ])
+    }
+}
+
+impl ToObject for Packed {
+    fn to_object(&self) -> JsValue {
+        object(&[
+            ("columns", Uint8Array::from(&*self.columns).into()),
+            ("checksum", JsValue::from_str(&self.checksum)),
+        ])
     }
 }
 
 impl ToObject for Decoded<'_> {
     fn to_object(&self) -> JsValue {
-        object(&DecodedObject {
-            numbers: Float64Array::from(&*self.numbers).into(),
-            text: &self.text,
-            vectors: Uint8Array::from(&*self.vectors).into(),
-            checksum: &self.checksum,
-            compression: self.compression as u8,
-        })
+        object(&[
+            ("numbers", Float64Array::from(&*self.numbers).into()),
+            ("text", JsValue::from_str(&self.text)),
+            ("vectors", Uint8Array::from(&*self.vectors).into()),
+            ("columns", Uint8Array::from(&*self.columns).into()),
+            ("checksum", JsValue::from_str(&self.checksum)),
+            ("compression", (self.compression as u8).into()),
+        ])
     }
 }
 
 impl ToObject for Verdict {
     fn to_object(&self) -> JsValue {
-        object(&VerdictObject {
-            groups: Uint32Array::from(&*self.groups).into(),
-            twins: Uint32Array::from(&*self.twins).into(),
-            ids: &self.ids,
-        })
+        object(&[
+            ("groups", Uint32Array::from(&*self.groups).into()),
+            ("twins", Uint32Array::from(&*self.twins).into()),
+            ("ids", JsValue::from_str(&self.ids)),
+        ])
     }
 }
 
 impl ToObject for Resolution {
     fn to_object(&self) -> JsValue {
-        object(&ResolutionObject {
-            groups: Uint32Array::from(&*self.groups).into(),
-            merged: FlatObject::of(&self.merged),
-        })
+        object(&[("groups", Uint32Array::from(&*self.groups).into()), ("merged", self.merged.to_object())])
     }
 }
 
-#[derive(Serialize)]
-struct FlatObject<'f> {
-    #[serde(with = "serde_wasm_bindgen::preserve")]
-    numbers: JsValue,
-    text: &'f str,
-    #[serde(with = "serde_wasm_bindgen::preserve")]
-    vectors: JsValue,
-}
-
-impl<'f> FlatObject<'f> {
-    fn of(flat: &'f Flat) -> Self {
-        Self {
-            numbers: Float64Array::from(&*flat.numbers).into(),
-            text: &flat.text,
-            vectors: Uint8Array::from(&*flat.vectors).into(),
-        }
+fn object(fields: &[(&str, JsValue)]) -> JsValue {
+    let object = Object::new();
+    for (name, value) in fields {
+        // A plain object takes every field. `expect` would bring the wording of an error into the module.
+        let _ = Reflect::set(&object, &JsValue::from_str(name), value);
     }
-}
-
-#[derive(Serialize)]
-struct DecodedObject<'d> {
-    #[serde(with = "serde_wasm_bindgen::preserve")]
-    numbers: JsValue,
-    text: &'d str,
-    #[serde(with = "serde_wasm_bindgen::preserve")]
-    vectors: JsValue,
-    checksum: &'d str,
-    compression: u8,
-}
-
-#[derive(Serialize)]
-struct VerdictObject<'v> {
-    #[serde(with = "serde_wasm_bindgen::preserve")]
-    groups: JsValue,
-    #[serde(with = "serde_wasm_bindgen::preserve")]
-    twins: JsValue,
-    ids: &'v str,
-}
-
-#[derive(Serialize)]
-struct ResolutionObject<'r> {
-    #[serde(with = "serde_wasm_bindgen::preserve")]
-    groups: JsValue,
-    merged: FlatObject<'r>,
-}
-
-fn object(value: &impl Serialize) -> JsValue {
-    // Texts, numbers and arrays always become values. `expect` would bring the wording of an error into the module.
-    serde_wasm_bindgen::to_value(value).unwrap_or_default()
+    object.into()
 }

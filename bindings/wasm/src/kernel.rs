@@ -25,10 +25,29 @@ pub fn encode_delta(
     Ok(changes::encode(FlatRef { numbers, text, vectors }, compression, checksum.as_deref())?)
 }
 
-/// The checksum of the content.
-#[wasm_bindgen(js_name = deltaChecksum)]
-pub fn delta_checksum(numbers: &[f64], text: &str, vectors: &[u8]) -> Answer<String> {
-    Ok(changes::checksum(FlatRef { numbers, text, vectors })?)
+/// All of a delta but its vectors, and its checksum.
+#[wasm_bindgen(js_name = packDelta, unchecked_return_type = "PackedDelta")]
+pub fn pack_delta(numbers: &[f64], text: &str, vectors: &[u8]) -> Answer<JsValue> {
+    Ok(changes::pack(FlatRef { numbers, text, vectors })?.to_object())
+}
+
+/// The bytes of a packed delta.
+#[wasm_bindgen(js_name = sealDelta)]
+pub fn seal_delta(
+    columns: &[u8],
+    vectors: &[u8],
+    timestamp: f64,
+    compression: u8,
+    checksum: &str,
+) -> Answer<Vec<u8>> {
+    let compression = Compression::try_from(compression)?;
+    Ok(changes::seal(columns, vectors, timestamp as u64, compression, checksum)?)
+}
+
+/// The checksum of a packed delta.
+#[wasm_bindgen(js_name = packedChecksum)]
+pub fn packed_checksum(columns: &[u8], vectors: &[u8]) -> Answer<String> {
+    Ok(changes::packed_checksum(columns, vectors)?)
 }
 
 /// Reads the bytes of a delta.
@@ -98,8 +117,10 @@ pub fn increment_version(text: &str, numbers: &[f64]) -> Answer<Vec<f64>> {
 const SHAPES: &str = r"
 /** Changes in three columns. */
 export interface FlatChanges { numbers: Float64Array; text: string; vectors: Uint8Array }
+/** All of a delta but its vectors. */
+export interface PackedDelta { columns: Uint8Array; checksum: string }
 /** What the bytes of a delta hold. */
-export interface DecodedDelta extends FlatChanges { checksum: string; compression: number }
+export interface DecodedDelta extends FlatChanges, PackedDelta { compression: number }
 /** Which changes stand. */
 export interface Verdict { groups: Uint32Array; twins: Uint32Array; ids: string }
 /** Which operations stand. */

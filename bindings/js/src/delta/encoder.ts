@@ -6,6 +6,7 @@ import type { Compression, VectorChange, VectorDelta } from './change';
 import { checkArray, checkBytes, checkShardId, inArray, sharedShard } from './check';
 import { COMPRESSIONS, type DecodedDelta, type FlatChanges, Header, type Kernel, kernel } from './kernel';
 import { type Written, withChanges, withComponents, withHistories } from './pack';
+import { type Packed, newest } from './packed';
 import { type Lines, linesOf, unpackChanges } from './unpack';
 
 /** Makes, reads and checks deltas. */
@@ -19,22 +20,29 @@ export class DeltaEncoder {
     if (given.length === 0) {
       throw new VectrError('ERR_EMPTY_DELTA', 'changes is empty: make a delta when something has changed');
     }
-    return withChanges(shard, given, inArray('changes'), (core, { numbers, text, vectors }) => ({
-      shardId: shard,
-      fromChangeId: numbers[Header.from]!,
-      toChangeId: numbers[Header.to]!,
-      changes: withComponents(given),
-      checksum: core.deltaChecksum(numbers, text, vectors),
-      compression: codec,
-    }));
+    return withChanges(shard, given, inArray('changes'), (core, { numbers, text, vectors }, packed) => {
+      const { columns, checksum } = core.packDelta(numbers, text, vectors);
+      const copied = withComponents(given);
+      known.set(copied, { ...packed, made: { text, columns } });
+      return {
+        shardId: shard,
+        fromChangeId: numbers[Header.from]!,
+        toChangeId: numbers[Header.to]!,
+        changes: copied,
+        checksum,
+        compression: codec,
+      };
+    });
   }
 
   /** The changes, in a new array.
    *  @throws ERR_CHECKSUM when any field was altered. */
   static decode(delta: VectorDelta): VectorChange[] {
     const { checksum } = checkDelta(delta);
-    return withContent(delta, (core, { numbers, text, vectors }) => {
-      const actual = core.deltaChecksum(numbers, text, vectors);
+    return withContent(delta, (core, { numbers, text, vectors }, { made }) => {
+      const actual = made
+        ? core.packedChecksum(made.columns, vectors)
+        : core.packDelta(numbers, text, vectors).checksum;
       if (actual !== checksum) throw alteredError(`its content has ${actual}, not ${checksum.slice(0, 40)}`);
       return delta.changes.slice();
     });
@@ -44,8 +52,11 @@ export class DeltaEncoder {
    *  @throws ERR_CHECKSUM when any field was altered; ERR_CODEC where the compression cannot be written here. */
   static serialize(delta: VectorDelta): Uint8Array {
     const { checksum, compression } = checkDelta(delta);
-    return withContent(delta, (core, { numbers, text, vectors }) =>
-      core.encodeDelta(numbers, text, vectors, COMPRESSIONS.indexOf(compression), checksum),
+    const codec = COMPRESSIONS.indexOf(compression);
+    return withContent(delta, (core, { numbers, text, vectors }, packed) =>
+      packed.made
+        ? core.sealDelta(packed.made.columns, vectors, newest(packed), codec, checksum)
+        : core.encodeDelta(numbers, text, vectors, codec, checksum),
     );
   }
 
@@ -84,11 +95,17 @@ export function decodedDelta(bytes: unknown): DecodedDelta {
 /** From the core's form. */
 export function deltaOf(decoded: DecodedDelta, lines: Lines = linesOf(decoded)): VectorDelta {
   const changes = unpackChanges(decoded, lines);
-  if (lines.metadata.length > 0) texts.set(changes, lines.metadata);
+  const { shardId, vectorIds, keys, metadata } = lines;
+  const { numbers, text, columns } = decoded;
+  // Packed again, changes have the newest one's timestamp.
+  numbers[Header.timestamp] = 0;
+  const behind = metadata.reduce((length, line) => length + 1 + line.length, 0);
+  const head = text.slice(0, text.length - behind);
+  known.set(changes, { numbers, head, shardId, vectorIds, keys, made: { text, columns }, metadata });
   return {
-    shardId: lines.shardId,
-    fromChangeId: decoded.numbers[Header.from]!,
-    toChangeId: decoded.numbers[Header.to]!,
+    shardId,
+    fromChangeId: numbers[Header.from]!,
+    toChangeId: numbers[Header.to]!,
     changes,
     checksum: decoded.checksum,
     compression: COMPRESSIONS[decoded.compression]!,
@@ -111,11 +128,11 @@ function checkDelta(value: unknown): VectorDelta {
 }
 
 // The checksum covers metadata as it was written. What JavaScript made of it is mostly written alike.
-function withContent<T>(delta: VectorDelta, use: (core: Kernel, flat: FlatChanges) => T): T {
+function withContent<T>(delta: VectorDelta, use: Use<T>): T {
   try {
     return withCovered(delta, use);
   } catch (error) {
-    const read = texts.get(delta.changes);
+    const read = known.get(delta.changes)?.metadata;
     if (read === undefined || codeOf(error) !== 'ERR_CHECKSUM') throw error;
     let next = 0;
     const written = delta.changes.map((change) => (change?.metadata === undefined ? undefined : read[next++]));
@@ -126,25 +143,28 @@ function withContent<T>(delta: VectorDelta, use: (core: Kernel, flat: FlatChange
 // A field that cannot be right at all was altered, too.
 function withCovered<T>(
   { shardId, fromChangeId, toChangeId, changes }: VectorDelta,
-  use: (core: Kernel, flat: FlatChanges) => T,
+  use: Use<T>,
   written?: Written,
 ): T {
   try {
     checkShardId('delta.shardId', shardId);
     const from = checkInteger('delta.fromChangeId', fromChangeId, 0, Number.MAX_SAFE_INTEGER);
     const to = checkInteger('delta.toChangeId', toChangeId, 0, Number.MAX_SAFE_INTEGER);
-    return withChanges(shardId, changes, inArray('delta.changes'), use, { span: { from, to }, written });
+    const given = { span: { from, to }, known: known.get(changes), written };
+    return withChanges(shardId, changes, inArray('delta.changes'), use, given);
   } catch (error) {
     if (!COVERED.has(codeOf(error) ?? '')) throw error;
     throw alteredError((error as Error).message, error);
   }
 }
 
+type Use<T> = (core: Kernel, flat: FlatChanges, packed: Packed) => T;
+
 function alteredError(how: string, cause?: unknown): VectrError {
   const wayOut = 'encode the changes again, or take the delta from where it came';
   return new VectrError('ERR_CHECKSUM', `the delta is not what its checksum covers: ${how}: ${wayOut}`, { cause });
 }
 
-// Of the changes of a delta that came as bytes.
-const texts = new WeakMap<VectorChange[], string[]>();
+// Of the changes of deltas that were made here; the texts of their metadata only where they came as bytes.
+const known = new WeakMap<VectorChange[], Packed & { metadata?: string[] }>();
 const COVERED = new Set(['ERR_ARGUMENT', 'ERR_VECTOR', 'ERR_DIMENSIONS']);

@@ -10,9 +10,15 @@ export interface FlatChanges {
   vectors: Uint8Array;
 }
 
-/** What the bytes of a delta hold. */
-export interface DecodedDelta extends FlatChanges {
+/** All of a delta but its vectors. */
+export interface PackedDelta {
+  /** MessagePack: as the bytes of a delta hold it where they are not compressed. */
+  columns: Uint8Array;
   checksum: string;
+}
+
+/** What the bytes of a delta hold. */
+export interface DecodedDelta extends FlatChanges, PackedDelta {
   compression: number;
 }
 
@@ -44,7 +50,16 @@ export interface Kernel {
     compression: number,
     checksum?: string | null,
   ): Uint8Array;
-  deltaChecksum(numbers: Float64Array, text: string, vectors: Uint8Array): string;
+  packDelta(numbers: Float64Array, text: string, vectors: Uint8Array): PackedDelta;
+  /** As `encodeDelta` of what was packed; `timestamp`: of the whole. */
+  sealDelta(
+    columns: Uint8Array,
+    vectors: Uint8Array,
+    timestamp: number,
+    compression: number,
+    checksum: string,
+  ): Uint8Array;
+  packedChecksum(columns: Uint8Array, vectors: Uint8Array): string;
   decodeDelta(bytes: Uint8Array): DecodedDelta;
   resolveChanges(numbers: Float64Array, text: string, vectors: Uint8Array, strategy: number): Verdict;
   mergeChanges(numbers: Float64Array, text: string, vectors: Uint8Array): FlatChanges;

@@ -7,30 +7,41 @@ import { type Naming, checkChanges, isMap } from './check';
 import { Column, DELETE, type FlatChanges, Header, type Kernel, kernel } from './kernel';
 import { Keys } from './keys';
 import { MAX_VECTOR_ID_BYTES, isName } from './name';
-
-/** The first and the last change id that the header names; left out: the smallest and the greatest of the changes. */
-export interface Span {
-  from: number;
-  to: number;
-}
+import { NO_DOT, type Packed, type Span, isStill } from './packed';
 
 /** The JSON texts that the changes' metadata was read from: others write 1.50, or keys in another order. */
 export type Written = ReadonlyArray<string | undefined>;
 
-/** Gives the core changes in full.
+/** What is known of the changes of a delta. */
+export interface Given {
+  /** Left out: from the smallest id of a change to the greatest. */
+  span: Span;
+  /** What was packed of them once. */
+  known?: Packed;
+  written?: Written;
+}
+
+/** Gives the core changes in full. Where they are known and still the same, `packed.made` tells what it made of them.
  *  @throws what the core throws; a fault of one change (ERR_ARGUMENT, ERR_VECTOR, ERR_DIMENSIONS) by its name. */
 export function withChanges<T>(
   shardId: string,
   changes: readonly VectorChange[],
   nameOf: Naming,
-  use: (core: Kernel, flat: FlatChanges) => T,
-  { span, written }: { span?: Span; written?: Written } = {},
+  use: (core: Kernel, flat: FlatChanges, packed: Packed) => T,
+  given?: Given,
 ): T {
   return named(shardId, changes, nameOf, () => {
-    const { numbers, lines } = columnsOf(shardId, changes, span);
-    const text = lines.join('\n') + markedMetadata(numbers, changes, nameOf, isAny, written);
-    return withVectors(changes, nameOf, (vectors) => use(kernel(), { numbers, text, vectors }));
+    const packed = packedOnce(shardId, changes, given) ?? packedOf(shardId, changes, given?.span);
+    const { numbers, head, made } = packed;
+    const text = head + markedMetadata(numbers, changes, nameOf, isAny, given?.written);
+    const used = made?.text === text ? packed : { ...packed, made: undefined };
+    return withVectors(changes, nameOf, (vectors) => use(kernel(), { numbers, text, vectors }, used));
   });
+}
+
+function packedOnce(shardId: string, changes: readonly VectorChange[], given?: Given): Packed | undefined {
+  const known = given?.known;
+  return known?.shardId === shardId && isStill(known, changes, given!.span) ? known : undefined;
 }
 
 /** Gives the core what decides between changes: no vectors, and no metadata beside one. Errors as of `withChanges`. */
@@ -41,8 +52,8 @@ export function withHistories<T>(
   use: (core: Kernel, flat: FlatChanges) => T,
 ): T {
   return named(shardId, changes, nameOf, () => {
-    const { numbers, lines } = columnsOf(shardId, changes);
-    const text = lines.join('\n') + markedMetadata(numbers, changes, nameOf, isDelete);
+    const { numbers, head } = packedOf(shardId, changes);
+    const text = head + markedMetadata(numbers, changes, nameOf, isDelete);
     return use(kernel(), { numbers, text, vectors: NO_VECTORS });
   });
 }
@@ -163,15 +174,11 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-function columnsOf(
-  shardId: string,
-  changes: readonly VectorChange[],
-  span?: Span,
-): { numbers: Float64Array; lines: string[] } {
+function packedOf(shardId: string, changes: readonly VectorChange[], span?: Span): Packed {
   const count = changes.length;
   const entries = entriesIn(changes);
   const numbers = new Float64Array(Header.length + Column.length * count + 2 * entries);
-  const lines: string[] = [shardId];
+  const vectorIds: string[] = [];
   const keys = new Keys();
   let site = Header.length + Column.length * count;
   let least = Number.MAX_SAFE_INTEGER;
@@ -187,7 +194,7 @@ function columnsOf(
     const dotSite = dot === undefined ? NO_DOT : keys.rank(dot.site);
     const dotSeq = dot === undefined ? 0 : dot.seq;
     if (source < 0 || (dot !== undefined && (dotSite < 0 || !isCount(dotSeq)))) throw UNFIT;
-    lines.push(vectorId);
+    vectorIds.push(vectorId);
     // One column after the other, each of `count` numbers: in the order of `Column`.
     let at = Header.length + index;
     numbers[at] = id;
@@ -213,8 +220,8 @@ function columnsOf(
   numbers[Header.entries] = entries;
   numbers[Header.from] = span?.from ?? Math.min(least, most);
   numbers[Header.to] = span?.to ?? most;
-  lines.push(...keys.names);
-  return { numbers, lines };
+  const head = [shardId, ...vectorIds, ...keys.names].join('\n');
+  return { numbers, head, shardId, vectorIds, keys: keys.names };
 }
 
 function entriesIn(changes: readonly VectorChange[]): number {
@@ -236,7 +243,6 @@ const MOST_SPARE = 1 << 20;
 const NO_COMPONENTS = new Float32Array(0);
 let spare = NO_COMPONENTS;
 
-const NO_DOT = -1;
 const NO_VECTORS = new Uint8Array(0);
 // Never seen outside: `named` looks for what is unfit, and says it.
 const UNFIT = new Error('unfit');

@@ -6,7 +6,7 @@ use crate::payload::first_not_finite;
 use super::Compression;
 use super::change::Changes;
 use super::columns::read_columns;
-use super::encode::to_text;
+use super::encode::{BLOCK, to_text};
 use super::flat::FlatRef;
 use super::header::{Header, content_hash};
 use super::msgpack::malformed;
@@ -21,6 +21,8 @@ pub struct Decoded<'a> {
     pub text: String,
     /// As in [`FlatRef`]; borrowed from the bytes where these hold vectors as they are.
     pub vectors: Cow<'a, [u8]>,
+    /// As in [`Packed`](super::Packed).
+    pub columns: Cow<'a, [u8]>,
     /// The content's checksum, 32 hexadecimal digits.
     pub checksum: String,
     /// What the writer declared.
@@ -81,15 +83,14 @@ pub(super) fn open(bytes: &[u8]) -> Result<Decoded<'_>, DeltaError> {
         return Err(DeltaError::DeltaChecksum);
     }
     let (numbers, text) = read_columns(&columns, header.timestamp)?;
+    let text = text.to_owned();
     Ok(Decoded {
         numbers,
-        text: text.to_owned(),
+        text,
         vectors,
+        columns,
         checksum: to_text(header.checksum),
         compression: header.compression,
         is_finite,
     })
 }
-
-/// Both looks at a block happen while it is in the nearest cache.
-const BLOCK: usize = 4096;

@@ -32,64 +32,122 @@ pub fn encode(
 /// # Errors
 /// As [`encode`].
 pub fn checksum(flat: FlatRef<'_>) -> Result<String, DeltaError> {
-    let changes = parse_to_hash(flat, Metadatas::Objects)?.with_vectors()?;
-    let columns = changes.write_columns()?;
-    Ok(to_text(changes.content_hash(&columns, |_| ())?))
+    Ok(pack(flat)?.checksum)
 }
 
-impl Changes<'_> {
+/// All of a delta but its vectors, and its checksum: what [`seal`] makes bytes of without another look at the changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Packed {
+    /// As they stand in the bytes, where these are not compressed.
+    pub columns: Vec<u8>,
+    /// As of [`checksum`].
+    pub checksum: String,
+}
+
+/// Packs changes without making bytes of them.
+///
+/// # Errors
+/// As [`encode`].
+pub fn pack(flat: FlatRef<'_>) -> Result<Packed, DeltaError> {
+    let changes = parse_to_hash(flat, Metadatas::Objects)?.with_vectors()?;
+    let columns = changes.write_columns()?;
+    let checksum = to_text(hash(&columns, &changes.vectors(), |_| ())?);
+    Ok(Packed { columns, checksum })
+}
+
+/// As [`encode`], of changes that were packed before; `timestamp` is that of the whole. The checksum tells whether the
+/// columns are those of a pack and the vectors those that were packed: nothing else is looked at.
+///
+/// # Errors
+/// `ERR_CHECKSUM` where the checksum is another one; `ERR_CODEC` and `ERR_LIMIT` as of [`encode`].
+pub fn seal(
+    columns: &[u8],
+    vectors: &[u8],
+    timestamp: u64,
+    compression: Compression,
+    checksum: &str,
+) -> Result<Vec<u8>, DeltaError> {
+    to_bytes(columns, &blocks(vectors), timestamp, compression, Some(checksum))
+}
+
+/// The checksum of packed changes.
+///
+/// # Errors
+/// `ERR_VECTOR` for a component that is not finite.
+pub fn packed_checksum(columns: &[u8], vectors: &[u8]) -> Result<String, DeltaError> {
+    Ok(to_text(hash(columns, &blocks(vectors), |_| ())?))
+}
+
+impl<'a> Changes<'a> {
     pub(super) fn to_bytes(
         &self,
         compression: Compression,
         expected: Option<&str>,
     ) -> Result<Vec<u8>, DeltaError> {
-        let columns = self.write_columns()?;
-        let vectors = self.list.iter().map(|change| change.vector.len()).sum::<usize>();
-        let size = columns.len() + vectors;
-        if size > Header::MAX_RAW {
-            let limit = Header::MAX_RAW as u64;
-            return Err(DeltaError::Limit { what: "delta", size: size as u64, limit });
-        }
-        let (columns_mode, stored_columns) = compression.store_columns(&columns)?;
-        let mut out = Vec::with_capacity(Header::BYTES + stored_columns.len() + vectors);
-        out.resize(Header::BYTES, 0);
-        out.extend_from_slice(&stored_columns);
-        let start = out.len();
-        let checksum = self.content_hash(&columns, |vector| out.extend_from_slice(vector))?;
-        if expected.is_some_and(|expected| expected != to_text(checksum)) {
-            return Err(DeltaError::DeltaChecksum);
-        }
-        let (vectors_mode, packed) = compression.store_vectors(&out[start..])?;
-        if let Cow::Owned(packed) = packed {
-            out.truncate(start);
-            out.extend_from_slice(&packed);
-        }
-        let header = Header {
-            compression,
-            timestamp: self.stamp(),
-            checksum,
-            columns: Section { raw: columns.len(), stored: start - Header::BYTES, mode: columns_mode },
-            vectors: Section { raw: vectors, stored: out.len() - start, mode: vectors_mode },
-        };
-        header.write(&mut out);
-        Ok(out)
+        to_bytes(&self.write_columns()?, &self.vectors(), self.stamp(), compression, expected)
     }
 
-    /// The hash of the content, which is XXH3-128; `pass` gets each vector while it is in the nearest cache.
-    ///
-    /// # Errors
-    /// `ERR_VECTOR` for a component that is not finite.
-    fn content_hash(&self, columns: &[u8], mut pass: impl FnMut(&[u8])) -> Result<u128, DeltaError> {
-        let mut hash = content_hash(columns);
-        for change in &self.list {
-            if let Some(index) = first_not_finite(change.vector) {
-                return Err(DeltaError::NotFinite { index });
-            }
-            hash.add(change.vector);
-            pass(change.vector);
-        }
-        Ok(hash.value())
+    fn vectors(&self) -> Vec<&'a [u8]> {
+        self.list.iter().map(|change| change.vector).collect()
     }
+}
+
+fn blocks(vectors: &[u8]) -> Vec<&[u8]> {
+    vectors.chunks(BLOCK).collect()
+}
+
+fn to_bytes(
+    columns: &[u8],
+    vectors: &[&[u8]],
+    timestamp: u64,
+    compression: Compression,
+    expected: Option<&str>,
+) -> Result<Vec<u8>, DeltaError> {
+    let length = vectors.iter().map(|vector| vector.len()).sum::<usize>();
+    let size = columns.len() + length;
+    if size > Header::MAX_RAW {
+        let limit = Header::MAX_RAW as u64;
+        return Err(DeltaError::Limit { what: "delta", size: size as u64, limit });
+    }
+    let (columns_mode, stored_columns) = compression.store_columns(columns)?;
+    let mut out = Vec::with_capacity(Header::BYTES + stored_columns.len() + length);
+    out.resize(Header::BYTES, 0);
+    out.extend_from_slice(&stored_columns);
+    let start = out.len();
+    let checksum = hash(columns, vectors, |vector| out.extend_from_slice(vector))?;
+    if expected.is_some_and(|expected| expected != to_text(checksum)) {
+        return Err(DeltaError::DeltaChecksum);
+    }
+    let (vectors_mode, packed) = compression.store_vectors(&out[start..])?;
+    if let Cow::Owned(packed) = packed {
+        out.truncate(start);
+        out.extend_from_slice(&packed);
+    }
+    let header = Header {
+        compression,
+        timestamp,
+        checksum,
+        columns: Section { raw: columns.len(), stored: start - Header::BYTES, mode: columns_mode },
+        vectors: Section { raw: length, stored: out.len() - start, mode: vectors_mode },
+    };
+    header.write(&mut out);
+    Ok(out)
+}
+
+/// The hash of the content, which is XXH3-128; `pass` gets each vector while it is in the nearest cache.
+///
+/// # Errors
+/// `ERR_VECTOR` for a component that is not finite.
+fn hash(columns: &[u8], vectors: &[&[u8]], mut pass: impl FnMut(&[u8])) -> Result<u128, DeltaError> {
+    let mut hash = content_hash(columns);
+    for vector in vectors {
+        if let Some(index) = first_not_finite(vector) {
+            return Err(DeltaError::NotFinite { index });
+        }
+        hash.add(vector);
+        pass(vector);
+    }
+    Ok(hash.value())
 }
 
 /// A checksum as text.
@@ -98,3 +156,6 @@ pub(super) fn to_text(checksum: u128) -> String {
     hex(checksum, &mut text);
     text
 }
+
+/// Both looks at a block happen while it is in the nearest cache.
+pub(super) const BLOCK: usize = 4096;

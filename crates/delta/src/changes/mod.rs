@@ -25,7 +25,7 @@ mod versions;
 
 pub use compression::Compression;
 pub use decode::{Decoded, decode};
-pub use encode::{checksum, encode};
+pub use encode::{Packed, checksum, encode, pack, packed_checksum, seal};
 pub use flat::{Flat, FlatRef};
 pub use merged::merge;
 pub use newest::newest;
