@@ -44,18 +44,18 @@ async fn a_limit_of_5_is_seen_as_5_at_once_and_never_6_over_all_calls() {
     for _ in 0..6 {
         peers.push(probe.mute_peer().await.unwrap());
     }
-    let run = async |shards: Range<usize>| {
+    let run = |shards: Range<usize>| {
         for number in shards {
             for (_, address) in &peers {
                 coordinator.agenda().schedule(shard(&format!("s{number}")), address, 0);
             }
         }
         let running = coordinator.clone();
-        let call = tokio::spawn(async move { running.execute_tasks(Cancel::default()).await.unwrap() });
-        until(|| coordinator.agenda().pending_tasks() == 0).await;
-        call
+        tokio::spawn(async move { running.execute_tasks(Cancel::default()).await.unwrap() })
     };
-    let calls = [run(0..1).await, run(1..3).await];
+    let first = run(0..1);
+    until(|| coordinator.agenda().pending_tasks() == 0).await;
+    let calls = [first, run(1..3)];
     until(|| probe.counts().open == 5 && coordinator.agenda().active_syncs() == 5).await;
     let mut results = Vec::new();
     for (call, tasks) in calls.into_iter().zip([6, 12]) {
