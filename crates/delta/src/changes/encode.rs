@@ -23,7 +23,8 @@ pub fn encode(
     expected: Option<&str>,
 ) -> Result<Vec<u8>, DeltaError> {
     let changes = parse_to_hash(flat, Metadatas::Objects)?.with_vectors()?;
-    changes.to_bytes(compression, expected)
+    let columns = changes.write_columns()?;
+    to_bytes(&columns, &changes.vectors(), changes.stamp(), compression, Vectors::Unchecked, expected)
 }
 
 /// The checksum that [`encode`] writes, as 32 hexadecimal digits: XXH3-128 over every field of every change, the shard
@@ -51,7 +52,7 @@ pub struct Packed {
 pub fn pack(flat: FlatRef<'_>) -> Result<Packed, DeltaError> {
     let changes = parse_to_hash(flat, Metadatas::Objects)?.with_vectors()?;
     let columns = changes.write_columns()?;
-    let checksum = to_text(hash(&columns, &changes.vectors(), |_| ())?);
+    let checksum = to_text(hash(&columns, &changes.vectors(), Vectors::Unchecked, |_| ())?);
     Ok(Packed { columns, checksum })
 }
 
@@ -67,7 +68,7 @@ pub fn seal(
     compression: Compression,
     checksum: &str,
 ) -> Result<Vec<u8>, DeltaError> {
-    to_bytes(columns, &blocks(vectors), timestamp, compression, Some(checksum))
+    to_bytes(columns, &blocks(vectors), timestamp, compression, Vectors::Unchecked, Some(checksum))
 }
 
 /// The checksum of packed changes.
@@ -75,21 +76,27 @@ pub fn seal(
 /// # Errors
 /// `ERR_VECTOR` for a component that is not finite.
 pub fn packed_checksum(columns: &[u8], vectors: &[u8]) -> Result<String, DeltaError> {
-    Ok(to_text(hash(columns, &blocks(vectors), |_| ())?))
+    Ok(to_text(hash(columns, &blocks(vectors), Vectors::Unchecked, |_| ())?))
 }
 
 impl<'a> Changes<'a> {
-    pub(super) fn to_bytes(
-        &self,
-        compression: Compression,
-        expected: Option<&str>,
-    ) -> Result<Vec<u8>, DeltaError> {
-        to_bytes(&self.write_columns()?, &self.vectors(), self.stamp(), compression, expected)
+    /// The bytes of changes whose components are known to be finite, uncompressed.
+    pub(super) fn to_bytes(&self) -> Result<Vec<u8>, DeltaError> {
+        let columns = self.write_columns()?;
+        to_bytes(&columns, &self.vectors(), self.stamp(), Compression::None, Vectors::Finite, None)
     }
 
     fn vectors(&self) -> Vec<&'a [u8]> {
         self.list.iter().map(|change| change.vector).collect()
     }
+}
+
+/// What is known of the components.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Vectors {
+    /// All are finite.
+    Finite,
+    Unchecked,
 }
 
 fn blocks(vectors: &[u8]) -> Vec<&[u8]> {
@@ -101,6 +108,7 @@ fn to_bytes(
     vectors: &[&[u8]],
     timestamp: u64,
     compression: Compression,
+    known: Vectors,
     expected: Option<&str>,
 ) -> Result<Vec<u8>, DeltaError> {
     let length = vectors.iter().map(|vector| vector.len()).sum::<usize>();
@@ -114,7 +122,7 @@ fn to_bytes(
     out.resize(Header::BYTES, 0);
     out.extend_from_slice(&stored_columns);
     let start = out.len();
-    let checksum = hash(columns, vectors, |vector| out.extend_from_slice(vector))?;
+    let checksum = hash(columns, vectors, known, |vector| out.extend_from_slice(vector))?;
     if expected.is_some_and(|expected| expected != to_text(checksum)) {
         return Err(DeltaError::DeltaChecksum);
     }
@@ -138,10 +146,17 @@ fn to_bytes(
 ///
 /// # Errors
 /// `ERR_VECTOR` for a component that is not finite.
-fn hash(columns: &[u8], vectors: &[&[u8]], mut pass: impl FnMut(&[u8])) -> Result<u128, DeltaError> {
+fn hash(
+    columns: &[u8],
+    vectors: &[&[u8]],
+    known: Vectors,
+    mut pass: impl FnMut(&[u8]),
+) -> Result<u128, DeltaError> {
     let mut hash = content_hash(columns);
     for vector in vectors {
-        if let Some(index) = first_not_finite(vector) {
+        if known == Vectors::Unchecked
+            && let Some(index) = first_not_finite(vector)
+        {
             return Err(DeltaError::NotFinite { index });
         }
         hash.add(vector);

@@ -1,6 +1,5 @@
 use crate::{DeltaError, Strategy};
 
-use super::Compression;
 use super::change::{Change, Changes};
 use super::decode::open;
 use super::key::Keys;
@@ -17,7 +16,8 @@ use super::merged::Outcome;
 pub fn resolve_deltas(local: &[u8], remote: &[u8], strategy: Strategy) -> Result<Vec<u8>, DeltaError> {
     let (local, remote) = (open(local)?, open(remote)?);
     let both = join(local.changes()?, remote.changes()?)?;
-    Outcome::of(&both, strategy)?.changes(&both)?.to_bytes(Compression::None, None)
+    // A mean of what is finite is finite.
+    Outcome::of(&both, strategy)?.changes(&both)?.to_bytes()
 }
 
 fn join<'a>(local: Changes<'a>, remote: Changes<'a>) -> Result<Changes<'a>, DeltaError> {
