@@ -51,11 +51,6 @@ export function newestChanges(numbers: Float64Array | number[], text: string): U
 export function packDelta(numbers: Float64Array | number[], text: string, vectors: Uint8Array | number[]): PackedDelta;
 
 /**
- * The checksum of a packed delta.
- */
-export function packedChecksum(columns: Uint8Array | number[], vectors: Uint8Array | number[]): string;
-
-/**
  * How two version vectors relate: 0 equal, 1 before, 2 after, 3 concurrent.
  */
 export function relateVersions(text: string, numbers: Float64Array | number[]): number;
@@ -75,11 +70,6 @@ export function resolveDeltas(local: Uint8Array | number[], remote: Uint8Array |
  */
 export function resolveOperations(numbers: Float64Array | number[], text: string, vectors: Uint8Array | number[], localCount: number, strategy: number): Resolution;
 
-/**
- * The bytes of a packed delta.
- */
-export function sealDelta(columns: Uint8Array | number[], vectors: Uint8Array | number[], timestamp: number, compression: number, checksum: string): Uint8Array;
-
 export type InitInput = RequestInfo | URL | Response | BufferSource | WebAssembly.Module;
 
 export interface InitOutput {
@@ -91,14 +81,10 @@ export interface InitOutput {
     readonly mergeChanges: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number, number];
     readonly newestChanges: (a: number, b: number, c: number, d: number) => [number, number, number, number];
     readonly packDelta: (a: number, b: number, c: number, d: number, e: number, f: number) => [number, number, number];
-    readonly packedChecksum: (a: number, b: number, c: number, d: number) => [number, number, number, number];
     readonly relateVersions: (a: number, b: number, c: number, d: number) => [number, number, number];
     readonly resolveChanges: (a: number, b: number, c: number, d: number, e: number, f: number, g: number) => [number, number, number];
     readonly resolveDeltas: (a: number, b: number, c: number, d: number, e: number) => [number, number, number, number];
     readonly resolveOperations: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => [number, number, number];
-    readonly sealDelta: (a: number, b: number, c: number, d: number, e: number, f: number, g: number, h: number) => [number, number, number, number];
-    readonly __wbindgen_exn_store: (a: number) => void;
-    readonly __externref_table_alloc: () => number;
     readonly __wbindgen_externrefs: WebAssembly.Table;
     readonly __wbindgen_malloc: (a: number, b: number) => number;
     readonly __wbindgen_free: (a: number, b: number, c: number) => void;

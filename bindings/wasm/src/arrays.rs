@@ -1,6 +1,7 @@
 //! What a call returns: plain objects whose arrays are copied out of the module's memory once.
 
-use js_sys::{Float64Array, Object, Reflect, Uint8Array, Uint32Array};
+use js_sys::{Float64Array, Uint8Array, Uint32Array};
+use serde::{Serialize, Serializer};
 use vectr_delta::changes::{Decoded, Flat, Packed, Resolution, Verdict};
 use wasm_bindgen::JsValue;
 
@@ -58,10 +59,18 @@ impl ToObject for Resolution {
 }
 
 fn object(fields: &[(&str, JsValue)]) -> JsValue {
-    let object = Object::new();
-    for (name, value) in fields {
-        // A plain object takes every field. `expect` would bring the wording of an error into the module.
-        let _ = Reflect::set(&object, &JsValue::from_str(name), value);
-    }
-    object.into()
+    let serializer = serde_wasm_bindgen::Serializer::new().serialize_maps_as_objects(true);
+    // Keys are texts and values are values already. `expect` would bring the wording of an error into the module.
+    Fields(fields).serialize(&serializer).unwrap_or_default()
 }
+
+struct Fields<'f>(&'f [(&'f str, JsValue)]);
+
+impl Serialize for Fields<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter().map(|(name, value)| (name, Value(value.clone()))))
+    }
+}
+
+#[derive(Serialize)]
+struct Value(#[serde(with = "serde_wasm_bindgen::preserve")] JsValue);

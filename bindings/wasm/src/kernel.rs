@@ -1,4 +1,5 @@
-//! Changes as flat arrays. `bindings/node` has the same functions: change both together.
+//! Changes as flat arrays. `bindings/node` has the same functions, and two more that only save time: change both
+//! together.
 #![allow(unreachable_pub, reason = "wasm-bindgen exports public functions only")]
 #![allow(clippy::needless_pass_by_value, reason = "optional strings come by value")]
 
@@ -29,25 +30,6 @@ pub fn encode_delta(
 #[wasm_bindgen(js_name = packDelta, unchecked_return_type = "PackedDelta")]
 pub fn pack_delta(numbers: &[f64], text: &str, vectors: &[u8]) -> Answer<JsValue> {
     Ok(changes::pack(FlatRef { numbers, text, vectors })?.to_object())
-}
-
-/// The bytes of a packed delta.
-#[wasm_bindgen(js_name = sealDelta)]
-pub fn seal_delta(
-    columns: &[u8],
-    vectors: &[u8],
-    timestamp: f64,
-    compression: u8,
-    checksum: &str,
-) -> Answer<Vec<u8>> {
-    let compression = Compression::try_from(compression)?;
-    Ok(changes::seal(columns, vectors, timestamp as u64, compression, checksum)?)
-}
-
-/// The checksum of a packed delta.
-#[wasm_bindgen(js_name = packedChecksum)]
-pub fn packed_checksum(columns: &[u8], vectors: &[u8]) -> Answer<String> {
-    Ok(changes::packed_checksum(columns, vectors)?)
 }
 
 /// Reads the bytes of a delta.

@@ -40,7 +40,7 @@ export class DeltaEncoder {
   static decode(delta: VectorDelta): VectorChange[] {
     const { checksum } = checkDelta(delta);
     return withContent(delta, (core, { numbers, text, vectors }, { made }) => {
-      const actual = made
+      const actual = made && core.packedChecksum
         ? core.packedChecksum(made.columns, vectors)
         : core.packDelta(numbers, text, vectors).checksum;
       if (actual !== checksum) throw alteredError(`its content has ${actual}, not ${checksum.slice(0, 40)}`);
@@ -54,7 +54,7 @@ export class DeltaEncoder {
     const { checksum, compression } = checkDelta(delta);
     const codec = COMPRESSIONS.indexOf(compression);
     return withContent(delta, (core, { numbers, text, vectors }, packed) =>
-      packed.made
+      packed.made && core.sealDelta
         ? core.sealDelta(packed.made.columns, vectors, newest(packed), codec, checksum)
         : core.encodeDelta(numbers, text, vectors, codec, checksum),
     );

@@ -51,15 +51,16 @@ export interface Kernel {
     checksum?: string | null,
   ): Uint8Array;
   packDelta(numbers: Float64Array, text: string, vectors: Uint8Array): PackedDelta;
-  /** As `encodeDelta` of what was packed; `timestamp`: of the whole. */
-  sealDelta(
+  /** As `encodeDelta` of what was packed; `timestamp`: of the whole. The WASM module has no room for it. */
+  sealDelta?(
     columns: Uint8Array,
     vectors: Uint8Array,
     timestamp: number,
     compression: number,
     checksum: string,
   ): Uint8Array;
-  packedChecksum(columns: Uint8Array, vectors: Uint8Array): string;
+  /** The checksum of what was packed. As `sealDelta` it only saves time. */
+  packedChecksum?(columns: Uint8Array, vectors: Uint8Array): string;
   decodeDelta(bytes: Uint8Array): DecodedDelta;
   resolveChanges(numbers: Float64Array, text: string, vectors: Uint8Array, strategy: number): Verdict;
   mergeChanges(numbers: Float64Array, text: string, vectors: Uint8Array): FlatChanges;
