@@ -1,4 +1,5 @@
-//! Changes as flat arrays, for `bindings/js/src/delta`. `bindings/wasm` has the same functions: change both together.
+//! Changes as flat arrays, for `bindings/js/src/delta`. `bindings/wasm` has the same functions but for
+//! `sealDelta` and `packedChecksum`, for which the browser's module has no room: change both together.
 //!
 //! Large results are copied into memory of the engine's own: it reuses that, while memory handed over is fresh for each
 //! call, and every page of it costs a fault.
