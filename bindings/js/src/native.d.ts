@@ -8,8 +8,57 @@ export declare class NativeCancellation {
   cancel(): void
 }
 
+/** What to sync with whom. All calls on one coordinator name the same engine. */
+export declare class NativeCoordinator {
+  /** One that lets so many sessions run at once. */
+  constructor(maxConcurrent: number)
+  /**
+   * Adds peers, each in place of one of the same node. For each: the places of its name and address in `names`, its
+   * status (0 unknown, 1 online, 2 offline), the last contact or -1, and how many shards follow by their places.
+   */
+  registerPeers(names: Array<string>, peers: Float64Array): void
+  /** Forgets a peer; false where there is none. */
+  unregisterPeer(nodeId: string): boolean
+  /** The registered peers. */
+  peers(): Array<PeerRecord>
+  /** Adds tasks. For each: the places of its shard and address in `names`, and its priority. */
+  schedule(names: Array<string>, tasks: Float64Array): void
+  /** Tasks that have not begun. */
+  get pendingTasks(): number
+  /** Sessions that run. */
+  get activeSyncs(): number
+  /** Forgets the tasks that have not begun. */
+  clearPendingTasks(): void
+  /** Chooses the neighbours. */
+  setTopology(name: 'mesh' | 'star' | 'ring' | 'tree'): void
+  /** What was done so far. */
+  statistics(): CoordinatorStatisticsRecord
+  /** Runs all scheduled tasks. */
+  executeTasks(sync: NativeSync, cancellation?: NativeCancellation | undefined | null): Promise<Array<SyncOutcome>>
+  /** Syncs each neighbour's shards with it. */
+  syncAll(sync: NativeSync, cancellation?: NativeCancellation | undefined | null): Promise<Array<SyncOutcome>>
+  /** Syncs a shard with each neighbour that has it. */
+  syncShard(sync: NativeSync, shardId: string, cancellation?: NativeCancellation | undefined | null): Promise<Array<SyncOutcome>>
+  /** Syncs all shards of a peer. */
+  syncWithPeer(sync: NativeSync, address: string, cancellation?: NativeCancellation | undefined | null): Promise<Array<SyncOutcome>>
+  /** Which peers answer. */
+  healthCheck(sync: NativeSync, cancellation?: NativeCancellation | undefined | null): Promise<Array<[string, boolean]>>
+  /** The state of all shards. */
+  shardStates(sync: NativeSync): Promise<Array<ShardStateRecord>>
+  /** Keeps each neighbour's shards in step with it. */
+  startAutoSyncAll(sync: NativeSync, intervalMs: number): void
+  /** Ends what that began. */
+  stopAutoSyncAll(): void
+  /** Ends all that runs. */
+  close(): Promise<undefined>
+}
+
 /** A database. Every method works off the event loop; where `shard` is left out, the default shard is meant. */
 export declare class NativeDatabase {
+  /** What someone has to settle, in one shard or in all. Reads on the calling thread. */
+  conflicts(shardId?: string | undefined | null): Array<ConflictRecord>
+  /** Settles a conflict by a vector, or without one by a tombstone, and returns the conflict that is left. */
+  resolveConflict(id: string, shardId: string, vectorId: string, vector?: Float32Array | undefined | null, metadata?: string | undefined | null): Promise<ConflictRecord | null>
   /** Opens or makes a database. */
   static open(options: OpenOptions): Promise<NativeDatabase>
   /** The file; none in memory. */
@@ -62,6 +111,14 @@ export declare class NativeIteration {
   close(): Promise<undefined>
 }
 
+/** A function that hears of events until it is stopped. */
+export declare class NativeSubscription {
+  /** Hears no more. */
+  stop(): void
+  /** Resolves when the engine is closed, and the function has heard all. */
+  ended(): Promise<undefined>
+}
+
 /** Syncs the shards of a database. */
 export declare class NativeSync {
   /** An engine for a database. No socket is opened before the first use. */
@@ -80,6 +137,14 @@ export declare class NativeSync {
   listen(address: string): Promise<string>
   /** Exchanges with a peer what each lacks of a shard. */
   sync(shardId: string, address: string, force: boolean, cancellation?: NativeCancellation | undefined | null, progress?: ((progress: ProgressRecord) => void) | undefined | null): Promise<SyncOutcome>
+  /** Keeps a shard in step with a peer from now on. */
+  startAutoSync(shardId: string, address: string): void
+  /** Ends the auto-syncs of a shard. */
+  stopAutoSync(shardId: string): boolean
+  /** Ends all auto-syncs. */
+  stopAllAutoSyncs(): void
+  /** Hands over what happens from now on: as long as one call lasts, what follows is put together. */
+  subscribe(listener: (events: Array<EventRecord>) => void): NativeSubscription
   /** The state of a shard. */
   shardState(shardId: string): Promise<ShardStateRecord>
   /** The state of all shards. Reads on the calling thread. */
@@ -129,6 +194,24 @@ export interface ConflictRecord {
   versions: Array<ChangeRecord>
 }
 
+/** What a coordinator did. */
+export interface CoordinatorStatisticsRecord {
+  /** Of the registered peers. */
+  totalShards: number
+  /** Sessions that run. */
+  activeSyncs: number
+  /** Syncs that ended. */
+  totalSyncs: number
+  /** Conflicts detected. */
+  totalConflicts: number
+  /** Milliseconds. */
+  avgSyncDurationMs: number
+  /** Bytes of frames. */
+  bytesSent: number
+  /** Bytes of frames. */
+  bytesReceived: number
+}
+
 /** What the bytes of a delta hold. */
 export interface DecodedDelta {
   /** Header and columns. */
@@ -173,6 +256,42 @@ export interface EntryRecord {
   timestamp: number
   /** Whether someone has to choose between versions. */
   conflicted: boolean
+}
+
+/** Something that happened in an engine. The kind says which of the fields are there. */
+export interface EventRecord {
+  /** What. */
+  kind: 'change' | 'conflict' | 'peer' | 'progress' | 'syncError'
+  /** Where. */
+  shardId: string
+  /** With whom. */
+  peerAddress: string
+  /** Of a change: rows. */
+  changes?: number
+  /** Of a change: the newest one before. */
+  afterChangeId?: number
+  /** Of a change: the newest one. */
+  toChangeId?: number
+  /** Of a conflict: vectors. */
+  detected?: number
+  /** Of a conflict: whether the strategy settles it. */
+  resolved?: boolean
+  /** Of a conflict: that strategy. */
+  strategy?: string
+  /** Of a conflict: which vectors, as far as they are named. */
+  vectorIds?: Array<string>
+  /** Of a peer. */
+  online?: boolean
+  /** Of progress: rows sent. */
+  sent?: number
+  /** Of progress: rows that changed this database. */
+  received?: number
+  /** Of progress: bytes of frames, both ways. */
+  bytes?: number
+  /** Of a failure, or of a peer that went. */
+  error?: string
+  /** The stable code of that. */
+  errorCode?: string
 }
 
 /** Changes in three columns. */
@@ -255,6 +374,20 @@ export interface PackedDelta {
   columns: Uint8Array
   /** Of the content, 32 hexadecimal digits. */
   checksum: string
+}
+
+/** A node to sync with. */
+export interface PeerRecord {
+  /** What it is called. */
+  nodeId: string
+  /** Where it listens. */
+  address: string
+  /** What to sync with it. */
+  shards: Array<string>
+  /** Microseconds since the Unix epoch. */
+  lastContact?: number
+  /** Whether it was there. */
+  status: 'online' | 'offline' | 'unknown'
 }
 
 /** How far a sync has come. */
@@ -370,10 +503,18 @@ export interface SyncOptions {
   maxRetries?: number
   /** Milliseconds before the first retry. */
   retryBackoffMs?: number
+  /** Milliseconds between full checks of each auto-sync; 0 for none. */
+  syncIntervalMs?: number
+  /** Whether the file keeps how far peers were read. */
+  persistSession?: boolean
 }
 
 /** What a sync did. */
 export interface SyncOutcome {
+  /** The shard. */
+  shardId: string
+  /** The peer. */
+  peerAddress: string
   /** Rows sent. */
   changesSent: number
   /** Rows that came, whether they changed anything or not. */

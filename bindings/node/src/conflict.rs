@@ -1,9 +1,13 @@
-use napi::bindgen_prelude::Float32Array;
+use napi::Env;
+use napi::bindgen_prelude::{Either, Float32Array, Float32ArraySlice, Null, PromiseRaw};
 use napi_derive::napi;
 use vectr_core::StoredConflict;
-use vectr_delta::{Sibling, SiteId};
+use vectr_delta::{ConflictId, LocalWrite, ShardId, Sibling, SiteId, VectorId};
 
-use crate::columns::{number, text};
+use crate::columns::{copy, number, payload, text};
+use crate::database::NativeDatabase;
+use crate::failure::Failure;
+use crate::work::Work;
 
 /// The entries of a version vector, by site.
 pub(crate) type SiteEntries = Vec<(String, i64)>;
@@ -46,6 +50,42 @@ pub struct ConflictRecord {
     pub change_id: i64,
     /// In the order of timestamps, sites and numbers.
     pub versions: Vec<ChangeRecord>,
+}
+
+#[napi]
+impl NativeDatabase {
+    /// What someone has to settle, in one shard or in all. Reads on the calling thread.
+    #[napi]
+    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
+    pub fn conflicts(&self, shard_id: Option<String>) -> napi::Result<Vec<ConflictRecord>> {
+        let shard = shard_id.as_deref().map(ShardId::new).transpose().map_err(Failure::from)?;
+        let conflicts = self.db().pending_conflicts(shard.as_ref()).map_err(Failure::from)?;
+        Ok(conflicts.into_iter().map(Into::into).collect())
+    }
+
+    /// Settles a conflict by a vector, or without one by a tombstone, and returns the conflict that is left.
+    #[napi]
+    pub fn resolve_conflict<'env>(
+        &self,
+        env: &'env Env,
+        id: String,
+        shard_id: String,
+        vector_id: String,
+        vector: Option<Float32ArraySlice<'_>>,
+        metadata: Option<String>,
+    ) -> napi::Result<PromiseRaw<'env, Either<ConflictRecord, Null>>> {
+        let (db, vector) = (self.db().clone(), vector.map(|vector| copy(&vector)));
+        Work::at_once(env, move || {
+            let conflict: ConflictId = id.parse()?;
+            let (shard, vector_id) = (ShardId::new(&shard_id)?, VectorId::new(&vector_id)?);
+            let write = match vector {
+                Some(vector) => LocalWrite::Put(payload(vector, metadata.as_deref())?),
+                None => LocalWrite::Delete,
+            };
+            let left = db.resolve_conflict(&conflict, Some((&shard, &vector_id)), write)?;
+            Ok(left.map_or(Either::B(Null), |left| Either::A(left.into())))
+        })
+    }
 }
 
 impl From<StoredConflict> for ConflictRecord {

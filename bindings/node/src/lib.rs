@@ -5,8 +5,10 @@
 mod cancellation;
 mod columns;
 mod conflict;
+mod coordinator;
 mod database;
 mod delta;
+mod events;
 mod failure;
 mod iteration;
 mod query;

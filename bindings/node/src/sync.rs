@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use napi::bindgen_prelude::PromiseRaw;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -11,6 +12,7 @@ use vectr_transport::Identity;
 
 use crate::cancellation::NativeCancellation;
 use crate::database::NativeDatabase;
+use crate::events::{EventListener, NativeSubscription};
 use crate::failure::Failure;
 use crate::session::{SessionRecord, ShardStateRecord};
 use crate::sync_options::{NetworkOptions, SyncOptions, fingerprint};
@@ -23,9 +25,11 @@ pub struct NativeSync(Arc<Owned>);
 
 /// Closes the engine once neither JavaScript nor a running call needs it: a listener would go on answering for a worker
 /// thread that is gone.
-struct Owned {
+pub(crate) struct Owned {
     engine: SyncEngine,
     runtime: Handle,
+    /// Between full checks of each auto-sync.
+    interval: Option<Duration>,
 }
 
 /// Does not keep the process alive: the promise of the sync does.
@@ -46,9 +50,10 @@ impl NativeSync {
         env.spawn_future(async move {
             let runtime = Handle::current();
             block(move || {
+                let interval = options.interval();
                 let engine =
                     SyncEngine::new(db, NodeName::new(&node_id)?, options.config()?, network.config()?)?;
-                Ok(NativeSync(Arc::new(Owned { engine, runtime })))
+                Ok(NativeSync(Arc::new(Owned { engine, runtime, interval })))
             })
             .await
         })
@@ -133,6 +138,37 @@ impl NativeSync {
         })
     }
 
+    /// Keeps a shard in step with a peer from now on.
+    #[napi]
+    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
+    pub fn start_auto_sync(&self, shard_id: String, address: String) -> napi::Result<()> {
+        let _runtime = self.0.runtime.enter();
+        let shard = ShardId::new(&shard_id).map_err(Failure::from)?;
+        Ok(self.0.engine.start_auto_sync(&shard, &address, self.0.interval).map_err(Failure::from)?)
+    }
+
+    /// Ends the auto-syncs of a shard.
+    #[napi]
+    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
+    pub fn stop_auto_sync(&self, shard_id: String) -> napi::Result<bool> {
+        Ok(self.0.engine.stop_auto_sync(&ShardId::new(&shard_id).map_err(Failure::from)?))
+    }
+
+    /// Ends all auto-syncs.
+    #[napi]
+    pub fn stop_all_auto_syncs(&self) {
+        self.0.engine.stop_all_auto_syncs();
+    }
+
+    /// Hands over what happens from now on: as long as one call lasts, what follows is put together.
+    #[napi]
+    pub fn subscribe(
+        &self,
+        #[napi(ts_arg_type = "(events: Array<EventRecord>) => void")] listener: EventListener,
+    ) -> NativeSubscription {
+        NativeSubscription::start(&self.0.runtime, self.0.engine.events(), listener)
+    }
+
     /// The state of a shard.
     #[napi]
     pub fn shard_state<'env>(
@@ -165,6 +201,23 @@ impl NativeSync {
             owned.engine.close().await;
             Ok(())
         })
+    }
+}
+
+impl NativeSync {
+    pub(crate) fn engine(&self) -> &SyncEngine {
+        &self.0.engine
+    }
+
+    /// Keeps the engine open.
+    pub(crate) fn owned(&self) -> Arc<Owned> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Owned {
+    pub(crate) fn runtime(&self) -> &Handle {
+        &self.runtime
     }
 }
 

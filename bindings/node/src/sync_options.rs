@@ -17,6 +17,10 @@ pub struct SyncOptions {
     pub max_retries: Option<u32>,
     /// Milliseconds before the first retry.
     pub retry_backoff_ms: Option<f64>,
+    /// Milliseconds between full checks of each auto-sync; 0 for none.
+    pub sync_interval_ms: Option<f64>,
+    /// Whether the file keeps how far peers were read.
+    pub persist_session: Option<bool>,
 }
 
 /// How to reach peers, and whom to trust. What is left out has the engine's default.
@@ -46,7 +50,13 @@ impl SyncOptions {
         config.strategy = self.conflict_strategy.as_deref().map(str::parse).transpose()?;
         set(&mut config.max_retries, self.max_retries);
         set(&mut config.retry_backoff, self.retry_backoff_ms.map(millis));
+        set(&mut config.persist_session, self.persist_session);
         Ok(config)
+    }
+
+    /// Between full checks of each auto-sync.
+    pub(crate) fn interval(&self) -> Option<Duration> {
+        interval(self.sync_interval_ms)
     }
 }
 
@@ -78,6 +88,11 @@ fn set<T>(field: &mut T, given: Option<T>) {
 
 pub(crate) fn fingerprint(text: &str) -> Result<Fingerprint, Failure> {
     Ok(text.parse::<Fingerprint>()?)
+}
+
+/// None for 0.
+pub(crate) fn interval(value: Option<f64>) -> Option<Duration> {
+    value.map(millis).filter(|interval| !interval.is_zero())
 }
 
 /// A whole number below 2^53, as the facade has checked.

@@ -8,6 +8,10 @@ use crate::conflict::ConflictRecord;
 /// What a sync did.
 #[napi(object, object_from_js = false)]
 pub struct SyncOutcome {
+    /// The shard.
+    pub shard_id: String,
+    /// The peer.
+    pub peer_address: String,
     /// Rows sent.
     pub changes_sent: i64,
     /// Rows that came, whether they changed anything or not.
@@ -70,6 +74,8 @@ impl From<SyncResult> for SyncOutcome {
     fn from(result: SyncResult) -> Self {
         let (error, error_code) = result.failure.map(|failure| (failure.message, failure.code)).unzip();
         Self {
+            shard_id: result.shard.into(),
+            peer_address: result.address,
             changes_sent: number(result.changes_sent),
             changes_received: number(result.changes_received),
             changes_applied: number(result.changes_applied),
