@@ -349,11 +349,14 @@ const configs = [
   ['ERR_ARGUMENT', { batchSize: '5' }],
   ['ERR_ARGUMENT', { compression: 'zstd' }],
   ['ERR_ARGUMENT', { syncIntervalMs: -1 }],
-  ['ERR_CONFIG', { syncIntervalMs: 1000 }, /syncIntervalMs/],
+  ['ERR_ARGUMENT', { syncIntervalMs: 86_400_001 }],
   ['ERR_ARGUMENT', { maxRetries: -1 }],
   ['ERR_ARGUMENT', { maxRetries: NaN }],
   ['ERR_ARGUMENT', { retryBackoffMs: 1e30 }],
   ['ERR_ARGUMENT', { persistSession: 1 }],
+  ['ERR_ARGUMENT', { onConflict: 'newest' }],
+  ['ERR_ARGUMENT', { onconflict() {} }, /did you mean 'onConflict'/],
+  ['ERR_ARGUMENT', { logger: 5 }],
 ];
 
 const transports = [

@@ -183,12 +183,23 @@ test('every method of a closed engine is ERR_CLOSED', async (t) => {
     () => sync.getShardState('s'),
     () => sync.getSession(),
     () => sync.getUnresolvedConflicts(),
+    () => sync.resolveConflict('id', { shardId: 's', vectorId: 'v' }),
+    () => sync.startAutoSync('s', '127.0.0.1:1'),
+    () => sync.stopAutoSync('s'),
+    () => sync.stopAllAutoSyncs(),
+    () => sync.on('change', () => {}),
+    () => sync.once('change', () => {}),
+    () => sync.events(),
     () => sync.getStats(),
     () => sync.pinPeer(fingerprint),
     () => sync.unpinPeer(fingerprint),
   ];
   for (const call of calls) await fails('ERR_CLOSED', call);
   assert.equal(sync.fingerprint, fingerprint);
+  assert.equal(
+    sync.off('change', () => {}),
+    sync,
+  );
   assert.equal(await db.count(), 0, 'the database stays open');
   await new VectorQuicSync(db, 'a').close();
 });

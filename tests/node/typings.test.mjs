@@ -9,11 +9,13 @@ import ts from 'typescript';
 const root = fileURLToPath(new URL('../..', import.meta.url));
 
 const SIGNAL = `
-import { VectorQuicSync, VectrDB } from '@agentic-flow/sqlite-vector';
+import { ShardCoordinator, VectorQuicSync, VectrDB } from '@agentic-flow/sqlite-vector';
 import { createVectorSync } from '@agentic-flow/sqlite-vector/sync';
 export async function run(db: VectrDB, signal: AbortSignal): Promise<number> {
   const sync: VectorQuicSync = await createVectorSync(db, 'a');
   await sync.sync('s', 'host', false, { signal: new AbortController().signal });
+  for await (const event of sync.events({ signal })) if (event.type === 'change') break;
+  await new ShardCoordinator(sync).syncAll({ signal });
   return (await db.search([1], 5, { signal })).length;
 }
 `;
@@ -22,6 +24,8 @@ const USING = `${SIGNAL}
 export async function close(): Promise<void> {
   await using db = await VectrDB.open();
   await using sync = await createVectorSync(db, 'a');
+  await using events = sync.events();
+  await using coordinator = new ShardCoordinator(sync);
 }
 `;
 

@@ -1,6 +1,5 @@
 // The documented surface as far as it is built: what the package exports must be assignable to this. Declarations that
-// have no counterpart yet (auto-sync and events, the coordinator, the transport on its own) join this file with their
-// code.
+// have no counterpart yet (the transport on its own among them) join this file with their code.
 
 // What the declarations below need of an AbortSignal, for a library without DOM and Node.
 interface AbortSignal {
@@ -237,14 +236,67 @@ export class VectorQuicSync {
   /** Rejects only for an argument of the wrong kind, after close (ERR_CLOSED) and on abort. All else, a malformed
    *  address, ERR_TRUST and ERR_STORAGE included, resolves with `success: false`, `error` and `errorCode`. */
   sync(shardId: string, peerAddress: string, force?: boolean, options?: { signal?: AbortSignal; onProgress?: (p: SyncProgress) => void }): Promise<SyncResult>;
+  /** Live from then on, with reconnects; `syncIntervalMs` > 0 adds a periodic full check. The same pair twice: no effect. */
+  startAutoSync(shardId: string, peerAddress: string): void;
+  stopAutoSync(shardId: string): void;
+  stopAllAutoSyncs(): void;
   getSession(): SyncSession | null;
   getShardState(shardId: string): Promise<ShardState>;
   getUnresolvedConflicts(shardId?: string): SyncConflict[];
+  /** Writes the chosen value so that it supersedes every version that the conflict showed. */
+  resolveConflict(conflictId: string, winner: VectorChange): Promise<void>;
+  /** 'change', 'conflict', 'peer', 'progress', 'syncError'. Never 'error': an unheard one would end the process. */
+  on(event: SyncEventName, listener: (event: SyncEvent) => void): this;
+  off(event: SyncEventName, listener: (event: SyncEvent) => void): this;
+  events(options?: { signal?: AbortSignal }): AsyncIterable<SyncEvent>;
   getStats(): Promise<PoolStatistics>;
   close(): Promise<void>;
 }
 export interface SyncProgress { shardId: string; peerAddress: string; sent: number; received: number; total?: number; bytes: number }
+export type SyncEventName = 'change' | 'conflict' | 'peer' | 'progress' | 'syncError';
+export interface SyncEvent { type: SyncEventName; shardId?: string; peerAddress?: string; [detail: string]: unknown }
 export function createVectorSync(db: VectrDB, nodeId: string, config?: Partial<SyncConfig>, quicConfig?: QuicTransportConfig): Promise<VectorQuicSync>;
+
+export interface PeerInfo {
+  nodeId: string;
+  address: string;
+  shards: string[];
+  lastContact?: number;
+  status: 'online' | 'offline' | 'unknown';
+}
+export interface CoordinatorStats {
+  totalShards: number;
+  activeSyncs: number;
+  totalSyncs: number;
+  totalConflicts: number;
+  avgSyncDurationMs: number;
+  bytesSent: number;
+  bytesReceived: number;
+}
+export class ShardCoordinator {
+  constructor(sync: VectorQuicSync, maxConcurrentSyncs?: number); // default 5
+  readonly sync: VectorQuicSync;
+  registerPeer(peer: PeerInfo): void;
+  unregisterPeer(nodeId: string): void;
+  getPeers(): PeerInfo[];
+  scheduleSyncTask(shardId: string, peerAddress: string, priority?: number): void; // higher runs first
+  executeTasks(): Promise<SyncResult[]>;
+  syncAll(): Promise<SyncResult[]>;                          // priority 1
+  syncWithPeer(peerAddress: string): Promise<SyncResult[]>;  // priority 2; ERR_UNKNOWN_PEER
+  syncShard(shardId: string): Promise<SyncResult[]>;         // priority 5
+  getAllShardStates(): Promise<ShardState[]>;
+  startAutoSyncAll(intervalMs: number): void;
+  stopAutoSyncAll(): void;
+  getStats(): CoordinatorStats;
+  getPendingTasksCount(): number;
+  getActiveSyncsCount(): number;
+  clearPendingTasks(): void;
+  /** One real QUIC round trip a peer, no sync; key: the peer's nodeId. */
+  healthCheck(): Promise<Map<string, boolean>>;
+  /** Stops everything, and closes the sync engine where createShardCoordinator made it. */
+  close(): Promise<void>;
+}
+export function createShardCoordinator(db: VectrDB, nodeId: string, config?: Partial<SyncConfig>, maxConcurrentSyncs?: number, quicConfig?: QuicTransportConfig): Promise<ShardCoordinator>;
 
 /** Nothing given: this machine only (loopback addresses). */
 export interface TlsConfig {

@@ -7,6 +7,8 @@ import type * as contract from './contract';
 export const VectrDB: typeof contract.VectrDB = everything.VectrDB;
 export const VectorQuicSync: typeof contract.VectorQuicSync = everything.VectorQuicSync;
 export const createVectorSync: typeof contract.createVectorSync = everything.createVectorSync;
+export const ShardCoordinator: typeof contract.ShardCoordinator = everything.ShardCoordinator;
+export const createShardCoordinator: typeof contract.createShardCoordinator = everything.createShardCoordinator;
 
 export const DeltaEncoder: typeof contract.DeltaEncoder = delta.DeltaEncoder;
 export const VersionVector: typeof contract.VersionVector = delta.VersionVector;
@@ -19,6 +21,7 @@ export const Delta: Pick<typeof contract.Delta, 'deserialize'> = delta.Delta;
 // One class, whichever way it was imported.
 export const sameClass: typeof everything.VectorQuicSync = sync.VectorQuicSync;
 export const otherWay: typeof sync.VectorQuicSync = everything.VectorQuicSync;
+export const sameCoordinator: typeof everything.ShardCoordinator = sync.ShardCoordinator;
 export const sameFunction: typeof everything.createVectorSync = sync.createVectorSync;
 export const sameResolver: typeof everything.ConflictResolver = delta.ConflictResolver;
 export const sameDelta: typeof delta.Delta = everything.Delta;
@@ -32,7 +35,11 @@ export type Results = [
   Assignable<everything.SearchResult, contract.SearchResult>,
   Assignable<everything.SyncResult, contract.SyncResult>,
   Assignable<everything.SyncProgress, contract.SyncProgress>,
+  Assignable<everything.SyncEvent, contract.SyncEvent>,
+  Assignable<everything.SyncEventName, contract.SyncEventName>,
   Assignable<everything.SyncSession, contract.SyncSession>,
+  Assignable<everything.PeerInfo, contract.PeerInfo>,
+  Assignable<everything.CoordinatorStats, contract.CoordinatorStats>,
   Assignable<everything.ShardState, contract.ShardState>,
   Assignable<everything.PoolStatistics, contract.PoolStatistics>,
   Assignable<delta.VectorChange, contract.VectorChange>,
@@ -45,6 +52,9 @@ export type Results = [
 export type Options = [
   Assignable<contract.VectrDBOptions, everything.VectrDBOptions>,
   Assignable<contract.SyncConfig, everything.SyncConfig>,
+  Assignable<contract.SyncEventName, everything.SyncEventName>,
+  Assignable<contract.PeerInfo, everything.PeerInfo>,
+  Assignable<contract.VectorChange, everything.ConflictWinner>,
   Assignable<contract.QuicTransportConfig, everything.QuicTransportConfig>,
   Assignable<contract.TlsConfig, everything.TlsConfig>,
   Assignable<contract.DistanceMetric, everything.DistanceMetric>,

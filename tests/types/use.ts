@@ -1,11 +1,15 @@
 // How users write against the package: this compiles, and each marked line must not.
 import {
+  type Logger,
   type SearchResult,
+  ShardCoordinator,
   type SyncConfig,
+  type SyncConflict,
   type SyncResult,
   VectorQuicSync,
   VectrDB,
   VectrError,
+  createShardCoordinator,
   createVectorSync,
 } from '@agentic-flow/sqlite-vector';
 import {
@@ -67,6 +71,55 @@ export async function sync(db: VectrDB): Promise<SyncResult> {
   } finally {
     await engine[Symbol.asyncDispose]();
   }
+}
+
+export async function conflicts(db: VectrDB, logger: Logger): Promise<SyncConflict[]> {
+  const sync = new VectorQuicSync(db, 'node-1', {
+    conflictStrategy: 'manual',
+    onConflict: async ({ versions, localChange }) => (versions?.length === 2 ? localChange : null),
+    logger,
+  });
+  for (const { id, remoteChange } of sync.getUnresolvedConflicts()) await sync.resolveConflict(id, remoteChange);
+  await sync.resolveConflict('id', { shardId: 's', vectorId: 'v', operation: 'delete' });
+  // @ts-expect-error: of which vector?
+  await sync.resolveConflict('id', { operation: 'delete' });
+  // @ts-expect-error: no conflict is settled by a word
+  new VectorQuicSync(db, 'node-1', { onConflict: () => 'local' });
+  return sync.getUnresolvedConflicts('s');
+}
+
+export async function live(sync: VectorQuicSync): Promise<number> {
+  let total = 0;
+  const onChange = ({ changes }: { changes: number }): void => void (total += changes);
+  sync
+    .on('change', onChange)
+    .once('conflict', async ({ outcome, vectorIds }) => void [outcome === 'resolved', vectorIds.length])
+    .on('syncError', ({ errorCode, shardId }) => void (errorCode + (shardId ?? '')))
+    .off('change', onChange);
+  // @ts-expect-error: no such event
+  sync.on('error', () => {});
+  sync.startAutoSync('s', 'localhost:4433');
+  for await (const event of sync.events()) {
+    if (event.type === 'change') total += event.toChangeId - event.afterChangeId;
+    // @ts-expect-error: only once it is known what happened
+    if (event.changes === 0) break;
+    if (event.type === 'peer' && event.status === 'offline') break;
+  }
+  sync.stopAllAutoSyncs();
+  return total;
+}
+
+export async function coordinator(db: VectrDB, sync: VectorQuicSync): Promise<number> {
+  const coordinator = await createShardCoordinator(db, 'node-1', {}, 5);
+  coordinator.registerPeer({ nodeId: 'b', address: 'localhost', shards: ['s'], status: 'unknown' });
+  coordinator.setTopology('ring');
+  // @ts-expect-error: no such topology
+  coordinator.setTopology('bus');
+  coordinator.scheduleSyncTask('s', 'localhost', 7);
+  const results: SyncResult[] = await coordinator.executeTasks();
+  const alive: Map<string, boolean> = await coordinator.healthCheck();
+  await coordinator.close();
+  return new ShardCoordinator(sync).getStats().totalSyncs + results.length + alive.size;
 }
 
 export function deltas(changes: VectorChange[]): Uint8Array {

@@ -1,4 +1,4 @@
-// AbortSignals end calls of the addon.
+// AbortSignals end calls of the addon, and waits of the facade's own.
 import { addon } from './addon';
 import { VectrError, codeOf, wrongKind } from './error';
 import type { NativeCancellation } from './native';
@@ -29,7 +29,8 @@ export async function abortable<T>(
   signal: AbortSignalLike | undefined,
   work: (cancellation: NativeCancellation | undefined) => Promise<T>,
 ): Promise<T> {
-  if (signal === undefined) return work(undefined);
+  // Awaited, so that the stack of an early error leads to the caller.
+  if (signal === undefined) return await work(undefined);
   if (signal.aborted) throw abortedError(signal);
   try {
     return await work(cancellationOf(signal));
@@ -38,18 +39,61 @@ export async function abortable<T>(
   }
 }
 
-// A signal aborts once: all its calls share one cancellation, and it hears of one listener, however many there are.
+/** Whether `work` settles, however it does, before one of the signals aborts. */
+export async function isSettledFirst(
+  work: Promise<unknown>,
+  signals: ReadonlyArray<AbortSignalLike | undefined>,
+): Promise<boolean> {
+  let forget: Array<(() => void) | undefined> = [];
+  try {
+    return await new Promise<boolean>((resolve) => {
+      const settled = () => resolve(true);
+      work.then(settled, settled);
+      forget = signals.map((signal) => signal && onAbort(signal, () => resolve(false)));
+    });
+  } finally {
+    for (const stop of forget) stop?.();
+  }
+}
+
+/** Calls `listener` once when the signal aborts, at once where it has; returns what takes the listener back. */
+export function onAbort(signal: AbortSignalLike, listener: () => void): () => void {
+  if (signal.aborted) {
+    listener();
+    return () => {};
+  }
+  const all = listenersOf(signal);
+  all.add(listener);
+  return () => all.delete(listener);
+}
+
+/** The error of an aborted call. */
+export function abortedError(signal: AbortSignalLike): VectrError {
+  return new VectrError('ERR_ABORTED', 'the call was aborted', { cause: signal.reason });
+}
+
+// A signal aborts once: all its calls share one cancellation.
 function cancellationOf(signal: AbortSignalLike): NativeCancellation {
   const known = cancellations.get(signal);
   if (known !== undefined) return known;
   const cancellation = new addon.NativeCancellation();
   cancellations.set(signal, cancellation);
-  signal.addEventListener('abort', () => cancellation.cancel());
+  onAbort(signal, () => cancellation.cancel());
   return cancellation;
 }
 
-function abortedError(signal: AbortSignalLike): VectrError {
-  return new VectrError('ERR_ABORTED', 'the call was aborted', { cause: signal.reason });
+// The signal hears of one listener, however many there are: Node warns of more than ten.
+function listenersOf(signal: AbortSignalLike): Set<() => void> {
+  const known = listeners.get(signal);
+  if (known !== undefined) return known;
+  const all = new Set<() => void>();
+  listeners.set(signal, all);
+  signal.addEventListener('abort', () => {
+    for (const listener of all) listener();
+    all.clear();
+  });
+  return all;
 }
 
 const cancellations = new WeakMap<AbortSignalLike, NativeCancellation>();
+const listeners = new WeakMap<AbortSignalLike, Set<() => void>>();

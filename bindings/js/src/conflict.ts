@@ -1,9 +1,27 @@
 // Concurrent versions of one vector, as users see them.
 import type { SyncConflict, VectorChange } from './delta/change';
-import { parseMetadata } from './metadata';
+import { VectrError, argumentError, shown, wrongKind } from './error';
+import { checkMetadata, parseMetadata } from './metadata';
 import type { ChangeRecord, ConflictRecord } from './native';
+import { checkText, checkWord } from './text';
+import { checkVector } from './vector';
 
 export type { ChangeOperation, ConflictStrategy, SyncConflict, VectorChange } from './delta/change';
+
+/**
+ * What shall stand in place of all versions of a conflict: one of them, or a change of anyone's making. Its vector and
+ * metadata are written; with the operation 'delete', or without operation and vector, the vector is deleted.
+ */
+export type ConflictWinner = Pick<VectorChange, 'shardId' | 'vectorId'> & Partial<VectorChange>;
+
+/** A winner that can be written; without a vector it deletes. */
+export interface CheckedWinner {
+  shardId: string;
+  vectorId: string;
+  vector: Float32Array | undefined;
+  /** JSON text. */
+  metadata: string | undefined;
+}
 
 /** From the addon's form. */
 export function conflictOf(record: ConflictRecord): SyncConflict {
@@ -18,6 +36,34 @@ export function conflictOf(record: ConflictRecord): SyncConflict {
     versions,
     detectedAt: record.detectedAt,
   };
+}
+
+/** A change of a vector, as far as a winner needs one. */
+export function checkWinner(name: string, value: unknown): CheckedWinner {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongKind(name, 'a change', value);
+  const { shardId, vectorId, operation, vector, metadata } = value as Record<string, unknown>;
+  const of = { shardId: checkText(`${name}.shardId`, shardId), vectorId: checkText(`${name}.vectorId`, vectorId) };
+  const does = operation === undefined ? undefined : checkWord(`${name}.operation`, operation, KNOWN);
+  if (does === 'delete' || (does === undefined && vector === undefined)) {
+    return { ...of, vector: undefined, metadata: undefined };
+  }
+  if (vector === undefined) {
+    throw argumentError(`${name}.vector is undefined: give the vector to write, or the operation 'delete'`);
+  }
+  return {
+    ...of,
+    vector: checkVector(`${name}.vector`, vector),
+    metadata: checkMetadata(`${name}.metadata`, metadata),
+  };
+}
+
+/** Throws unless a winner is of the conflict's vector. */
+export function checkSameVector(name: string, winner: CheckedWinner, conflict: SyncConflict): void {
+  for (const key of ['shardId', 'vectorId'] as const) {
+    if (winner[key] === conflict[key]) continue;
+    const found = `${name}.${key} is ${shown(winner[key])}`;
+    throw new VectrError('ERR_ARGUMENT', `${found}, and conflict ${conflict.id} is of ${shown(conflict[key])}`);
+  }
 }
 
 function changeOf(
@@ -36,3 +82,5 @@ function changeOf(
     dot: { site, seq },
   };
 }
+
+const KNOWN: readonly string[] = ['insert', 'update', 'delete'];

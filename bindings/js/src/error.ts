@@ -58,6 +58,11 @@ export function codeOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
+/** What something thrown says, whatever it is. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : shown(thrown);
+}
+
 /** A few words that show a value in a message. */
 export function shown(value: unknown): string {
   if (typeof value === 'string')

@@ -19,3 +19,9 @@ export function registerHandle(database: object, handle: DatabaseHandle): void {
 export function handleOf(value: unknown): DatabaseHandle | undefined {
   return typeof value === 'object' && value !== null ? handles.get(value) : undefined;
 }
+
+/** Whether the calling thread may read. In memory there is one connection: waiting for it here would keep the
+ *  transaction that has it from ending. */
+export function isReadable(database: DatabaseHandle): boolean {
+  return database.native.path !== null || !database.isInTransaction();
+}

@@ -18,6 +18,12 @@ export function checkFlag(name: string, value: unknown): boolean | undefined {
   throw wrongKind(name, 'true or false', value);
 }
 
+/** A function; `undefined` stays so. */
+export function checkFunction<T>(name: string, value: T): T {
+  if (value === undefined || typeof value === 'function') return value;
+  throw wrongKind(name, 'a function', value);
+}
+
 function unknownKey(name: string, key: string, keys: readonly string[]): TypeError {
   const meant = nearest(key, keys);
   const hint = meant === undefined ? `known are ${keys.join(', ')}` : `did you mean '${meant}'?`;

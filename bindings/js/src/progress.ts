@@ -1,15 +1,8 @@
 // A user's listener, called from the addon.
-import { wrongKind } from './error';
 import type { ProgressRecord } from './native';
 import type { SyncProgress } from './sync-result';
 
 export type ProgressListener = (progress: SyncProgress) => void;
-
-/** A function; `undefined` stays so. */
-export function checkListener(name: string, value: unknown): ProgressListener | undefined {
-  if (value === undefined || typeof value === 'function') return value as ProgressListener | undefined;
-  throw wrongKind(name, 'a function', value);
-}
 
 /** What the addon may call at any time. A listener that throws is reported as a warning and changes nothing. */
 export class ProgressReports {

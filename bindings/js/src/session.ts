@@ -24,7 +24,7 @@ export interface SyncSession {
   versionVectors: Map<string, Map<string, number>>;
   /** What someone has to settle. */
   pendingConflicts: SyncConflict[];
-  /** Microseconds since the Unix epoch: when the engine was made. */
+  /** Microseconds since the Unix epoch: when the session began; kept in the file. */
   createdAt: number;
   /** Microseconds since the Unix epoch: when this was read. */
   updatedAt: number;

@@ -1,9 +1,10 @@
 // How an engine syncs.
 import type { ConflictStrategy } from './conflict';
-import { VectrError } from './error';
+import type { ConflictCallback } from './conflict-desk';
+import { type Log, type Logger, checkLog } from './logger';
 import type { SyncOptions } from './native';
 import { DAY_MS, checkOptionalInteger } from './number';
-import { checkFlag, checkOptions } from './options';
+import { checkFlag, checkFunction, checkOptions } from './options';
 import { checkWord } from './text';
 
 export interface SyncConfig {
@@ -13,35 +14,49 @@ export interface SyncConfig {
   batchSize: number;
   /** Default: true. Skipped where it does not pay. */
   compression: boolean;
-  /** Milliseconds between automatic syncs; 0, the default, for none. More than 0 is ERR_CONFIG in this version. */
+  /** Milliseconds between full checks of each auto-sync; 0, the default, for none: commits travel as they happen. */
   syncIntervalMs: number;
   /** How often a failed sync is tried again, where that can help. Default: 3. */
   maxRetries: number;
   /** Milliseconds before the first retry, doubled each time, with jitter. Default: 1000; at most a day. */
   retryBackoffMs: number;
-  /** Default: true. */
+  /** Whether the file keeps how far each peer's changes were read, for the next process too. Default: true. */
   persistSession: boolean;
+  /**
+   * Runs on this node for each conflict that a sync or a live stream leaves unresolved (under 'manual'), and for those
+   * that wait when the engine is initialized. What it answers is written as by `resolveConflict`; null and undefined
+   * leave the conflict, and the next sync asks again. `sync` awaits it. Of several conflicts a few at a time.
+   */
+  onConflict?: ConflictCallback;
+  /** Hears of conflicts and their outcome, of peers, failures, and callbacks that throw. Default: nobody does. The
+   *  environment variable VECTR_LOG (error, warn, info or debug) writes the same to standard error. */
+  logger?: Logger;
 }
 
-/** The addon's form. */
-export function checkSyncConfig(config: unknown): SyncOptions {
+/** A checked configuration: the addon's part, and the facade's. */
+export interface CheckedConfig {
+  readonly native: SyncOptions;
+  readonly onConflict: ConflictCallback | undefined;
+  readonly log: Log;
+}
+
+/** ERR_CONFIG for an unknown value of VECTR_LOG. */
+export function checkSyncConfig(config: unknown): CheckedConfig {
   const given = checkOptions<Partial<SyncConfig>>('config', config, KEYS);
   checkFlag('config.compression', given.compression);
-  checkFlag('config.persistSession', given.persistSession);
-  const interval = checkOptionalInteger('config.syncIntervalMs', given.syncIntervalMs, 0, DAY_MS);
-  if (interval !== undefined && interval > 0) {
-    throw new VectrError(
-      'ERR_CONFIG',
-      `config.syncIntervalMs is ${interval}: this version has no automatic sync, call sync() instead`,
-    );
-  }
   const { conflictStrategy } = given;
   return {
-    conflictStrategy:
-      conflictStrategy === undefined ? undefined : checkWord('config.conflictStrategy', conflictStrategy, STRATEGIES),
-    batchSize: checkOptionalInteger('config.batchSize', given.batchSize, 1, 65_535),
-    maxRetries: checkOptionalInteger('config.maxRetries', given.maxRetries, 0, 1_000_000),
-    retryBackoffMs: checkOptionalInteger('config.retryBackoffMs', given.retryBackoffMs, 0, DAY_MS),
+    native: {
+      conflictStrategy:
+        conflictStrategy === undefined ? undefined : checkWord('config.conflictStrategy', conflictStrategy, STRATEGIES),
+      batchSize: checkOptionalInteger('config.batchSize', given.batchSize, 1, 65_535),
+      maxRetries: checkOptionalInteger('config.maxRetries', given.maxRetries, 0, 1_000_000),
+      retryBackoffMs: checkOptionalInteger('config.retryBackoffMs', given.retryBackoffMs, 0, DAY_MS),
+      syncIntervalMs: checkOptionalInteger('config.syncIntervalMs', given.syncIntervalMs, 0, DAY_MS),
+      persistSession: checkFlag('config.persistSession', given.persistSession),
+    },
+    onConflict: checkFunction('config.onConflict', given.onConflict),
+    log: checkLog('config.logger', given.logger),
   };
 }
 
@@ -55,4 +70,6 @@ const KEYS: ReadonlyArray<keyof SyncConfig> = [
   'maxRetries',
   'retryBackoffMs',
   'persistSession',
+  'onConflict',
+  'logger',
 ];

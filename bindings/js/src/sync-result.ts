@@ -1,10 +1,11 @@
 // What syncs did, as users see it.
 import { type SyncConflict, conflictOf } from './conflict';
-import { codeOf } from './error';
+import { codeOf, messageOf } from './error';
 import type { SyncOutcome } from './native';
 
 export interface SyncResult {
   shardId: string;
+  peerAddress: string;
   /** Rows sent. */
   changesSent: number;
   /** Rows of the peer that came, whether they changed anything or not. */
@@ -13,7 +14,7 @@ export interface SyncResult {
   changesApplied: number;
   /** Vectors that gained concurrent versions here, under every strategy. */
   conflictsDetected: number;
-  /** Those of them that the shard's strategy settles. */
+  /** Those of them that the shard's strategy settles; under 'manual' what `onConflict` settled meanwhile. */
   conflictsResolved: number;
   /** All conflicts of the shard that someone has to settle. */
   conflictsUnresolved: SyncConflict[];
@@ -47,10 +48,9 @@ export interface SyncProgress {
 }
 
 /** From the addon's form. */
-export function resultOf(shardId: string, outcome: SyncOutcome): SyncResult {
+export function resultOf(outcome: SyncOutcome): SyncResult {
   const { conflictsUnresolved, fallback, warnings, error, errorCode, ...counts } = outcome;
   return {
-    shardId,
     ...counts,
     conflictsUnresolved: conflictsUnresolved.map(conflictOf),
     ...(fallback && { fallback }),
@@ -61,9 +61,15 @@ export function resultOf(shardId: string, outcome: SyncOutcome): SyncResult {
 }
 
 /** A sync that failed before it could be tried. */
-export function failedResult(shardId: string, error: unknown, durationMs: number): SyncResult {
+export function failedResult(
+  shardId: string,
+  peerAddress: string,
+  error: unknown,
+  durationMs: number,
+): SyncResult {
   return {
     shardId,
+    peerAddress,
     changesSent: 0,
     changesReceived: 0,
     changesApplied: 0,
@@ -75,7 +81,7 @@ export function failedResult(shardId: string, error: unknown, durationMs: number
     attempts: 0,
     durationMs,
     success: false,
-    error: error instanceof Error ? error.message : String(error),
+    error: messageOf(error),
     errorCode: codeOf(error) ?? 'ERR_STORAGE',
   };
 }

@@ -1,10 +1,38 @@
 // The sync API: `@agentic-flow/sqlite-vector/sync`.
 export type { AbortSignalLike } from './abort';
-export type { ChangeOperation, ConflictStrategy, SyncConflict, VectorChange } from './conflict';
+export type { ChangeOperation, ConflictStrategy, ConflictWinner, SyncConflict, VectorChange } from './conflict';
+export type { ConflictAnswer, ConflictCallback } from './conflict-desk';
 export { VectrError } from './error';
+export type {
+  ChangeEvent,
+  ConflictEvent,
+  PeerEvent,
+  ProgressEvent,
+  SyncErrorEvent,
+  SyncEvent,
+  SyncEventName,
+  SyncEventOf,
+  SyncEvents,
+} from './events';
+export type { LogLevel, Logger } from './logger';
 export type { Metadata } from './metadata';
+export type { PeerInfo } from './peer';
 export type { PoolStatistics, ShardState, SyncSession } from './session';
+export {
+  type CoordinatorStats,
+  type OpenSync,
+  ShardCoordinator,
+  type WaitOptions,
+  createShardCoordinator,
+} from './shard-coordinator';
 export type { SyncConfig } from './sync-config';
 export type { SyncProgress, SyncResult } from './sync-result';
+export type { Topology } from './topology';
 export type { QuicTransportConfig, TlsConfig } from './transport-config';
-export { type OpenDatabase, type SyncOptions, VectorQuicSync, createVectorSync } from './vector-quic-sync';
+export {
+  type OpenDatabase,
+  type SyncEventListener,
+  type SyncOptions,
+  VectorQuicSync,
+  createVectorSync,
+} from './vector-quic-sync';

@@ -1,16 +1,23 @@
 // The sync engine of one database.
-import { type AbortSignalLike, abortable, checkSignal } from './abort';
+import { type AbortSignalLike, abortable, abortedError, checkSignal, isSettledFirst } from './abort';
 import { addon } from './addon';
-import { type SyncConflict } from './conflict';
+import { AutoSyncs } from './auto-syncs';
+import { type ConflictWinner, type SyncConflict, checkWinner } from './conflict';
+import { ConflictDesk } from './conflict-desk';
 import type { VectrDB } from './database';
 import { asyncDispose } from './disposal';
-import { VectrError, closedError, codeOf, native, nativeNow, wrongKind } from './error';
-import { type DatabaseHandle, handleOf } from './handle';
-import type { NativeSync, NetworkOptions, SyncOptions as NativeSyncOptions } from './native';
-import { checkFlag, checkOptions } from './options';
-import { ProgressReports, checkListener } from './progress';
+import { VectrError, closedError, codeOf, messageOf, native, nativeNow, wrongKind } from './error';
+import { EventHub } from './event-hub';
+import { type SyncEventName, type SyncEventOf, type SyncEvents, checkEventName } from './events';
+import { type DatabaseHandle, handleOf, isReadable } from './handle';
+import { KeepAlive } from './keep-alive';
+import { logEvent } from './logger';
+import type { NativeCancellation, NativeSync, NetworkOptions, SyncOutcome } from './native';
+import { checkFlag, checkFunction, checkOptions } from './options';
+import { ProgressReports } from './progress';
 import { type PoolStatistics, type ShardState, type SyncSession, sessionOf, shardStateOf } from './session';
-import { type SyncConfig, checkSyncConfig } from './sync-config';
+import { type CheckedConfig, type SyncConfig, checkSyncConfig } from './sync-config';
+import { registerSyncHandle } from './sync-handle';
 import { type SyncProgress, type SyncResult, failedResult, resultOf } from './sync-result';
 import { checkFingerprint, checkOptionalText, checkText } from './text';
 import { type QuicTransportConfig, checkTransportConfig } from './transport-config';
@@ -26,22 +33,29 @@ export interface SyncOptions {
   onProgress?: (progress: SyncProgress) => void;
 }
 
+/** What hears of events. What it throws is a 'syncError' event with the code ERR_LISTENER. */
+export type SyncEventListener<Name extends SyncEventName = SyncEventName> = (event: SyncEventOf<Name>) => void;
+
 /**
  * Syncs the shards of one database with any number of peers, over QUIC, with no server needed. After `close` every
- * method fails with ERR_CLOSED. A listening engine keeps the process alive until it is closed.
+ * method but `off` fails with ERR_CLOSED. An engine that listens, or has an auto-sync, keeps the process alive.
  */
 export class VectorQuicSync {
   readonly #database: DatabaseHandle;
   readonly #nodeId: string;
-  readonly #config: NativeSyncOptions;
+  readonly #config: CheckedConfig;
   readonly #trust = new Trust();
+  readonly #keepAlive = new KeepAlive(this);
+  readonly #hub: EventHub;
+  readonly #desk: ConflictDesk;
+  readonly #autoSyncs: AutoSyncs;
+  readonly #closed = new AbortController();
   // Kept where opening fails: a second try must not trust more than the first was told to.
   #network: NetworkOptions = checkTransportConfig(undefined);
   #fingerprint: string | null = null;
   #session: SyncSession | null = null;
   #engine: NativeSync | null = null;
   #opening: Promise<NativeSync> | null = null;
-  #keepAlive: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
 
   /**
@@ -55,6 +69,19 @@ export class VectorQuicSync {
     this.#database = handle;
     this.#nodeId = checkText('nodeId', nodeId);
     this.#config = checkSyncConfig(config);
+    const { log, onConflict } = this.#config;
+    const ready = () => this.#ready();
+    this.#hub = new EventHub(log);
+    if (!log.isSilent) this.#hub.watch((event) => logEvent(log, event));
+    this.#desk = new ConflictDesk(handle, onConflict, this.#hub, log);
+    this.#autoSyncs = new AutoSyncs(ready, this.#hub, this.#keepAlive);
+    registerSyncHandle(this, {
+      keepAlive: this.#keepAlive,
+      hub: this.#hub,
+      checkOpen: () => this.#checkOpen(),
+      ready,
+      run: (signal, work) => this.#run(signal, work),
+    });
   }
 
   /**
@@ -112,8 +139,8 @@ export class VectorQuicSync {
     const engine = await this.#ready();
     const bound = await native(engine.listen(wanted));
     this.#checkOpen();
-    // Like any server: the timer never has to fire, it keeps the process and this object alive.
-    this.#keepAlive ??= setInterval(() => this.#engine, LONGEST_TIMER_MS);
+    this.#keepAlive.add('listening');
+    this.#config.log.debug(`listening on ${bound}`, { address: bound });
     return bound;
   }
 
@@ -123,6 +150,8 @@ export class VectorQuicSync {
    * Rejects only for an argument of the wrong kind, after close (ERR_CLOSED) and on abort (ERR_ABORTED). All else, a
    * malformed address, ERR_TRUST and ERR_STORAGE included, resolves with `success: false`, `error` and `errorCode`.
    *
+   * Awaits `onConflict` for the conflicts that the shard has afterwards.
+   *
    * @param force reads the peer's changes from their beginning, not from where the last sync ended.
    */
   async sync(shardId: string, peerAddress: string, force?: boolean, options?: SyncOptions): Promise<SyncResult> {
@@ -130,21 +159,45 @@ export class VectorQuicSync {
     const [shard, address] = [checkText('shardId', shardId), checkText('peerAddress', peerAddress)];
     const again = checkFlag('force', force) ?? false;
     const given = checkOptions<SyncOptions>('options', options, ['signal', 'onProgress']);
-    const listener = checkListener('options.onProgress', given.onProgress);
+    const listener = checkFunction('options.onProgress', given.onProgress);
     const reports = listener && new ProgressReports(listener, shard, address);
     const started = performance.now();
     try {
-      return await abortable(checkSignal('options.signal', given.signal), async (cancellation) => {
-        const engine = await this.#ready();
-        return resultOf(shard, await native(engine.sync(shard, address, again, cancellation, reports?.report)));
-      });
+      const [result] = await this.#run(checkSignal('options.signal', given.signal), async (engine, cancellation) => [
+        await engine.sync(shard, address, again, cancellation, reports?.report),
+      ]);
+      return result!;
     } catch (error) {
       if (error instanceof TypeError || codeOf(error) === 'ERR_ABORTED') throw error;
       this.#checkOpen();
-      return failedResult(shard, error, performance.now() - started);
+      const errorCode = codeOf(error) ?? 'ERR_STORAGE';
+      this.#hub.report({ shardId: shard, peerAddress: address, error: messageOf(error), errorCode });
+      return failedResult(shard, address, error, performance.now() - started);
     } finally {
       reports?.end();
     }
+  }
+
+  /**
+   * Keeps a shard in step with the node at `peerAddress` from now on: each commit of either node travels as it happens,
+   * and a broken stream is opened again. `config.syncIntervalMs` adds a full check now and then. The same pair twice:
+   * no effect. Failures are 'syncError' events; only a malformed address or an engine that does not open ends it.
+   */
+  startAutoSync(shardId: string, peerAddress: string): void {
+    this.#checkOpen();
+    this.#autoSyncs.start(checkText('shardId', shardId), checkText('peerAddress', peerAddress));
+  }
+
+  /** Ends the auto-syncs of a shard; what was applied stays. Without one it does nothing. */
+  stopAutoSync(shardId: string): void {
+    this.#checkOpen();
+    this.#autoSyncs.stop(checkText('shardId', shardId));
+  }
+
+  /** Ends all auto-syncs. */
+  stopAllAutoSyncs(): void {
+    this.#checkOpen();
+    this.#autoSyncs.stopAll();
   }
 
   /** The state of a shard. */
@@ -162,17 +215,60 @@ export class VectorQuicSync {
   getSession(): SyncSession | null {
     this.#checkOpen();
     const engine = this.#engine;
-    // In memory there is one connection: waiting for it here would keep the transaction from ending.
-    const isReadable = this.#database.native.path !== null || !this.#database.isInTransaction();
-    if (engine !== null && isReadable) this.#session = sessionOf(nativeNow(() => engine.session()));
+    if (engine !== null && isReadable(this.#database)) this.#session = sessionOf(nativeNow(() => engine.session()));
     return this.#session;
   }
 
-  /** The conflicts that someone has to settle, read on the calling thread; none before the first use. */
+  /**
+   * The conflicts that someone has to settle, of shards whose strategy is 'manual', with all their versions. Read on
+   * the calling thread from the database, which keeps them; while a transaction of a database in memory is open, what
+   * was read last.
+   */
   getUnresolvedConflicts(shardId?: string): SyncConflict[] {
-    const shard = checkOptionalText('shardId', shardId);
-    const conflicts = this.getSession()?.pendingConflicts ?? [];
-    return shard === undefined ? conflicts : conflicts.filter((conflict) => conflict.shardId === shard);
+    this.#checkOpen();
+    return this.#desk.list(checkOptionalText('shardId', shardId));
+  }
+
+  /**
+   * Settles a conflict: an ordinary write that supersedes every version that the conflict showed. A version that came
+   * since stands beside it, as a conflict with another id.
+   *
+   * ERR_NOT_FOUND where nothing of the conflict stands any more, ERR_ARGUMENT where the winner is of another vector,
+   * ERR_DIMENSIONS, ERR_VECTOR.
+   *
+   * @param winner one of the versions, or any other change of the same vector; one whose operation is 'delete' deletes.
+   */
+  async resolveConflict(conflictId: string, winner: ConflictWinner): Promise<void> {
+    this.#checkOpen();
+    const id = checkText('conflictId', conflictId);
+    checkWinner('winner', winner);
+    await native(this.#desk.resolve(id, winner));
+  }
+
+  /** Calls `listener` for each event of this kind. An unknown kind is an error that suggests one. */
+  on<Name extends SyncEventName>(event: Name, listener: SyncEventListener<Name>): this {
+    return this.#listen(event, listener, false);
+  }
+
+  /** Calls `listener` for the next event of this kind. */
+  once<Name extends SyncEventName>(event: Name, listener: SyncEventListener<Name>): this {
+    return this.#listen(event, listener, true);
+  }
+
+  /** Takes a listener back; one that was never added is no error. */
+  off<Name extends SyncEventName>(event: Name, listener: SyncEventListener<Name>): this {
+    this.#hub.remove(checkEventName(event), checkListener(listener));
+    return this;
+  }
+
+  /**
+   * All events from now on, one by one. Ends when the engine closes, and with ERR_ABORTED through the signal; `break`
+   * frees it. What a slow reader has not taken is put together by kind, shard and peer: changes and conflicts add up.
+   */
+  events(options?: { signal?: AbortSignalLike }): SyncEvents {
+    this.#checkOpen();
+    const { signal } = checkOptions<{ signal?: AbortSignalLike }>('options', options, ['signal']);
+    return this.#hub.queue(checkSignal('options.signal', signal));
   }
 
   /** The connections made from here. */
@@ -181,7 +277,7 @@ export class VectorQuicSync {
     return this.#engine?.statistics() ?? { active: 0, idle: 0, created: 0, closed: 0, zeroRttAccepted: 0, fallback: 0 };
   }
 
-  /** Ends running syncs, stops answering, lets go of the sockets; the database stays open. Again: does nothing. */
+  /** Ends syncs and auto-syncs, stops answering, lets go of the sockets; the database stays open. Again: nothing. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -201,9 +297,11 @@ export class VectorQuicSync {
   async #open(): Promise<NativeSync> {
     try {
       const { native: database } = this.#database;
-      const engine = await native(addon.NativeSync.open(database, this.#nodeId, this.#config, this.#network));
+      const engine = await native(addon.NativeSync.open(database, this.#nodeId, this.#config.native, this.#network));
       this.#trust.attach(engine);
+      this.#hub.attach(engine);
       this.#engine = engine;
+      this.#desk.attach();
       return engine;
     } catch (error) {
       this.#opening = null;
@@ -211,10 +309,44 @@ export class VectorQuicSync {
     }
   }
 
+  // Several syncs at a time, and what follows from them: all of it ends with the signal, and with the engine.
+  async #run(
+    signal: AbortSignalLike | undefined,
+    work: (engine: NativeSync, cancellation: NativeCancellation | undefined) => Promise<SyncOutcome[]>,
+  ): Promise<SyncResult[]> {
+    const round = this.#desk.begin();
+    try {
+      return await abortable(signal, async (cancellation) => {
+        const results = (await native(work(await this.#ready(), cancellation))).map(resultOf);
+        const settling = this.#desk.settle(results, round);
+        if (settling !== null && !(await isSettledFirst(settling, [signal, this.#closed.signal]))) {
+          this.#checkOpen();
+          throw abortedError(signal!);
+        }
+        return results;
+      });
+    } finally {
+      this.#desk.end(round);
+    }
+  }
+
+  #listen<Name extends SyncEventName>(event: Name, listener: SyncEventListener<Name>, once: boolean): this {
+    this.#checkOpen();
+    this.#hub.add(checkEventName(event), checkListener(listener), once);
+    return this;
+  }
+
   async #close(): Promise<void> {
+    this.#closed.abort();
+    this.#autoSyncs.stopAll();
+    this.#desk.close();
     const engine = await this.#opening?.catch(() => null);
-    await (engine && native(engine.close()));
-    if (this.#keepAlive !== null) clearInterval(this.#keepAlive);
+    try {
+      await (engine && native(engine.close()));
+    } finally {
+      this.#keepAlive.clear();
+      await this.#hub.close();
+    }
   }
 
   #checkOpen(): void {
@@ -238,4 +370,7 @@ export async function createVectorSync(
   return sync;
 }
 
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
+function checkListener<T>(listener: T): T {
+  if (typeof listener !== 'function') throw wrongKind('listener', 'a function', listener);
+  return listener;
+}

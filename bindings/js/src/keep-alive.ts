@@ -1,0 +1,31 @@
+// What keeps a process alive while it has work to wait for.
+
+/** Keeps the process, and an object, alive as long as there is a reason. */
+export class KeepAlive {
+  readonly #kept: object;
+  readonly #reasons = new Set<unknown>();
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(kept: object) {
+    this.#kept = kept;
+  }
+
+  add(reason: unknown): void {
+    this.#reasons.add(reason);
+    // Like any server: the timer never has to fire.
+    this.#timer ??= setInterval(() => this.#kept, LONGEST_TIMER_MS);
+  }
+
+  delete(reason: unknown): void {
+    this.#reasons.delete(reason);
+    if (this.#reasons.size === 0) this.clear();
+  }
+
+  clear(): void {
+    this.#reasons.clear();
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+  }
+}
+
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
