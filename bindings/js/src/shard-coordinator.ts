@@ -109,6 +109,13 @@ export class ShardCoordinator {
     return this.#native.peers().map(peerOf);
   }
 
+  /** The peers that this node syncs with under the topology: for each shard, among those that hold it. */
+  getNeighbours(): PeerInfo[] {
+    this.#checkOpen();
+    this.#flush();
+    return nativeNow(() => this.#native.neighbours(this.#engine.nodeId)).map(peerOf);
+  }
+
   /** Whom `syncAll`, `syncShard` and `startAutoSyncAll` choose. Default: 'mesh'. */
   setTopology(topology: Topology): void {
     this.#checkOpen();
@@ -133,24 +140,24 @@ export class ShardCoordinator {
 
   /** Runs all scheduled tasks; resolves to their results, in the order in which they were to run. */
   async executeTasks(options?: WaitOptions): Promise<SyncResult[]> {
-    return await this.#run(options, (engine, cancellation) => this.#native.executeTasks(engine, cancellation));
+    return await this.#run(options, 'scheduled');
   }
 
   /** Syncs each neighbour's shards with it, with priority 1. */
   async syncAll(options?: WaitOptions): Promise<SyncResult[]> {
-    return await this.#run(options, (engine, cancellation) => this.#native.syncAll(engine, cancellation));
+    return await this.#run(options, 'all');
   }
 
   /** Syncs all shards of one peer, with priority 2. ERR_UNKNOWN_PEER where no peer has the address. */
   async syncWithPeer(peerAddress: string, options?: WaitOptions): Promise<SyncResult[]> {
     const address = checkText('peerAddress', peerAddress);
-    return await this.#run(options, (engine, cancellation) => this.#native.syncWithPeer(engine, address, cancellation));
+    return await this.#run(options, 'peer', address);
   }
 
   /** Syncs one shard with each neighbour that has it, with priority 5. */
   async syncShard(shardId: string, options?: WaitOptions): Promise<SyncResult[]> {
     const shard = checkLabel('shardId', shardId);
-    return await this.#run(options, (engine, cancellation) => this.#native.syncShard(engine, shard, cancellation));
+    return await this.#run(options, 'shard', shard);
   }
 
   /** The state of each shard of the database. */
@@ -228,7 +235,8 @@ export class ShardCoordinator {
 
   async #run(
     options: WaitOptions | undefined,
-    work: (engine: NativeSync, cancellation: NativeCancellation | undefined) => Promise<SyncOutcome[]>,
+    what: Assignment,
+    name?: string,
   ): Promise<SyncResult[]> {
     this.#checkOpen();
     this.#engine.checkOpen();
@@ -237,7 +245,7 @@ export class ShardCoordinator {
     return await this.#engine.run(signal, (engine, cancellation) => {
       // Closed while the engine opened: the addon has nothing to close then, and would begin anew.
       this.#checkOpen();
-      return work(engine, cancellation);
+      return this.#native.run(engine, what, name, cancellation);
     });
   }
 
@@ -297,6 +305,8 @@ export async function createShardCoordinator(
   await sync.initialize(quicConfig);
   return coordinator;
 }
+
+type Assignment = Parameters<NativeCoordinator['run']>[1];
 
 function signalOf(options: unknown): AbortSignalLike | undefined {
   return checkSignal('options.signal', checkOptions<WaitOptions>('options', options, ['signal']).signal);

@@ -7,6 +7,8 @@ import type { SyncResult } from './sync-result';
 
 /** An engine from within the package. */
 export interface SyncHandle {
+  /** What its node is called. */
+  readonly nodeId: string;
   readonly hub: EventHub;
   readonly keepAlive: KeepAlive;
   /** Throws ERR_CLOSED after close. */

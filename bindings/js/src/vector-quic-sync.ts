@@ -76,6 +76,7 @@ export class VectorQuicSync {
     this.#desk = new ConflictDesk(handle, onConflict, this.#hub, log);
     this.#autoSyncs = new AutoSyncs(ready, this.#hub, this.#keepAlive);
     registerSyncHandle(this, {
+      nodeId: this.#nodeId,
       keepAlive: this.#keepAlive,
       hub: this.#hub,
       checkOpen: () => this.#checkOpen(),

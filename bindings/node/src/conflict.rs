@@ -56,7 +56,6 @@ pub struct ConflictRecord {
 impl NativeDatabase {
     /// What someone has to settle, in one shard or in all. Reads on the calling thread.
     #[napi]
-    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
     pub fn conflicts(&self, shard_id: Option<String>) -> napi::Result<Vec<ConflictRecord>> {
         let shard = shard_id.as_deref().map(ShardId::new).transpose().map_err(Failure::from)?;
         let conflicts = self.db().pending_conflicts(shard.as_ref()).map_err(Failure::from)?;

@@ -1,14 +1,10 @@
-use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
 use napi::Env;
 use napi::bindgen_prelude::{Float64ArraySlice, PromiseRaw};
 use napi_derive::napi;
 use vectr_delta::{NodeName, ShardId, Timestamp};
-use vectr_sync::{
-    Agenda, Cancel, CoordinatorStatistics, Peer, PeerStatus, ShardCoordinator, SyncError, SyncResult,
-    Topology,
-};
+use vectr_sync::{Agenda, Assignment, CoordinatorStatistics, Peer, PeerStatus, ShardCoordinator, Topology};
 
 use crate::cancellation::NativeCancellation;
 use crate::columns::number;
@@ -74,7 +70,7 @@ impl NativeCoordinator {
     /// status (0 unknown, 1 online, 2 offline), the last contact or -1, and how many shards follow by their places.
     #[napi]
     pub fn register_peers(&self, names: Vec<String>, peers: Float64ArraySlice<'_>) -> napi::Result<()> {
-        let (mut names, mut numbers) = (Names::new(names), peers.iter().copied());
+        let (names, mut numbers) = (Names(names), peers.iter().copied());
         while let Some(node) = numbers.next() {
             let mut number = || numbers.next().unwrap_or_default();
             let (address, status, contact, count) = (number(), number(), number(), number());
@@ -91,7 +87,6 @@ impl NativeCoordinator {
 
     /// Forgets a peer; false where there is none.
     #[napi]
-    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
     pub fn unregister_peer(&self, node_id: String) -> napi::Result<bool> {
         Ok(self.agenda.unregister_peer(&NodeName::new(&node_id).map_err(Failure::from)?))
     }
@@ -103,10 +98,17 @@ impl NativeCoordinator {
         self.agenda.peers().into_iter().map(Into::into).collect()
     }
 
+    /// The registered peers with which a node syncs under the topology.
+    #[napi]
+    pub fn neighbours(&self, node_id: String) -> napi::Result<Vec<PeerRecord>> {
+        let node = NodeName::new(&node_id).map_err(Failure::from)?;
+        Ok(self.agenda.neighbours(&node).into_iter().map(Into::into).collect())
+    }
+
     /// Adds tasks. For each: the places of its shard and address in `names`, and its priority.
     #[napi]
     pub fn schedule(&self, names: Vec<String>, tasks: Float64ArraySlice<'_>) -> napi::Result<()> {
-        let mut names = Names::new(names);
+        let names = Names(names);
         for task in tasks.chunks_exact(3) {
             let shard = names.shard(task[0])?;
             self.agenda.schedule(shard, names.text(task[1]), task[2] as i32);
@@ -136,14 +138,8 @@ impl NativeCoordinator {
 
     /// Chooses the neighbours.
     #[napi]
-    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
     pub fn set_topology(&self, #[napi(ts_arg_type = "'mesh' | 'star' | 'ring' | 'tree'")] name: String) {
-        self.agenda.set_topology(match name.as_str() {
-            "star" => Topology::Star,
-            "ring" => Topology::Ring,
-            "tree" => Topology::Tree,
-            _ => Topology::Mesh,
-        });
+        self.agenda.set_topology(Topology::named(&name).unwrap_or_default());
     }
 
     /// What was done so far.
@@ -153,60 +149,31 @@ impl NativeCoordinator {
         self.agenda.statistics().into()
     }
 
-    /// Runs all scheduled tasks.
+    /// Runs what is scheduled; with `what` other than that, the syncs with all neighbours, of a shard, or with the peer
+    /// at an address.
     #[napi]
-    pub fn execute_tasks<'env>(
+    pub fn run<'env>(
         &self,
         env: &'env Env,
         sync: &NativeSync,
+        #[napi(ts_arg_type = "'scheduled' | 'all' | 'shard' | 'peer'")] what: String,
+        name: Option<String>,
         cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<PromiseRaw<'env, Vec<SyncOutcome>>> {
-        self.run(env, sync, cancellation, |coordinator, abort| async move {
-            coordinator.execute_tasks(abort).await
-        })
-    }
-
-    /// Syncs each neighbour's shards with it.
-    #[napi]
-    pub fn sync_all<'env>(
-        &self,
-        env: &'env Env,
-        sync: &NativeSync,
-        cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<PromiseRaw<'env, Vec<SyncOutcome>>> {
-        self.run(
-            env,
-            sync,
-            cancellation,
-            |coordinator, abort| async move { coordinator.sync_all(abort).await },
-        )
-    }
-
-    /// Syncs a shard with each neighbour that has it.
-    #[napi]
-    pub fn sync_shard<'env>(
-        &self,
-        env: &'env Env,
-        sync: &NativeSync,
-        shard_id: String,
-        cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<PromiseRaw<'env, Vec<SyncOutcome>>> {
-        self.run(env, sync, cancellation, |coordinator, abort| async move {
-            coordinator.sync_shard(&ShardId::new(&shard_id)?, abort).await
-        })
-    }
-
-    /// Syncs all shards of a peer.
-    #[napi]
-    pub fn sync_with_peer<'env>(
-        &self,
-        env: &'env Env,
-        sync: &NativeSync,
-        address: String,
-        cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<PromiseRaw<'env, Vec<SyncOutcome>>> {
-        self.run(env, sync, cancellation, |coordinator, abort| async move {
-            coordinator.sync_with_peer(&address, abort).await
+        let (coordinator, owned) = (self.over(sync), sync.owned());
+        let abort = cancellation.map(NativeCancellation::token).unwrap_or_default();
+        env.spawn_future(async move {
+            let name = name.unwrap_or_default();
+            let assignment = match what.as_str() {
+                "all" => Assignment::All,
+                "shard" => Assignment::Shard(ShardId::new(&name).map_err(Failure::from)?),
+                "peer" => Assignment::Peer(name),
+                _ => Assignment::Scheduled,
+            };
+            let results = coordinator.run(&assignment, abort).await.map_err(Failure::from)?;
+            // Held until here: an engine that JavaScript forgets meanwhile stays open.
+            drop(owned);
+            Ok(results.into_iter().map(SyncOutcome::from).collect())
         })
     }
 
@@ -269,50 +236,18 @@ impl NativeCoordinator {
         let made = || ShardCoordinator::new(sync.engine().clone(), self.agenda.clone());
         self.coordinator.get_or_init(made).clone()
     }
-
-    fn run<'env, F>(
-        &self,
-        env: &'env Env,
-        sync: &NativeSync,
-        cancellation: Option<&NativeCancellation>,
-        work: impl FnOnce(ShardCoordinator, Cancel) -> F,
-    ) -> napi::Result<PromiseRaw<'env, Vec<SyncOutcome>>>
-    where
-        F: Future<Output = Result<Vec<SyncResult>, SyncError>> + Send + 'static,
-    {
-        let owned = sync.owned();
-        let abort = cancellation.map(NativeCancellation::token).unwrap_or_default();
-        let running = work(self.over(sync), abort);
-        env.spawn_future(async move {
-            let results = running.await.map_err(Failure::from)?;
-            // Held until here: an engine that JavaScript forgets meanwhile stays open.
-            drop(owned);
-            Ok(results.into_iter().map(SyncOutcome::from).collect())
-        })
-    }
 }
 
-/// The names of one call; those of shards are made once.
-struct Names {
-    texts: Vec<String>,
-    shards: Vec<Option<ShardId>>,
-}
+/// The names of one call.
+struct Names(Vec<String>);
 
 impl Names {
-    fn new(texts: Vec<String>) -> Self {
-        Self { shards: vec![None; texts.len()], texts }
-    }
-
     fn text(&self, place: f64) -> &str {
-        &self.texts[place as usize]
+        &self.0[place as usize]
     }
 
-    fn shard(&mut self, place: f64) -> Result<ShardId, Failure> {
-        let known = &mut self.shards[place as usize];
-        if let Some(shard) = known {
-            return Ok(shard.clone());
-        }
-        Ok(known.insert(ShardId::new(&self.texts[place as usize])?).clone())
+    fn shard(&self, place: f64) -> Result<ShardId, Failure> {
+        Ok(ShardId::new(self.text(place))?)
     }
 }
 
@@ -323,11 +258,7 @@ impl From<Peer> for PeerRecord {
             address: peer.address,
             shards: peer.shards.into_iter().map(Into::into).collect(),
             last_contact: peer.last_contact.map(|at| number(at.as_micros())),
-            status: match peer.status {
-                PeerStatus::Online => "online",
-                PeerStatus::Offline => "offline",
-                PeerStatus::Unknown => "unknown",
-            },
+            status: peer.status.name(),
         }
     }
 }

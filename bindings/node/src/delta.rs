@@ -3,7 +3,6 @@
 //!
 //! Large results are copied into memory of the engine's own: it reuses that, while memory handed over is fresh for each
 //! call, and every page of it costs a fault.
-#![allow(clippy::needless_pass_by_value, reason = "JavaScript's strings and arrays come by value")]
 #![allow(unreachable_pub, reason = "napi exports public functions and what they return")]
 #![cfg_attr(test, allow(dead_code, reason = "napi exports nothing to tests"))]
 

@@ -2,6 +2,8 @@
 //!
 //! A failure reaches JavaScript as an error whose message is the stable code, a colon, a space and the text.
 
+#![allow(clippy::needless_pass_by_value, reason = "JavaScript's strings and arrays come by value")]
+
 mod cancellation;
 mod columns;
 mod conflict;

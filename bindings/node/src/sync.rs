@@ -85,7 +85,6 @@ impl NativeSync {
 
     /// Trusts one more peer.
     #[napi]
-    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
     pub fn pin_peer(&self, peer: String) -> napi::Result<()> {
         self.0.engine.trust().pin(fingerprint(&peer)?);
         Ok(())
@@ -93,7 +92,6 @@ impl NativeSync {
 
     /// Trusts a peer no longer; false where it was not pinned.
     #[napi]
-    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
     pub fn unpin_peer(&self, peer: String) -> napi::Result<bool> {
         Ok(self.0.engine.trust().unpin(&fingerprint(&peer)?))
     }
@@ -140,7 +138,6 @@ impl NativeSync {
 
     /// Keeps a shard in step with a peer from now on.
     #[napi]
-    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
     pub fn start_auto_sync(&self, shard_id: String, address: String) -> napi::Result<()> {
         let _runtime = self.0.runtime.enter();
         let shard = ShardId::new(&shard_id).map_err(Failure::from)?;
@@ -149,7 +146,6 @@ impl NativeSync {
 
     /// Ends the auto-syncs of a shard.
     #[napi]
-    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
     pub fn stop_auto_sync(&self, shard_id: String) -> napi::Result<bool> {
         Ok(self.0.engine.stop_auto_sync(&ShardId::new(&shard_id).map_err(Failure::from)?))
     }

@@ -15,6 +15,6 @@ mod topology;
 
 pub use agenda::Agenda;
 pub use peer::{Peer, PeerStatus};
-pub use shard_coordinator::ShardCoordinator;
+pub use shard_coordinator::{Assignment, ShardCoordinator};
 pub use statistics::CoordinatorStatistics;
 pub use topology::Topology;

@@ -26,3 +26,15 @@ pub enum PeerStatus {
     #[default]
     Unknown,
 }
+
+impl PeerStatus {
+    /// `online`, `offline` or `unknown`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Online => "online",
+            Self::Offline => "offline",
+            Self::Unknown => "unknown",
+        }
+    }
+}

@@ -19,6 +19,19 @@ pub struct ShardCoordinator {
     pub(super) agenda: Agenda,
 }
 
+/// What one call of a coordinator is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Assignment {
+    /// The scheduled tasks, which it takes.
+    Scheduled,
+    /// All that is shared with neighbours.
+    All,
+    /// One shard, with the neighbours that hold it.
+    Shard(ShardId),
+    /// Everything that the peers at an address hold, neighbours or not.
+    Peer(String),
+}
+
 impl ShardCoordinator {
     /// A coordinator that carries out an agenda.
     #[must_use]
@@ -39,41 +52,56 @@ impl ShardCoordinator {
         &self.engine
     }
 
-    /// Takes all scheduled tasks, and executes them by priority, then age.
+    /// Runs the syncs of an assignment, by priority, then age.
     ///
     /// # Errors
     /// `ERR_CLOSED` after close, of the coordinator or the engine, and `ERR_ABORTED` on abort. What was applied by
-    /// then stays applied, and the tasks that were taken do not come back; aborted beforehand, it takes none. Whatever
-    /// else went wrong stands in the results.
+    /// then stays applied, and the tasks that were taken do not come back; aborted beforehand, it takes none.
+    /// `ERR_UNKNOWN_PEER` where no peer is registered with this very address. Whatever else went wrong stands in the
+    /// results.
+    pub async fn run(&self, assignment: &Assignment, abort: Cancel) -> Result<Vec<SyncResult>, SyncError> {
+        let _call = self.agenda.begin_call()?;
+        let engine = Arc::clone(&self.engine.engine);
+        engine.ensure_open()?;
+        if abort.is_cancelled() {
+            return Err(SyncError::Aborted);
+        }
+        let ends = Ends::new(&engine, &self.agenda, abort);
+        let tasks = self.tasks(assignment)?;
+        Round::new(engine, self.agenda.clone(), tasks, ends)?.run().await
+    }
+
+    /// Takes all scheduled tasks, and executes them.
+    ///
+    /// # Errors
+    /// As for [`ShardCoordinator::run`].
     pub async fn execute_tasks(&self, abort: Cancel) -> Result<Vec<SyncResult>, SyncError> {
-        self.execute(|agenda| Ok(agenda.take_pending()), abort).await
+        self.run(&Assignment::Scheduled, abort).await
     }
 
     /// Syncs with each neighbour all that they share, with priority 1. Scheduled tasks stay scheduled.
     ///
     /// # Errors
-    /// As for [`ShardCoordinator::execute_tasks`].
+    /// As for [`ShardCoordinator::run`].
     pub async fn sync_all(&self, abort: Cancel) -> Result<Vec<SyncResult>, SyncError> {
-        self.execute(|agenda| Ok(agenda.plan(self.engine.node(), None, OF_ALL)), abort).await
+        self.run(&Assignment::All, abort).await
     }
 
     /// Syncs one shard with each neighbour that holds it, with priority 5. Scheduled tasks stay scheduled.
     ///
     /// # Errors
-    /// As for [`ShardCoordinator::execute_tasks`].
+    /// As for [`ShardCoordinator::run`].
     pub async fn sync_shard(&self, shard: &ShardId, abort: Cancel) -> Result<Vec<SyncResult>, SyncError> {
-        self.execute(|agenda| Ok(agenda.plan(self.engine.node(), Some(shard), OF_SHARD)), abort).await
+        self.run(&Assignment::Shard(shard.clone()), abort).await
     }
 
     /// Syncs everything with the peers at an address, neighbours or not, with priority 2. Scheduled tasks stay
     /// scheduled.
     ///
     /// # Errors
-    /// `ERR_UNKNOWN_PEER` where no peer is registered with this very address; else as for
-    /// [`ShardCoordinator::execute_tasks`].
+    /// As for [`ShardCoordinator::run`].
     pub async fn sync_with_peer(&self, address: &str, abort: Cancel) -> Result<Vec<SyncResult>, SyncError> {
-        let unknown = || SyncError::UnknownPeer { address: address.to_owned() };
-        self.execute(|agenda| agenda.plan_for(address, OF_PEER).ok_or_else(unknown), abort).await
+        self.run(&Assignment::Peer(address.to_owned()), abort).await
     }
 
     /// One real round trip to each peer, in parallel, without a sync: whether it answered. Notes that in the agenda.
@@ -101,8 +129,8 @@ impl ShardCoordinator {
         shards.iter().map(|shard| self.engine.shard(shard)).collect()
     }
 
-    /// Forgets scheduled tasks, ends what runs, auto-syncs that it started included, and waits until calls have ended. The engine stays open. Closing again
-    /// does nothing.
+    /// Forgets scheduled tasks, ends what runs, auto-syncs that it started included, and waits until calls have ended.
+    /// The engine stays open. Closing again does nothing.
     pub async fn close(&self) {
         self.agenda.shared.closing.cancel();
         self.agenda.clear_pending_tasks();
@@ -111,20 +139,16 @@ impl ShardCoordinator {
         let _ = self.agenda.shared.calls.subscribe().wait_for(|calls| *calls == 0).await;
     }
 
-    async fn execute(
-        &self,
-        tasks: impl FnOnce(&Agenda) -> Result<Vec<Task>, SyncError>,
-        abort: Cancel,
-    ) -> Result<Vec<SyncResult>, SyncError> {
-        let _call = self.agenda.begin_call()?;
-        let engine = Arc::clone(&self.engine.engine);
-        engine.ensure_open()?;
-        if abort.is_cancelled() {
-            return Err(SyncError::Aborted);
-        }
-        let ends = Ends::new(&engine, &self.agenda, abort);
-        let tasks = tasks(&self.agenda)?;
-        Round::new(engine, self.agenda.clone(), tasks, ends)?.run().await
+    fn tasks(&self, assignment: &Assignment) -> Result<Vec<Task>, SyncError> {
+        let (agenda, me) = (&self.agenda, self.engine.node());
+        Ok(match assignment {
+            Assignment::Scheduled => agenda.take_pending(),
+            Assignment::All => agenda.plan(me, None, OF_ALL),
+            Assignment::Shard(shard) => agenda.plan(me, Some(shard), OF_SHARD),
+            Assignment::Peer(address) => agenda
+                .plan_for(address, OF_PEER)
+                .ok_or_else(|| SyncError::UnknownPeer { address: address.clone() })?,
+        })
     }
 }
 

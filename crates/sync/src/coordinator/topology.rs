@@ -19,6 +19,23 @@ impl Topology {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::Mesh, Self::Star, Self::Ring, Self::Tree];
 
+    /// What it is called: `mesh`, `star`, `ring` or `tree`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Mesh => "mesh",
+            Self::Star => "star",
+            Self::Ring => "ring",
+            Self::Tree => "tree",
+        }
+    }
+
+    /// The one of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|topology| topology.name() == name)
+    }
+
     /// The nodes that `me` syncs with, in the order of names. `all` are the names of all nodes, sorted, with none
     /// twice; where `me` is not among them, it has no neighbours.
     #[must_use]
