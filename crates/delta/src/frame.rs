@@ -23,7 +23,16 @@ impl Frame {
     /// The bytes before the body.
     pub const HEAD: usize = 6;
     const TAIL: usize = 8;
-    const MAX_BODY: usize = Self::MAX_BYTES - Self::HEAD - Self::TAIL;
+    /// The most bytes of a body.
+    pub const MAX_BODY: usize = Self::MAX_BYTES - Self::HEAD - Self::TAIL;
+
+    /// Makes one frame of the piece of a body, at most [`Frame::MAX_BODY`], that `buffer` holds behind
+    /// [`Frame::HEAD`] free bytes. `more` says whether the body goes on.
+    #[must_use]
+    pub fn piece(kind: u8, mut buffer: Vec<u8>, more: bool) -> Bytes {
+        Self::finish(&mut buffer, kind, more);
+        buffer.into()
+    }
 
     /// Makes frames of a body that `buffer` holds behind [`Frame::HEAD`] free bytes. A body that fits one frame is
     /// not copied.

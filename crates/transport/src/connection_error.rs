@@ -62,6 +62,10 @@ impl Ends {
         if is_refusal(code) {
             return TransportError::Refused { remote, ours };
         }
+        // An application close takes this form while the handshake goes on.
+        if code == TransportErrorCode::APPLICATION_ERROR {
+            return self.lost("the peer closed it");
+        }
         let reason = String::from_utf8_lossy(reason);
         TransportError::Protocol { remote, reason: format!("it closed the connection: {code} {reason}") }
     }

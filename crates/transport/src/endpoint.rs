@@ -9,7 +9,7 @@ use vectr_delta::Fingerprint;
 use crate::address::Address;
 use crate::dial::{Dialed, dial};
 use crate::link::Lease;
-use crate::listener::Listener;
+use crate::listener::{Listener, serve_dialed};
 use crate::node::Node;
 use crate::ping;
 use crate::pool::{Found, Outcome, PoolStatistics, Settle};
@@ -21,7 +21,7 @@ use crate::{EndpointConfig, Identity, TransportError, Trust};
 /// One node on the network: opens streams to peers and listens for theirs. Clones are the same endpoint.
 #[derive(Clone)]
 pub struct Endpoint {
-    node: Arc<Node>,
+    pub(crate) node: Arc<Node>,
 }
 
 impl Endpoint {
@@ -139,7 +139,7 @@ impl Endpoint {
         }
     }
 
-    async fn open_kind(
+    pub(crate) async fn open_kind(
         &self,
         address: &str,
         kind: StreamKind,
@@ -160,6 +160,11 @@ impl Endpoint {
         opening: Option<(Fingerprint, Bytes)>,
     ) -> Result<PeerStream, TransportError> {
         let mut may_be_stale = true;
+        if kind == StreamKind::Messages
+            && let Some(lease) = self.node.accepted_from(address)
+        {
+            return self.open_on(lease, kind, opening).await;
+        }
         loop {
             let (lease, pooled) = match self.node.pool.find(address)? {
                 Found::Live(lease) => (lease, true),
@@ -230,6 +235,10 @@ impl Endpoint {
             let result = dialed.as_ref().map(|dialed| Arc::clone(&dialed.link)).map_err(Clone::clone);
             if let Ok(link) = &result {
                 link.watch();
+                if let Some(inbox) = node.inbox.get().cloned() {
+                    let (connection, origin) = (link.connection.clone(), address.to_string());
+                    tokio::spawn(serve_dialed(inbox, Arc::downgrade(link), connection, origin));
+                }
             }
             node.pool.settle(&address, &settle, result);
             let _ = hand_over.send(dialed);

@@ -74,6 +74,42 @@ pub enum TransportError {
         /// The limit.
         limit: usize,
     },
+    /// A message is larger than messages may be. Nothing was sent.
+    #[error("{what} has {size} bytes, and at most {limit} are allowed: {hint}")]
+    TooLarge {
+        /// What is too large.
+        what: &'static str,
+        /// Its size.
+        size: usize,
+        /// The most that it may have.
+        limit: usize,
+        /// The way out.
+        hint: &'static str,
+    },
+    /// A message left this node, and its acknowledgement did not come back.
+    #[error("{cause}; the message was sent whole, and may have arrived")]
+    Unacknowledged {
+        /// How the stream ended.
+        cause: Box<TransportError>,
+    },
+    /// The limit that the caller gave has passed.
+    #[error("{what} {address} did not come within {limit:?}")]
+    Overdue {
+        /// What was waited for.
+        what: &'static str,
+        /// The peer.
+        address: String,
+        /// The limit.
+        limit: Duration,
+    },
+    /// The peer took a request, and its handler failed.
+    #[error("the handler of peer {remote} failed: {reason}")]
+    Handler {
+        /// Where the peer is.
+        remote: SocketAddr,
+        /// What the handler said.
+        reason: String,
+    },
     /// The endpoint, listener or stream half was closed here.
     #[error("{what} is closed")]
     Closed {
@@ -111,13 +147,15 @@ pub enum TransportError {
 impl TransportError {
     /// The stable code that JavaScript sees as `error.code`.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub fn code(&self) -> &'static str {
         match self {
+            Self::Unacknowledged { cause } => cause.code(),
             Self::Untrusted { .. } | Self::Refused { .. } => "ERR_TRUST",
             Self::Unreachable { .. } | Self::Lost { .. } | Self::BrokenOff { .. } => "ERR_PEER_UNREACHABLE",
-            Self::TimedOut { .. } => "ERR_TIMEOUT",
+            Self::TimedOut { .. } | Self::Overdue { .. } => "ERR_TIMEOUT",
+            Self::Handler { .. } => "ERR_HANDLER",
             Self::Busy { .. } => "ERR_BUSY",
-            Self::Limit { .. } => "ERR_LIMIT",
+            Self::Limit { .. } | Self::TooLarge { .. } => "ERR_LIMIT",
             Self::Closed { .. } => "ERR_CLOSED",
             Self::Config { .. } => "ERR_CONFIG",
             Self::Argument { .. } => "ERR_ARGUMENT",

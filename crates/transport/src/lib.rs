@@ -4,7 +4,8 @@
 //! connections and, with a [`Listener`], accepts them. Both sides present the certificate of their [`Identity`], and
 //! no stream is handed out before [`Trust`] has admitted the peer as it is at that moment.
 //!
-//! The bytes on a stream are the caller's business, except for the first one, which says what kind of stream it is.
+//! The bytes on a stream are the caller's business, except for the first one, which says what kind of stream it is. A
+//! [`Messenger`] sends whole messages over streams of its own.
 
 mod address;
 mod config;
@@ -16,6 +17,7 @@ mod identity;
 mod identity_file;
 mod link;
 mod listener;
+mod messages;
 mod node;
 mod ping;
 mod pool;
@@ -31,6 +33,10 @@ pub use endpoint::Endpoint;
 pub use error::TransportError;
 pub use identity::Identity;
 pub use listener::Listener;
+pub use messages::{
+    Attachment, AttachmentKind, Delivery, MAX_MESSAGE, Message, MessageStatistics, Messenger,
+    MessengerConfig, Receiving, StreamForm, StreamName, Ticket,
+};
 pub use pool::PoolStatistics;
 pub use protocol::{ALPN, DEFAULT_PORT, STREAM_ABANDONED};
 pub use stream::{PeerStream, RecvHalf, SendHalf};

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use quinn::ConnectionError;
 use rustls::pki_types::CertificateDer;
+use tokio::sync::Semaphore;
 use vectr_delta::Fingerprint;
 
 use crate::connection_error::Ends;
@@ -16,6 +17,8 @@ use crate::{TransportError, Trust};
 pub(crate) struct Link {
     pub(crate) connection: quinn::Connection,
     pub(crate) peer: Fingerprint,
+    /// Room for large messages from the peer, in KiB.
+    pub(crate) room: Arc<Semaphore>,
     trust: Trust,
     ends: Ends,
     streams: AtomicUsize,
@@ -44,6 +47,7 @@ impl Link {
         let link = Self {
             connection,
             peer,
+            room: Arc::new(Semaphore::new(LARGE_MESSAGES_KIB)),
             trust: trust.clone(),
             ends,
             streams: AtomicUsize::new(0),
@@ -137,3 +141,6 @@ fn identity_of(connection: &quinn::Connection) -> Option<Fingerprint> {
         _ => None,
     }
 }
+
+/// Three messages of the greatest size.
+const LARGE_MESSAGES_KIB: usize = 3 * 64 * 1024;

@@ -9,6 +9,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use crate::address::Address;
 use crate::endpoint::FAREWELL;
 use crate::link::{Lease, Link};
+use crate::messages::{Inbox, lane};
 use crate::node::Node;
 use crate::protocol::{CloseCode, Protocol, STREAM_KIND_UNKNOWN, StreamKind};
 use crate::stream::PeerStream;
@@ -139,29 +140,60 @@ async fn serve_vectr(node: &Node, connection: quinn::Connection, streams: &mpsc:
     let link = Link::authenticate(connection, &node.trust, node.ours, node.config.idle_timeout);
     let Ok(link) = link else { return };
     link.watch();
+    let origin = node.remember(&link);
     while let Ok((send, recv)) = link.connection.accept_bi().await {
+        if link.check().is_err() {
+            break;
+        }
+        let stream = PeerStream::new(Lease::new(&link), send, recv);
+        tokio::spawn(route(stream, streams.clone(), node.inbox.get().cloned(), origin.clone()));
+    }
+    node.forget(&origin, &link);
+}
+
+/// Takes the messages that a peer sends over a connection which this node made.
+pub(crate) async fn serve_dialed(
+    inbox: Arc<Inbox>,
+    link: Weak<Link>,
+    connection: quinn::Connection,
+    origin: String,
+) {
+    while let Ok((send, recv)) = connection.accept_bi().await {
+        let Some(link) = link.upgrade() else { return };
         if link.check().is_err() {
             return;
         }
-        tokio::spawn(route(PeerStream::new(Lease::new(&link), send, recv), streams.clone()));
+        // A listener's streams are for listeners: only messages have a taker here.
+        let (nobody, _) = mpsc::channel(1);
+        let stream = PeerStream::new(Lease::new(&link), send, recv);
+        tokio::spawn(route(stream, nobody, Some(Arc::clone(&inbox)), origin.clone()));
     }
 }
 
 /// Reads the first byte of a stream, and passes it on to whom it concerns.
-async fn route(mut stream: PeerStream, streams: mpsc::Sender<PeerStream>) {
+async fn route(
+    mut stream: PeerStream,
+    streams: mpsc::Sender<PeerStream>,
+    inbox: Option<Arc<Inbox>>,
+    origin: String,
+) {
     let Ok(Some(mut first)) = stream.recv.read().await else { return };
-    match StreamKind::from_byte(first.split_to(1)[0]) {
-        Some(StreamKind::Session) => {
+    match (StreamKind::from_byte(first.split_to(1)[0]), inbox) {
+        (Some(StreamKind::Session), _) => {
             stream.recv.unread(first);
             // An error means that the listener is gone.
             let _ = streams.send(stream).await;
         }
-        Some(StreamKind::Ping) => {
+        (Some(StreamKind::Ping), _) => {
             stream.recv.unread(first);
             // An error means that the peer no longer waits.
             let _ = ping::answer(stream).await;
         }
-        None => {
+        (Some(StreamKind::Messages), Some(inbox)) => {
+            stream.recv.unread(first);
+            lane::serve(inbox, stream, origin).await;
+        }
+        (Some(StreamKind::Messages) | None, _) => {
             stream.send.reset(STREAM_KIND_UNKNOWN);
             stream.recv.stop(STREAM_KIND_UNKNOWN);
         }

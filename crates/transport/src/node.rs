@@ -1,10 +1,14 @@
+use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use tokio::sync::{Semaphore, watch};
 use vectr_delta::Fingerprint;
 
+use crate::address::Address;
+use crate::link::{Lease, Link};
 use crate::listener::Accepting;
+use crate::messages::Inbox;
 use crate::pool::Pool;
 use crate::protocol::CloseCode;
 use crate::tls::Tls;
@@ -19,6 +23,10 @@ pub(crate) struct Node {
     pub(crate) pool: Pool,
     /// One permit for each accepted connection.
     pub(crate) places: Arc<Semaphore>,
+    /// Where messages go, once somebody takes them.
+    pub(crate) inbox: OnceLock<Arc<Inbox>>,
+    /// Accepted connections, by the address that the peer had.
+    accepted: Mutex<HashMap<String, Weak<Link>>>,
     open: Mutex<Option<Open>>,
     closed: watch::Sender<bool>,
 }
@@ -51,6 +59,8 @@ impl Node {
             tls: Tls::new(identity, &trust, &config)?,
             pool: Pool::new(config.max_connections),
             places: Arc::new(Semaphore::new(config.max_connections)),
+            inbox: OnceLock::new(),
+            accepted: Mutex::default(),
             open: Mutex::new(Some(Open::default())),
             closed: watch::Sender::new(false),
             trust,
@@ -95,6 +105,28 @@ impl Node {
         })
     }
 
+    /// Counts an accepted connection among those that can be sent to, and returns its address.
+    pub(crate) fn remember(&self, link: &Arc<Link>) -> String {
+        let remote = link.remote();
+        let origin = SocketAddr::new(remote.ip().to_canonical(), remote.port()).to_string();
+        self.accepted().insert(origin.clone(), Arc::downgrade(link));
+        origin
+    }
+
+    /// The opposite of [`Node::remember`], unless another connection has the address by now.
+    pub(crate) fn forget(&self, origin: &str, link: &Arc<Link>) {
+        let mut accepted = self.accepted();
+        if accepted.get(origin).is_some_and(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(link))) {
+            accepted.remove(origin);
+        }
+    }
+
+    /// The live connection that was accepted from an address.
+    pub(crate) fn accepted_from(&self, address: &Address) -> Option<Lease> {
+        let link = self.accepted().get(&address.to_string())?.upgrade()?;
+        link.end().is_none().then(|| Lease::new(&link))
+    }
+
     pub(crate) fn ensure_open(&self) -> Result<(), TransportError> {
         if *self.closed.borrow() { Err(TransportError::endpoint_closed()) } else { Ok(()) }
     }
@@ -103,6 +135,10 @@ impl Node {
     pub(crate) async fn closed(&self) {
         // The sender is a field of this node.
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
+    fn accepted(&self) -> MutexGuard<'_, HashMap<String, Weak<Link>>> {
+        self.accepted.lock().expect("nothing panics while it holds the accepted connections")
     }
 
     fn open(&self) -> MutexGuard<'_, Option<Open>> {

@@ -13,6 +13,9 @@ pub const STREAM_ABANDONED: u32 = 0;
 /// The code with which a stream of an unknown kind is refused.
 pub(crate) const STREAM_KIND_UNKNOWN: u32 = 0xffff_ff00;
 
+/// The code with which a message stream is broken off whose bytes keep to no rule.
+pub(crate) const STREAM_MALFORMED: u32 = 0xffff_ff01;
+
 /// What a connection speaks, by ALPN. Another protocol joins here and in the listener's dispatch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Protocol {
@@ -43,6 +46,8 @@ pub(crate) enum StreamKind {
     Session = 0,
     /// The acceptor sends the bytes that follow back.
     Ping = 1,
+    /// Messages in order, and what came of them in the other direction.
+    Messages = 2,
 }
 
 impl StreamKind {
@@ -50,6 +55,7 @@ impl StreamKind {
         match byte {
             0 => Some(Self::Session),
             1 => Some(Self::Ping),
+            2 => Some(Self::Messages),
             _ => None,
         }
     }

@@ -192,6 +192,7 @@ pub(crate) fn first_chunks(kind: StreamKind, opening: Option<Bytes>) -> [Bytes; 
     let kind: &'static [u8] = match kind {
         StreamKind::Session => &[StreamKind::Session as u8],
         StreamKind::Ping => &[StreamKind::Ping as u8],
+        StreamKind::Messages => &[StreamKind::Messages as u8],
     };
     [Bytes::from_static(kind), opening.unwrap_or_default()]
 }

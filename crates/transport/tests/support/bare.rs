@@ -142,3 +142,54 @@ impl ServerCertVerifier for AnyServer {
         vec![SignatureScheme::ED25519]
     }
 }
+
+/// A server on bare quinn and rustls, which lets everybody in.
+pub struct BareServer {
+    pub address: SocketAddr,
+    endpoint: quinn::Endpoint,
+    connection: tokio::sync::OnceCell<quinn::Connection>,
+}
+
+impl BareServer {
+    pub fn new() -> Self {
+        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+        let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap();
+        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let mut tls = rustls::ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], private)
+            .unwrap();
+        tls.alpn_protocols = vec![b"vectr/1".to_vec()];
+        let quic = quinn::crypto::rustls::QuicServerConfig::try_from(tls).unwrap();
+        let config = quinn::ServerConfig::with_crypto(Arc::new(quic));
+        let endpoint = quinn::Endpoint::server(config, "127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = endpoint.local_addr().unwrap();
+        Self { address, endpoint, connection: tokio::sync::OnceCell::new() }
+    }
+
+    /// Waits for the first bytes of the next stream, and writes these on it.
+    pub async fn answer(&self, bytes: bytes::Bytes) {
+        let (mut send, mut recv) = self.stream().await;
+        let _ = recv.read_chunk(1 << 16, true).await;
+        let _ = send.write_chunk(bytes).await;
+        let _ = send.stopped().await;
+    }
+
+    /// Reads at most so many bytes of the next stream, and cuts it off in both directions.
+    pub async fn cut(&self, read: usize) {
+        let (mut send, mut recv) = self.stream().await;
+        if read > 0 {
+            let _ = recv.read_chunk(read, true).await;
+        }
+        let _ = recv.stop(7u32.into());
+        let _ = send.reset(7u32.into());
+    }
+
+    async fn stream(&self) -> (quinn::SendStream, quinn::RecvStream) {
+        let accept = async || self.endpoint.accept().await.unwrap().await.unwrap();
+        self.connection.get_or_init(accept).await.accept_bi().await.unwrap()
+    }
+}

@@ -1,5 +1,5 @@
 //! Nodes on loopback sockets, and a bare QUIC client that keeps to none of this crate's rules.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 use std::future::Future;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use vectr_transport::{
 };
 
 pub mod bare;
+pub mod talk;
 
 /// A node whose trust starts with nothing configured.
 pub struct Node {

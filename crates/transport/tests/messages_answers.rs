@@ -1,0 +1,240 @@
+//! Requests and their answers, addresses that lead back, and trust.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use vectr_transport::{Delivery, Message, Messenger, Ticket, TransportError};
+
+mod support;
+use support::talk::{Talker, bytes_message, keep, keeping, message};
+use support::{Node, pin_each_other, until, within};
+
+/// Answers `echo`, fails at `fail`, keeps tickets of `keep`, and takes the rest without a word.
+fn answering() -> (Talker, Arc<Mutex<Vec<Ticket>>>) {
+    let tickets = Arc::<Mutex<Vec<Ticket>>>::default();
+    let kept = Arc::clone(&tickets);
+    let talker = Talker::new(move |Delivery { message, ticket, .. }| {
+        ticket.taken();
+        match message.kind.as_str() {
+            "echo" => ticket.answer(Message { kind: "result".to_owned(), ..message }).unwrap(),
+            "fail" => ticket.fail("no such task"),
+            "keep" => kept.lock().unwrap().push(ticket),
+            _ => drop(ticket),
+        }
+    });
+    talker.messenger.subscribe(None);
+    (talker, tickets)
+}
+
+fn task(kind: &str, id: impl ToString) -> Message {
+    Message { kind: kind.to_owned(), ..message("work", id) }
+}
+
+async fn ask(messenger: &Messenger, address: &str, message: Message) -> Result<Message, TransportError> {
+    within(messenger.request(address, message, None)).await
+}
+
+#[tokio::test]
+async fn a_request_gets_what_the_handler_answers_each_its_own() {
+    let ((server, tickets), client) = (answering(), Talker::silent());
+    let address = server.listen().await;
+    let kept: Vec<_> = (0..10)
+        .map(|index| client.messenger.request(&address, task("keep", index), None))
+        .map(|request| tokio::spawn(request))
+        .collect();
+    until(|| tickets.lock().unwrap().len() == 10).await;
+    let answer = ask(&client.messenger, &address, task("echo", "quick")).await.unwrap();
+    assert_eq!((answer.id.as_str(), answer.kind.as_str()), ("quick", "result"));
+    // Answered in the opposite order.
+    for index in (0..10).rev() {
+        let ticket = tickets.lock().unwrap().pop().unwrap();
+        ticket.answer(message("work", format!("answer {index}"))).unwrap();
+    }
+    for (index, request) in kept.into_iter().enumerate() {
+        let answer = within(request).await.unwrap().unwrap();
+        assert_eq!(answer.id, format!("answer {index}"));
+    }
+}
+
+#[tokio::test]
+async fn a_large_answer_arrives_whole() {
+    let ((server, tickets), client) = (answering(), Talker::silent());
+    let address = server.listen().await;
+    let request = tokio::spawn(client.messenger.request(&address, task("keep", 0), None));
+    until(|| tickets.lock().unwrap().len() == 1).await;
+    let bytes = vec![9; 20 << 20];
+    tickets.lock().unwrap().pop().unwrap().answer(bytes_message("work", bytes.clone())).unwrap();
+    let answer = within(request).await.unwrap().unwrap();
+    assert!(answer.attachments[0].bytes == bytes);
+}
+
+#[tokio::test]
+async fn a_handler_that_fails_is_an_error_for_who_asked_alone() {
+    let ((server, _), client) = (answering(), Talker::silent());
+    let address = server.listen().await;
+    let error = ask(&client.messenger, &address, task("fail", 1)).await.unwrap_err();
+    assert_eq!(error.code(), "ERR_HANDLER");
+    assert!(error.to_string().contains("no such task"), "{error}");
+    within(client.messenger.send(&address, task("fail", 2), None)).await.unwrap();
+    ask(&client.messenger, &address, task("echo", 3)).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_is_too_large_is_an_error_on_both_sides() {
+    let ((server, tickets), client) = (answering(), Talker::silent());
+    let address = server.listen().await;
+    let request = tokio::spawn(client.messenger.request(&address, task("keep", 0), None));
+    until(|| tickets.lock().unwrap().len() == 1).await;
+    let ticket = tickets.lock().unwrap().pop().unwrap();
+    let error = ticket.answer(bytes_message("work", vec![0; (64 << 20) + 1])).unwrap_err();
+    assert_eq!(error.code(), "ERR_LIMIT");
+    assert_eq!(within(request).await.unwrap().unwrap_err().code(), "ERR_HANDLER");
+}
+
+#[tokio::test]
+async fn without_an_answer_only_the_callers_limit_ends_a_request() {
+    let ((server, tickets), client) = (answering(), Talker::silent());
+    let address = server.listen().await;
+    let limit = Some(Duration::from_millis(20));
+    let error = within(client.messenger.request(&address, task("keep", 1), limit)).await.unwrap_err();
+    assert_eq!(error.code(), "ERR_TIMEOUT");
+    // The late answer changes nothing.
+    tickets.lock().unwrap().pop().unwrap().answer(message("work", "late")).unwrap();
+    assert_eq!(ask(&client.messenger, &address, task("echo", 2)).await.unwrap().id, "2");
+
+    let silent = Talker::silent();
+    let nobody = silent.listen().await;
+    let error = within(client.messenger.request(&nobody, task("echo", 3), limit)).await.unwrap_err();
+    assert_eq!(error.code(), "ERR_TIMEOUT");
+    let error = within(client.messenger.send(&nobody, task("echo", 4), limit)).await.unwrap_err();
+    assert_eq!(error.code(), "ERR_TIMEOUT");
+}
+
+/// As agents do that know of no return values: they send the answer to where the request came from.
+#[tokio::test]
+async fn a_message_sent_back_answers_a_request_over_the_connection_that_it_came_on() {
+    let requests = Arc::<Mutex<Vec<(String, Message)>>>::default();
+    let (server, heard) = {
+        let (heard, handler) = keeping();
+        (Talker::new(handler), heard)
+    };
+    server.messenger.subscribe(None);
+    let client = Talker::silent();
+    let address = server.listen().await;
+    let first = tokio::spawn(client.messenger.request(&address, task("task", "first"), None));
+    until(|| heard.lock().unwrap().len() == 1).await;
+    let second = tokio::spawn(client.messenger.request(&address, task("task", "second"), None));
+    until(|| heard.lock().unwrap().len() == 2).await;
+    requests.lock().unwrap().append(&mut heard.lock().unwrap());
+    let from = requests.lock().unwrap()[0].0.clone();
+    // The second one by its id, the other one in order.
+    within(server.messenger.send(&from, task("result", "second"), None)).await.unwrap();
+    within(server.messenger.send(&from, task("result", "by order"), None)).await.unwrap();
+    assert_eq!(within(second).await.unwrap().unwrap().id, "second");
+    assert_eq!(within(first).await.unwrap().unwrap().id, "by order");
+    assert_eq!(server.node.endpoint.statistics().created, 0, "nothing was dialled back");
+    // With nobody who asks, messages come to who receives at the dialled address.
+    let receiving = client.messenger.receive(&address, &"work".into()).unwrap();
+    within(server.messenger.send(&from, task("status", "later"), None)).await.unwrap();
+    assert_eq!(within(receiving.message(None)).await.unwrap().id, "later");
+}
+
+#[tokio::test]
+async fn two_nodes_that_listen_talk_both_ways() {
+    let ((a, _), (b, _)) = (answering(), answering());
+    let (at_a, at_b) = (a.listen().await, b.listen().await);
+    assert_eq!(ask(&a.messenger, &at_b, task("echo", 1)).await.unwrap().id, "1");
+    assert_eq!(ask(&b.messenger, &at_a, task("echo", 2)).await.unwrap().id, "2");
+}
+
+#[tokio::test]
+async fn untrusted_peers_get_nothing_and_trust_counts_from_one_moment_to_the_next() {
+    let (heard, handler) = keeping();
+    let server = Talker::new(handler);
+    server.messenger.subscribe(None);
+    let address = server.listen().await;
+    let client = Talker::silent();
+    let stranger = Node::new();
+    server.node.trust.pin(stranger.fingerprint());
+    let error = within(client.messenger.send(&address, task("task", 1), None)).await.unwrap_err();
+    assert_eq!(error.code(), "ERR_TRUST", "{error}");
+    assert!(heard.lock().unwrap().is_empty());
+
+    pin_each_other(&server.node, &client.node);
+    within(client.messenger.send(&address, task("task", 2), None)).await.unwrap();
+    let from = heard.lock().unwrap()[0].0.clone();
+    server.node.trust.unpin(&client.node.fingerprint());
+    client.node.is_disconnected().await;
+    let error = within(client.messenger.send(&address, task("task", 3), None)).await.unwrap_err();
+    assert_eq!(error.code(), "ERR_TRUST", "{error}");
+    assert_eq!(heard.lock().unwrap().len(), 1);
+    let back = Some(Duration::from_secs(20));
+    let error = within(server.messenger.send(&from, task("task", 4), back)).await.unwrap_err();
+    assert!(["ERR_TRUST", "ERR_PEER_UNREACHABLE"].contains(&error.code()), "{error}");
+}
+
+#[tokio::test]
+async fn nobody_at_an_address_is_unreachable_for_all_who_wait() {
+    let client = Talker::silent();
+    let server = Talker::silent();
+    let address = server.listen().await;
+    server.messenger.close().await;
+    let sent: Vec<_> =
+        (0..3).map(|index| client.messenger.send(&address, task("task", index), None)).collect();
+    for failed in sent {
+        let error = within(failed).await.unwrap_err();
+        assert_eq!(error.code(), "ERR_PEER_UNREACHABLE");
+        assert!(!matches!(error, TransportError::Unacknowledged { .. }), "{error}");
+    }
+    let error = client.messenger.receive("not an address", &"s".into()).err().unwrap();
+    assert_eq!(error.code(), "ERR_ARGUMENT");
+    let error = within(client.messenger.send(&address, message("", 1), None)).await.unwrap_err();
+    assert_eq!(error.code(), "ERR_ARGUMENT");
+}
+
+/// Each message is heard once, or its sender is told that it failed; none is both lost and reported as delivered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listener_that_restarts_loses_nothing_that_was_acknowledged_and_hears_nothing_twice() {
+    let heard = support::talk::Heard::default();
+    let start = async |address: &str| {
+        let kept = Arc::clone(&heard);
+        let server = Talker::new(move |delivery| drop(keep(&kept, delivery)));
+        server.messenger.subscribe(None);
+        let bound = server.messenger.listen(address).await.unwrap().to_string();
+        (server, bound)
+    };
+    let (mut server, address) = start("127.0.0.1:0").await;
+    let client = Talker::restless(|_| {});
+    let (mut acknowledged, mut failed) = (Vec::new(), 0);
+    for round in 0..10 {
+        let sent: Vec<_> = (0..500)
+            .map(|index| round * 500 + index)
+            .map(|id| (id, tokio::spawn(client.messenger.send(&address, message("s", id), None))))
+            .collect();
+        until(|| heard.lock().unwrap().len() > round * 200).await;
+        server.messenger.close().await;
+        for (id, outcome) in sent {
+            match within(outcome).await.unwrap() {
+                Ok(()) => acknowledged.push(id.to_string()),
+                Err(error) => {
+                    // A listener that is about to go refuses like one that is full.
+                    let codes = ["ERR_PEER_UNREACHABLE", "ERR_BUSY"];
+                    assert!(codes.contains(&error.code()), "{error}");
+                    failed += 1;
+                }
+            }
+        }
+        server = start(&address).await.0;
+    }
+    let heard: Vec<String> = heard.lock().unwrap().iter().map(|(_, message)| message.id.clone()).collect();
+    let mut once = heard.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), heard.len(), "nothing is heard twice");
+    println!("{} acknowledged, {failed} failed, {} heard", acknowledged.len(), heard.len());
+    assert!(acknowledged.iter().all(|id| once.binary_search(id).is_ok()));
+    let numbers: Vec<usize> = heard.iter().map(|id| id.parse().unwrap()).collect();
+    assert!(numbers.is_sorted(), "and all in order");
+}

@@ -1,0 +1,200 @@
+//! What a peer may do to streams of messages that keeps to no rule.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use vectr_delta::Frame;
+
+mod support;
+use support::bare::BareClient;
+use support::talk::{Heard, Talker, message};
+use support::{until, within};
+
+const OPEN: u8 = 0;
+const MESSAGE: u8 = 1;
+
+fn frame(kind: u8, body: &[u8], more: bool) -> Bytes {
+    Frame::piece(kind, [&[0; Frame::HEAD], body].concat(), more)
+}
+
+/// The body of a message without content, as MessagePack writes its head.
+fn body(number: u8, id: &str) -> Vec<u8> {
+    let mut head = vec![0x98, number, 0xc2, 0xa0 | id.len() as u8];
+    head.extend_from_slice(id.as_bytes());
+    // Type "t", form 1, no payload, no metadata, no arrays.
+    head.extend_from_slice(&[0xa1, b't', 1, 0xc0, 0xc0, 0x90]);
+    [&(head.len() as u32).to_le_bytes(), &0u32.to_le_bytes(), head.as_slice()].concat()
+}
+
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn bytes(&mut self, most: u64) -> Vec<u8> {
+        (0..self.next() % most).map(|_| self.next() as u8).collect()
+    }
+}
+
+/// Writes bytes on a new stream of messages; whether the peer broke it off.
+async fn broken_off(connection: &quinn::Connection, pieces: &[&[u8]]) -> bool {
+    let (mut send, mut recv) = connection.open_bi().await.unwrap();
+    send.write_all(&[2]).await.unwrap();
+    for piece in pieces {
+        if send.write_all(piece).await.is_err() {
+            return true;
+        }
+    }
+    let _ = send.finish();
+    within(recv.read_to_end(1 << 20)).await.is_err()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn malformed_streams_are_broken_off_and_hurt_no_other() {
+    let (server, heard) = Talker::hearing();
+    let address = server.listen().await;
+    let honest = Talker::silent();
+    let bare = BareClient::new();
+    let connection = bare.call(address.parse().unwrap()).await.unwrap();
+
+    let open = frame(OPEN, b"s", false);
+    let lawful = frame(MESSAGE, &body(0, "lawful"), false);
+    assert!(!broken_off(&connection, &[&open, &lawful]).await);
+    assert_eq!(heard.lock().unwrap().len(), 1);
+
+    let huge = |head: u32, content: u32| [head.to_le_bytes(), content.to_le_bytes()].concat();
+    let mut flipped = lawful.to_vec();
+    flipped[12] ^= 1;
+    let long = vec![b'x'; 1025];
+    let cases: Vec<(&str, Vec<Bytes>)> = vec![
+        ("no name", vec![frame(OPEN, b"", false)]),
+        ("a long name", vec![frame(OPEN, &long, false)]),
+        ("no opening", vec![lawful.clone()]),
+        ("a second opening", vec![open.clone(), open.clone()]),
+        ("a frame for the other direction", vec![open.clone(), frame(2, &[0; 8], false)]),
+        ("an unknown frame", vec![open.clone(), frame(77, b"", false)]),
+        ("a flipped bit", vec![open.clone(), flipped.into()]),
+        ("a frame of 4 GiB", vec![open.clone(), Bytes::from_static(&[0xff; 16])]),
+        ("no lengths", vec![open.clone(), frame(MESSAGE, b"1234", false)]),
+        ("a head of 4 GiB", vec![open.clone(), frame(MESSAGE, &huge(u32::MAX, 0), true)]),
+        ("a content of 64 MiB + 1", vec![open.clone(), frame(MESSAGE, &huge(9, (64 << 20) + 1), true)]),
+        ("a head that is no list", vec![open.clone(), frame(MESSAGE, &huge(0, 0), false)]),
+        (
+            "more than announced",
+            vec![open.clone(), frame(MESSAGE, &[huge(1, 0), vec![0; 9]].concat(), false)],
+        ),
+        ("less than announced", vec![open.clone(), frame(MESSAGE, &huge(1000, 0), false)]),
+        (
+            "a piece of nothing",
+            vec![open.clone(), frame(MESSAGE, &huge(9, 0), true), frame(MESSAGE, b"", true)],
+        ),
+        ("a wrong number", vec![open.clone(), frame(MESSAGE, &body(1, "x"), false)]),
+        ("a number twice", vec![open.clone(), lawful.clone(), lawful.clone()]),
+    ];
+    for (index, (name, pieces)) in cases.iter().enumerate() {
+        let pieces: Vec<&[u8]> = pieces.iter().map(AsRef::as_ref).collect();
+        assert!(broken_off(&connection, &pieces).await, "{name}");
+        within(honest.messenger.send(&address, message("s", format!("honest {index}")), None)).await.unwrap();
+    }
+    // The number twice was heard once.
+    let lawful = heard.lock().unwrap().iter().filter(|(_, message)| message.id == "lawful").count();
+    assert_eq!(lawful, 2);
+    assert!(connection.close_reason().is_none(), "the connection is none the worse");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_bytes_make_a_receiver_panic_or_keep_memory() {
+    let seed = std::env::var("VECTR_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as u64 | 1
+    });
+    println!("VECTR_SEED={seed}");
+    let mut random = Random(seed);
+    let (server, _) = Talker::hearing();
+    let address = server.listen().await;
+    let bare = BareClient::new();
+    let connection = bare.call(address.parse().unwrap()).await.unwrap();
+    let open = frame(OPEN, b"s", false);
+    for _ in 0..2000 {
+        let mut message = body(0, "id");
+        let piece = match random.next() % 4 {
+            0 => Bytes::from(random.bytes(200)),
+            1 => frame(MESSAGE, &random.bytes(200), random.next().is_multiple_of(2)),
+            2 => {
+                // A head of a few flipped bits, within a frame that is sound.
+                for _ in 0..1 + random.next() % 3 {
+                    let at = random.next() as usize % message.len();
+                    message[at] ^= 1 << (random.next() % 8);
+                }
+                frame(MESSAGE, &message, false)
+            }
+            _ => {
+                message.extend(random.bytes(20));
+                frame(MESSAGE, &message[..random.next() as usize % message.len()], false)
+            }
+        };
+        broken_off(&connection, &[&open, &piece]).await;
+    }
+    assert!(connection.close_reason().is_none());
+    assert_eq!(server.messenger.statistics().incoming_bytes, 0);
+    let honest = Talker::silent();
+    within(honest.messenger.send(&address, message("s", "honest"), None)).await.unwrap();
+}
+
+/// Streams that end by a reset, at any byte.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_is_cut_delivers_a_beginning_each_message_once() {
+    let (heard, handler): (Heard, _) = support::talk::keeping();
+    let server = Talker::new(handler);
+    server.messenger.subscribe(None);
+    let address = server.listen().await;
+    let bare = BareClient::new();
+    let connection = bare.call(address.parse().unwrap()).await.unwrap();
+    let frames: Vec<u8> = (0..20).flat_map(|n| frame(MESSAGE, &body(n, &n.to_string()), false)).collect();
+    for cut in (0..frames.len()).step_by(37) {
+        heard.lock().unwrap().clear();
+        let (mut send, mut recv) = connection.open_bi().await.unwrap();
+        send.write_all(&[&[2], &frame(OPEN, b"s", false)[..], &frames[..cut]].concat()).await.unwrap();
+        send.reset(7u32.into()).unwrap();
+        let _ = within(recv.read_to_end(1 << 20)).await;
+        let ids: Vec<String> = heard.lock().unwrap().iter().map(|(_, message)| message.id.clone()).collect();
+        let expected: Vec<String> = (0..ids.len()).map(|id| id.to_string()).collect();
+        assert_eq!(ids, expected, "cut after {cut} bytes");
+    }
+}
+
+/// A receiver that acknowledges what was never sent, or answers nonsense.
+#[tokio::test]
+async fn a_sender_survives_what_a_receiver_says() {
+    let server = support::bare::BareServer::new();
+    let address = server.address.to_string();
+    let client = Talker::silent();
+    let lies: Vec<Bytes> = vec![
+        frame(2, &99u64.to_le_bytes(), false),
+        frame(2, b"123", false),
+        frame(3, &[0xff; 20], false),
+        frame(3, &[&u32::MAX.to_le_bytes()[..], &[0; 4]].concat(), true),
+        frame(4, &[0xff; 3], false),
+        frame(9, b"", false),
+        Bytes::from_static(&[0xff; 32]),
+    ];
+    for lie in lies {
+        let request = client.messenger.request(&address, message("s", 1), Some(Duration::from_secs(20)));
+        let lied = server.answer(lie);
+        let (outcome, ()) = within(async { tokio::join!(request, lied) }).await;
+        assert_eq!(outcome.unwrap_err().code(), "ERR_PROTOCOL");
+    }
+    // Cut off before, within and after the message.
+    for read in [0, 3, 1000] {
+        let request = client.messenger.send(&address, message("s", 1), Some(Duration::from_secs(20)));
+        let (outcome, ()) = within(async { tokio::join!(request, server.cut(read)) }).await;
+        assert_eq!(outcome.unwrap_err().code(), "ERR_PEER_UNREACHABLE");
+    }
+    until(|| client.messenger.statistics().outgoing_bytes == 0).await;
+}
