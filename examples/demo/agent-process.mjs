@@ -4,8 +4,8 @@ import { once } from 'node:events';
 
 export class AgentProcess {
   /** Starts an agent on a database file and waits until it is ready. */
-  static async start(path, nodeId) {
-    const child = fork(new URL('agent.mjs', import.meta.url), [path, nodeId]);
+  static async start(path, nodeId, program = new URL('agent.mjs', import.meta.url)) {
+    const child = fork(program, [path, nodeId]);
     const [message] = await Promise.race([
       once(child, 'message'),
       once(child, 'exit').then(([code]) => Promise.reject(new Error(`${nodeId} ended with ${code}`))),

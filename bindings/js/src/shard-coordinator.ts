@@ -5,7 +5,7 @@ import { asyncDispose } from './disposal';
 import { closedError, codeOf, messageOf, native, nativeNow, wrongKind } from './error';
 import { checkLabel } from './label';
 import { NameBuffer } from './name-buffer';
-import type { NativeCancellation, NativeCoordinator, NativeSync, SyncOutcome } from './native';
+import type { NativeCoordinator, NativeSync } from './native';
 import { DAY_MS, checkInteger } from './number';
 import { checkOptions } from './options';
 import { type PeerInfo, checkPeer, peerOf, pushPeer } from './peer';
