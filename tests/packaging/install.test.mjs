@@ -8,7 +8,7 @@ import { NAME, node, platformTarball, project, rootTarball, write } from './supp
 
 // Some real work with each entry, on the names that it gave; prints nothing unless all went well.
 const WORK = `
-async function work({ VectrDB }, { createVectorSync }, { DeltaEncoder, ConflictResolver, VersionVector }) {
+async function work({ VectrDB }, { createVectorSync }, { QuicTransport }, { DeltaEncoder, ConflictResolver, VersionVector }) {
   const db = await VectrDB.open({ nodeId: 'consumer' });
   await db.insert([1, 0], { title: 'one' }, { id: 'a' });
   await db.insert([0, 1], undefined, { id: 'b' });
@@ -17,6 +17,11 @@ async function work({ VectrDB }, { createVectorSync }, { DeltaEncoder, ConflictR
   const { vectorCount } = await sync.getShardState('default');
   await sync.close();
   await db.close();
+  const transport = await QuicTransport.create();
+  transport.onMessage((_, { id, payload }) => ({ id, type: 'result', payload }));
+  const address = await transport.listen(0);
+  const { payload } = await transport.request(address, { id: '1', type: 'task', payload: new Float32Array([4]) });
+  await transport.close();
 
   const change = {
     id: 1, operation: 'insert', shardId: 's', vectorId: 'a', vector: new Float32Array([1, 2, 3]),
@@ -27,36 +32,38 @@ async function work({ VectrDB }, { createVectorSync }, { DeltaEncoder, ConflictR
   const later = { ...change, timestamp: change.timestamp + 1, sourceNode: 'y', versionVector: new Map([['y', 1]]) };
   const { winner, conflict } = new ConflictResolver().resolve(change, later);
   return {
-    found: [first.id, first.metadata.title, vectorCount],
+    found: [first.id, first.metadata.title, vectorCount, ...payload],
     decoded: [...back.vector, back.metadata.n, back.sourceNode],
     winner: [winner.sourceNode, conflict.id.length],
     relation: VersionVector.relation(change.versionVector, later.versionVector),
   };
 }
 `;
-const DONE = { found: ['a', 'one', 2], decoded: [1, 2, 3, 1, 'x'], winner: ['y', 32], relation: 'concurrent' };
+const DONE = { found: ['a', 'one', 2, 4], decoded: [1, 2, 3, 1, 'x'], winner: ['y', 32], relation: 'concurrent' };
 
 const ESM = `
 import * as all from '${NAME}';
 import * as sync from '${NAME}/sync';
+import * as transport from '${NAME}/transport';
 import * as delta from '${NAME}/delta';
 ${WORK}
-console.log(JSON.stringify(await work(all, sync, delta)));
+console.log(JSON.stringify(await work(all, sync, transport, delta)));
 `;
 
 const COMMONJS = `
 const all = require('${NAME}');
 const sync = require('${NAME}/sync');
+const transport = require('${NAME}/transport');
 const delta = require('${NAME}/delta');
 ${WORK}
-work(all, sync, delta).then((done) => console.log(JSON.stringify(done)));
+work(all, sync, transport, delta).then((done) => console.log(JSON.stringify(done)));
 `;
 
 const IDENTITY = `
 import assert from 'node:assert/strict';
 import { createRequire } from 'node:module';
 const require = createRequire(import.meta.url);
-const loaded = { '': null, '/sync': null, '/delta': null };
+const loaded = { '': null, '/sync': null, '/transport': null, '/delta': null };
 for (const entry of Object.keys(loaded)) {
   const commonjs = require('${NAME}' + entry);
   const { default: none, ...esm } = await import('${NAME}' + entry);
@@ -64,7 +71,7 @@ for (const entry of Object.keys(loaded)) {
   for (const name of Object.keys(esm)) assert.equal(esm[name], commonjs[name], entry + ' ' + name);
   loaded[entry] = esm;
 }
-for (const entry of ['/sync', '/delta']) {
+for (const entry of ['/sync', '/transport', '/delta']) {
   for (const name of Object.keys(loaded[entry])) {
     if (!(name in loaded[''])) continue;
     assert.equal(loaded[entry][name], loaded[''][name], entry + ' ' + name);
@@ -76,8 +83,8 @@ const { version } = require('${NAME}/package.json');
 console.log(version);
 `;
 
-const BROWSER_WORK = WORK.replace('{ VectrDB }, { createVectorSync }, ', '')
-  .replace(/ {2}const db =[^]*?await db.close\(\);\n/, '')
+const BROWSER_WORK = WORK.replace('{ VectrDB }, { createVectorSync }, { QuicTransport }, ', '')
+  .replace(/ {2}const db =[^]*?await transport.close\(\);\n/, '')
   .replace(/ +found:.*\n/, '');
 
 // As a bundler or a page takes them, but in Node: first without the module, then with it. There is one in a process.
@@ -124,7 +131,7 @@ test('the WebAssembly entries work without the addon', async () => {
   }
 });
 
-for (const entry of ['', '/sync', '/delta']) {
+for (const entry of ['', '/sync', '/transport', '/delta']) {
   test(`'${NAME}${entry}' without its platform package names the one to install`, async () => {
     const without = project([rootTarball()]);
     const { name, version } = hostPackage().manifest;

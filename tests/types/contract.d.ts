@@ -1,5 +1,5 @@
 // The documented surface as far as it is built: what the package exports must be assignable to this. Declarations that
-// have no counterpart yet (the transport on its own among them) join this file with their code.
+// have no counterpart yet join this file with their code.
 
 // What the declarations below need of an AbortSignal, for a library without DOM and Node.
 interface AbortSignal {
@@ -317,4 +317,27 @@ export interface QuicTransportConfig {
   enable0Rtt?: boolean;           // default true
   tls?: TlsConfig;
 }
+export interface AgentMessage {
+  id: string;
+  type: 'task' | 'result' | 'status' | 'coordination' | 'heartbeat' | (string & {});
+  payload: unknown;
+  metadata?: Record<string, unknown>;
+  streamId?: string | number;
+}
 export interface PoolStatistics { active: number; idle: number; created: number; closed: number; zeroRttAccepted?: number; fallback?: number }
+export type InboundMessageHandler = (address: string, message: AgentMessage) => void | AgentMessage | Promise<void | AgentMessage>;
+
+export class QuicTransport {
+  static create(config?: QuicTransportConfig): Promise<QuicTransport>;
+  readonly fingerprint: string;
+  /** Resolves when the peer has acknowledged the whole message. Payloads: JSON values, Uint8Array and Float32Array
+   *  (which arrive as such); anything else is ERR_ARGUMENT. */
+  send(address: string, message: AgentMessage): Promise<void>;
+  receive(address: string, streamId?: string | number, options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<AgentMessage>;
+  request(address: string, message: AgentMessage, options?: { signal?: AbortSignal; timeoutMs?: number }): Promise<AgentMessage>;
+  sendBatch(address: string, messages: AgentMessage[]): Promise<void>;
+  listen(port: number, host?: string): Promise<string>;
+  onMessage(handler: InboundMessageHandler, options?: { streamId?: string | number }): () => void;
+  getStats(): Promise<PoolStatistics>;
+  close(): Promise<void>;
+}

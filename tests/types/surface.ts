@@ -2,6 +2,7 @@
 import * as everything from '@agentic-flow/sqlite-vector';
 import * as delta from '@agentic-flow/sqlite-vector/delta';
 import * as sync from '@agentic-flow/sqlite-vector/sync';
+import * as transport from '@agentic-flow/sqlite-vector/transport';
 import type * as contract from './contract';
 
 export const VectrDB: typeof contract.VectrDB = everything.VectrDB;
@@ -18,11 +19,15 @@ export const resolveConflicts: typeof contract.resolveConflicts = delta.resolveC
 // The documented class says nothing of how one is made.
 export const Delta: Pick<typeof contract.Delta, 'deserialize'> = delta.Delta;
 
+export const QuicTransport: typeof contract.QuicTransport = everything.QuicTransport;
+
 // One class, whichever way it was imported.
 export const sameClass: typeof everything.VectorQuicSync = sync.VectorQuicSync;
 export const otherWay: typeof sync.VectorQuicSync = everything.VectorQuicSync;
 export const sameCoordinator: typeof everything.ShardCoordinator = sync.ShardCoordinator;
 export const sameFunction: typeof everything.createVectorSync = sync.createVectorSync;
+export const sameTransport: typeof everything.QuicTransport = transport.QuicTransport;
+export const otherTransport: typeof transport.QuicTransport = everything.QuicTransport;
 export const sameResolver: typeof everything.ConflictResolver = delta.ConflictResolver;
 export const sameDelta: typeof delta.Delta = everything.Delta;
 
@@ -42,6 +47,8 @@ export type Results = [
   Assignable<everything.CoordinatorStats, contract.CoordinatorStats>,
   Assignable<everything.ShardState, contract.ShardState>,
   Assignable<everything.PoolStatistics, contract.PoolStatistics>,
+  Assignable<transport.AgentMessage, contract.AgentMessage>,
+  Assignable<transport.TransportStatistics, contract.PoolStatistics>,
   Assignable<delta.VectorChange, contract.VectorChange>,
   Assignable<delta.VectorDelta, contract.VectorDelta>,
   Assignable<delta.SyncConflict, contract.SyncConflict>,
@@ -57,6 +64,8 @@ export type Options = [
   Assignable<contract.VectorChange, everything.ConflictWinner>,
   Assignable<contract.QuicTransportConfig, everything.QuicTransportConfig>,
   Assignable<contract.TlsConfig, everything.TlsConfig>,
+  Assignable<contract.AgentMessage, everything.AgentMessage>,
+  Assignable<contract.InboundMessageHandler, everything.InboundMessageHandler>,
   Assignable<contract.DistanceMetric, everything.DistanceMetric>,
   Assignable<contract.ConflictStrategy, everything.ConflictStrategy>,
   Assignable<contract.VectorChange, delta.VectorChange>,

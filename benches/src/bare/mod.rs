@@ -4,6 +4,7 @@
 
 mod checkpoint;
 mod echo;
+mod mirror;
 mod piece;
 mod pipeline;
 mod receiver;
@@ -11,5 +12,6 @@ mod shard;
 mod wire;
 
 pub use echo::{Echo, RoundTrip};
+pub use mirror::Mirror;
 pub use pipeline::BarePipeline;
 pub use shard::BareShard;

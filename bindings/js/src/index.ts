@@ -5,4 +5,5 @@ export * from './delta';
 export type { IteratedVector } from './iteration';
 export type { DistanceMetric, SearchOptions, SearchResult } from './search';
 export * from './sync';
+export * from './transport';
 export type { BatchItem, InsertOptions, ShardOptions, VectorEntry, VectorWrites } from './writes';

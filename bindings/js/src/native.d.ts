@@ -158,6 +158,52 @@ export declare class NativeSync {
 /** An open transaction. */
 export declare class NativeTransaction {}
 
+/** Sends messages to other nodes, and takes theirs. */
+export declare class NativeTransport {
+  /** A transport with an identity of its own. No socket is opened before the first use. */
+  static open(network: NetworkOptions, dispatcher: (delivery: DeliveryRecord) => void): Promise<NativeTransport>
+  /** SHA-256 of this node's certificate. */
+  get fingerprint(): string
+  /** The pinned peers. */
+  get pinnedFingerprints(): Array<string>
+  /** Trusts one more peer. */
+  pinPeer(peer: string): void
+  /** Trusts a peer no longer; false where it was not pinned. */
+  unpinPeer(peer: string): boolean
+  /** Takes messages on an address too, and returns the bound one. */
+  listen(address: string): Promise<string>
+  /** Resolves once the peer's application has the message. */
+  send(address: string, message: MessageRecord, timeoutMs?: number | undefined | null, cancellation?: NativeCancellation | undefined | null): Promise<undefined>
+  /** Resolves to the answer. */
+  request(address: string, message: MessageRecord, timeoutMs?: number | undefined | null, cancellation?: NativeCancellation | undefined | null): Promise<MessageRecord>
+  /** Resolves to the next message of a stream from an address. */
+  receive(address: string, stream: string, timeoutMs?: number | undefined | null, cancellation?: NativeCancellation | undefined | null): Promise<MessageRecord>
+  /** Calls the dispatcher for a stream from now on; for all streams, where none is named. */
+  subscribe(stream?: string | undefined | null): void
+  /** Undoes one `subscribe`. */
+  unsubscribe(stream?: string | undefined | null): void
+  /** A handler has ended: with an answer, with a failure, or without either. */
+  settle(number: number, answer?: MessageRecord | undefined | null, failure?: string | undefined | null): void
+  /** Nobody took a delivery: it waits again. */
+  putBack(delivery: DeliveryRecord): void
+  /** The connections made from here. */
+  statistics(): StatisticsRecord
+  /** What waits, and what was done. */
+  traffic(): TrafficRecord
+  /** Fails what is pending, and stops listening. Closing again does nothing. */
+  close(): Promise<undefined>
+}
+
+/** An array within a payload. */
+export interface AttachmentRecord {
+  /** A JSON pointer. */
+  pointer: string
+  /** 0 bytes, 1 floats. */
+  kind: number
+  /** The content. */
+  bytes: Uint8Array
+}
+
 /** One of the versions of a vector. */
 export interface ChangeRecord {
   /** What it did. */
@@ -230,6 +276,18 @@ export interface DecodedDelta {
 
 /** Reads the bytes of a delta. */
 export declare function decodeDelta(bytes: Uint8Array): DecodedDelta
+
+/** A message that came. */
+export interface DeliveryRecord {
+  /** What `settle` knows it by. */
+  number: number
+  /** Where it came from. */
+  address: string
+  /** Whether the sender waits for an answer. */
+  wantsAnswer: boolean
+  /** The message. */
+  message: MessageRecord
+}
 
 /** The bytes of a delta. */
 export declare function encodeDelta(numbers: Float64Array, text: string, vectors: Uint8Array, compression: number, checksum?: string | undefined | null): Uint8Array
@@ -326,6 +384,24 @@ export declare function joinVersions(text: string, numbers: Float64Array): Float
 
 /** Merges the standing changes of each vector. */
 export declare function mergeChanges(numbers: Float64Array, text: string, vectors: Uint8Array): FlatChanges
+
+/** A message. */
+export interface MessageRecord {
+  /** The sender's name for it. */
+  id: string
+  /** Its type. */
+  kind: string
+  /** The text of the stream's name. */
+  stream: string
+  /** How that was given: 0 not at all, 1 as text, 2 as a number. */
+  streamForm: number
+  /** JSON text. */
+  payload?: string
+  /** JSON text. */
+  metadata?: string
+  /** The arrays of the payload. */
+  attachments: Array<AttachmentRecord>
+}
 
 /** How to reach peers, and whom to trust. What is left out has the engine's default. */
 export interface NetworkOptions {
@@ -543,6 +619,16 @@ export interface SyncOutcome {
   error?: string
   /** The stable code of that. */
   errorCode?: string
+}
+
+/** What a transport holds and has done. */
+export interface TrafficRecord {
+  /** On their way. */
+  outgoingBytes: number
+  /** Here, and taken by nobody. */
+  incomingBytes: number
+  /** Streams ever opened. */
+  streams: number
 }
 
 /** Which changes stand. */

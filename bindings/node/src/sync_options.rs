@@ -96,6 +96,6 @@ pub(crate) fn interval(value: Option<f64>) -> Option<Duration> {
 }
 
 /// A whole number below 2^53, as the facade has checked.
-fn millis(value: f64) -> Duration {
+pub(crate) fn millis(value: f64) -> Duration {
     Duration::from_millis(value as u64)
 }
