@@ -21,6 +21,8 @@ export declare class NativeCoordinator {
   unregisterPeer(nodeId: string): boolean
   /** The registered peers. */
   peers(): Array<PeerRecord>
+  /** The registered peers with which a node syncs under the topology. */
+  neighbours(nodeId: string): Array<PeerRecord>
   /** Adds tasks. For each: the places of its shard and address in `names`, and its priority. */
   schedule(names: Array<string>, tasks: Float64Array): void
   /** Tasks that have not begun. */
@@ -33,14 +35,11 @@ export declare class NativeCoordinator {
   setTopology(name: 'mesh' | 'star' | 'ring' | 'tree'): void
   /** What was done so far. */
   statistics(): CoordinatorStatisticsRecord
-  /** Runs all scheduled tasks. */
-  executeTasks(sync: NativeSync, cancellation?: NativeCancellation | undefined | null): Promise<Array<SyncOutcome>>
-  /** Syncs each neighbour's shards with it. */
-  syncAll(sync: NativeSync, cancellation?: NativeCancellation | undefined | null): Promise<Array<SyncOutcome>>
-  /** Syncs a shard with each neighbour that has it. */
-  syncShard(sync: NativeSync, shardId: string, cancellation?: NativeCancellation | undefined | null): Promise<Array<SyncOutcome>>
-  /** Syncs all shards of a peer. */
-  syncWithPeer(sync: NativeSync, address: string, cancellation?: NativeCancellation | undefined | null): Promise<Array<SyncOutcome>>
+  /**
+   * Runs what is scheduled; with `what` other than that, the syncs with all neighbours, of a shard, or with the peer
+   * at an address.
+   */
+  run(sync: NativeSync, what: 'scheduled' | 'all' | 'shard' | 'peer', name?: string | undefined | null, cancellation?: NativeCancellation | undefined | null): Promise<Array<SyncOutcome>>
   /** Which peers answer. */
   healthCheck(sync: NativeSync, cancellation?: NativeCancellation | undefined | null): Promise<Array<[string, boolean]>>
   /** The state of all shards. */

@@ -23,7 +23,9 @@ mod wire;
 
 pub use cancel::{Cancel, Canceller};
 pub use config::{NetworkConfig, SyncConfig};
-pub use coordinator::{Agenda, Assignment, CoordinatorStatistics, Peer, PeerStatus, ShardCoordinator, Topology};
+pub use coordinator::{
+    Agenda, Assignment, CoordinatorStatistics, Peer, PeerStatus, ShardCoordinator, Topology,
+};
 pub use engine::{SyncEngine, SyncOptions};
 pub use error::SyncError;
 pub use event::SyncEvent;
