@@ -35,7 +35,7 @@ try {
   await close(agents);
 
   // One file at a time: the tool opens bob's database in a process of its own.
-  await settle(join(folder, 'bob.db'), ['2', 'd']);
+  await settle(join(folder, 'bob.db'), ['2', '2']);
 
   agents = await open();
   await meet(agents);
