@@ -70,7 +70,7 @@ impl NativeCoordinator {
     /// status (0 unknown, 1 online, 2 offline), the last contact or -1, and how many shards follow by their places.
     #[napi]
     pub fn register_peers(&self, names: Vec<String>, peers: Float64ArraySlice<'_>) -> napi::Result<()> {
-        let (names, mut numbers) = (Names(names), peers.iter().copied());
+        let (mut names, mut numbers) = (Names::new(names), peers.iter().copied());
         while let Some(node) = numbers.next() {
             let mut number = || numbers.next().unwrap_or_default();
             let (address, status, contact, count) = (number(), number(), number(), number());
@@ -108,7 +108,7 @@ impl NativeCoordinator {
     /// Adds tasks. For each: the places of its shard and address in `names`, and its priority.
     #[napi]
     pub fn schedule(&self, names: Vec<String>, tasks: Float64ArraySlice<'_>) -> napi::Result<()> {
-        let names = Names(names);
+        let mut names = Names::new(names);
         for task in tasks.chunks_exact(3) {
             let shard = names.shard(task[0])?;
             self.agenda.schedule(shard, names.text(task[1]), task[2] as i32);
@@ -238,16 +238,27 @@ impl NativeCoordinator {
     }
 }
 
-/// The names of one call.
-struct Names(Vec<String>);
+/// The names of one call; those of shards are made once.
+struct Names {
+    texts: Vec<String>,
+    shards: Vec<Option<ShardId>>,
+}
 
 impl Names {
-    fn text(&self, place: f64) -> &str {
-        &self.0[place as usize]
+    fn new(texts: Vec<String>) -> Self {
+        Self { shards: vec![None; texts.len()], texts }
     }
 
-    fn shard(&self, place: f64) -> Result<ShardId, Failure> {
-        Ok(ShardId::new(self.text(place))?)
+    fn text(&self, place: f64) -> &str {
+        &self.texts[place as usize]
+    }
+
+    fn shard(&mut self, place: f64) -> Result<ShardId, Failure> {
+        let known = &mut self.shards[place as usize];
+        if let Some(shard) = known {
+            return Ok(shard.clone());
+        }
+        Ok(known.insert(ShardId::new(&self.texts[place as usize])?).clone())
     }
 }
 

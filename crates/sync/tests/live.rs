@@ -130,7 +130,9 @@ async fn a_stopped_auto_sync_sends_nothing_more_and_starting_twice_is_one() {
         a.engine.start_auto_sync(&shard(), &address, None).unwrap();
     }
     assert_eq!(a.engine.auto_syncs(), [(shard(), address.clone())]);
+    // Each node learns by itself that they have met.
     online(&mut at_a, true).await;
+    online(&mut at_b, true).await;
     assert!(a.engine.stop_auto_sync(&shard()) && !a.engine.stop_auto_sync(&shard()));
     online(&mut at_b, false).await;
     a.put("later", &[1.0], "{}");
