@@ -116,7 +116,14 @@ async fn a_stream_that_broke_comes_back_with_what_was_written_meanwhile() {
     heard(&mut at_a, |event| matches!(event, SyncEvent::Failed { .. }).then_some(())).await;
     let b = Node::in_folder("b", folder, common::quick(), NetworkConfig::default(), None);
     let mut at_b = b.engine.events();
-    b.engine.listen(&address).await.unwrap();
+    // While it was free, the port may have become that of another test's client.
+    let free = async {
+        while let Err(error) = b.engine.listen(&address).await {
+            assert_eq!(error.code(), "ERR_CONFIG", "{error}");
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), free).await.expect("the port is free again");
     until(&mut at_b, || b.get("meanwhile").is_some()).await;
     online(&mut at_a, true).await;
 }

@@ -202,7 +202,17 @@ async fn a_listener_that_restarts_loses_nothing_that_was_acknowledged_and_hears_
         let kept = Arc::clone(&heard);
         let server = Talker::new(move |delivery| drop(keep(&kept, delivery)));
         server.messenger.subscribe(None);
-        let bound = server.messenger.listen(address).await.unwrap().to_string();
+        // While it was free, the port may have become that of another test's client.
+        let free = async {
+            loop {
+                match server.messenger.listen(address).await {
+                    Ok(bound) => return bound.to_string(),
+                    Err(error) => assert_eq!(error.code(), "ERR_CONFIG", "{error}"),
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let bound = within(free).await;
         (server, bound)
     };
     let (mut server, address) = start("127.0.0.1:0").await;
