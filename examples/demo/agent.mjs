@@ -1,16 +1,14 @@
 // One agent: a process with its own database file, told what to do by messages of main.mjs.
 import { createVectorSync, VectrDB } from '@agentic-flow/sqlite-vector';
 import { embeddings, pairs } from './embeddings.mjs';
+import { obey } from './obey.mjs';
 
 const [path, nodeId] = process.argv.slice(2);
 const db = await VectrDB.open({ path, shardId: 'phrases' });
 // The demo kills on purpose and retries by itself, to show each attempt.
 const sync = await createVectorSync(db, nodeId, { maxRetries: 0 });
 
-const orphaned = () => process.exit(1);
-process.on('disconnect', orphaned);
-
-const commands = {
+obey({
   listen: () => sync.listen('127.0.0.1:0'),
   insert: (start, count) => db.insertBatch(embeddings(start, count)).then((ids) => ids.length),
   insertPairs: (start, count) => db.insertBatch(pairs(start, count)).then((ids) => ids.length),
@@ -29,17 +27,5 @@ const commands = {
   close: async () => {
     await sync.close();
     await db.close();
-    // With all handles closed and nobody to listen to, the process ends by itself.
-    process.off('disconnect', orphaned).disconnect();
   },
-};
-
-process.on('message', async ({ call, args }) => {
-  try {
-    const value = await commands[call](...args);
-    if (process.connected) process.send({ value });
-  } catch (error) {
-    process.send({ error: `${error.code}: ${error.message}` });
-  }
-});
-process.send({ ready: sync.fingerprint });
+}, sync.fingerprint);

@@ -1,15 +1,13 @@
 // One agent of the mesh: a process with a database file of several shards, told what to do by messages of main.mjs.
 import { createShardCoordinator, VectrDB } from '@agentic-flow/sqlite-vector';
 import { embeddings } from '../demo/embeddings.mjs';
+import { obey } from '../demo/obey.mjs';
 
 const [path, nodeId] = process.argv.slice(2);
 const db = await VectrDB.open({ path });
 const coordinator = await createShardCoordinator(db, nodeId);
 
-const orphaned = () => process.exit(1);
-process.on('disconnect', orphaned);
-
-const commands = {
+obey({
   listen: () => coordinator.sync.listen('127.0.0.1:0'),
   meet: (peers) => peers.forEach((peer) => coordinator.registerPeer(peer)),
   arrange: (topology) => {
@@ -32,16 +30,5 @@ const commands = {
   close: async () => {
     await coordinator.close();
     await db.close();
-    process.off('disconnect', orphaned).disconnect();
   },
-};
-
-process.on('message', async ({ call, args }) => {
-  try {
-    const value = await commands[call](...args);
-    if (process.connected) process.send({ value });
-  } catch (error) {
-    process.send({ error: `${error.code}: ${error.message}` });
-  }
-});
-process.send({ ready: coordinator.sync.fingerprint });
+}, coordinator.sync.fingerprint);
