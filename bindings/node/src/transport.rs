@@ -86,7 +86,6 @@ impl NativeTransport {
 
     /// Trusts one more peer.
     #[napi]
-    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
     pub fn pin_peer(&self, peer: String) -> napi::Result<()> {
         self.trust().pin(fingerprint(&peer)?);
         Ok(())
@@ -94,7 +93,6 @@ impl NativeTransport {
 
     /// Trusts a peer no longer; false where it was not pinned.
     #[napi]
-    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
     pub fn unpin_peer(&self, peer: String) -> napi::Result<bool> {
         Ok(self.trust().unpin(&fingerprint(&peer)?))
     }
@@ -111,7 +109,6 @@ impl NativeTransport {
 
     /// Resolves once the peer's application has the message.
     #[napi]
-    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
     pub fn send<'env>(
         &self,
         env: &'env Env,
@@ -127,7 +124,6 @@ impl NativeTransport {
 
     /// Resolves to the answer.
     #[napi]
-    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
     pub fn request<'env>(
         &self,
         env: &'env Env,
@@ -143,7 +139,6 @@ impl NativeTransport {
 
     /// Resolves to the next message of a stream from an address.
     #[napi]
-    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
     pub fn receive<'env>(
         &self,
         env: &'env Env,
@@ -161,14 +156,12 @@ impl NativeTransport {
 
     /// Calls the dispatcher for a stream from now on; for all streams, where none is named.
     #[napi]
-    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
     pub fn subscribe(&self, stream: Option<String>) {
         self.0.messenger.subscribe(stream.as_deref());
     }
 
     /// Undoes one `subscribe`.
     #[napi]
-    #[allow(clippy::needless_pass_by_value, reason = "JavaScript's strings come by value")]
     pub fn unsubscribe(&self, stream: Option<String>) {
         self.0.messenger.unsubscribe(stream.as_deref());
     }

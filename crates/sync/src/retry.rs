@@ -2,31 +2,27 @@ use std::time::Duration;
 
 use crate::{SyncConfig, SyncError};
 
-/// When a failed sync is tried again.
+/// When a failed sync is tried again, and when no more.
 pub(crate) struct Retries {
     left: u32,
-    restarts: u32,
-    backoff: Duration,
+    backoff: Backoff,
 }
 
 impl Retries {
     pub(crate) const fn new(config: &SyncConfig) -> Self {
-        Self { left: config.max_retries, restarts: MAX_RESTARTS, backoff: config.retry_backoff }
+        Self { left: config.max_retries, backoff: Backoff::from(config.retry_backoff) }
     }
 
     /// How long to wait before trying again; `None`: not at all.
     pub(crate) fn after(&mut self, error: &SyncError) -> Option<Duration> {
-        if error.is_restart() && self.restarts > 0 {
-            self.restarts -= 1;
-            return Some(Duration::ZERO);
+        if let Some(at_once) = self.backoff.restart(error) {
+            return Some(at_once);
         }
-        if !error.is_transient() || self.left == 0 {
+        if !error.is_transient() {
             return None;
         }
-        self.left -= 1;
-        let wait = self.backoff.mul_f64(jitter());
-        self.backoff = (self.backoff * 2).min(LONGEST_WAIT);
-        Some(wait)
+        self.left = self.left.checked_sub(1)?;
+        Some(self.backoff.doubled())
     }
 }
 
@@ -39,28 +35,37 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(config: &SyncConfig) -> Self {
-        let first = config.retry_backoff.max(Duration::from_millis(1));
-        Self { first, next: first, restarts: MAX_RESTARTS }
+        Self::from(config.retry_backoff.max(Duration::from_millis(1)))
     }
 
     /// The wait after this failure. What time alone does not heal, as missing trust, is left alone for the longest.
     pub(crate) fn after(&mut self, error: &SyncError) -> Duration {
-        if error.is_restart() && self.restarts > 0 {
-            self.restarts -= 1;
-            return Duration::ZERO;
+        if let Some(at_once) = self.restart(error) {
+            return at_once;
         }
-        if !error.is_transient() {
-            return LONGEST_WAIT.mul_f64(jitter());
-        }
-        let wait = self.next.mul_f64(jitter());
-        self.next = (self.next * 2).min(LONGEST_WAIT);
-        wait
+        if error.is_transient() { self.doubled() } else { LONGEST_WAIT.mul_f64(jitter()) }
     }
 
     /// The peer was reached.
     pub(crate) const fn reset(&mut self) {
         self.next = self.first;
         self.restarts = MAX_RESTARTS;
+    }
+
+    const fn from(first: Duration) -> Self {
+        Self { first, next: first, restarts: MAX_RESTARTS }
+    }
+
+    fn restart(&mut self, error: &SyncError) -> Option<Duration> {
+        let left = self.restarts.checked_sub(1).filter(|_| error.is_restart())?;
+        self.restarts = left;
+        Some(Duration::ZERO)
+    }
+
+    fn doubled(&mut self) -> Duration {
+        let wait = self.next.mul_f64(jitter());
+        self.next = (self.next * 2).min(LONGEST_WAIT);
+        wait
     }
 }
 

@@ -60,7 +60,7 @@ enum Event {
 /// What a spawned piece of work has come to.
 enum Step {
     Called { address: Arc<str>, outcome: Result<(), TransportError>, took: Duration },
-    Failed { task: usize, effort: Effort, wait: Duration },
+    Failed { task: usize, effort: Box<Effort>, wait: Duration },
     Concluded { task: usize, outcome: Result<SyncResult, SyncError> },
 }
 
@@ -115,7 +115,7 @@ impl Round {
             Event::Step(Step::Called { address, outcome: Err(error), took }) => {
                 self.miss(&address, &error, took);
             }
-            Event::Step(Step::Failed { task, effort, wait }) => self.rest(task, effort, wait),
+            Event::Step(Step::Failed { task, effort, wait }) => self.rest(task, *effort, wait),
             Event::Step(Step::Concluded { task, outcome }) => self.finish(task, outcome?),
         }
         Ok(())
@@ -274,7 +274,7 @@ async fn session(
     drop(busy);
     drop(permit);
     match wait {
-        Some(wait) => Step::Failed { task, effort, wait },
+        Some(wait) => Step::Failed { task, effort: Box::new(effort), wait },
         None => conclude(engine, task, effort, outcome).await,
     }
 }
