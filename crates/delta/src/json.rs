@@ -188,9 +188,9 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn digits(&mut self) -> Read<()> {
-        let count = self.rest().iter().take_while(|byte| byte.is_ascii_digit()).count();
-        self.at += count;
-        if count == 0 { Err("a digit") } else { Ok(()) }
+        let start = self.at;
+        self.skip(|byte| byte.is_ascii_digit());
+        if self.at == start { Err("a digit") } else { Ok(()) }
     }
 
     /// Reads a string, and says whether it has escapes.
@@ -199,7 +199,7 @@ impl<'a> Reader<'a> {
         self.expect(b'"', "a string")?;
         let mut escaped = false;
         loop {
-            self.at += self.rest().iter().take_while(|byte| !matches!(byte, b'"' | b'\\' | ..=0x1f)).count();
+            self.skip(|byte| !matches!(byte, b'"' | b'\\' | ..=0x1f));
             if self.take(b'"') {
                 return Ok(escaped);
             }
@@ -246,7 +246,17 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn space(&mut self) {
-        self.at += self.rest().iter().take_while(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t')).count();
+        self.skip(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t'));
+    }
+
+    #[inline]
+    fn skip(&mut self, is_skipped: impl Fn(u8) -> bool) {
+        let bytes = self.text.as_bytes();
+        let mut at = self.at;
+        while at < bytes.len() && is_skipped(bytes[at]) {
+            at += 1;
+        }
+        self.at = at;
     }
 
     #[inline]
@@ -263,7 +273,7 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn peek(&self) -> Option<u8> {
-        self.rest().first().copied()
+        self.text.as_bytes().get(self.at).copied()
     }
 
     #[inline]

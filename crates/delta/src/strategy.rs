@@ -121,19 +121,33 @@ impl View {
 }
 
 fn merge(siblings: &[Sibling]) -> Option<View> {
-    let mut live: Vec<&Sibling> = siblings.iter().filter(|sibling| sibling.is_live()).collect();
-    sort_by(&mut live, |one, other| one.precedence().cmp(&other.precedence()));
+    match siblings {
+        // Two are nearly all, and need no list.
+        [one, other] if one.is_live() && other.is_live() => {
+            let pair = if one.precedence() <= other.precedence() { [one, other] } else { [other, one] };
+            merge_live(&pair, &pair.map(vector_of))
+        }
+        many => {
+            let mut live: Vec<&Sibling> = many.iter().filter(|sibling| sibling.is_live()).collect();
+            sort_by(&mut live, |one, other| one.precedence().cmp(&other.precedence()));
+            let vectors: Vec<&[u8]> = live.iter().map(|sibling| vector_of(sibling)).collect();
+            merge_live(&live, &vectors)
+        }
+    }
+}
+
+/// Merges the live versions, in their order, with their vectors.
+fn merge_live(live: &[&Sibling], vectors: &[&[u8]]) -> Option<View> {
     let (last, earlier) = live.split_last()?;
     if earlier.is_empty() {
         return View::of(last, false);
     }
-    let vectors: Vec<&[u8]> = live.iter().map(|sibling| vector_of(sibling)).collect();
     if vectors.iter().any(|vector| vector.len() != vectors[0].len()) {
         return Some(View { unmerged: true, ..View::of(last, false)? });
     }
     let texts = live.iter().filter_map(|sibling| sibling.payload()?.metadata()).map(Metadata::as_str);
     Some(View {
-        vector: mean(&vectors).into(),
+        vector: mean(vectors).into(),
         metadata: merged_metadata(texts).map(|text| Metadata::from_checked(&text)),
         timestamp: last.timestamp(),
         conflicted: false,
