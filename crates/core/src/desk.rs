@@ -32,6 +32,7 @@ struct Job {
 type Run = Box<dyn FnOnce(Result<&mut Writer, CoreError>) + Send>;
 
 /// Hands work to the writer.
+#[derive(Clone)]
 pub(crate) struct Desk {
     jobs: Sender<Job>,
 }

@@ -1,4 +1,5 @@
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vectr_delta::CommitNo;
 
@@ -7,7 +8,6 @@ use crate::CoreError;
 /// Which transactions survive a power cut, and who waits for more.
 pub(crate) struct Durability {
     state: Mutex<State>,
-    settled: Condvar,
 }
 
 /// Barriers are numbered from 1 and run one after another.
@@ -16,41 +16,62 @@ struct State {
     ordered: u64,
     begun: u64,
     ended: u64,
-    failure: Option<CoreError>,
+    /// What the barrier that began last covers.
+    covered: CommitNo,
+    waiting: Vec<Waiter>,
 }
+
+struct Waiter {
+    commit_no: CommitNo,
+    /// The barrier that covers it.
+    barrier: u64,
+    done: Done,
+}
+
+type Done = Box<dyn FnOnce(Result<CommitNo, CoreError>) + Send>;
 
 impl Durability {
     pub(crate) fn new(durable: CommitNo) -> Arc<Self> {
-        let state = State { durable, ordered: 0, begun: 0, ended: 0, failure: None };
-        Arc::new(Self { state: Mutex::new(state), settled: Condvar::new() })
+        let state = State { durable, ordered: 0, begun: 0, ended: 0, covered: 0, waiting: Vec::new() };
+        Arc::new(Self { state: Mutex::new(state) })
     }
 
-    /// Waits until `commit_no`, which has been committed, is durable. `order` hands a barrier to the writer; whoever
-    /// asks before it begins shares it.
+    /// Calls `done` once `commit_no`, which has been committed, is durable: at once, or on the thread that ends the
+    /// barrier. `order` hands a barrier to the writer; all whom it covers share it.
+    pub(crate) fn when(
+        self: &Arc<Self>,
+        commit_no: CommitNo,
+        done: impl FnOnce(Result<CommitNo, CoreError>) + Send + 'static,
+        order: impl FnOnce(Barrier),
+    ) {
+        let mut state = self.lock();
+        if state.durable >= commit_no {
+            let durable = state.durable;
+            drop(state);
+            return done(Ok(durable));
+        }
+        let barrier = state.covering(commit_no);
+        state.waiting.push(Waiter { commit_no, barrier, done: Box::new(done) });
+        if state.ordered < barrier {
+            state.ordered = barrier;
+            drop(state);
+            order(Barrier { durability: Arc::clone(self), begun: false, ended: false });
+        }
+    }
+
+    /// As [`Durability::when`], and waits.
     pub(crate) fn wait(
         self: &Arc<Self>,
         commit_no: CommitNo,
         order: impl FnOnce(Barrier),
     ) -> Result<CommitNo, CoreError> {
-        let mut state = self.lock();
-        if state.durable >= commit_no {
-            return Ok(state.durable);
-        }
-        // One that has begun may have begun before this transaction.
-        let next = state.begun + 1;
-        if state.ordered < next {
-            state.ordered = next;
-            drop(state);
-            order(Barrier { durability: Arc::clone(self), begun: false, ended: false });
-            state = self.lock();
-        }
-        while state.ended < next && state.durable < commit_no {
-            state = self.settled.wait(state).unwrap_or_else(PoisonError::into_inner);
-        }
-        if state.durable >= commit_no {
-            return Ok(state.durable);
-        }
-        Err(state.failure.as_ref().map_or(CoreError::Closed, CoreError::again))
+        let (done, outcome) = sync_channel(1);
+        let done = move |durable| {
+            // The one who waits is below.
+            let _ = done.send(durable);
+        };
+        self.when(commit_no, done, order);
+        outcome.recv().unwrap_or(Err(CoreError::Closed))
     }
 
     /// The last transaction that survives.
@@ -63,6 +84,14 @@ impl Durability {
     }
 }
 
+impl State {
+    /// The barrier that runs, where it began after this transaction; else the next one.
+    const fn covering(&self, commit_no: CommitNo) -> u64 {
+        let runs = self.begun > self.ended && self.covered >= commit_no;
+        self.begun + !runs as u64
+    }
+}
+
 /// A barrier that has been ordered. Dropping it before it has ended tells those who wait that the database is closed.
 pub(crate) struct Barrier {
     durability: Arc<Durability>,
@@ -71,40 +100,47 @@ pub(crate) struct Barrier {
 }
 
 impl Barrier {
-    /// Who asks from now on needs another one.
-    pub(crate) fn begin(&mut self) {
+    /// Transactions up to `covered` are covered; who asks for a later one from now on needs another barrier.
+    pub(crate) fn begin(&mut self, covered: CommitNo) {
         if !self.begun {
             self.begun = true;
-            self.durability.lock().begun += 1;
+            let mut state = self.durability.lock();
+            state.begun += 1;
+            state.covered = covered;
         }
     }
 
     /// Tells everyone who waits.
-    pub(crate) fn end(mut self, outcome: Result<CommitNo, CoreError>) {
+    pub(crate) fn end(mut self, outcome: &Result<CommitNo, CoreError>) {
         self.settle(outcome);
     }
 
-    fn settle(&mut self, outcome: Result<CommitNo, CoreError>) {
-        self.begin();
+    fn settle(&mut self, outcome: &Result<CommitNo, CoreError>) {
+        self.begin(0);
         self.ended = true;
         let mut state = self.durability.lock();
         state.ended += 1;
-        match outcome {
-            Ok(durable) => {
-                state.durable = state.durable.max(durable);
-                state.failure = None;
-            }
-            Err(error) => state.failure = Some(error),
+        if let Ok(durable) = *outcome {
+            state.durable = state.durable.max(durable);
         }
+        let (durable, ended) = (state.durable, state.ended);
+        let settled = |waiter: &mut Waiter| waiter.barrier <= ended || waiter.commit_no <= durable;
+        let settled: Vec<Waiter> = state.waiting.extract_if(.., settled).collect();
         drop(state);
-        self.durability.settled.notify_all();
+        for Waiter { commit_no, done, .. } in settled {
+            done(match outcome {
+                _ if commit_no <= durable => Ok(durable),
+                Ok(_) => Err(CoreError::Closed),
+                Err(error) => Err(error.again()),
+            });
+        }
     }
 }
 
 impl Drop for Barrier {
     fn drop(&mut self) {
         if !self.ended {
-            self.settle(Err(CoreError::Closed));
+            self.settle(&Err(CoreError::Closed));
         }
     }
 }
@@ -125,8 +161,8 @@ mod tests {
     fn a_barrier_settles_who_asked_before_it_began() {
         let durability = Durability::new(0);
         let settled = durability.wait(3, |mut barrier| {
-            barrier.begin();
-            barrier.end(Ok(5));
+            barrier.begin(5);
+            barrier.end(&Ok(5));
         });
         assert_eq!(settled.unwrap(), 5);
     }
@@ -140,16 +176,46 @@ mod tests {
             let shared = &durability;
             let first = scope.spawn(move || shared.wait(1, |barrier| sender.send(barrier).unwrap()));
             let mut barrier = receiver.recv().unwrap();
-            barrier.begin();
+            barrier.begin(1);
             *running.borrow_mut() = Some(barrier);
             let second = durability.wait(2, |mut another| {
-                running.borrow_mut().take().unwrap().end(Ok(1));
-                another.begin();
-                another.end(Ok(2));
+                running.borrow_mut().take().unwrap().end(&Ok(1));
+                another.begin(2);
+                another.end(&Ok(2));
             });
             assert_eq!(second.unwrap(), 2);
             assert!(first.join().unwrap().unwrap() >= 1);
         });
+    }
+
+    #[test]
+    fn a_running_barrier_is_shared_by_those_whom_it_covers() {
+        let durability = Durability::new(0);
+        let (told, outcomes) = std::sync::mpsc::channel();
+        let mut running = None;
+        let note = |name: &'static str| {
+            let told = told.clone();
+            move |outcome: Result<CommitNo, CoreError>| told.send((name, outcome.unwrap())).unwrap()
+        };
+        durability.when(3, note("first"), |barrier| running = Some(barrier));
+        let mut barrier = running.take().unwrap();
+        barrier.begin(4);
+        durability.when(4, note("covered"), |_| panic!("ordered"));
+        durability.when(5, note("later"), |barrier| running = Some(barrier));
+        durability.when(6, note("latest"), |_| panic!("ordered twice"));
+        barrier.end(&Ok(4));
+        assert_eq!(outcomes.try_iter().collect::<Vec<_>>(), [("first", 4), ("covered", 4)]);
+        running.unwrap().end(&Ok(6));
+        assert_eq!(outcomes.try_iter().collect::<Vec<_>>(), [("later", 6), ("latest", 6)]);
+    }
+
+    #[test]
+    fn a_failed_barrier_is_told_to_all_and_the_next_one_may_succeed() {
+        let durability = Durability::new(0);
+        let busy = || CoreError::Busy { what: "the database".into(), reason: "somebody writes".into() };
+        assert_eq!(durability.wait(2, |barrier| barrier.end(&Err(busy()))).unwrap_err().code(), "ERR_BUSY");
+        assert_eq!(durability.durable(), 0);
+        assert_eq!(durability.wait(2, |barrier| barrier.end(&Ok(2))).unwrap(), 2);
     }
 
     #[test]

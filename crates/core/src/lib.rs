@@ -5,6 +5,7 @@
 
 mod announcement;
 mod backup;
+mod barriers;
 mod config;
 mod conflict_records;
 mod conflicts;
@@ -42,6 +43,7 @@ mod write_shard;
 mod writer;
 
 pub use announcement::Subscription;
+pub use barriers::Barriers;
 pub use config::{Clock, Config};
 pub use conflicts::StoredConflict;
 pub use db::{At, VectrDB};

@@ -1,14 +1,15 @@
 //! What a sync session asks of a shard: each call is one transaction.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use vectr_delta::{
     Applied, Batch, ChangeId, CommitNo, End, Ended, Fingerprint, Hello, HelloOffer, Intake, Page, PageSize,
     Refusal, Renewal, ShardId, ShardRead, Timestamp, VersionVector,
 };
 
+use crate::barriers::Barriers;
 use crate::desk::Scope;
-use crate::durability::Barrier;
 use crate::writer::Writer;
 use crate::{CoreError, Subscription, VectrDB};
 
@@ -128,18 +129,34 @@ impl VectrDB {
     /// `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
     pub fn await_durable(&self, commit_no: CommitNo) -> Result<CommitNo, CoreError> {
         self.check_open()?;
-        let committed = self.commit_no();
-        if !self.is_durable() {
-            return Ok(committed);
+        match self.barriers() {
+            Some(barriers) => barriers.wait(commit_no.min(self.commit_no())),
+            None => Ok(self.commit_no()),
         }
-        let desk = &self.inner.desk;
-        let order = |mut barrier: Barrier| {
-            desk.hand_in(Scope::Outside, move |writer| {
-                barrier.begin();
-                barrier.end(writer.and_then(Writer::barrier));
-            });
-        };
-        self.inner.durability.wait(commit_no.min(committed), order).map_err(|error| self.placed(error))
+    }
+
+    /// As [`VectrDB::await_durable`], without waiting: `done` is called at once or on the writer's thread, and must be
+    /// quick.
+    pub fn await_durable_then(
+        &self,
+        commit_no: CommitNo,
+        done: impl FnOnce(Result<CommitNo, CoreError>) + Send + 'static,
+    ) {
+        if let Err(closed) = self.check_open() {
+            return done(Err(closed));
+        }
+        match self.barriers() {
+            Some(barriers) => barriers.when(commit_no.min(self.commit_no()), done),
+            None => done(Ok(self.commit_no())),
+        }
+    }
+
+    /// What makes transactions durable; `None` in memory, where none is.
+    #[must_use]
+    pub fn barriers(&self) -> Option<Barriers> {
+        let path = self.path()?.into();
+        let inner = &self.inner;
+        Some(Barriers { durability: Arc::clone(&inner.durability), desk: inner.desk.clone(), path })
     }
 
     /// The last transaction that survives a power cut; in memory the last one of all, as none does.

@@ -127,20 +127,24 @@ impl ShardStore {
     }
 
     fn await_durable(&mut self, commit_no: CommitNo) {
-        let durable = self.db.durable_no();
-        if durable >= commit_no {
-            return self.answer()(StoreReply::Durable(durable).into());
-        }
-        self.block(move |db, _| Ok(StoreReply::Durable(db.await_durable(commit_no)?)));
+        let answer = self.answer();
+        self.db.await_durable_then(commit_no, move |durable| {
+            answer(durable.map_or_else(failed, StoreReply::Durable).into());
+        });
     }
 
     fn watch_commits(&mut self, after: CommitNo) {
         let sender = std::sync::Mutex::new(Some(self.sender.clone()));
+        let barriers = self.db.barriers();
         let tell = move |commit_no: CommitNo| {
             let Ok(mut sender) = sender.lock() else { return };
             if commit_no > after
                 && let Some(sender) = sender.take()
             {
+                // What the page will show leaves only when it is durable: the file gets there while it is read.
+                if let Some(barriers) = &barriers {
+                    barriers.start(commit_no);
+                }
                 let _ = sender.send(StoreReply::Committed.into());
             }
         };
