@@ -1,0 +1,55 @@
+// Every block of JavaScript in the documents runs, as it stands there, in a process of its own.
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { folder } from './support.mjs';
+
+const root = fileURLToPath(new URL('../../', import.meta.url));
+const actor = fileURLToPath(new URL('actors/block.mjs', import.meta.url));
+
+// A guide that tells one story is one program; elsewhere each block stands alone, in the surroundings of the actor.
+const documents = { 'README.md': 'blocks', 'docs/QUIC-SYNC.md': 'blocks', 'docs/delta.md': 'program' };
+
+for (const [document, form] of Object.entries(documents)) {
+  const blocks = blocksOf(readFileSync(join(root, document), 'utf8'));
+  assert.ok(blocks.length > 0, `${document} has no block`);
+  const programs = form === 'program' ? [{ line: blocks[0].line, code: blocks.map(({ code }) => code).join('\n') }] : blocks;
+  for (const { line, code } of programs) {
+    test(`${document}:${line} runs as it stands`, { timeout: 120_000 }, async () => {
+      const place = project();
+      writeFileSync(join(place, 'block.mjs'), code);
+      await promisify(execFile)(process.execPath, [actor, join(place, 'block.mjs')], { cwd: place });
+    });
+  }
+}
+
+test('a block that fails fails its test', async () => {
+  const place = project();
+  writeFileSync(join(place, 'block.mjs'), "await sync.resolveConflict('no such conflict', undefined);");
+  await assert.rejects(promisify(execFile)(process.execPath, [actor, join(place, 'block.mjs')], { cwd: place }), /ERR_/);
+});
+
+/** The blocks between "```js" and "```", also inside of lists. A block marked otherwise ("```js ignore") is none. */
+function blocksOf(text) {
+  const blocks = [];
+  let block;
+  text.split('\n').forEach((line, index) => {
+    const bare = line.trim();
+    if (block && bare === '```') blocks.push(block);
+    if (bare.startsWith('```')) block = bare === '```js' ? { line: index + 2, code: '' } : undefined;
+    else if (block) block.code += `${line}\n`;
+  });
+  return blocks;
+}
+
+/** An empty project that has the package. */
+function project() {
+  const place = folder();
+  mkdirSync(join(place, 'node_modules/@agentic-flow'), { recursive: true });
+  symlinkSync(root, join(place, 'node_modules/@agentic-flow/sqlite-vector'), 'dir');
+  return place;
+}
