@@ -1,10 +1,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::local::MAX_CLOCK_SKEW;
+use crate::joining::{Joined, claims_unmade, join_row};
 use crate::{
-    Batch, ChangeId, ChangelogId, Cursor, DeltaError, End, Fingerprint, Held, Hello, Metadata, Operation,
-    Payload, Row, ShardState, ShardWrite, Sibling, SiteId, Timestamp, VectorId, VectorRow, VersionVector,
-    replace_row, replica::insert_row,
+    Batch, ChangeId, ChangelogId, Cursor, DeltaError, End, Fingerprint, Held, Hello, ShardState, ShardWrite,
+    SiteId, Timestamp, VectorId, VectorRow, VersionVector,
 };
 
 /// The receiving half of one session: what the peer said of itself, and what was held back so far.
@@ -41,7 +40,11 @@ impl Applied {
     /// How many conflicted vectors are named.
     pub const MAX_NAMED: usize = 100;
 
-    fn note_conflict(&mut self, id: &VectorId) {
+    pub(crate) fn note_change(&mut self, id: &VectorId, conflict: bool) {
+        self.changed += 1;
+        if !conflict {
+            return;
+        }
         self.conflicts += 1;
         if self.conflicted.len() < Self::MAX_NAMED && !self.conflicted.contains(id) {
             self.conflicted.push(id.clone());
@@ -136,12 +139,7 @@ impl Intake {
             for entry in &batch.rows {
                 match join_row(shard, entry, wall)? {
                     Joined::Unchanged => {}
-                    Joined::Changed { conflict } => {
-                        applied.changed += 1;
-                        if conflict {
-                            applied.note_conflict(&entry.id);
-                        }
-                    }
+                    Joined::Changed { conflict } => applied.note_change(&entry.id, conflict),
                     Joined::Refused(code) => {
                         self.hold_back(entry);
                         held.add(code, entry);
@@ -211,116 +209,6 @@ impl Intake {
             return Ok(());
         }
         shard.set_cursor(&self.peer, Cursor { changelog: self.changelog, position: self.position })
-    }
-}
-
-/// Whether a version vector covers changes of our site that we have not made.
-fn claims_unmade<W: ShardWrite + ?Sized>(shard: &W, claimed: &VersionVector) -> bool {
-    let site = shard.origin().site;
-    claimed.seq(site) > shard.state().version_vector.seq(site)
-}
-
-enum Joined {
-    Unchanged,
-    Changed { conflict: bool },
-    Refused(&'static str),
-}
-
-fn join_row<W: ShardWrite + ?Sized>(
-    shard: &mut W,
-    entry: &VectorRow,
-    wall: Timestamp,
-) -> Result<Joined, Refusal<W::Error>> {
-    if let Err(code) = check(shard.state(), &entry.row, wall) {
-        return Ok(Joined::Refused(code));
-    }
-    if is_new_insert(shard, &entry.row) && insert_row(shard, &entry.id, &entry.row)? {
-        adopt_dimensions(shard, &entry.row);
-        return Ok(Joined::Changed { conflict: false });
-    }
-    let old = shard.row(&entry.id)?;
-    if has_foreign_twin(shard, &entry.row, old.as_ref()) {
-        return Err(Refusal::Forked);
-    }
-    let new = match &old {
-        Some(old) => old.join(&entry.row),
-        None => match above(&entry.row, &shard.state().frontier) {
-            Some(row) => row,
-            None => return Ok(Joined::Unchanged),
-        },
-    };
-    if old.as_ref() == Some(&new) {
-        return Ok(Joined::Unchanged);
-    }
-    if new.siblings().is_empty() || new.siblings().len() > Row::MAX_SIBLINGS {
-        return Ok(Joined::Refused("ERR_LIMIT"));
-    }
-    let gained = |sibling: &Sibling| old.as_ref().is_none_or(|old| old.sibling(sibling.dot()).is_none());
-    let conflict = new.is_concurrent() && new.siblings().iter().any(gained);
-    adopt_dimensions(shard, &new);
-    replace_row(shard, &entry.id, old.as_ref(), &new)?;
-    Ok(Joined::Changed { conflict })
-}
-
-/// What a row must be to come in. A refused one blocks no other.
-fn check(state: &ShardState, row: &Row, wall: Timestamp) -> Result<(), &'static str> {
-    if row.siblings().len() > Row::MAX_SIBLINGS {
-        return Err("ERR_LIMIT");
-    }
-    if row.newest().since(wall) > MAX_CLOCK_SKEW {
-        return Err("ERR_CLOCK_SKEW");
-    }
-    let mut dimensions = state.descriptor.dimensions;
-    for payload in row.siblings().iter().filter_map(Sibling::payload) {
-        if *dimensions.get_or_insert(payload.dimensions()) != payload.dimensions() {
-            return Err("ERR_DIMENSIONS");
-        }
-        Payload::new(payload.vector().clone(), None).map_err(|error| error.code())?;
-        if let Some(metadata) = payload.metadata() {
-            Metadata::new(metadata.as_str()).map_err(|error| error.code())?;
-        }
-    }
-    Ok(())
-}
-
-/// Whether this is most likely a vector that the shard does not have: another site's first write of it, and nothing was
-/// collected that could say otherwise. A shard that has it after all joins as ever.
-fn is_new_insert<W: ShardWrite + ?Sized>(shard: &W, row: &Row) -> bool {
-    let [only] = row.siblings() else { return false };
-    only.operation() == Operation::Insert
-        && only.dot().site != shard.origin().site
-        && shard.state().frontier.is_empty()
-}
-
-/// Whether the row has a dot of our own site that we did not give to this vector, or not with this content.
-fn has_foreign_twin<W: ShardWrite + ?Sized>(shard: &W, row: &Row, old: Option<&Row>) -> bool {
-    let site = shard.origin().site;
-    let context = old.map_or(&shard.state().frontier, Row::context);
-    row.siblings().iter().filter(|sibling| sibling.dot().site == site).any(|sibling| {
-        match old.and_then(|old| old.sibling(sibling.dot())) {
-            Some(held) => held != sibling,
-            None => !context.covers(sibling.dot()),
-        }
-    })
-}
-
-/// The join with the row that a collected vector leaves: no siblings, and the frontier as its context.
-fn above(row: &Row, frontier: &VersionVector) -> Option<Row> {
-    if frontier.is_empty() {
-        return Some(row.clone());
-    }
-    let kept = row.siblings().iter().filter(|sibling| !frontier.covers(sibling.dot())).cloned().collect();
-    let mut context = row.context().clone();
-    context.join(frontier);
-    Row::new(kept, context)
-}
-
-fn adopt_dimensions<W: ShardWrite + ?Sized>(shard: &mut W, row: &Row) {
-    if shard.state().descriptor.dimensions.is_some() {
-        return;
-    }
-    if let Some(payload) = row.siblings().iter().find_map(Sibling::payload) {
-        shard.state_mut().descriptor.dimensions = Some(payload.dimensions());
     }
 }
 

@@ -9,8 +9,9 @@ use crate::order::sort;
 pub(super) const MAX_BYTES: usize = 300;
 
 /// The number of the site that a key stands for: `name@` and 16 lower-case hexadecimal digits, or those digits alone,
-/// as a database prints a site whose name it does not know.
-pub(super) fn site_of(key: &str) -> Option<u64> {
+/// as a database prints a site whose name it does not know. `None` for any other text.
+#[must_use]
+pub fn site_of(key: &str) -> Option<u64> {
     let digits_at = key.len().checked_sub(16)?;
     let (head, digits) = key.as_bytes().split_at(digits_at);
     if !matches!(head.last(), None | Some(b'@')) {

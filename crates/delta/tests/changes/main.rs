@@ -7,11 +7,15 @@ mod deltas;
 #[allow(dead_code, reason = "shared with the properties")]
 #[path = "../properties/draw.rs"]
 mod draw;
+#[allow(dead_code, reason = "shared with the properties")]
+#[path = "../properties/history.rs"]
+mod history;
 mod hostile;
 mod merging;
 mod model;
 mod operations;
 mod rows;
 mod standing;
+mod stored;
 mod vectors;
 mod versions;
