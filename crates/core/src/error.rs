@@ -2,7 +2,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use rusqlite::ErrorCode;
-use vectr_delta::{ConflictId, DeltaError, NodeName, ShardId, VectorId};
+use vectr_delta::{
+    ConflictId, DeltaError, MAX_CLOCK_SKEW, NodeName, RefusedRow, ShardId, Timestamp, VectorId,
+};
 
 /// Why a database refused or failed. Nothing has changed when one of these is returned.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +71,38 @@ pub enum CoreError {
         shard: ShardId,
         /// What the caller took it for.
         expected: (ShardId, VectorId),
+    },
+    /// A row of a delta that does not come in; none of the delta's does then.
+    #[error("{}", delta_row_text(row, *wall))]
+    DeltaRow {
+        /// Which, and why.
+        row: RefusedRow,
+        /// What the clock showed.
+        wall: Timestamp,
+    },
+    /// More changes than a delta may hold.
+    #[error(
+        "the changes after {since} are more than a delta holds (65536 changes, 64 MiB): take fewer vectors at a time, \
+         each delta from the timestamp of the one before, or sync"
+    )]
+    DeltaSize {
+        /// The moment that they were to follow.
+        since: Timestamp,
+    },
+    /// A claim about changes that the shard does not show to hold.
+    #[error(
+        "shard '{shard}' is not known to hold the changes of '{site}' up to {claimed}, only up to {held}: sync with \
+         a node that holds them"
+    )]
+    NotHeld {
+        /// Where.
+        shard: ShardId,
+        /// Whose changes.
+        site: String,
+        /// The number claimed.
+        claimed: u64,
+        /// The number known.
+        held: u64,
     },
     /// The database goes by another name.
     #[error("this database is node '{recorded}', not '{given}': open it under the recorded name")]
@@ -147,6 +181,9 @@ impl CoreError {
         match self {
             Self::Delta(error) => error.code(),
             Self::NoFile { .. } | Self::Query { .. } | Self::OtherConflict { .. } => "ERR_ARGUMENT",
+            Self::DeltaRow { row, .. } => row.code,
+            Self::DeltaSize { .. } => "ERR_LIMIT",
+            Self::NotHeld { .. } => "ERR_NOT_HELD",
             Self::Exists { .. } | Self::FileExists { .. } => "ERR_EXISTS",
             Self::NotFound { .. } | Self::UnknownConflict { .. } => "ERR_NOT_FOUND",
             Self::NodeId { .. } => "ERR_NODE_ID",
@@ -210,4 +247,19 @@ fn storage_text(place: &Path, source: &rusqlite::Error) -> String {
         Some(ErrorCode::NotADatabase) => format!("{place}: no SQLite database: {source}"),
         _ => format!("{place}: {source}"),
     }
+}
+
+fn delta_row_text(RefusedRow { id, code, newest }: &RefusedRow, wall: Timestamp) -> String {
+    let why = match *code {
+        "ERR_CLOCK_SKEW" => format!(
+            "is stamped {} s ahead of this clock, and {} s are allowed: set the clock that is wrong",
+            newest.since(wall).as_secs(),
+            MAX_CLOCK_SKEW.as_secs()
+        ),
+        "ERR_DIMENSIONS" => "has another number of components than the shard's vectors".to_owned(),
+        "ERR_VECTOR" => "has a component that is not finite".to_owned(),
+        "ERR_LIMIT" => "would have more concurrent versions than a vector may have".to_owned(),
+        _ => "has metadata that is no JSON object of at most 262144 bytes".to_owned(),
+    };
+    format!("nothing of the delta is applied: its vector '{id}' {why}")
 }

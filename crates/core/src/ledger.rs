@@ -29,7 +29,8 @@ pub(crate) struct Ledger {
     /// The row that was read last in this transaction, so that putting it needs no search.
     pub(crate) found: Option<Found>,
     pub(crate) wall: Timestamp,
-    pub(crate) applied_at: Timestamp,
+    /// When the next row will be applied: later than any before it, whatever the clock does.
+    applied_at: Timestamp,
 }
 
 /// As of the open transaction.
@@ -86,8 +87,15 @@ impl Ledger {
         self.found = None;
         self.known.touched = false;
         self.wall = self.clock.now();
-        self.applied_at = self.wall.max(self.known.counters.last_applied_at.next());
+        self.applied_at = self.wall.max(self.known.counters.last_applied_at.next()).max(FIRST_APPLICATION);
         Ok(())
+    }
+
+    /// The moment in which a row is applied: each has its own.
+    pub(crate) const fn next_application(&mut self) -> Timestamp {
+        let now = self.applied_at;
+        self.applied_at = now.next();
+        now
     }
 
     /// Reads the counters again where a rollback has left them unread.
@@ -277,6 +285,9 @@ impl Ledger {
         Ok(())
     }
 }
+
+/// Callers may give moments in milliseconds, which is what smaller numbers are.
+pub(crate) const FIRST_APPLICATION: Timestamp = Timestamp::from_micros(100_000_000_000_001);
 
 impl Known {
     fn new(counters: Counters) -> Self {

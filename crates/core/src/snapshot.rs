@@ -42,6 +42,11 @@ impl<'c> Snapshot<'c> {
         self.counters.last_stamp
     }
 
+    /// When the last row was applied, or later; no row to come is applied by then.
+    pub(crate) const fn last_applied_at(&self) -> Timestamp {
+        self.counters.last_applied_at
+    }
+
     /// A shard, or an empty one where it does not exist.
     pub(crate) fn shard(&self, id: &ShardId) -> Result<ReadShard<'_>, CoreError> {
         let stored = StoredShard::load(self.connection, id)?;

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 use vectr_delta::{
-    ChangeId, Dot, Metadata, Operation, Payload, PayloadHash, Row, RowVisitor, Sibling, Timestamp, VectorId,
-    VectorRow, VersionVector,
+    ChangeId, Dot, Metadata, Operation, Payload, PayloadHash, Row, RowVisitor, Sibling, SiteId, Timestamp,
+    VectorId, VectorRow, VersionVector,
 };
 
 use crate::CoreError;
@@ -98,6 +98,40 @@ impl<'a> StoredRows<'a> {
             self.connection.prepare_cached("SELECT coalesce(max(change_id), 0) FROM row WHERE shard = ?1")?;
         let newest: i64 = statement.query_row([self.shard], |row| row.get(0))?;
         Ok(newest.unsigned_abs())
+    }
+
+    /// The last change id that was applied by `moment`: moments rise with change ids.
+    pub(crate) fn applied_by(&self, moment: Timestamp) -> Result<ChangeId, CoreError> {
+        let mut statement = self.connection.prepare_cached(NEXT_APPLICATION)?;
+        // What was applied by the moment ends between the two.
+        let (mut after, mut end) = (0, self.newest_change()?);
+        while after < end {
+            let middle = after + (end - after) / 2;
+            let next =
+                statement.query_row((self.shard, integer(middle)), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let (change_id, applied_at): (i64, i64) = next;
+            if applied_at.unsigned_abs() <= moment.as_micros() {
+                after = change_id.unsigned_abs();
+            } else {
+                end = middle;
+            }
+        }
+        Ok(after)
+    }
+
+    /// When the first row above `after` was applied.
+    pub(crate) fn next_application(&self, after: ChangeId) -> Result<Option<Timestamp>, CoreError> {
+        let mut statement = self.connection.prepare_cached(NEXT_APPLICATION)?;
+        let mut rows = statement.query((self.shard, integer(after)))?;
+        rows.next()?.map(|row| Ok(Timestamp::from_micros(number(row, 1)?))).transpose()
+    }
+
+    /// How many changes of a site stand whose numbers are above `after` and at most `to`.
+    pub(crate) fn standing(&self, site: SiteId, after: u64, to: u64) -> Result<u64, CoreError> {
+        let mut statement = self.connection.prepare_cached(STANDING)?;
+        let range = (self.shard, site.to_string(), integer(after), integer(to));
+        let count: i64 = statement.query_row(range, |row| row.get(0))?;
+        Ok(count.unsigned_abs())
     }
 
     /// The row in this place.
@@ -250,3 +284,12 @@ const BY_NUMBER: &str = concat!("SELECT ", columns!(), " FROM row WHERE n = ?1")
 const CONCURRENT: &str = concat!("SELECT ", columns!(), " FROM row WHERE shard = ?1 AND versions > 1");
 const SIBLINGS: &str =
     "SELECT site, seq, timestamp, operation, hash, metadata, vector FROM sibling WHERE row = ?1";
+const NEXT_APPLICATION: &str = "SELECT change_id, applied_at FROM row WHERE shard = ?1 AND change_id > ?2 \
+     ORDER BY change_id LIMIT 1";
+const STANDING: &str = "WITH dot (seq) AS ( \
+       SELECT row.seq FROM row, site \
+       WHERE row.shard = ?1 AND site.site = ?2 AND row.site = site.n \
+       UNION \
+       SELECT sibling.seq FROM sibling, row, site \
+       WHERE row.n = sibling.row AND row.shard = ?1 AND site.site = ?2 AND sibling.site = site.n \
+     ) SELECT count(*) FROM dot WHERE seq > ?3 AND seq <= ?4";

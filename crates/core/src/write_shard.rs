@@ -66,6 +66,7 @@ impl<'l> WriteShard<'l> {
         let first = &new.siblings()[0];
         let site = self.ledger.intern(first.dot().site)?;
         let hash = first.payload().map(|_| first.hash().to_le_bytes());
+        let applied_at = self.ledger.next_application();
         let mut statement = self.ledger.connection.prepare_cached(INSERT)?;
         let inserted = statement.execute(params![
             self.number(),
@@ -75,7 +76,7 @@ impl<'l> WriteShard<'l> {
             integer(first.dot().seq),
             integer(first.timestamp().as_micros()),
             first.operation() as u8,
-            integer(self.ledger.applied_at.as_micros()),
+            integer(applied_at.as_micros()),
             id.as_str(),
             context,
             hash,
@@ -90,6 +91,7 @@ impl<'l> WriteShard<'l> {
         let first = &new.siblings()[0];
         let site = self.ledger.intern(first.dot().site)?;
         let hash = first.payload().map(|_| first.hash().to_le_bytes());
+        let applied_at = self.ledger.next_application();
         let mut statement = self.ledger.connection.prepare_cached(UPDATE)?;
         statement.execute(params![
             n,
@@ -99,7 +101,7 @@ impl<'l> WriteShard<'l> {
             integer(first.dot().seq),
             integer(first.timestamp().as_micros()),
             first.operation() as u8,
-            integer(self.ledger.applied_at.as_micros()),
+            integer(applied_at.as_micros()),
             context,
             hash,
             metadata(first),
