@@ -1,6 +1,6 @@
 // The package's typings under the settings that users have: tests/types holds the strictest, here are the others.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -73,3 +73,12 @@ for (const [name, [source, options]] of Object.entries(settings)) {
     });
   }
 }
+
+test('every name of the documented surface is proven', () => {
+  const read = (name) => readFileSync(join(root, 'tests/types', name), 'utf8');
+  const surface = read('surface.ts');
+  const documented = [...read('contract.d.ts').matchAll(/^export (?:class|function|interface|type) (\w+)/gm)];
+  assert.ok(documented.length > 40, `${documented.length} names`);
+  const missing = documented.map(([, name]) => name).filter((name) => !new RegExp(`contract\\.${name}\\b`).test(surface));
+  assert.deepEqual(missing, []);
+});

@@ -1,5 +1,4 @@
-// The documented surface as far as it is built: what the package exports must be assignable to this. Declarations that
-// have no counterpart yet join this file with their code.
+// The documented surface, all of it: what the package exports must be assignable to this, which surface.ts proves.
 
 // What the declarations below need of an AbortSignal, for a library without DOM and Node.
 interface AbortSignal {
@@ -177,6 +176,23 @@ export class VectrDB {
   close(): Promise<void>;
 }
 
+/** All that was applied here after `sinceTimestamp`, which is compared with the time of local application (strictly
+ *  increasing), never with a change's own timestamp: passing on the last Delta's `timestamp` loses nothing. A number
+ *  below 10^14 is read as milliseconds (Date.now()), else as microseconds. The bytes carry dots and contexts. */
+export function computeDelta(db: VectrDB, sinceTimestamp: number, options?: { shardId?: string }): Promise<Delta>;
+/** Joins: applying twice, or in another order, changes nothing. */
+export function applyDelta(db: VectrDB, delta: Delta, options?: { shardId?: string }): Promise<void>;
+
+export class ChangelogReader {
+  constructor(db: VectrDB);
+  /** After `fromChangeId`, up to and including `toChangeId`. */
+  readChanges(shardId: string, fromChangeId: number, toChangeId?: number): Promise<VectorChange[]>;
+  getLatestChangeId(shardId: string): Promise<number>;
+  getVersionVector(shardId: string): Promise<Map<string, number>>;
+  /** Joins what the shard really holds; claiming more is ERR_NOT_HELD. */
+  updateVersionVector(shardId: string, versionVector: Map<string, number>): Promise<void>;
+}
+
 export interface SyncConfig {
   conflictStrategy: ConflictStrategy; // for every shard that this engine syncs, kept in this database; left out: the kept one, at first 'last-write-wins'
   batchSize: number;                  // most changes in one applied batch; default: adapts
@@ -256,6 +272,14 @@ export interface SyncProgress { shardId: string; peerAddress: string; sent: numb
 export type SyncEventName = 'change' | 'conflict' | 'peer' | 'progress' | 'syncError';
 export interface SyncEvent { type: SyncEventName; shardId?: string; peerAddress?: string; [detail: string]: unknown }
 export function createVectorSync(db: VectrDB, nodeId: string, config?: Partial<SyncConfig>, quicConfig?: QuicTransportConfig): Promise<VectorQuicSync>;
+
+/** The class of the first source document. `sync` has no `success`: it rejects with the code. Default port 4433. */
+export class VectrQuicSync {
+  constructor(db: VectrDB, serverAddress: string, options?: { quicConfig?: QuicTransportConfig });
+  sync(shardId: string): Promise<{ localVectorsSent: number; remoteVectorsReceived: number; conflictsResolved: number; syncLatencyMs: number }>;
+  getStats(): Promise<PoolStatistics>;
+  close(): Promise<void>;
+}
 
 export interface PeerInfo {
   nodeId: string;

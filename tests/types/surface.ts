@@ -6,6 +6,10 @@ import * as transport from '@agentic-flow/sqlite-vector/transport';
 import type * as contract from './contract';
 
 export const VectrDB: typeof contract.VectrDB = everything.VectrDB;
+export const computeDelta: typeof contract.computeDelta = everything.computeDelta;
+export const applyDelta: typeof contract.applyDelta = everything.applyDelta;
+export const ChangelogReader: typeof contract.ChangelogReader = everything.ChangelogReader;
+export const VectrQuicSync: typeof contract.VectrQuicSync = everything.VectrQuicSync;
 export const VectorQuicSync: typeof contract.VectorQuicSync = everything.VectorQuicSync;
 export const createVectorSync: typeof contract.createVectorSync = everything.createVectorSync;
 export const ShardCoordinator: typeof contract.ShardCoordinator = everything.ShardCoordinator;
@@ -16,14 +20,16 @@ export const VersionVector: typeof contract.VersionVector = delta.VersionVector;
 export const ConflictResolver: typeof contract.ConflictResolver = delta.ConflictResolver;
 export const ConflictTracker: typeof contract.ConflictTracker = delta.ConflictTracker;
 export const resolveConflicts: typeof contract.resolveConflicts = delta.resolveConflicts;
-// The documented class says nothing of how one is made.
-export const Delta: Pick<typeof contract.Delta, 'deserialize'> = delta.Delta;
+export const Delta: typeof contract.Delta = delta.Delta;
 
 export const QuicTransport: typeof contract.QuicTransport = everything.QuicTransport;
 
 // One class, whichever way it was imported.
 export const sameClass: typeof everything.VectorQuicSync = sync.VectorQuicSync;
 export const otherWay: typeof sync.VectorQuicSync = everything.VectorQuicSync;
+export const sameServerClass: typeof everything.VectrQuicSync = sync.VectrQuicSync;
+export const sameReader: typeof everything.ChangelogReader = sync.ChangelogReader;
+export const sameDeltas: typeof everything.computeDelta = sync.computeDelta;
 export const sameCoordinator: typeof everything.ShardCoordinator = sync.ShardCoordinator;
 export const sameFunction: typeof everything.createVectorSync = sync.createVectorSync;
 export const sameTransport: typeof everything.QuicTransport = transport.QuicTransport;
@@ -36,6 +42,8 @@ type Assignable<From extends To, To> = From;
 // Results come out, so ours must do for the documented ones; options go in, so the documented ones must do for ours.
 export type Results = [
   Assignable<everything.VectorChange, contract.VectorChange>,
+  Assignable<everything.ChangeOperation, contract.ChangeOperation>,
+  Assignable<everything.Metadata, contract.Metadata>,
   Assignable<everything.SyncConflict, contract.SyncConflict>,
   Assignable<everything.SearchResult, contract.SearchResult>,
   Assignable<everything.SyncResult, contract.SyncResult>,
@@ -58,6 +66,8 @@ export type Results = [
 ];
 export type Options = [
   Assignable<contract.VectrDBOptions, everything.VectrDBOptions>,
+  Assignable<contract.ChangeOperation, everything.ChangeOperation>,
+  Assignable<contract.Metadata, everything.Metadata>,
   Assignable<contract.SyncConfig, everything.SyncConfig>,
   Assignable<contract.SyncEventName, everything.SyncEventName>,
   Assignable<contract.PeerInfo, everything.PeerInfo>,

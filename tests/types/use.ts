@@ -1,5 +1,6 @@
 // How users write against the package: this compiles, and each marked line must not.
 import {
+  ChangelogReader,
   type Logger,
   type SearchResult,
   ShardCoordinator,
@@ -9,6 +10,9 @@ import {
   VectorQuicSync,
   VectrDB,
   VectrError,
+  VectrQuicSync,
+  applyDelta,
+  computeDelta,
   createShardCoordinator,
   createVectorSync,
 } from '@agentic-flow/sqlite-vector';
@@ -146,4 +150,21 @@ export async function load(): Promise<void> {
   await initialize(new Uint8Array(8));
   // @ts-expect-error: no source
   await initialize(5);
+}
+
+export async function firstDocument(db: VectrDB): Promise<number> {
+  const sync = new VectrQuicSync(db, 'coordination-server.local', { quicConfig: { tls: { pinnedFingerprints: [] } } });
+  const { localVectorsSent, remoteVectorsReceived, syncLatencyMs } = await sync.sync('agent_001');
+  await sync[Symbol.asyncDispose]();
+  const delta: Delta = await computeDelta(db, Date.now(), { shardId: 's', maxVectors: 5 });
+  const answer: Delta = await computeDelta(db, delta.timestamp, { answerTo: Delta.deserialize(delta.serialize()) });
+  await applyDelta(db, answer, { shardId: 's' });
+  // @ts-expect-error: a delta, no bytes
+  await applyDelta(db, answer.serialize());
+  // @ts-expect-error: no such option
+  await computeDelta(db, 0, { shard: 's' });
+  const reader = new ChangelogReader(db);
+  const changes: VectorChange[] = await reader.readChanges('s', 0, await reader.getLatestChangeId('s'));
+  await reader.updateVersionVector('s', await reader.getVersionVector('s'));
+  return localVectorsSent + remoteVectorsReceived + syncLatencyMs + changes.length;
 }

@@ -1,5 +1,11 @@
 // What databases show to engines of this package: no part of what users see.
+import type { VectrDB } from './database';
+import type { asyncDispose } from './disposal';
+import { wrongKind } from './error';
 import type { NativeDatabase } from './native';
+
+/** A `VectrDB` by its methods, so that equal typings from elsewhere fit. Anything else is a TypeError at run time. */
+export type OpenDatabase = Pick<VectrDB, Exclude<keyof VectrDB, typeof asyncDispose>>;
 
 /** A database from within the package. */
 export interface DatabaseHandle {
@@ -18,6 +24,13 @@ export function registerHandle(database: object, handle: DatabaseHandle): void {
 /** The handle of a database; undefined for anything else. */
 export function handleOf(value: unknown): DatabaseHandle | undefined {
   return typeof value === 'object' && value !== null ? handles.get(value) : undefined;
+}
+
+/** The handle of a database that was given as an argument. */
+export function checkDatabase(name: string, value: unknown): DatabaseHandle {
+  const handle = handleOf(value);
+  if (handle === undefined) throw wrongKind(name, 'a VectrDB', value);
+  return handle;
 }
 
 /** Whether the calling thread may read. In memory there is one connection: waiting for it here would keep the

@@ -54,6 +54,18 @@ export declare class NativeCoordinator {
 
 /** A database. Every method works off the event loop; where `shard` is left out, the default shard is meant. */
 export declare class NativeDatabase {
+  /** Who this database is at present: 16 hexadecimal digits. */
+  get site(): string
+  /** All that was applied after a moment. */
+  computeDelta(shard: string | undefined | null, since: number, maxVectors?: number | undefined | null, answerTo?: Uint8Array | undefined | null): Promise<Uint8Array>
+  /** Joins a delta. */
+  applyDelta(shard: string | undefined | null, bytes: Uint8Array): Promise<undefined>
+  /** The changes after one and up to another, as deltas. */
+  readChanges(shard: string, after: number, to?: number | undefined | null): Promise<Array<Uint8Array>>
+  /** How far a shard has come. */
+  shardHead(shard: string): Promise<ShardHead>
+  /** Takes over what a shard is shown to hold. */
+  claimHeld(shard: string, claimed: Array<[string, number]>): Promise<undefined>
   /** What someone has to settle, in one shard or in all. Reads on the calling thread. */
   conflicts(shardId?: string | undefined | null): Array<ConflictRecord>
   /** Settles a conflict by a vector, or without one by a tombstone, and returns the conflict that is left. */
@@ -534,6 +546,14 @@ export interface SessionRecord {
   createdAt: number
   /** Microseconds since the Unix epoch. */
   updatedAt: number
+}
+
+/** How far a shard has come. */
+export interface ShardHead {
+  /** Its newest change. */
+  changeId: number
+  /** What it holds, by site. */
+  versionVector: Array<[string, number]>
 }
 
 /** The state of one shard. */

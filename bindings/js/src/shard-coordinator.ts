@@ -3,6 +3,7 @@ import { type AbortSignalLike, abortable, checkSignal } from './abort';
 import { addon } from './addon';
 import { asyncDispose } from './disposal';
 import { closedError, codeOf, messageOf, native, nativeNow, wrongKind } from './error';
+import type { OpenDatabase } from './handle';
 import { checkLabel } from './label';
 import { NameBuffer } from './name-buffer';
 import type { NativeCoordinator, NativeSync } from './native';
@@ -16,7 +17,7 @@ import type { SyncResult } from './sync-result';
 import { checkText } from './text';
 import { type Topology, checkTopology } from './topology';
 import type { QuicTransportConfig } from './transport-config';
-import { type OpenDatabase, VectorQuicSync } from './vector-quic-sync';
+import { VectorQuicSync } from './vector-quic-sync';
 
 /** An engine by its methods, so that equal typings from elsewhere fit. Anything else is a TypeError at run time. */
 export type OpenSync = Pick<VectorQuicSync, 'fingerprint' | 'initialize' | 'listen' | 'getStats' | 'close'>;

@@ -1,7 +1,9 @@
 // The sync API: `@agentic-flow/sqlite-vector/sync`.
 export type { AbortSignalLike } from './abort';
+export { ChangelogReader } from './changelog-reader';
 export type { ChangeOperation, ConflictStrategy, ConflictWinner, SyncConflict, VectorChange } from './conflict';
 export type { ConflictAnswer, ConflictCallback } from './conflict-desk';
+export { type DeltaBytes, type DeltaOptions, applyDelta, computeDelta } from './database-deltas';
 export { VectrError } from './error';
 export type {
   ChangeEvent,
@@ -14,6 +16,7 @@ export type {
   SyncEventOf,
   SyncEvents,
 } from './events';
+export type { OpenDatabase } from './handle';
 export type { LogLevel, Logger } from './logger';
 export type { Metadata } from './metadata';
 export type { PeerInfo } from './peer';
@@ -30,9 +33,9 @@ export type { SyncProgress, SyncResult } from './sync-result';
 export type { Topology } from './topology';
 export type { QuicTransportConfig, TlsConfig } from './transport-config';
 export {
-  type OpenDatabase,
   type SyncEventListener,
   type SyncOptions,
   VectorQuicSync,
   createVectorSync,
 } from './vector-quic-sync';
+export { VectrQuicSync, type VectrQuicSyncOptions, type VectrQuicSyncResult } from './vectr-quic-sync';

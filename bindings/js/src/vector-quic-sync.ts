@@ -4,12 +4,11 @@ import { addon } from './addon';
 import { AutoSyncs } from './auto-syncs';
 import { type ConflictWinner, type SyncConflict, checkWinner } from './conflict';
 import { ConflictDesk } from './conflict-desk';
-import type { VectrDB } from './database';
 import { asyncDispose } from './disposal';
 import { VectrError, closedError, codeOf, messageOf, native, nativeNow, wrongKind } from './error';
 import { EventHub } from './event-hub';
 import { type SyncEventName, type SyncEventOf, type SyncEvents, checkEventName } from './events';
-import { type DatabaseHandle, handleOf, isReadable } from './handle';
+import { type DatabaseHandle, type OpenDatabase, checkDatabase, isReadable } from './handle';
 import { KeepAlive } from './keep-alive';
 import { logEvent } from './logger';
 import type { NativeCancellation, NativeSync, NetworkOptions, SyncOutcome } from './native';
@@ -22,9 +21,6 @@ import { type SyncProgress, type SyncResult, failedResult, resultOf } from './sy
 import { checkFingerprint, checkOptionalText, checkText } from './text';
 import { type QuicTransportConfig, checkTransportConfig } from './transport-config';
 import { Trust } from './trust';
-
-/** A `VectrDB` by its methods, so that equal typings from elsewhere fit. Anything else is a TypeError at run time. */
-export type OpenDatabase = Pick<VectrDB, Exclude<keyof VectrDB, typeof asyncDispose>>;
 
 export interface SyncOptions {
   /** Ends the sync early with ERR_ABORTED: what was applied stays applied. */
@@ -64,16 +60,14 @@ export class VectorQuicSync {
    * @param nodeId what this node is called, 1 to 256 bytes; another than the database's is ERR_NODE_ID at first use.
    */
   constructor(db: OpenDatabase, nodeId: string, config?: Partial<SyncConfig>) {
-    const handle = handleOf(db);
-    if (handle === undefined) throw wrongKind('db', 'a VectrDB', db);
-    this.#database = handle;
+    this.#database = checkDatabase('db', db);
     this.#nodeId = checkText('nodeId', nodeId);
     this.#config = checkSyncConfig(config);
     const { log, onConflict } = this.#config;
     const ready = () => this.#ready();
     this.#hub = new EventHub(log);
     if (!log.isSilent) this.#hub.watch((event) => logEvent(log, event));
-    this.#desk = new ConflictDesk(handle, onConflict, this.#hub, log);
+    this.#desk = new ConflictDesk(this.#database, onConflict, this.#hub, log);
     this.#autoSyncs = new AutoSyncs(ready, this.#hub, this.#keepAlive);
     registerSyncHandle(this, {
       nodeId: this.#nodeId,

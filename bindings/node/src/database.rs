@@ -309,7 +309,7 @@ impl NativeDatabase {
         &self.db
     }
 
-    fn read<'env, T: ToNapiValue + Send + 'static>(
+    pub(crate) fn read<'env, T: ToNapiValue + Send + 'static>(
         &self,
         env: &'env Env,
         shard: Option<String>,

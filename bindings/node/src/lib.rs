@@ -5,6 +5,7 @@
 #![allow(clippy::needless_pass_by_value, reason = "JavaScript's strings and arrays come by value")]
 
 mod cancellation;
+mod changelog;
 mod columns;
 mod conflict;
 mod coordinator;

@@ -18,6 +18,8 @@ export interface Conflict {
   resolution: 'local_wins' | 'remote_wins' | 'merge';
 }
 
+let adopted: (bytes: Uint8Array) => Delta;
+
 /** Changes of a shard, as bytes that keep everything: numbers and histories of changes too. What is shown is worked out
  *  when it is first asked for. */
 export class Delta {
@@ -31,6 +33,14 @@ export class Delta {
    *  @throws ERR_CHECKSUM when any field of it was altered. */
   constructor(delta?: VectorDelta) {
     this.#bytes = delta === undefined ? emptyBytes() : DeltaEncoder.serialize(delta);
+  }
+
+  static {
+    adopted = (bytes) => {
+      const delta = new Delta();
+      delta.#bytes = bytes;
+      return delta;
+    };
   }
 
   /** The delta in bytes that `serialize` of this or of DeltaEncoder made. Errors as of `DeltaEncoder.deserialize`. */
@@ -51,9 +61,11 @@ export class Delta {
     return linesOf(this.#content()).shardId;
   }
 
-  /** Microseconds since the Unix epoch: of the whole delta, mostly its newest change's; 0 for an empty one. */
+  /** Microseconds since the Unix epoch: when a database computed it, what `computeDelta` wants next; else its newest
+   *  change's, 0 where it is empty. */
   get timestamp(): number {
-    return this.#content().numbers[Header.timestamp]!;
+    const { buffer, byteOffset } = this.#bytes;
+    return Number(new DataView(buffer, byteOffset).getBigUint64(TIMESTAMP_AT, true));
   }
 
   /** How many vectors have changes. */
@@ -79,6 +91,11 @@ export class Delta {
   #content(): DecodedDelta {
     return (this.#decoded ??= decodedDelta(this.#bytes));
   }
+}
+
+/** The delta in bytes that the core has just made: they are neither copied nor checked. */
+export function deltaOfBytes(bytes: Uint8Array): Delta {
+  return adopted(bytes);
 }
 
 function operationOf({ operation, vectorId, vector, metadata, timestamp }: VectorChange): Operation {
@@ -107,3 +124,5 @@ function emptyBytes(): Uint8Array {
 
 // Even a delta without changes is one of some shard.
 const EMPTY_SHARD = 'default';
+// Where the bytes hold it.
+const TIMESTAMP_AT = 6;

@@ -1,0 +1,99 @@
+//! What was applied to a database, as the bytes of deltas.
+
+use napi::Env;
+use napi::bindgen_prelude::{PromiseRaw, Uint8Array, Uint8ArraySlice};
+use napi_derive::napi;
+use vectr_core::DeltaScope;
+use vectr_delta::ChangeId;
+
+use crate::columns::number;
+use crate::conflict::SiteEntries;
+use crate::database::NativeDatabase;
+
+/// How far a shard has come.
+#[napi(object, object_from_js = false)]
+pub struct ShardHead {
+    /// Its newest change.
+    pub change_id: i64,
+    /// What it holds, by site.
+    #[napi(ts_type = "Array<[string, number]>")]
+    pub version_vector: SiteEntries,
+}
+
+#[napi]
+impl NativeDatabase {
+    /// Who this database is at present: 16 hexadecimal digits.
+    #[napi(getter)]
+    #[must_use]
+    pub fn site(&self) -> String {
+        self.db().site().to_string()
+    }
+
+    /// All that was applied after a moment.
+    #[napi]
+    pub fn compute_delta<'env>(
+        &self,
+        env: &'env Env,
+        shard: Option<String>,
+        since: f64,
+        max_vectors: Option<f64>,
+        answer_to: Option<Uint8ArraySlice<'_>>,
+    ) -> napi::Result<PromiseRaw<'env, Uint8Array>> {
+        let max_vectors = max_vectors.map(|most| most as usize);
+        let scope = DeltaScope { max_vectors, answer_to: answer_to.map(|bytes| bytes.to_vec()) };
+        self.read(env, shard, move |db, shard| Ok(db.compute_delta(shard, since as u64, &scope)?.into()))
+    }
+
+    /// Joins a delta.
+    #[napi]
+    pub fn apply_delta<'env>(
+        &self,
+        env: &'env Env,
+        shard: Option<String>,
+        bytes: Uint8ArraySlice<'_>,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let bytes = bytes.to_vec();
+        self.read(env, shard, move |db, shard| Ok(db.apply_delta(shard, &bytes).map(drop)?))
+    }
+
+    /// The changes after one and up to another, as deltas.
+    #[napi]
+    pub fn read_changes<'env>(
+        &self,
+        env: &'env Env,
+        shard: String,
+        after: f64,
+        to: Option<f64>,
+    ) -> napi::Result<PromiseRaw<'env, Vec<Uint8Array>>> {
+        let to = to.map_or(ChangeId::MAX, |to| to as u64);
+        self.read(env, Some(shard), move |db, shard| {
+            Ok(db.read_changes(shard, after as u64, to)?.into_iter().map(Into::into).collect())
+        })
+    }
+
+    /// How far a shard has come.
+    #[napi]
+    pub fn shard_head<'env>(
+        &self,
+        env: &'env Env,
+        shard: String,
+    ) -> napi::Result<PromiseRaw<'env, ShardHead>> {
+        self.read(env, Some(shard), move |db, shard| {
+            let status = db.shard_status(shard)?;
+            let entries = status.version_vector.into_iter().map(|(site, seq)| (site, number(seq)));
+            Ok(ShardHead { change_id: number(status.change_id), version_vector: entries.collect() })
+        })
+    }
+
+    /// Takes over what a shard is shown to hold.
+    #[napi]
+    pub fn claim_held<'env>(
+        &self,
+        env: &'env Env,
+        shard: String,
+        #[napi(ts_arg_type = "Array<[string, number]>")] claimed: SiteEntries,
+    ) -> napi::Result<PromiseRaw<'env, ()>> {
+        let claimed: Vec<(String, u64)> = claimed.into_iter().map(|(site, seq)| (site, seq as u64)).collect();
+        self.read(env, Some(shard), move |db, shard| Ok(db.claim_held(shard, &claimed)?))
+    }
+}
