@@ -1,5 +1,5 @@
 // A node in a process of its own: does what its parent asks it for over the channel that fork() made.
-import { VectorQuicSync, VectrDB } from '@agentic-flow/sqlite-vector';
+import { Delta, VectorQuicSync, VectrDB, applyDelta, computeDelta } from '@agentic-flow/sqlite-vector';
 
 const state = {};
 
@@ -13,6 +13,12 @@ const work = {
   },
   call({ on, method, args }) {
     return state[on][method](...args);
+  },
+  async computeDelta({ since, options }) {
+    return (await computeDelta(state.db, since, options)).serialize();
+  },
+  applyDelta({ bytes }) {
+    return applyDelta(state.db, Delta.deserialize(bytes));
   },
   async close() {
     await state.sync.close();

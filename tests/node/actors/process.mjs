@@ -38,6 +38,9 @@ export async function startNode(t, { path, name, shardId = 'shared', config, qui
     name,
     db: (method, ...args) => ask('call', { on: 'db', method, args }),
     sync: (method, ...args) => ask('call', { on: 'sync', method, args }),
+    /** Deltas cross as bytes. */
+    computeDelta: (since, options) => ask('computeDelta', { since, options }),
+    applyDelta: (bytes) => ask('applyDelta', { bytes }),
     /** Closes both handles; resolves to [exit code, signal], which must come about by itself. */
     async close() {
       ask('close').catch(() => {});
