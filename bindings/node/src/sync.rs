@@ -15,7 +15,7 @@ use crate::database::NativeDatabase;
 use crate::events::{EventListener, NativeSubscription};
 use crate::failure::Failure;
 use crate::session::{SessionRecord, ShardStateRecord};
-use crate::sync_options::{NetworkOptions, SyncOptions, fingerprint};
+use crate::sync_options::{NetworkOptions, SyncOptions, TlsOptions, fingerprint, listen_address};
 use crate::sync_outcome::{ProgressRecord, StatisticsRecord, SyncOutcome};
 use crate::work::{Work, block};
 
@@ -47,12 +47,13 @@ impl NativeSync {
         network: NetworkOptions,
     ) -> napi::Result<PromiseRaw<'env, NativeSync>> {
         let db = database.db().clone();
+        // On the calling thread, which is the one that changes the environment.
+        let network = network.config();
         env.spawn_future(async move {
-            let runtime = Handle::current();
+            let (runtime, network) = (Handle::current(), network?);
             block(move || {
                 let interval = options.interval();
-                let engine =
-                    SyncEngine::new(db, NodeName::new(&node_id)?, options.config()?, network.config()?)?;
+                let engine = SyncEngine::new(db, NodeName::new(&node_id)?, options.config()?, network)?;
                 Ok(NativeSync(Arc::new(Owned { engine, runtime, interval })))
             })
             .await
@@ -96,12 +97,25 @@ impl NativeSync {
         Ok(self.0.engine.trust().unpin(&fingerprint(&peer)?))
     }
 
+    /// Replaces whom to trust, and reads the files anew.
+    #[napi]
+    pub fn set_trust<'env>(&self, env: &'env Env, tls: TlsOptions) -> napi::Result<PromiseRaw<'env, ()>> {
+        let owned = Arc::clone(&self.0);
+        let tls = tls.config();
+        Work::at_once(env, move || Ok(owned.engine.set_trust(&tls?)?))
+    }
+
     /// Answers peers on an address, and returns the bound one.
     #[napi]
-    pub fn listen<'env>(&self, env: &'env Env, address: String) -> napi::Result<PromiseRaw<'env, String>> {
+    pub fn listen<'env>(
+        &self,
+        env: &'env Env,
+        address: Option<String>,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
         let owned = Arc::clone(&self.0);
+        let address = listen_address(address, None, None);
         env.spawn_future(async move {
-            let bound = owned.engine.listen(&address).await.map_err(Failure::from)?;
+            let bound = owned.engine.listen(&address?).await.map_err(Failure::from)?;
             Ok(bound.to_string())
         })
     }

@@ -1,8 +1,10 @@
+use std::collections::HashMap;
 use std::time::Duration;
 
 use napi_derive::napi;
 use vectr_delta::Fingerprint;
 use vectr_sync::{NetworkConfig, SyncConfig};
+use vectr_transport::{Environment, Grant, Rights, TlsConfig, TlsFile, TlsSecret};
 
 use crate::failure::Failure;
 
@@ -38,10 +40,36 @@ pub struct NetworkOptions {
     pub max_connections: Option<u32>,
     /// Early data.
     pub enable_0rtt: Option<bool>,
-    /// The only peers to trust.
+    /// Whom to trust.
+    pub tls: TlsOptions,
+}
+
+/// Whom to trust, and what to show.
+#[napi(object, object_to_js = false)]
+pub struct TlsOptions {
+    /// This node's certificates.
+    pub cert_path: Option<String>,
+    /// Its key.
+    pub key_path: Option<String>,
+    /// The authorities.
+    pub ca_path: Option<String>,
+    /// Peers to trust by fingerprint.
     pub pinned_fingerprints: Option<Vec<String>>,
+    /// What members know, the newest first.
+    pub cluster_secrets: Vec<String>,
+    /// By fingerprint, name, or `*`.
+    pub rights: Option<HashMap<String, GrantRecord>>,
     /// Whether to trust everybody.
     pub dangerous_accept_any_peer: bool,
+}
+
+/// Shards, `*` for all.
+#[napi(object, object_to_js = false)]
+pub struct GrantRecord {
+    /// To read.
+    pub read: Vec<String>,
+    /// To read and write.
+    pub write: Vec<String>,
 }
 
 impl SyncOptions {
@@ -61,22 +89,56 @@ impl SyncOptions {
 }
 
 impl NetworkOptions {
+    /// The arguments, over what the environment says. Opens no file.
     pub(crate) fn config(self) -> Result<NetworkConfig, Failure> {
-        let mut config = NetworkConfig::default();
-        if let Some(pins) = self.pinned_fingerprints {
-            config.pins = Some(pins.iter().map(|pin| fingerprint(pin)).collect::<Result<_, _>>()?);
-        }
-        if self.dangerous_accept_any_peer {
-            config.dangerous_accept_any_peer = true;
-        }
-        let endpoint = &mut config.endpoint;
+        let mut endpoint = Environment::current()?.endpoint();
         set(&mut endpoint.server_name, self.server_name);
         set(&mut endpoint.connect_timeout, self.connect_timeout_ms.map(millis));
         set(&mut endpoint.idle_timeout, self.max_idle_timeout_ms.map(millis));
         set(&mut endpoint.max_concurrent_streams, self.max_concurrent_streams);
         set(&mut endpoint.max_connections, self.max_connections.map(|most| most as usize));
         set(&mut endpoint.enable_0rtt, self.enable_0rtt);
-        Ok(config)
+        Ok(NetworkConfig { endpoint, tls: self.tls.config()?, ..NetworkConfig::default() })
+    }
+}
+
+impl TlsOptions {
+    /// As [`NetworkOptions::config`].
+    pub(crate) fn config(self) -> Result<TlsConfig, Failure> {
+        let file = |name, path: Option<String>| path.map(|path| TlsFile { name, path: path.into() });
+        let pins = |pins: Vec<String>| pins.iter().map(|pin| fingerprint(pin)).collect::<Result<_, _>>();
+        let secret = |text| TlsSecret { name: "tls.clusterSecret", text };
+        let given = TlsConfig {
+            certificate: file("tls.certPath", self.cert_path),
+            key: file("tls.keyPath", self.key_path),
+            authority: file("tls.caPath", self.ca_path),
+            pins: self.pinned_fingerprints.map(pins).transpose()?,
+            secrets: self.cluster_secrets.into_iter().map(secret).collect(),
+            rights: self.rights.map(rights).transpose()?,
+            dangerous_accept_any_peer: self.dangerous_accept_any_peer,
+        };
+        Ok(Environment::current()?.tls(given))
+    }
+}
+
+fn rights(grants: HashMap<String, GrantRecord>) -> Result<Rights, Failure> {
+    let mut rights = Rights::none();
+    for (subject, GrantRecord { read, write }) in grants {
+        let grant = Grant { read: read.into_iter().collect(), write: write.into_iter().collect() };
+        rights.grant(&subject, grant)?;
+    }
+    Ok(rights)
+}
+
+/// The address, else the one of its parts and the environment.
+pub(crate) fn listen_address(
+    address: Option<String>,
+    host: Option<&str>,
+    port: Option<u16>,
+) -> Result<String, Failure> {
+    match address {
+        Some(address) => Ok(address),
+        None => Ok(Environment::current()?.listen_address(host, port)),
     }
 }
 

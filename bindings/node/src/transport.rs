@@ -11,14 +11,15 @@ use tokio::runtime::Handle;
 use vectr_delta::Fingerprint;
 use vectr_sync::Cancel;
 use vectr_transport::{
-    Delivery, Endpoint, Identity, Messenger, MessengerConfig, StreamName, Ticket, TransportError, Trust,
+    Delivery, Endpoint, Messenger, MessengerConfig, StreamName, Ticket, TransportError, Trust,
 };
 
 use crate::cancellation::NativeCancellation;
 use crate::failure::Failure;
 use crate::message::{DeliveryRecord, MessageRecord, TrafficRecord};
-use crate::sync_options::{NetworkOptions, fingerprint, millis};
+use crate::sync_options::{NetworkOptions, TlsOptions, fingerprint, listen_address, millis};
 use crate::sync_outcome::StatisticsRecord;
+use crate::work::{Work, block};
 
 /// Sends messages to other nodes, and takes theirs.
 #[napi]
@@ -51,17 +52,11 @@ impl NativeTransport {
         network: NetworkOptions,
         #[napi(ts_arg_type = "(delivery: DeliveryRecord) => void")] dispatcher: Dispatcher,
     ) -> napi::Result<PromiseRaw<'_, NativeTransport>> {
+        // On the calling thread, which is the one that changes the environment.
+        let network = network.config();
         env.spawn_future(async move {
-            let network = network.config()?;
-            let trust = Trust::this_machine();
-            if let Some(pins) = network.pins {
-                trust.set_pins(pins);
-            }
-            if network.dangerous_accept_any_peer {
-                trust.dangerous().accept_any_peer();
-            }
-            let identity = Identity::ephemeral().map_err(Failure::from)?;
-            let endpoint = Endpoint::new(&identity, &trust, network.endpoint).map_err(Failure::from)?;
+            let network = network?;
+            let endpoint = block(move || Ok(Endpoint::configured(&network.tls, network.endpoint)?)).await?;
             let handed = Arc::<Handed>::default();
             let handler = hand_over(Arc::clone(&handed), dispatcher);
             let messenger = Messenger::new(endpoint, MessengerConfig::default(), handler);
@@ -97,12 +92,26 @@ impl NativeTransport {
         Ok(self.trust().unpin(&fingerprint(&peer)?))
     }
 
+    /// Replaces whom to trust, and reads the files anew.
+    #[napi]
+    pub fn set_trust<'env>(&self, env: &'env Env, tls: TlsOptions) -> napi::Result<PromiseRaw<'env, ()>> {
+        let owned = Arc::clone(&self.0);
+        let tls = tls.config();
+        Work::at_once(env, move || Ok(owned.messenger.endpoint().set_trust(&tls?)?))
+    }
+
     /// Takes messages on an address too, and returns the bound one.
     #[napi]
-    pub fn listen<'env>(&self, env: &'env Env, address: String) -> napi::Result<PromiseRaw<'env, String>> {
+    pub fn listen<'env>(
+        &self,
+        env: &'env Env,
+        host: Option<String>,
+        port: Option<u16>,
+    ) -> napi::Result<PromiseRaw<'env, String>> {
         let owned = Arc::clone(&self.0);
+        let address = listen_address(None, host.as_deref(), port);
         env.spawn_future(async move {
-            let bound = owned.messenger.listen(&address).await.map_err(Failure::from)?;
+            let bound = owned.messenger.listen(&address?).await.map_err(Failure::from)?;
             Ok(bound.to_string())
         })
     }

@@ -1,14 +1,15 @@
 use std::sync::Arc;
 
-use vectr_delta::Message;
-use vectr_transport::{Listener, PeerStream};
+use vectr_delta::{Message, Reject};
+use vectr_transport::{Access, Listener, PeerStream};
 
 use crate::SyncError;
 use crate::cancel::Cancel;
 use crate::drive::{Escort, drive, settle};
 use crate::engine::Engine;
 use crate::observer::Observer;
-use crate::shard_store::ShardStore;
+use crate::read_only::FORBIDDEN;
+use crate::shard_store::{NOT_SHARED, ShardStore};
 use crate::wire::{Arrival, Wire};
 
 /// Answers other nodes' syncs until the listener or the engine is closed.
@@ -23,7 +24,7 @@ pub(crate) async fn answer_all(engine: Arc<Engine>, listener: Listener) {
 }
 
 async fn answer(engine: &Engine, stream: PeerStream) -> Result<(), SyncError> {
-    let (peer, address) = (stream.peer, stream.remote.to_string());
+    let (peer, address, rights) = (stream.peer, stream.remote.to_string(), stream.rights());
     let mut wire = Wire::new(stream);
     let mut closed = engine.closing.token();
     let first = tokio::select! {
@@ -36,8 +37,19 @@ async fn answer(engine: &Engine, stream: PeerStream) -> Result<(), SyncError> {
         Message::Hello(hello) => (hello.shard.clone(), Some(Message::Hello(hello))),
         _ => return Ok(()),
     };
+    // Before anything is looked up: a shard that is not there answers alike.
+    if rights.access(&shard) == Access::None {
+        wire.send(Message::Reject(Reject {
+            code: FORBIDDEN.into(),
+            reason: NOT_SHARED.into(),
+            retry: false,
+        }));
+        engine.see_off(wire.finish());
+        return Ok(());
+    }
     engine.adopt_strategy(&shard).await?;
     let mut store = ShardStore::new(engine.db.clone(), shard.clone());
+    store.keep_to(rights);
     let mut session = engine.session(peer, shard.clone(), true);
     if let Some(hello) = hello {
         session.receive(hello);

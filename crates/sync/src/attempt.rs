@@ -4,7 +4,7 @@ use tokio::sync::oneshot;
 use vectr_delta::{
     Fingerprint, HelloOffer, Message, Session, SessionConfig, SessionReport, ShardId, Uncompressed,
 };
-use vectr_transport::PeerStream;
+use vectr_transport::{Access, PeerRights, PeerStream};
 
 use crate::drive::{Escort, drive, settle};
 use crate::engine::Engine;
@@ -53,6 +53,7 @@ impl Attempt<'_> {
 
     async fn transfer(&self, opened: Opened, tried: &mut Tried) -> Result<(), SyncError> {
         let Opened { mut session, mut store, stream, opening_bytes } = opened;
+        store.keep_to(stream.rights());
         let mut wire = Wire::new(stream);
         let traffic = wire.traffic();
         traffic.count_sent(opening_bytes);
@@ -84,29 +85,41 @@ impl Attempt<'_> {
     /// durable. Where the peer is known from a resumable connection, our Hello travels with the first bytes.
     async fn open(&self) -> Result<Opened, SyncError> {
         let endpoint = self.engine.endpoint()?;
-        let Some(expected) = endpoint.known_peer(self.address) else {
+        let Some(known) = endpoint.known_rights(self.address) else {
             let stream = endpoint.open(self.address, None).await?;
-            return Ok(self.opened(stream));
+            return self.opened(stream);
         };
+        self.check_rights(&known)?;
+        let expected = known.peer();
         if endpoint.is_connected(self.address) {
             let opening: Bytes = Message::Open(self.shard.clone()).encode(&Uncompressed)?.concat().into();
             let sent = opening.len();
             let stream = endpoint.open(self.address, Some((expected, opening))).await?;
             let opening_bytes = if stream.opening_sent { sent } else { 0 };
-            return Ok(Opened { opening_bytes, ..self.opened(stream) });
+            return Ok(Opened { opening_bytes, ..self.opened(stream)? });
         }
         let (session, store, hello) = self.greet(expected).await?;
         let opening_bytes = hello.len();
         let stream = endpoint.open(self.address, Some((expected, hello))).await?;
         if !stream.opening_sent {
-            return Ok(self.opened(stream));
+            return self.opened(stream);
         }
+        self.check_rights(&stream.rights())?;
         Ok(Opened { session, store, stream, opening_bytes })
     }
 
-    fn opened(&self, stream: PeerStream) -> Opened {
+    fn opened(&self, stream: PeerStream) -> Result<Opened, SyncError> {
+        self.check_rights(&stream.rights())?;
         let (session, store) = self.prepare(stream.peer);
-        Opened { session, store, stream, opening_bytes: 0 }
+        Ok(Opened { session, store, stream, opening_bytes: 0 })
+    }
+
+    /// Not even the shard's name goes to a peer that has no right to it.
+    fn check_rights(&self, rights: &PeerRights) -> Result<(), SyncError> {
+        if rights.access(self.shard) == Access::None {
+            return Err(SyncError::Forbidden { shard: self.shard.clone(), peer: rights.peer() });
+        }
+        Ok(())
     }
 
     fn prepare(&self, peer: Fingerprint) -> (Session, ShardStore) {

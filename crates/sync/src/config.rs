@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use vectr_delta::{Fingerprint, PageSize, Strategy};
-use vectr_transport::EndpointConfig;
+use vectr_delta::{PageSize, Strategy};
+use vectr_transport::{EndpointConfig, TlsConfig};
 
 use crate::SyncError;
 
@@ -47,14 +47,13 @@ impl SyncConfig {
 /// How an engine reaches its peers, and whom it trusts.
 #[derive(Debug, Clone, Default)]
 pub struct NetworkConfig {
-    /// The key and certificate. `None`: `<database>.key`, or one for this process only where the database is in memory.
+    /// The node's own key and certificate, where `tls` gives none. `None`: `<database>.key`, or one for this process
+    /// only where the database is in memory.
     pub identity: Option<PathBuf>,
-    /// Whom to trust. `None`: peers on this machine, by loopback addresses, only.
-    pub pins: Option<Vec<Fingerprint>>,
+    /// Whom to trust, and what to show; read again by [`SyncEngine::set_trust`](crate::SyncEngine::set_trust).
+    pub tls: TlsConfig,
     /// Connections.
     pub endpoint: EndpointConfig,
-    /// Lets anyone who reaches this node read and write all its shards.
-    pub dangerous_accept_any_peer: bool,
 }
 
 impl NetworkConfig {

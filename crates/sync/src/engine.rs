@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 
 use vectr_core::{SessionMark, StoredConflict, VectrDB};
 use vectr_delta::{ConflictId, Fingerprint, LocalWrite, NodeName, ShardId, Timestamp, VectorId};
-use vectr_transport::{Endpoint, Identity, PoolStatistics, Trust};
+use vectr_transport::{Endpoint, Identity, PoolStatistics, TlsConfig, Trust};
 
 use crate::answer::answer_all;
 use crate::auto_sync::AutoSyncs;
@@ -48,6 +48,7 @@ pub(crate) struct Engine {
     pub(crate) closing: Canceller,
     pub(crate) events: Arc<EventHub>,
     pub(crate) auto_syncs: AutoSyncs,
+    /// What the node shows at first.
     identity: Identity,
     trust: Trust,
     endpoint: OnceLock<Endpoint>,
@@ -70,17 +71,14 @@ impl SyncEngine {
     ) -> Result<Self, SyncError> {
         network.validate()?;
         db.name_node(&node)?;
-        let identity = match identity_path(&db, &network) {
-            Some(path) => Identity::load_or_create(&path)?,
-            None => Identity::ephemeral()?,
+        let (rules, given) = network.tls.load()?;
+        let identity = match (given, identity_path(&db, &network)) {
+            (Some(given), _) => given,
+            (None, Some(path)) => Identity::load_or_create(&path)?,
+            (None, None) => Identity::ephemeral()?,
         };
         let trust = Trust::this_machine();
-        if let Some(pins) = &network.pins {
-            trust.set_pins(pins.iter().copied());
-        }
-        if network.dangerous_accept_any_peer {
-            trust.dangerous().accept_any_peer();
-        }
+        trust.set(rules);
         let mark = SessionMark { id: format!("{:016x}", random()), created_at: db.now() };
         let mark = if config.persist_session { db.restore_session()? } else { mark };
         let engine = Engine {
@@ -164,10 +162,19 @@ impl SyncEngine {
         self.engine.events.close();
     }
 
-    /// SHA-256 of this node's certificate: what others pin.
+    /// Replaces whom this node trusts; see [`Endpoint::set_trust`]. Blocks on files, and tens of milliseconds for each
+    /// secret.
+    ///
+    /// # Errors
+    /// As [`TlsConfig::load`]; nothing has changed then. `ERR_CLOSED`.
+    pub fn set_trust(&self, tls: &TlsConfig) -> Result<(), SyncError> {
+        Ok(self.engine.endpoint()?.set_trust(tls)?)
+    }
+
+    /// SHA-256 of the certificate that this node shows: what others pin.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        self.engine.identity.fingerprint()
+        self.engine.endpoint.get().map_or_else(|| self.engine.identity.fingerprint(), Endpoint::fingerprint)
     }
 
     /// Whom this node trusts. What is changed here counts at once, for open connections too.
@@ -245,7 +252,7 @@ impl SyncEngine {
 }
 
 impl Engine {
-    /// The endpoint, made at its first use, inside of the runtime that then drives it.
+    /// The endpoint, made at its first use.
     pub(crate) fn endpoint(&self) -> Result<&Endpoint, SyncError> {
         self.ensure_open()?;
         if let Some(endpoint) = self.endpoint.get() {

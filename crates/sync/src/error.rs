@@ -1,6 +1,8 @@
 use vectr_core::CoreError;
-use vectr_delta::DeltaError;
+use vectr_delta::{DeltaError, Fingerprint, ShardId};
 use vectr_transport::TransportError;
+
+use crate::read_only::FORBIDDEN;
 
 /// Why the engine could not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -35,6 +37,14 @@ pub enum SyncError {
         /// What was asked for.
         given: usize,
     },
+    /// This node's rights give the peer nothing of a shard.
+    #[error("shard '{shard}' is not shared with the peer {peer}: grant it to that peer in tls.rights here")]
+    Forbidden {
+        /// Which shard.
+        shard: ShardId,
+        /// Who is there.
+        peer: Fingerprint,
+    },
     /// A session ended without success.
     #[error("{message}")]
     Session {
@@ -66,6 +76,7 @@ impl SyncError {
             Self::Silent { .. } => "ERR_TIMEOUT",
             Self::UnknownPeer { .. } => "ERR_UNKNOWN_PEER",
             Self::Concurrency { .. } => "ERR_ARGUMENT",
+            Self::Forbidden { .. } => FORBIDDEN,
             Self::Session { code, .. } => code,
             Self::Core(error) => error.code(),
             Self::Transport(error) => error.code(),
@@ -86,6 +97,7 @@ impl SyncError {
             | Self::Aborted
             | Self::UnknownPeer { .. }
             | Self::Concurrency { .. }
+            | Self::Forbidden { .. }
             | Self::Delta(_) => false,
         }
     }

@@ -15,6 +15,7 @@ mod event;
 mod events;
 mod observer;
 mod quic_sync;
+mod read_only;
 mod record;
 mod result;
 mod retry;

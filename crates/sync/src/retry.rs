@@ -118,7 +118,12 @@ mod tests {
     #[test]
     fn trust_is_never_tried_again_and_a_restart_at_once() {
         let mut retries = Retries::new(&SyncConfig::default());
-        let untrusted = TransportError::Untrusted { peer: None, remote: [127, 0, 0, 1].into(), ours: None };
+        let untrusted = TransportError::Untrusted {
+            peer: None,
+            remote: [127, 0, 0, 1].into(),
+            ours: None,
+            because: vectr_transport::Distrust::Unknown,
+        };
         assert_eq!(retries.after(&untrusted.into()), None);
         for _ in 0..MAX_RESTARTS {
             assert_eq!(retries.after(&failure("ERR_RESTART", true)), Some(Duration::ZERO));

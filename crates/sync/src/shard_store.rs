@@ -2,12 +2,19 @@ use tokio::sync::mpsc;
 
 use vectr_core::{BatchesTaken, ChangeSpan, CoreError, EndTaken, Subscription, VectrDB};
 use vectr_delta::{Applied, CommitNo, Refusal, Renewal, ShardId, StoreReply, StoreRequest};
+use vectr_transport::{Access, PeerRights};
+
+use crate::read_only::{FORBIDDEN, withhold};
 
 /// Carries out a session's storage requests on threads that may block, several at a time.
 pub(crate) struct ShardStore {
     db: VectrDB,
     shard: ShardId,
     ignore_cursor: bool,
+    /// `None` before the peer's stream is there: nothing is written then.
+    rights: Option<PeerRights>,
+    /// Once something of the peer was refused, all that follows in this session is: its cursor would pass over it.
+    read_only: bool,
     sender: mpsc::UnboundedSender<Answer>,
     replies: mpsc::UnboundedReceiver<Answer>,
     under_way: usize,
@@ -41,7 +48,22 @@ impl From<StoreReply> for Answer {
 impl ShardStore {
     pub(crate) fn new(db: VectrDB, shard: ShardId) -> Self {
         let (sender, replies) = mpsc::unbounded_channel();
-        Self { db, shard, ignore_cursor: false, sender, replies, under_way: 0, commit_watch: None }
+        Self {
+            db,
+            shard,
+            ignore_cursor: false,
+            rights: None,
+            read_only: false,
+            sender,
+            replies,
+            under_way: 0,
+            commit_watch: None,
+        }
+    }
+
+    /// Has every request keep to what the peer may do at that moment.
+    pub(crate) fn keep_to(&mut self, rights: PeerRights) {
+        self.rights = Some(rights);
     }
 
     /// Has the peer's changelog read from its beginning.
@@ -51,6 +73,32 @@ impl ShardStore {
 
     /// Carries out a request. What the writer does comes back from its own thread; all else may block a thread.
     pub(crate) fn start(&mut self, request: StoreRequest) {
+        match self.permit(request) {
+            Ok(request) => self.carry_out(request),
+            Err(refusal) => self.answer()(refusal),
+        }
+    }
+
+    /// A request that the peer's rights allow; else the answer to it.
+    fn permit(&mut self, request: StoreRequest) -> Result<StoreRequest, Answer> {
+        let access = self.rights.as_ref().map(|rights| rights.access(&self.shard));
+        let reads_rows = matches!(request, StoreRequest::ReadPage { .. });
+        if reads_rows && access == Some(Access::None) {
+            return Err(failed_for_lack_of_rights());
+        }
+        let writes =
+            matches!(request, StoreRequest::Meet(_) | StoreRequest::Apply { .. } | StoreRequest::End { .. });
+        self.read_only |= writes && access != Some(Access::Write);
+        if !(writes && self.read_only) {
+            return Ok(request);
+        }
+        match withhold(request, self.db.now()) {
+            Ok(answer) => Err(answer),
+            Err(request) => Ok(request),
+        }
+    }
+
+    fn carry_out(&mut self, request: StoreRequest) {
         match request {
             StoreRequest::ReadHello { peer, offer } => {
                 let ignore_cursor = self.ignore_cursor;
@@ -171,6 +219,15 @@ fn refusable<T>(outcome: Result<T, Refusal<CoreError>>, answer: impl FnOnce(T) -
     };
     reply.into()
 }
+
+fn failed_for_lack_of_rights() -> Answer {
+    let reason = NOT_SHARED.into();
+    StoreReply::Failed { code: FORBIDDEN.into(), reason, retry: false }.into()
+}
+
+/// What a peer hears of a shard that it has no right to, whether there is such a shard or not.
+pub(crate) const NOT_SHARED: &str =
+    "this node shares no such shard with you: its operator has to grant it (tls.rights)";
 
 #[allow(clippy::needless_pass_by_value, reason = "the shape of `unwrap_or_else`")]
 fn failed(error: CoreError) -> StoreReply {

@@ -7,10 +7,13 @@ mod common;
 use common::{Node, quick};
 use vectr_delta::Fingerprint;
 use vectr_sync::NetworkConfig;
-use vectr_transport::{Endpoint, EndpointConfig, Identity, Trust};
+use vectr_transport::{Endpoint, EndpointConfig, Identity, TlsConfig, Trust};
 
 fn pinned(pins: &[Fingerprint]) -> NetworkConfig {
-    NetworkConfig { pins: Some(pins.to_vec()), ..NetworkConfig::default() }
+    NetworkConfig {
+        tls: TlsConfig { pins: Some(pins.to_vec()), ..TlsConfig::default() },
+        ..NetworkConfig::default()
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

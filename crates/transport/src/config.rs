@@ -20,6 +20,9 @@ pub struct EndpointConfig {
     pub max_concurrent_streams: u32,
     /// How many connections the pool holds, and how many more are accepted. 1 to 65,536. Default: 100.
     pub max_connections: usize,
+    /// Whether to use QUIC, over UDP. Without it only TCP is left, which this version does not speak: `ERR_CONFIG`.
+    /// Default: true.
+    pub quic: bool,
     /// Whether an opening may travel as 0-RTT data, and is accepted as such. Default: true.
     pub enable_0rtt: bool,
 }
@@ -28,7 +31,7 @@ impl EndpointConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// `ERR_ARGUMENT` names the first value that is out of range, and its range.
+    /// `ERR_ARGUMENT` names the first value that is out of range, and its range; `ERR_CONFIG` without QUIC.
     pub fn validate(&self) -> Result<(), TransportError> {
         if ServerName::try_from(self.server_name.as_str()).is_err() {
             return Err(TransportError::argument(
@@ -49,6 +52,10 @@ impl EndpointConfig {
         if !(1..=MOST as usize).contains(&self.max_connections) {
             return Err(refuse_count("maxConnections", self.max_connections));
         }
+        if !self.quic {
+            let reason = "it leaves only the fallback over TCP, which this version does not have: unset it";
+            return Err(TransportError::config(&"AGENTIC_FLOW_ENABLE_QUIC=false", &reason));
+        }
         Ok(())
     }
 
@@ -65,6 +72,7 @@ impl Default for EndpointConfig {
             idle_timeout: Duration::from_secs(30),
             max_concurrent_streams: 100,
             max_connections: 100,
+            quic: true,
             enable_0rtt: true,
         }
     }
@@ -79,7 +87,7 @@ fn refuse_count(name: &'static str, value: usize) -> TransportError {
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-const MOST: u32 = 65_536;
+pub(crate) const MOST: u32 = 65_536;
 
 #[cfg(test)]
 mod tests {

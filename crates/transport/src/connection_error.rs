@@ -5,9 +5,10 @@ use quinn::{ConnectionError, TransportErrorCode, VarInt};
 use rustls::AlertDescription;
 use vectr_delta::Fingerprint;
 
-use crate::TransportError;
-use crate::protocol::CloseCode;
-use crate::verifier::refused_fingerprint;
+use crate::protocol::{CloseCode, WITHOUT_SECRET};
+use crate::trust::Credentials;
+use crate::verifier::refused_certificate;
+use crate::{Distrust, TransportError};
 
 /// The two ends of a connection, for its errors.
 #[derive(Clone, Copy, Debug)]
@@ -26,7 +27,12 @@ impl Ends {
             ConnectionError::ApplicationClosed(close)
                 if close.error_code == VarInt::from(CloseCode::Trust) =>
             {
-                TransportError::Refused { remote, ours }
+                TransportError::Refused { remote, ours, secret: &close.reason[..] == WITHOUT_SECRET }
+            }
+            ConnectionError::ApplicationClosed(close)
+                if close.error_code == VarInt::from(CloseCode::Renewal) =>
+            {
+                self.lost("the peer's trust has changed: both have to prove anew who they are")
             }
             ConnectionError::ApplicationClosed(close)
                 if close.error_code == VarInt::from(CloseCode::Protocol) =>
@@ -36,11 +42,11 @@ impl Ends {
             }
             ConnectionError::ApplicationClosed(_) => self.lost("the peer closed it"),
             ConnectionError::ConnectionClosed(close) => self.closed_by_peer(close.error_code, &close.reason),
-            ConnectionError::TransportError(error) if is_refusal(error.code) => TransportError::Untrusted {
-                peer: refused_fingerprint(&error.reason),
-                remote: remote.ip().to_canonical(),
-                ours: Some(ours),
-            },
+            ConnectionError::TransportError(error) if is_refusal(error.code) => {
+                let (peer, because) = refused_certificate(&error.reason);
+                let remote = remote.ip().to_canonical();
+                TransportError::Untrusted { peer, remote, ours: Some(ours), because }
+            }
             ConnectionError::TransportError(error) => {
                 TransportError::Protocol { remote, reason: error.to_string() }
             }
@@ -60,7 +66,7 @@ impl Ends {
             return TransportError::Busy { remote, reason: "it accepts no more connections" };
         }
         if is_refusal(code) {
-            return TransportError::Refused { remote, ours };
+            return TransportError::Refused { remote, ours, secret: false };
         }
         // An application close takes this form while the handshake goes on.
         if code == TransportErrorCode::APPLICATION_ERROR {
@@ -68,6 +74,16 @@ impl Ends {
         }
         let reason = String::from_utf8_lossy(reason);
         TransportError::Protocol { remote, reason: format!("it closed the connection: {code} {reason}") }
+    }
+
+    /// The peer at the other end is not trusted here.
+    pub(crate) fn untrusted(&self, peer: Option<&Credentials>, because: Distrust) -> TransportError {
+        TransportError::Untrusted {
+            peer: peer.map(Credentials::fingerprint),
+            remote: self.remote.ip().to_canonical(),
+            ours: Some(self.ours),
+            because,
+        }
     }
 
     pub(crate) fn lost(&self, reason: &str) -> TransportError {

@@ -4,17 +4,18 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{ConnectError, ConnectionError};
+use rustls::pki_types::UnixTime;
 use tokio::task::JoinSet;
 use vectr_delta::Fingerprint;
 
 use crate::TransportError;
 use crate::address::Address;
-use crate::connection_error::Ends;
 use crate::link::{Lease, Link};
 use crate::node::Node;
 use crate::protocol::StreamKind;
 use crate::stream::{PeerStream, first_chunks};
 use crate::tickets::{AttemptTickets, Tickets};
+use crate::trust::{Credentials, Role};
 
 /// An authenticated new connection, and the stream that its early data opened, if that was accepted.
 pub(crate) struct Dialed {
@@ -77,7 +78,8 @@ async fn connect(
     tickets: Arc<Tickets>,
     opening: Option<(Fingerprint, Bytes)>,
 ) -> Result<Dialed, TransportError> {
-    if tickets.peer().is_some_and(|peer| node.trust.check(&peer, remote.ip()).is_err()) {
+    let expected = tickets.peer();
+    if expected.is_some_and(|peer| is_distrusted(&node, &peer, remote)) {
         tickets.clear();
     }
     let attempt = tickets.attempt();
@@ -86,8 +88,10 @@ async fn connect(
         .client(remote)?
         .connect_with(config, remote, &node.config.server_name)
         .map_err(|error| refused_call(&error, remote))?;
-    let opening =
-        opening.filter(|(expected, _)| attempt.offered() == Some(*expected)).map(|(_, bytes)| bytes);
+    // Early data would leave before the peer has proven the secret anew: there is nothing yet to bind a proof to.
+    let has_secrets = node.trust.read(|rules| !rules.secrets.is_empty());
+    let is_for = |(expected, _): &(Fingerprint, Bytes)| !has_secrets && attempt.offered() == Some(*expected);
+    let opening = opening.filter(is_for).map(|(_, bytes)| bytes);
     let Some(opening) = opening else {
         return finish(&node, remote, &attempt, connecting).await;
     };
@@ -104,7 +108,7 @@ async fn finish(
     connecting: quinn::Connecting,
 ) -> Result<Dialed, TransportError> {
     let connection = connecting.await.map_err(|error| failed(node, remote, &error))?;
-    let link = authenticate(node, attempt, connection)?;
+    let link = authenticate(node, attempt, connection).await?;
     Ok(Dialed { link, early: None })
 }
 
@@ -125,7 +129,7 @@ async fn finish_early(
     if let Some(error) = connection.close_reason() {
         return Err(failed(node, remote, &error));
     }
-    let link = authenticate(node, attempt, connection)?;
+    let link = authenticate(node, attempt, connection).await?;
     if !accepted || written.is_err() {
         return Ok(Dialed { link, early: None });
     }
@@ -135,20 +139,24 @@ async fn finish_early(
     Ok(Dialed { link, early: Some(early) })
 }
 
-fn authenticate(
+async fn authenticate(
     node: &Node,
     attempt: &AttemptTickets,
     connection: quinn::Connection,
 ) -> Result<Arc<Link>, TransportError> {
-    let link = Link::authenticate(connection, &node.trust, node.ours, node.config.idle_timeout)?;
-    attempt.authenticated(link.peer);
+    let ends = node.ends(connection.remote_address());
+    let link = Link::admit(connection, Role::Server, &node.trust, ends).await?;
+    attempt.authenticated(link.credentials());
     Ok(link)
+}
+
+fn is_distrusted(node: &Node, peer: &Credentials, remote: SocketAddr) -> bool {
+    node.trust.read(|rules| rules.check_certificate(peer, remote.ip(), UnixTime::now()).is_err())
 }
 
 /// Before the handshake is complete, silence means that nobody is there.
 fn failed(node: &Node, remote: SocketAddr, error: &ConnectionError) -> TransportError {
-    let ends = Ends { ours: node.ours, remote, idle_timeout: node.config.idle_timeout };
-    match ends.explain(error) {
+    match node.ends(remote).explain(error) {
         TransportError::TimedOut { remote, .. } => {
             TransportError::Unreachable { address: remote.to_string(), reason: "no answer".to_owned() }
         }

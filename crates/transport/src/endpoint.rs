@@ -16,7 +16,7 @@ use crate::pool::{Found, Outcome, PoolStatistics, Settle};
 use crate::protocol::{CloseCode, StreamKind};
 use crate::stream::PeerStream;
 use crate::tickets::Tickets;
-use crate::{EndpointConfig, Identity, TransportError, Trust};
+use crate::{EndpointConfig, Identity, PeerRights, TlsConfig, TransportError, Trust};
 
 /// One node on the network: opens streams to peers and listens for theirs. Clones are the same endpoint.
 #[derive(Clone)]
@@ -31,6 +31,33 @@ impl Endpoint {
     /// `ERR_ARGUMENT` for a value of `config` that is out of range.
     pub fn new(identity: &Identity, trust: &Trust, config: EndpointConfig) -> Result<Self, TransportError> {
         Ok(Self { node: Arc::new(Node::new(identity, trust, config)?) })
+    }
+
+    /// As [`Endpoint::new`], with the identity and trust of a configuration; without a certificate in it, with an
+    /// identity that is kept nowhere. Blocks on files, and tens of milliseconds for each secret.
+    ///
+    /// # Errors
+    /// As [`TlsConfig::load`] and [`Endpoint::new`].
+    pub fn configured(tls: &TlsConfig, config: EndpointConfig) -> Result<Self, TransportError> {
+        let (rules, given) = tls.load()?;
+        let trust = Trust::this_machine();
+        trust.set(rules);
+        let identity = given.map_or_else(Identity::ephemeral, Ok)?;
+        Self::new(&identity, &trust, config)
+    }
+
+    /// Replaces whom this node trusts, and reads all files anew. Each open connection is checked against it at once, and
+    /// later streams get new ones, on which both prove who they are by what is configured now. A certificate that is
+    /// given is shown from now on; where none is given the last one stays. Blocks as [`Endpoint::configured`] does.
+    ///
+    /// # Errors
+    /// As [`TlsConfig::load`]; nothing has changed then.
+    pub fn set_trust(&self, tls: &TlsConfig) -> Result<(), TransportError> {
+        let (rules, identity) = tls.load()?;
+        identity.into_iter().for_each(|identity| self.node.tls.presented.replace(identity));
+        self.node.trust.set(rules);
+        self.node.pool.renew();
+        Ok(())
     }
 
     /// Accepts streams on `host:port`, `host` (port 4433) or `[ipv6]:port`; port 0 means any free one.
@@ -55,7 +82,14 @@ impl Endpoint {
     /// written for it can be given to [`Endpoint::open`].
     #[must_use]
     pub fn known_peer(&self, address: &str) -> Option<Fingerprint> {
-        self.node.pool.known_peer(&Address::peer(address).ok()?)
+        self.node.pool.known_peer(&Address::peer(address).ok()?).map(|peer| peer.fingerprint())
+    }
+
+    /// What the peer that is expected at an address may do, if one is.
+    #[must_use]
+    pub fn known_rights(&self, address: &str) -> Option<PeerRights> {
+        let peer = self.node.pool.known_peer(&Address::peer(address).ok()?)?;
+        Some(PeerRights::new(self.node.trust.clone(), peer))
     }
 
     /// Whether there is a live connection to an address.
@@ -112,10 +146,10 @@ impl Endpoint {
         self.node.pool.statistics()
     }
 
-    /// This node's own fingerprint.
+    /// The fingerprint of the certificate that this node shows.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        self.node.ours
+        self.node.ours()
     }
 
     /// Whom this node trusts. What is changed here counts at once.
@@ -249,7 +283,7 @@ impl Endpoint {
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("fingerprint", &self.node.ours).finish_non_exhaustive()
+        f.debug_struct("Endpoint").field("fingerprint", &self.node.ours()).finish_non_exhaustive()
     }
 }
 

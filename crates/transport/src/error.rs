@@ -4,12 +4,14 @@ use std::time::Duration;
 
 use vectr_delta::Fingerprint;
 
+use crate::Distrust;
+
 /// Why bytes could not travel.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// This node does not trust the peer. Never worth retrying: somebody has to pin it first.
-    #[error("{}", untrusted(peer.as_ref(), *remote, ours.as_ref()))]
+    /// This node does not trust the peer. Never worth retrying: somebody has to configure it first.
+    #[error("{}", untrusted(peer.as_ref(), *remote, ours.as_ref(), because))]
     Untrusted {
         /// What the peer presented; `None` where it presented nothing usable.
         peer: Option<Fingerprint>,
@@ -17,16 +19,18 @@ pub enum TransportError {
         remote: IpAddr,
         /// This node's own fingerprint, where it is known.
         ours: Option<Fingerprint>,
+        /// What is missing.
+        because: Distrust,
     },
-    /// The peer does not trust this node. Never worth retrying: the peer has to pin it first.
-    #[error(
-        "peer {remote} does not trust this node: configure tls: {{ pinnedFingerprints: [\"{ours}\"] }} there"
-    )]
+    /// The peer does not trust this node. Never worth retrying: the peer has to be configured first.
+    #[error("{}", refused(*remote, ours, *secret))]
     Refused {
         /// Where the peer is.
         remote: SocketAddr,
         /// This node's own fingerprint.
         ours: Fingerprint,
+        /// Whether it is the cluster's secret that is not the same on both.
+        secret: bool,
     },
     /// No connection could be made.
     #[error("peer {address} is unreachable: {reason}")]
@@ -191,17 +195,39 @@ impl TransportError {
     }
 }
 
-fn untrusted(peer: Option<&Fingerprint>, remote: IpAddr, ours: Option<&Fingerprint>) -> String {
+fn untrusted(
+    peer: Option<&Fingerprint>,
+    remote: IpAddr,
+    ours: Option<&Fingerprint>,
+    because: &Distrust,
+) -> String {
     let ours = ours.map_or_else(String::new, |ours| {
         format!("; this node's own fingerprint, for the peer to pin, is {ours}")
     });
-    match peer {
-        Some(peer) => format!(
-            "peer {remote} with the fingerprint {peer} is not trusted: to trust it, configure \
+    let Some(peer) = peer else { return format!("peer {remote} presented no usable certificate{ours}") };
+    let who = format!("peer {remote} with the fingerprint {peer} is not trusted");
+    match because {
+        Distrust::Unknown => {
+            format!("{who}: to trust it, configure tls: {{ pinnedFingerprints: [\"{peer}\"] }}{ours}")
+        }
+        Distrust::Certificate(_) | Distrust::Expired => format!(
+            "{who}: {because}; give it a certificate of a configured authority, or configure \
              tls: {{ pinnedFingerprints: [\"{peer}\"] }}{ours}"
         ),
-        None => format!("peer {remote} presented no usable certificate{ours}"),
+        Distrust::Secret => format!("{who}: {because}: configure the same tls.clusterSecret on both"),
     }
+}
+
+fn refused(remote: SocketAddr, ours: &Fingerprint, secret: bool) -> String {
+    if secret {
+        return format!(
+            "peer {remote} does not trust this node: configure the same tls.clusterSecret on both, or on neither"
+        );
+    }
+    format!(
+        "peer {remote} does not trust this node: configure tls: {{ pinnedFingerprints: [\"{ours}\"] }} there; where \
+         it trusts an authority, give this node a valid certificate of that one"
+    )
 }
 
 #[cfg(test)]
@@ -215,6 +241,7 @@ mod tests {
             peer: Some(peer),
             remote: "192.0.2.1".parse().unwrap(),
             ours: Some(ours),
+            because: Distrust::Unknown,
         };
         let text = error.to_string();
         assert!(text.contains(&format!("tls: {{ pinnedFingerprints: [\"{peer}\"] }}")), "{text}");

@@ -10,11 +10,12 @@ use vectr_delta::Fingerprint;
 
 use crate::{TransportError, identity_file};
 
-/// Who a node is: an Ed25519 key and a certificate that it signed itself. Clones are the same identity.
+/// Who a node is: a key, and a certificate for it that peers check. By itself a node makes an Ed25519 key and signs its
+/// certificate itself; an operator may give others. Clones are the same identity.
 #[derive(Clone)]
 pub struct Identity {
     certified: Arc<CertifiedKey>,
-    key: Arc<PrivatePkcs8KeyDer<'static>>,
+    key: Arc<PrivateKeyDer<'static>>,
     fingerprint: Fingerprint,
 }
 
@@ -53,14 +54,24 @@ impl Identity {
         certificate: CertificateDer<'static>,
         key: PrivatePkcs8KeyDer<'static>,
     ) -> Result<Self, String> {
-        let fingerprint = sha256(&certificate);
-        let provider = rustls::crypto::ring::default_provider();
-        let private = PrivateKeyDer::Pkcs8(key.clone_key());
-        let certified = CertifiedKey::from_der(vec![certificate], private, &provider)
-            .map_err(|error| format!("its key and certificate do not fit together: {error}"))?;
-        if certified.key.algorithm() != SignatureAlgorithm::ED25519 {
+        let identity = Self::from_chain(vec![certificate], PrivateKeyDer::Pkcs8(key))
+            .map_err(|reason| format!("its key and certificate do not fit together: {reason}"))?;
+        if identity.certified.key.algorithm() != SignatureAlgorithm::ED25519 {
             return Err("its key is no Ed25519 key".to_owned());
         }
+        Ok(identity)
+    }
+
+    /// An identity of an operator: its own certificate first. The reason where the key is none of that certificate, or
+    /// of a kind that is not supported.
+    pub(crate) fn from_chain(
+        chain: Vec<CertificateDer<'static>>,
+        key: PrivateKeyDer<'static>,
+    ) -> Result<Self, String> {
+        let fingerprint = sha256(chain.first().ok_or("there is no certificate")?);
+        let provider = rustls::crypto::ring::default_provider();
+        let certified =
+            CertifiedKey::from_der(chain, key.clone_key(), &provider).map_err(|error| error.to_string())?;
         Ok(Self { certified: Arc::new(certified), key: Arc::new(key), fingerprint })
     }
 
@@ -69,7 +80,7 @@ impl Identity {
     }
 
     fn key_der(&self) -> &[u8] {
-        self.key.secret_pkcs8_der()
+        self.key.secret_der()
     }
 
     /// 32 bytes that only the holder of the key can know, the same after a restart; another purpose, other bytes.

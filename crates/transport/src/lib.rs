@@ -12,6 +12,7 @@ mod config;
 mod connection_error;
 mod dial;
 mod endpoint;
+mod environment;
 mod error;
 mod identity;
 mod identity_file;
@@ -21,6 +22,8 @@ mod messages;
 mod node;
 mod ping;
 mod pool;
+mod presented;
+mod proof;
 mod protocol;
 mod stream;
 mod tickets;
@@ -30,6 +33,7 @@ mod verifier;
 
 pub use config::EndpointConfig;
 pub use endpoint::Endpoint;
+pub use environment::Environment;
 pub use error::TransportError;
 pub use identity::Identity;
 pub use listener::Listener;
@@ -40,5 +44,8 @@ pub use messages::{
 pub use pool::PoolStatistics;
 pub use protocol::{ALPN, DEFAULT_PORT, STREAM_ABANDONED};
 pub use stream::{PeerStream, RecvHalf, SendHalf};
-pub use trust::{DangerousTrust, Trust};
+pub use trust::{
+    Access, DangerousTrust, Distrust, Grant, PeerRights, Rights, TlsConfig, TlsFile, TlsSecret, Trust,
+    TrustRules,
+};
 pub use vectr_delta::Fingerprint;

@@ -1,17 +1,18 @@
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use quinn::ConnectionError;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use tokio::sync::Semaphore;
 use vectr_delta::Fingerprint;
 
 use crate::connection_error::Ends;
-use crate::identity::sha256;
-use crate::protocol::CloseCode;
-use crate::{TransportError, Trust};
+use crate::proof;
+use crate::protocol::{CloseCode, WITHOUT_SECRET};
+use crate::trust::{Credentials, Proven, Role};
+use crate::{Distrust, PeerRights, TransportError, Trust};
 
 /// An established connection whose peer proved who it is, and was trusted when that was last checked.
 pub(crate) struct Link {
@@ -19,39 +20,53 @@ pub(crate) struct Link {
     pub(crate) peer: Fingerprint,
     /// Room for large messages from the peer, in KiB.
     pub(crate) room: Arc<Semaphore>,
+    credentials: Credentials,
+    proven: Proven,
     trust: Trust,
     ends: Ends,
     streams: AtomicUsize,
     /// Why this side closed the connection, where there is more to say than that it did.
     cause: OnceLock<TransportError>,
+    /// Whether it is to end with its last stream.
+    retired: AtomicBool,
 }
 
 impl Link {
-    /// Reads the peer's identity off a connection whose handshake is complete, and checks that it is trusted. A peer
-    /// that is not gets a close with a code of its own, and not one byte.
+    /// Reads the peer's certificates off a connection whose handshake is complete, has both sides prove the cluster's
+    /// secret where this node has one, and checks that the peer is trusted. A peer that is not gets a close with a code
+    /// of its own, and not one byte. No stream is opened or accepted for anyone before.
     ///
     /// This is the check that counts: rustls does not ask its verifier when a session is resumed, and early data of
     /// an untrusted client is waiting in the connection by now.
-    pub(crate) fn authenticate(
+    pub(crate) async fn admit(
         connection: quinn::Connection,
+        role: Role,
         trust: &Trust,
-        ours: Fingerprint,
-        idle_timeout: Duration,
+        ends: Ends,
     ) -> Result<Arc<Self>, TransportError> {
-        let remote = connection.remote_address();
-        let Some(peer) = identity_of(&connection) else {
+        let Some(credentials) = credentials_of(&connection, role) else {
             connection.close(CloseCode::Trust.into(), b"no certificate");
-            return Err(TransportError::Untrusted { peer: None, remote: remote.ip(), ours: Some(ours) });
+            return Err(ends.untrusted(None, Distrust::Unknown));
         };
-        let ends = Ends { ours, remote, idle_timeout };
+        let known =
+            trust.read(|rules| rules.check_certificate(&credentials, ends.remote.ip(), UnixTime::now()));
+        let proven = match (known, role) {
+            (Err(because), _) => Err(ends.untrusted(Some(&credentials), because)),
+            (Ok(()), Role::Server) => proof::give(&connection, trust, &ends, &credentials).await,
+            (Ok(()), Role::Client) => proof::demand(&connection, trust, &ends, &credentials).await,
+        };
+        let proven = proven.inspect_err(|error| refuse(&connection, error))?;
         let link = Self {
             connection,
-            peer,
+            peer: credentials.fingerprint(),
             room: Arc::new(Semaphore::new(LARGE_MESSAGES_KIB)),
+            credentials,
+            proven,
             trust: trust.clone(),
             ends,
             streams: AtomicUsize::new(0),
             cause: OnceLock::new(),
+            retired: AtomicBool::new(false),
         };
         link.check()?;
         Ok(Arc::new(link))
@@ -60,11 +75,39 @@ impl Link {
     /// Checks the peer, at the address that it has now, against the trust of now. Closes the connection where it is
     /// trusted no longer.
     pub(crate) fn check(&self) -> Result<(), TransportError> {
-        let verdict = self.trust.check(&self.peer, self.remote().ip());
-        if let Err(untrusted) = &verdict {
-            self.close(CloseCode::Trust, b"not trusted", untrusted.clone());
+        let (peer, remote) = (&self.credentials, self.remote().ip());
+        let verdict = self.trust.read(|rules| rules.check(peer, &self.proven, remote, UnixTime::now()));
+        let Err(because) = verdict else { return Ok(()) };
+        // It was a member, and may still be one that has another secret or certificate by now: a new connection tells.
+        if matches!(because, Distrust::Secret | Distrust::Expired) {
+            let cause = self.ends().lost(&format!("{because}: both have to prove anew who they are"));
+            self.close(CloseCode::Renewal, b"prove yourself anew", cause.clone());
+            return Err(cause);
         }
-        verdict
+        let untrusted = self.ends().untrusted(Some(peer), because);
+        self.close(CloseCode::Trust, b"not trusted", untrusted.clone());
+        Err(untrusted)
+    }
+
+    /// The peer wants to prove a secret, and this node has none: neither side shall take the other for a member.
+    pub(crate) fn refuse_proof(&self) {
+        let cause = self.ends().untrusted(Some(&self.credentials), Distrust::Secret);
+        self.close(CloseCode::Trust, WITHOUT_SECRET, cause);
+    }
+
+    /// What the peer may do, as of whenever it is asked.
+    pub(crate) fn rights(&self) -> PeerRights {
+        PeerRights::new(self.trust.clone(), self.credentials.clone())
+    }
+
+    pub(crate) const fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// Ends the connection as soon as no stream needs it.
+    pub(crate) fn retire(&self) {
+        self.retired.store(true, Ordering::Release);
+        self.close_if_unused();
     }
 
     /// Closes the connection; its streams fail with `cause` from here on.
@@ -73,7 +116,7 @@ impl Link {
         self.connection.close(code.into(), reason);
     }
 
-    /// Checks the peer after every change of trust, as long as the connection lives.
+    /// Checks the peer after every change of trust, and now and then, as long as the connection lives.
     pub(crate) fn watch(self: &Arc<Self>) {
         let link = Arc::clone(self);
         let mut changes = link.trust.changes();
@@ -82,6 +125,8 @@ impl Link {
                 tokio::select! {
                     _ = link.connection.closed() => return,
                     _ = changes.changed() => {}
+                    // Certificates expire without a word.
+                    () = tokio::time::sleep(RECHECK) => {}
                 }
             }
         });
@@ -110,6 +155,12 @@ impl Link {
             _ => self.ends().explain(error),
         }
     }
+
+    fn close_if_unused(&self) {
+        if self.retired.load(Ordering::Acquire) && self.is_idle() {
+            self.close(CloseCode::Done, b"replaced", self.ends().lost("a newer connection has replaced it"));
+        }
+    }
 }
 
 /// Holds a link for one stream, or for somebody about to open one: a link without leases is idle.
@@ -131,16 +182,26 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         self.link.streams.fetch_sub(1, Ordering::AcqRel);
+        self.link.close_if_unused();
     }
 }
 
-fn identity_of(connection: &quinn::Connection) -> Option<Fingerprint> {
+fn credentials_of(connection: &quinn::Connection, role: Role) -> Option<Credentials> {
     let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    match chain.as_slice() {
-        [certificate] => Some(sha256(certificate)),
-        _ => None,
-    }
+    Credentials::new(*chain, role)
+}
+
+/// Tells the peer as much as it needs to know whose configuration to look at.
+fn refuse(connection: &quinn::Connection, error: &TransportError) {
+    let reason = match error {
+        TransportError::Untrusted { because: Distrust::Secret, .. } => WITHOUT_SECRET,
+        TransportError::Untrusted { .. } => b"not trusted",
+        _ => return,
+    };
+    connection.close(CloseCode::Trust.into(), reason);
 }
 
 /// Three messages of the greatest size.
 const LARGE_MESSAGES_KIB: usize = 3 * 64 * 1024;
+/// How long after its certificate has expired a connection may live.
+const RECHECK: Duration = Duration::from_secs(60);

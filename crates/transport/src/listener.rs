@@ -11,8 +11,10 @@ use crate::endpoint::FAREWELL;
 use crate::link::{Lease, Link};
 use crate::messages::{Inbox, lane};
 use crate::node::Node;
-use crate::protocol::{CloseCode, Protocol, STREAM_KIND_UNKNOWN, StreamKind};
+use crate::protocol::{CloseCode, Protocol, STREAM_KIND_UNKNOWN, StreamKind, WITHOUT_SECRET};
 use crate::stream::PeerStream;
+use crate::tls::Tls;
+use crate::trust::Role;
 use crate::{TransportError, ping};
 
 /// Accepts the streams of trusted peers on one address. Dropped, it is closed.
@@ -125,7 +127,9 @@ async fn serve(
     place: OwnedSemaphorePermit,
     streams: mpsc::Sender<PeerStream>,
 ) {
-    let Ok(connecting) = incoming.accept() else { return };
+    let has_secrets = node.trust.read(|rules| !rules.secrets.is_empty());
+    let accepted = if has_secrets { node.tls.accept_warily(incoming) } else { incoming.accept() };
+    let Ok(connecting) = accepted else { return };
     let Ok(Ok(connection)) = tokio::time::timeout(node.config.connect_timeout, connecting).await else {
         return;
     };
@@ -137,8 +141,13 @@ async fn serve(
 }
 
 async fn serve_vectr(node: &Node, connection: quinn::Connection, streams: &mpsc::Sender<PeerStream>) {
-    let link = Link::authenticate(connection, &node.trust, node.ours, node.config.idle_timeout);
-    let Ok(link) = link else { return };
+    let ends = node.ends(connection.remote_address());
+    let admitted = Link::admit(connection.clone(), Role::Client, &node.trust, ends);
+    let Ok(admitted) = tokio::time::timeout(node.config.connect_timeout, admitted).await else {
+        return connection.close(CloseCode::Trust.into(), WITHOUT_SECRET);
+    };
+    let Ok(link) = admitted else { return };
+    Tls::trust_fully(&link.connection);
     link.watch();
     let origin = node.remember(&link);
     while let Ok((send, recv)) = link.connection.accept_bi().await {
@@ -193,6 +202,8 @@ async fn route(
             stream.recv.unread(first);
             lane::serve(inbox, stream, origin).await;
         }
+        // A proof that nobody asked for: the two are not configured alike.
+        (Some(StreamKind::Proof), _) => stream.link().refuse_proof(),
         (Some(StreamKind::Messages) | None, _) => {
             stream.send.reset(STREAM_KIND_UNKNOWN);
             stream.recv.stop(STREAM_KIND_UNKNOWN);

@@ -6,17 +6,18 @@ use tokio::sync::{Semaphore, watch};
 use vectr_delta::Fingerprint;
 
 use crate::address::Address;
+use crate::connection_error::Ends;
 use crate::link::{Lease, Link};
 use crate::listener::Accepting;
 use crate::messages::Inbox;
 use crate::pool::Pool;
+use crate::presented::Presented;
 use crate::protocol::CloseCode;
 use crate::tls::Tls;
 use crate::{EndpointConfig, Identity, TransportError, Trust};
 
 /// What the endpoint, its listeners and its connection attempts share.
 pub(crate) struct Node {
-    pub(crate) ours: Fingerprint,
     pub(crate) trust: Trust,
     pub(crate) config: EndpointConfig,
     pub(crate) tls: Tls,
@@ -52,20 +53,27 @@ impl Node {
         config: EndpointConfig,
     ) -> Result<Self, TransportError> {
         config.validate()?;
-        let ours = identity.fingerprint();
-        let trust = trust.of_node(ours);
         Ok(Self {
-            ours,
-            tls: Tls::new(identity, &trust, &config)?,
+            tls: Tls::new(Presented::new(identity.clone()), trust, &config)?,
             pool: Pool::new(config.max_connections),
             places: Arc::new(Semaphore::new(config.max_connections)),
             inbox: OnceLock::new(),
             accepted: Mutex::default(),
             open: Mutex::new(Some(Open::default())),
             closed: watch::Sender::new(false),
-            trust,
+            trust: trust.clone(),
             config,
         })
+    }
+
+    /// The fingerprint of the certificate that this node shows now.
+    pub(crate) fn ours(&self) -> Fingerprint {
+        self.tls.presented.identity().fingerprint()
+    }
+
+    /// The ends of a connection with a peer.
+    pub(crate) fn ends(&self, remote: SocketAddr) -> Ends {
+        Ends { ours: self.ours(), remote, idle_timeout: self.config.idle_timeout }
     }
 
     /// The client socket for an address of this family, bound on first use.

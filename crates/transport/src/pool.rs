@@ -3,13 +3,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
-use vectr_delta::Fingerprint;
 
 use crate::TransportError;
 use crate::address::Address;
 use crate::link::{Lease, Link};
 use crate::protocol::CloseCode;
 use crate::tickets::Tickets;
+use crate::trust::Credentials;
 
 /// The connections that an endpoint made. Those that it accepted are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -133,14 +133,27 @@ impl Pool {
     }
 
     /// The peer of the live connection to an address, else the one that a ticket is left for.
-    pub(crate) fn known_peer(&self, address: &Address) -> Option<Fingerprint> {
+    pub(crate) fn known_peer(&self, address: &Address) -> Option<Credentials> {
         let mut slots = self.slots();
         let slot = slots.by_address.get_mut(address)?;
         slot.clear_dead();
         match &slot.state {
-            State::Live(link) => Some(link.peer),
+            State::Live(link) => Some(link.credentials().clone()),
             State::Vacant | State::Connecting(_) => slot.tickets.peer(),
         }
+    }
+
+    /// Has every later stream travel over a new connection, with a whole handshake. Those that are open stay.
+    pub(crate) fn renew(&self) {
+        let mut retired = Vec::new();
+        for slot in self.slots().by_address.values_mut() {
+            slot.tickets.clear();
+            if let State::Live(link) = &slot.state {
+                retired.push(Arc::clone(link));
+                slot.state = State::Vacant;
+            }
+        }
+        retired.iter().for_each(|link| link.retire());
     }
 
     /// Whether there is a live connection to an address.

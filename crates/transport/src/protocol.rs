@@ -16,6 +16,9 @@ pub(crate) const STREAM_KIND_UNKNOWN: u32 = 0xffff_ff00;
 /// The code with which a message stream is broken off whose bytes keep to no rule.
 pub(crate) const STREAM_MALFORMED: u32 = 0xffff_ff01;
 
+/// The reason that goes with [`CloseCode::Trust`] where the cluster's secret is the matter.
+pub(crate) const WITHOUT_SECRET: &[u8] = b"cluster secret";
+
 /// What a connection speaks, by ALPN. Another protocol joins here and in the listener's dispatch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Protocol {
@@ -48,6 +51,8 @@ pub(crate) enum StreamKind {
     Ping = 1,
     /// Messages in order, and what came of them in the other direction.
     Messages = 2,
+    /// The side that called proves that it knows the cluster's secret, then the other one.
+    Proof = 3,
 }
 
 impl StreamKind {
@@ -56,6 +61,7 @@ impl StreamKind {
             0 => Some(Self::Session),
             1 => Some(Self::Ping),
             2 => Some(Self::Messages),
+            3 => Some(Self::Proof),
             _ => None,
         }
     }
@@ -70,6 +76,8 @@ pub(crate) enum CloseCode {
     Trust = 1,
     /// The other side does not keep to the protocol.
     Protocol = 2,
+    /// The other side was trusted, and has to connect and prove itself anew.
+    Renewal = 3,
 }
 
 impl From<CloseCode> for VarInt {

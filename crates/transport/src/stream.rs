@@ -6,9 +6,9 @@ use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, StoppedError, VarInt, WriteError};
 use vectr_delta::Fingerprint;
 
-use crate::TransportError;
 use crate::link::{Lease, Link};
 use crate::protocol::{STREAM_ABANDONED, StreamKind};
+use crate::{PeerRights, TransportError};
 
 /// A bidirectional stream to an authenticated peer that was trusted when the stream was handed out.
 pub struct PeerStream {
@@ -50,6 +50,12 @@ impl PeerStream {
         let written = stream.send.stream.write_all_chunks(&mut first).await;
         written.map_err(|error| stream.send.explain(&error))?;
         Ok(stream)
+    }
+
+    /// What the peer may do, as of whenever it is asked.
+    #[must_use]
+    pub fn rights(&self) -> PeerRights {
+        self.link().rights()
     }
 
     pub(crate) fn link(&self) -> &Arc<Link> {
@@ -193,6 +199,7 @@ pub(crate) fn first_chunks(kind: StreamKind, opening: Option<Bytes>) -> [Bytes; 
         StreamKind::Session => &[StreamKind::Session as u8],
         StreamKind::Ping => &[StreamKind::Ping as u8],
         StreamKind::Messages => &[StreamKind::Messages as u8],
+        StreamKind::Proof => &[StreamKind::Proof as u8],
     };
     [Bytes::from_static(kind), opening.unwrap_or_default()]
 }

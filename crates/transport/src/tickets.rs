@@ -7,6 +7,8 @@ use rustls::client::{ClientSessionStore, Tls12ClientSessionValue, Tls13ClientSes
 use rustls::pki_types::ServerName;
 use vectr_delta::Fingerprint;
 
+use crate::trust::Credentials;
+
 /// The TLS session tickets of one address, all of the peer that was last authenticated there. In memory only.
 #[derive(Default)]
 pub(crate) struct Tickets {
@@ -15,31 +17,39 @@ pub(crate) struct Tickets {
 
 #[derive(Default)]
 struct Stock {
-    peer: Option<Fingerprint>,
+    peer: Option<Credentials>,
     tickets: VecDeque<Tls13ClientSessionValue>,
+    /// Counts how often all was forgotten.
+    era: u64,
 }
 
 impl Tickets {
     /// The peer that a ticket is left for.
-    pub(crate) fn peer(&self) -> Option<Fingerprint> {
+    pub(crate) fn peer(&self) -> Option<Credentials> {
         let stock = self.stock();
-        stock.peer.filter(|_| !stock.tickets.is_empty())
+        stock.peer.clone().filter(|_| !stock.tickets.is_empty())
     }
 
-    /// Forgets all tickets.
+    /// Forgets all tickets, also those that are still to come over connections of before.
     pub(crate) fn clear(&self) {
-        *self.stock() = Stock::default();
+        let mut stock = self.stock();
+        *stock = Stock { era: stock.era + 1, ..Stock::default() };
     }
 
     /// The view of one connection attempt.
     pub(crate) fn attempt(self: &Arc<Self>) -> Arc<AttemptTickets> {
-        Arc::new(AttemptTickets { all: Arc::clone(self), progress: Mutex::default() })
+        let era = self.stock().era;
+        Arc::new(AttemptTickets { all: Arc::clone(self), era, progress: Mutex::default() })
     }
 
-    fn add(&self, peer: Fingerprint, tickets: impl IntoIterator<Item = Tls13ClientSessionValue>) {
+    fn add(&self, era: u64, peer: &Credentials, tickets: impl IntoIterator<Item = Tls13ClientSessionValue>) {
         let mut stock = self.stock();
-        if stock.peer != Some(peer) {
-            *stock = Stock { peer: Some(peer), tickets: VecDeque::new() };
+        if stock.era != era {
+            return;
+        }
+        let known = stock.peer.as_ref().map(Credentials::fingerprint);
+        if known != Some(peer.fingerprint()) {
+            *stock = Stock { peer: Some(peer.clone()), tickets: VecDeque::new(), era };
         }
         stock.tickets.extend(tickets);
         let surplus = stock.tickets.len().saturating_sub(KEPT);
@@ -55,13 +65,14 @@ impl Tickets {
 /// peer is authenticated, under that peer.
 pub(crate) struct AttemptTickets {
     all: Arc<Tickets>,
+    era: u64,
     progress: Mutex<Progress>,
 }
 
 #[derive(Default)]
 struct Progress {
     offered: Option<Fingerprint>,
-    authenticated: Option<Fingerprint>,
+    authenticated: Option<Credentials>,
     waiting: Vec<Tls13ClientSessionValue>,
 }
 
@@ -72,11 +83,11 @@ impl AttemptTickets {
     }
 
     /// Keeps the tickets that have come and those that will.
-    pub(crate) fn authenticated(&self, peer: Fingerprint) {
+    pub(crate) fn authenticated(&self, peer: &Credentials) {
         let mut progress = self.progress();
-        progress.authenticated = Some(peer);
+        progress.authenticated = Some(peer.clone());
         let waiting = std::mem::take(&mut progress.waiting);
-        self.all.add(peer, waiting);
+        self.all.add(self.era, peer, waiting);
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -93,8 +104,8 @@ impl fmt::Debug for AttemptTickets {
 impl ClientSessionStore for AttemptTickets {
     fn insert_tls13_ticket(&self, _: ServerName<'static>, ticket: Tls13ClientSessionValue) {
         let mut progress = self.progress();
-        match progress.authenticated {
-            Some(peer) => self.all.add(peer, [ticket]),
+        match &progress.authenticated {
+            Some(peer) => self.all.add(self.era, peer, [ticket]),
             None if progress.waiting.len() < KEPT => progress.waiting.push(ticket),
             None => {}
         }
@@ -103,7 +114,7 @@ impl ClientSessionStore for AttemptTickets {
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
         let mut stock = self.all.stock();
         let ticket = stock.tickets.pop_back()?;
-        self.progress().offered = stock.peer;
+        self.progress().offered = stock.peer.as_ref().map(Credentials::fingerprint);
         Some(ticket)
     }
 

@@ -6,41 +6,64 @@ use std::time::Duration;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::udp::UdpSocketState;
 use quinn::{
-    AsyncUdpSocket, ConnectionId, ConnectionIdGenerator, IdleTimeout, Runtime, TokioRuntime, TransportConfig,
-    VarInt,
+    AsyncUdpSocket, ConnectionError, ConnectionId, ConnectionIdGenerator, IdleTimeout, Runtime, TokioRuntime,
+    TransportConfig, VarInt,
 };
 use rustls::client::Resumption;
 use rustls::server::ServerSessionMemoryCache;
-use rustls::sign::SingleCertAndKey;
 use rustls::version::TLS13;
 
+use crate::presented::Presented;
 use crate::protocol::Protocol;
 use crate::tickets::AttemptTickets;
 use crate::verifier::PeerVerifier;
-use crate::{EndpointConfig, Identity, TransportError, Trust};
+use crate::{EndpointConfig, TransportError, Trust};
 
 /// The quinn and rustls configurations of one node.
 pub(crate) struct Tls {
+    pub(crate) presented: Arc<Presented>,
     client: rustls::ClientConfig,
     server: quinn::ServerConfig,
+    /// For clients that have to prove themselves before they are listened to.
+    wary_server: Arc<quinn::ServerConfig>,
     transport: Arc<TransportConfig>,
     endpoint: quinn::EndpointConfig,
 }
 
 impl Tls {
     pub(crate) fn new(
-        identity: &Identity,
+        presented: Arc<Presented>,
         trust: &Trust,
         config: &EndpointConfig,
     ) -> Result<Self, TransportError> {
-        let transport = Arc::new(transport(config)?);
+        let transport = Arc::new(transport(config, CONNECTION_WINDOW)?);
         let verifier = Arc::new(PeerVerifier::new(trust.clone()));
+        // Sessions are kept here, not in the tickets: each is good for one use, which early data depends on.
+        let sessions = ServerSessionMemoryCache::new(config.max_connections.saturating_mul(4).max(256));
+        let tls = server_tls(&presented, Arc::clone(&verifier), sessions)?;
+        let wary_transport = Arc::new(self::transport(config, WARY_WINDOW)?);
         Ok(Self {
-            client: client(identity, Arc::clone(&verifier), config)?,
-            server: server(identity, verifier, config, Arc::clone(&transport))?,
+            client: client(&presented, verifier, config)?,
+            server: server(tls.clone(), config, config.enable_0rtt, Arc::clone(&transport))?,
+            wary_server: Arc::new(server(tls, config, false, wary_transport)?),
             transport,
-            endpoint: endpoint(identity),
+            endpoint: endpoint(&presented.identity()),
+            presented,
         })
+    }
+
+    /// Takes a call that is not trusted for its certificate alone: without early data, and what it may send is bounded
+    /// until [`Tls::trust_fully`].
+    pub(crate) fn accept_warily(
+        &self,
+        incoming: quinn::Incoming,
+    ) -> Result<quinn::Connecting, ConnectionError> {
+        incoming.accept_with(Arc::clone(&self.wary_server))
+    }
+
+    /// Gives a connection the room of any other.
+    pub(crate) fn trust_fully(connection: &quinn::Connection) {
+        connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW));
     }
 
     /// The configuration of one connection attempt.
@@ -80,7 +103,7 @@ fn enlarge_buffers(socket: &UdpSocket) {
 }
 
 fn client(
-    identity: &Identity,
+    presented: &Arc<Presented>,
     verifier: Arc<PeerVerifier>,
     config: &EndpointConfig,
 ) -> Result<rustls::ClientConfig, TransportError> {
@@ -89,27 +112,34 @@ fn client(
         .map_err(|error| TransportError::config(&"TLS", &error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified())));
+        .with_client_cert_resolver(Arc::clone(presented) as Arc<_>);
     tls.alpn_protocols = alpn();
     tls.enable_early_data = config.enable_0rtt;
     Ok(tls)
 }
 
-fn server(
-    identity: &Identity,
+fn server_tls(
+    presented: &Arc<Presented>,
     verifier: Arc<PeerVerifier>,
-    config: &EndpointConfig,
-    transport: Arc<TransportConfig>,
-) -> Result<quinn::ServerConfig, TransportError> {
+    sessions: Arc<ServerSessionMemoryCache>,
+) -> Result<rustls::ServerConfig, TransportError> {
     let mut tls = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
         .map_err(|error| TransportError::config(&"TLS", &error))?
         .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.certified())));
+        .with_cert_resolver(Arc::clone(presented) as Arc<_>);
     tls.alpn_protocols = alpn();
-    // Sessions are kept here, not in the tickets: each is good for one use, which early data depends on.
-    tls.session_storage = ServerSessionMemoryCache::new(config.max_connections.saturating_mul(4).max(256));
-    tls.max_early_data_size = if config.enable_0rtt { u32::MAX } else { 0 };
+    tls.session_storage = sessions;
+    Ok(tls)
+}
+
+fn server(
+    mut tls: rustls::ServerConfig,
+    config: &EndpointConfig,
+    early_data: bool,
+    transport: Arc<TransportConfig>,
+) -> Result<quinn::ServerConfig, TransportError> {
+    tls.max_early_data_size = if early_data { u32::MAX } else { 0 };
     let quic = QuicServerConfig::try_from(tls).map_err(|error| TransportError::config(&"TLS", &error))?;
     let mut server = quinn::ServerConfig::with_crypto(Arc::new(quic));
     server
@@ -120,7 +150,7 @@ fn server(
     Ok(server)
 }
 
-fn transport(config: &EndpointConfig) -> Result<TransportConfig, TransportError> {
+fn transport(config: &EndpointConfig, window: u32) -> Result<TransportConfig, TransportError> {
     let idle = IdleTimeout::try_from(config.idle_timeout).map_err(|error| {
         TransportError::argument("maxIdleTimeoutMs", &config.idle_timeout.as_millis(), error.to_string())
     })?;
@@ -132,14 +162,14 @@ fn transport(config: &EndpointConfig) -> Result<TransportConfig, TransportError>
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
-        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
+        .receive_window(VarInt::from_u32(window))
         .send_window(u64::from(CONNECTION_WINDOW));
     Ok(transport)
 }
 
 /// The reset key is derived, so that a restarted node can tell its peers with a stateless reset that the connections
 /// of its last life are gone; for the same reason no connection id is dismissed as somebody else's.
-fn endpoint(identity: &Identity) -> quinn::EndpointConfig {
+fn endpoint(identity: &crate::Identity) -> quinn::EndpointConfig {
     let reset_key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &identity.derive("quic stateless reset"));
     let mut endpoint = quinn::EndpointConfig::new(Arc::new(reset_key));
     endpoint.cid_generator(|| Box::new(RandomIds));
@@ -175,4 +205,6 @@ fn alpn() -> Vec<Vec<u8>> {
 const ID_LENGTH: usize = 8;
 const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+/// Room for a proof, and little else.
+const WARY_WINDOW: u32 = 16 * 1024;
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;

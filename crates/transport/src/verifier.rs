@@ -11,13 +11,12 @@ use rustls::{
 };
 use vectr_delta::Fingerprint;
 
-use crate::Trust;
-use crate::identity::sha256;
+use crate::trust::{Credentials, Role};
+use crate::{Distrust, Trust};
 
-/// Refuses an unpinned certificate during the handshake, and proves that the peer holds the certificate's key.
+/// Refuses during the handshake a certificate that cannot be trusted, and proves that the peer holds its key.
 ///
-/// It neither knows the peer's address nor is it asked on resumption: `Link::authenticate` has the last word. Names
-/// and dates in certificates mean nothing here.
+/// It neither knows the peer's address nor is it asked on resumption: `Link` has the last word.
 #[derive(Debug)]
 pub(crate) struct PeerVerifier {
     trust: Trust,
@@ -30,15 +29,22 @@ impl PeerVerifier {
         Self { trust, algorithms }
     }
 
-    fn admit(&self, certificate: &[u8], chain: &[CertificateDer<'_>]) -> Result<(), Error> {
-        if !chain.is_empty() {
+    fn admit(
+        &self,
+        own: &CertificateDer<'_>,
+        chain: &[CertificateDer<'_>],
+        role: Role,
+        now: UnixTime,
+    ) -> Result<(), Error> {
+        let all = std::iter::once(own).chain(chain).map(|certificate| certificate.clone().into_owned());
+        let Some(peer) = Credentials::new(all.collect(), role) else {
             return Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure));
-        }
-        let peer = sha256(certificate);
-        if self.trust.may_admit(&peer) {
-            return Ok(());
-        }
-        Err(Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(Unpinned(peer))))))
+        };
+        let refuse = |because| {
+            let refused = Refused { peer: peer.fingerprint(), because };
+            Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refused))))
+        };
+        self.trust.read(|rules| rules.may_admit(&peer, now)).map_err(refuse)
     }
 
     fn verify(
@@ -58,9 +64,9 @@ impl ServerCertVerifier for PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         _: &ServerName<'_>,
         _: &[u8],
-        _: UnixTime,
+        now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        self.admit(end_entity, intermediates).map(|()| ServerCertVerified::assertion())
+        self.admit(end_entity, intermediates, Role::Server, now).map(|()| ServerCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -82,7 +88,7 @@ impl ServerCertVerifier for PeerVerifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
+        self.algorithms.supported_schemes()
     }
 }
 
@@ -95,9 +101,9 @@ impl ClientCertVerifier for PeerVerifier {
         &self,
         end_entity: &CertificateDer<'_>,
         intermediates: &[CertificateDer<'_>],
-        _: UnixTime,
+        now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.admit(end_entity, intermediates).map(|()| ClientCertVerified::assertion())
+        self.admit(end_entity, intermediates, Role::Client, now).map(|()| ClientCertVerified::assertion())
     }
 
     fn verify_tls12_signature(
@@ -119,30 +125,40 @@ impl ClientCertVerifier for PeerVerifier {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ED25519]
+        self.algorithms.supported_schemes()
     }
 }
 
 /// Travels through rustls and quinn as text, the only thing that quinn keeps of a local TLS error; rustls makes it
 /// with `Debug`.
-struct Unpinned(Fingerprint);
+struct Refused {
+    peer: Fingerprint,
+    because: Distrust,
+}
 
-impl fmt::Debug for Unpinned {
+impl fmt::Debug for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl fmt::Display for Unpinned {
+impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unpinned {}", self.0)
+        write!(f, "{MARK}{} {}", self.peer, self.because)
     }
 }
 
-impl std::error::Error for Unpinned {}
+impl std::error::Error for Refused {}
 
-/// The fingerprint that [`PeerVerifier`] refused, from the text of quinn's error.
-pub(crate) fn refused_fingerprint(reason: &str) -> Option<Fingerprint> {
-    let (_, text) = reason.rsplit_once("unpinned ")?;
-    text.get(..64)?.parse().ok()
+/// What [`PeerVerifier`] refused and why, from the text of quinn's error.
+pub(crate) fn refused_certificate(reason: &str) -> (Option<Fingerprint>, Distrust) {
+    let text = reason.split_once(MARK).map_or("", |(_, text)| text);
+    let Some(peer) = text.get(..64).and_then(|digits| digits.parse().ok()) else {
+        return (None, Distrust::Unknown);
+    };
+    let words = text[64..].trim_matches([' ', '(', ')']);
+    let known = [Distrust::Unknown, Distrust::Expired].into_iter().find(|known| words == known.to_string());
+    (Some(peer), known.unwrap_or_else(|| Distrust::Certificate(words.to_owned())))
 }
+
+const MARK: &str = "refused certificate ";

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use vectr_sync::{Cancel, Canceller, NetworkConfig, PeerStatus};
+use vectr_transport::TlsConfig;
 
 use crate::common::{Node, quick};
 use crate::support::{coordinator, dead_address, name, patience, peer, within};
@@ -10,8 +11,8 @@ use crate::support::{coordinator, dead_address, name, patience, peer, within};
 async fn live_peers_answer_and_dead_and_untrusted_ones_do_not() {
     let a = Node::with("a", quick(), patience(Duration::from_millis(500), Duration::from_secs(30)));
     let live = Node::new("live");
-    let strict =
-        Node::with("strict", quick(), NetworkConfig { pins: Some(vec![]), ..NetworkConfig::default() });
+    let nobody = TlsConfig { pins: Some(vec![]), ..TlsConfig::default() };
+    let strict = Node::with("strict", quick(), NetworkConfig { tls: nobody, ..NetworkConfig::default() });
     let (_socket, dead) = dead_address();
     let coordinator = coordinator(&a, 1);
     coordinator.agenda().register_peer(peer("live", &live.listen().await, &[]));

@@ -188,6 +188,26 @@ impl BareServer {
         let _ = send.reset(7u32.into());
     }
 
+    /// All bytes of the next stream, and where to answer.
+    pub async fn record(&self) -> (Vec<u8>, quinn::SendStream) {
+        let (send, mut recv) = self.stream().await;
+        (recv.read_to_end(1 << 16).await.unwrap(), send)
+    }
+
+    /// What comes on the next stream, unless the connection ends first; and how it ends.
+    pub async fn next_stream_or_end(&self) -> (Option<Vec<u8>>, quinn::ConnectionError) {
+        let connection = self.connection.get().unwrap();
+        let heard = match connection.accept_bi().await {
+            Ok((_, mut recv)) => Some(recv.read_to_end(1 << 16).await.unwrap_or_default()),
+            Err(_) => None,
+        };
+        (heard, connection.closed().await)
+    }
+
+    pub fn close(&self) {
+        self.endpoint.close(0u32.into(), b"");
+    }
+
     async fn stream(&self) -> (quinn::SendStream, quinn::RecvStream) {
         let accept = async || self.endpoint.accept().await.unwrap().await.unwrap();
         self.connection.get_or_init(accept).await.accept_bi().await.unwrap()

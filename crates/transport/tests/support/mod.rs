@@ -6,10 +6,12 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use vectr_transport::{
-    Endpoint, EndpointConfig, Fingerprint, Identity, Listener, PeerStream, RecvHalf, TransportError, Trust,
+    Endpoint, EndpointConfig, Fingerprint, Identity, Listener, PeerStream, RecvHalf, TlsConfig,
+    TransportError, Trust,
 };
 
 pub mod bare;
+pub mod certificates;
 pub mod talk;
 
 /// A node whose trust starts with nothing configured.
@@ -34,8 +36,17 @@ impl Node {
         Self { identity, trust, endpoint }
     }
 
+    /// A node that is trusted, and trusts, as a configuration says.
+    pub fn configured(tls: &TlsConfig) -> Self {
+        let (rules, given) = tls.load().unwrap();
+        let identity = given.unwrap_or_else(|| Identity::ephemeral().unwrap());
+        let node = Self::of(identity, EndpointConfig::default());
+        node.trust.set(rules);
+        node
+    }
+
     pub fn fingerprint(&self) -> Fingerprint {
-        self.identity.fingerprint()
+        self.endpoint.fingerprint()
     }
 
     pub async fn listen(&self) -> (Listener, String) {

@@ -1,0 +1,43 @@
+use vectr_delta::{Applied, Batch, Ended, Held, StoreReply, StoreRequest, Timestamp, VersionVector};
+
+use crate::shard_store::Answer;
+
+/// Answers what would write to a shard for a peer that may only read it: nothing is taken in, neither its rows nor what
+/// it claims of itself, and the peer hears so. What only reads comes back.
+pub(crate) fn withhold(request: StoreRequest, clock: Timestamp) -> Result<Answer, StoreRequest> {
+    let reply = match request {
+        StoreRequest::Meet(_) => StoreReply::Met,
+        StoreRequest::Apply { intake, batches } => {
+            StoreReply::Applied { intake, applied: refused(&batches, clock) }
+        }
+        // Its version vector would claim changes that were never taken in. Ours is not confirmed either: nothing of
+        // the peer's became durable here.
+        StoreRequest::End { intake, batches, .. } => StoreReply::Ended {
+            intake,
+            applied: refused(&batches, clock),
+            ended: Ended { version_vector: VersionVector::default(), digests_differ: false },
+            commit_no: 0,
+        },
+        request => return Err(request),
+    };
+    Ok(reply.into())
+}
+
+fn refused(batches: &[Batch], clock: Timestamp) -> Applied {
+    let mut applied = Applied::default();
+    for batch in batches {
+        applied.received += batch.rows.len() as u64;
+        applied.held.extend(held(batch, clock));
+    }
+    applied
+}
+
+fn held(batch: &Batch, clock: Timestamp) -> Option<Held> {
+    let stamps = batch.rows.iter().flat_map(|entry| entry.row.siblings()).map(|sibling| sibling.timestamp());
+    let newest = stamps.max()?;
+    let shown = batch.rows.iter().take(Held::MAX_SHOWN).map(|entry| entry.id.clone()).collect();
+    Some(Held { code: FORBIDDEN.into(), rows: batch.rows.len() as u64, shown, newest, clock })
+}
+
+/// The code of what a peer has no right to.
+pub(crate) const FORBIDDEN: &str = "ERR_FORBIDDEN";

@@ -1,0 +1,44 @@
+use std::fs::File;
+use std::io::Read;
+
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::config::TlsFile;
+use crate::{Identity, TransportError};
+
+/// The certificates in a file of PEM blocks, in their order: at least one.
+pub(crate) fn read_certificates(file: &TlsFile) -> Result<Vec<CertificateDer<'static>>, TransportError> {
+    let text = read(file)?;
+    let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
+    match certificates {
+        Ok(certificates) if !certificates.is_empty() => Ok(certificates),
+        Ok(_) => {
+            Err(file
+                .refuse("it holds no certificate: give a file of PEM blocks (-----BEGIN CERTIFICATE-----)"))
+        }
+        Err(error) => Err(file.refuse(&format!("a certificate in it cannot be read: {error}"))),
+    }
+}
+
+/// A key and the certificates that go with it, the node's own first.
+pub(crate) fn read_identity(certificate: &TlsFile, key: &TlsFile) -> Result<Identity, TransportError> {
+    let chain = read_certificates(certificate)?;
+    let private = PrivateKeyDer::from_pem_slice(&read(key)?)
+        .map_err(|error| key.refuse(&format!("no private key can be read from it: {error}")))?;
+    Identity::from_chain(chain, private)
+        .map_err(|reason| certificate.refuse(&format!("it does not go with {key}: {reason}")))
+}
+
+fn read(file: &TlsFile) -> Result<Vec<u8>, TransportError> {
+    let mut bytes = Vec::new();
+    let read = File::open(&file.path).and_then(|open| open.take(LARGEST).read_to_end(&mut bytes));
+    match read {
+        Ok(length) if (length as u64) < LARGEST => Ok(bytes),
+        Ok(_) => Err(file.refuse("it is too large for certificates")),
+        Err(error) => Err(file.refuse(&error)),
+    }
+}
+
+/// A wrong path must not read a database into memory.
+const LARGEST: u64 = 1 << 20;

@@ -1,0 +1,175 @@
+use std::fmt;
+use std::num::NonZeroU32;
+
+use bytes::{BufMut, Bytes, BytesMut};
+use ring::{hmac, pbkdf2};
+
+/// What all members of a cluster know, ready to prove and to check it. Never travels.
+#[derive(Clone)]
+pub(crate) struct ClusterSecret {
+    key: hmac::Key,
+    id: [u8; TAG],
+}
+
+/// What both ends of one TLS session know, and nobody else: fresh for each connection, resumed ones included.
+pub(crate) type Exported = [u8; 32];
+
+/// The secrets that a peer has proven in one connection.
+#[derive(Clone, Default, Debug, PartialEq, Eq)]
+pub(crate) struct Proven(Vec<[u8; TAG]>);
+
+impl ClusterSecret {
+    /// Stretches the text: each guess at it costs as much. Takes tens of milliseconds. The reason where it is too
+    /// short, or long.
+    pub(crate) fn new(text: &str) -> Result<Self, String> {
+        if !(SHORTEST..=LONGEST).contains(&text.len()) {
+            let length = text.len();
+            return Err(format!(
+                "it has {length} bytes: give {SHORTEST} to {LONGEST}, best 32 random ones (openssl rand -hex 32)"
+            ));
+        }
+        let rounds = NonZeroU32::new(ROUNDS).expect("the number of rounds is not 0");
+        let mut stretched = [0; 32];
+        pbkdf2::derive(pbkdf2::PBKDF2_HMAC_SHA256, rounds, SALT, text.as_bytes(), &mut stretched);
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &stretched);
+        let id = tag(&key, b"vectr secret id", &[0; 32]);
+        Ok(Self { key, id })
+    }
+
+    /// What the side that called says first: a proof for each secret that it knows.
+    pub(crate) fn offer(secrets: &[Self], exported: &Exported) -> Bytes {
+        tags(secrets.iter().take(MOST_SECRETS).map(|secret| tag(&secret.key, CALLER, exported)))
+    }
+
+    /// What the called side answers, and what was proven to it; `None` where no proof is one.
+    pub(crate) fn answer(secrets: &[Self], exported: &Exported, offer: &[u8]) -> Option<(Proven, Bytes)> {
+        let shared = proven(secrets, CALLER, exported, offer)?;
+        let answers = shared.iter().map(|secret| tag(&secret.key, CALLED, exported));
+        Some((shared.iter().map(|secret| secret.id).collect(), tags(answers)))
+    }
+
+    /// What the answer proves to the side that called; `None` where it proves nothing.
+    pub(crate) fn accept(secrets: &[Self], exported: &Exported, answer: &[u8]) -> Option<Proven> {
+        let shared = proven(secrets, CALLED, exported, answer)?;
+        Some(shared.iter().map(|secret| secret.id).collect())
+    }
+
+    /// Whether the peer has proven this one.
+    pub(crate) fn is_among(&self, proven: &Proven) -> bool {
+        proven.0.contains(&self.id)
+    }
+}
+
+impl FromIterator<[u8; TAG]> for Proven {
+    fn from_iter<I: IntoIterator<Item = [u8; TAG]>>(ids: I) -> Self {
+        Self(ids.into_iter().collect())
+    }
+}
+
+impl fmt::Debug for ClusterSecret {
+    /// Nothing of it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ClusterSecret")
+    }
+}
+
+/// Those of our secrets for which there is a proof; `None` for none, and for what is no list of proofs.
+fn proven<'a>(
+    secrets: &'a [ClusterSecret],
+    label: &[u8],
+    exported: &Exported,
+    message: &[u8],
+) -> Option<Vec<&'a ClusterSecret>> {
+    let (count, tags) = message.split_first()?;
+    let (tags, rest) = tags.as_chunks::<TAG>();
+    if tags.len() != usize::from(*count) || !rest.is_empty() || tags.len() > MOST_SECRETS {
+        return None;
+    }
+    let signed = [label, exported].concat();
+    let is_proven =
+        |secret: &&ClusterSecret| tags.iter().any(|tag| hmac::verify(&secret.key, &signed, tag).is_ok());
+    let shared: Vec<_> = secrets.iter().filter(is_proven).collect();
+    (!shared.is_empty()).then_some(shared)
+}
+
+fn tag(key: &hmac::Key, label: &[u8], exported: &Exported) -> [u8; TAG] {
+    let tag = hmac::sign(key, &[label, exported].concat());
+    tag.as_ref().try_into().expect("an HMAC-SHA-256 tag has 32 bytes")
+}
+
+fn tags(tags: impl ExactSizeIterator<Item = [u8; TAG]>) -> Bytes {
+    let mut bytes = BytesMut::with_capacity(1 + tags.len() * TAG);
+    bytes.put_u8(tags.len() as u8);
+    tags.for_each(|tag| bytes.put_slice(&tag));
+    bytes.freeze()
+}
+
+/// With what a TLS session exports the value that proofs are bound to.
+pub(crate) const fn exported_label() -> &'static [u8] {
+    b"EXPORTER-vectr-1-cluster-secret"
+}
+
+/// The most bytes that an offer or an answer has.
+pub(crate) const MAX_OFFER: usize = 1 + MOST_SECRETS * TAG;
+
+/// More than a rotation needs.
+pub(crate) const MOST_SECRETS: usize = 8;
+
+const TAG: usize = 32;
+/// A proof of one direction is none of the other.
+const CALLER: &[u8] = b"vectr/1 caller";
+const CALLED: &[u8] = b"vectr/1 called";
+const SHORTEST: usize = 16;
+const LONGEST: usize = 1024;
+const ROUNDS: u32 = 100_000;
+const SALT: &[u8] = b"vectr/1 cluster secret";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn secret(text: &str) -> ClusterSecret {
+        ClusterSecret::new(&format!("{text:-<16}")).unwrap()
+    }
+
+    #[test]
+    fn both_ends_prove_what_they_share() {
+        let (ours, theirs) = ([secret("new"), secret("old")], [secret("old"), secret("older")]);
+        let offer = ClusterSecret::offer(&ours, &[7; 32]);
+        let (proven, answer) = ClusterSecret::answer(&theirs, &[7; 32], &offer).unwrap();
+        assert!(theirs[0].is_among(&proven) && !theirs[1].is_among(&proven));
+        let proven = ClusterSecret::accept(&ours, &[7; 32], &answer).unwrap();
+        assert!(ours[1].is_among(&proven) && !ours[0].is_among(&proven));
+    }
+
+    #[test]
+    fn a_proof_is_good_for_one_session_one_direction_and_one_secret() {
+        let (ours, other) = ([secret("ours")], [secret("other")]);
+        let offer = ClusterSecret::offer(&ours, &[1; 32]);
+        assert!(ClusterSecret::answer(&ours, &[2; 32], &offer).is_none(), "replayed");
+        assert!(ClusterSecret::accept(&ours, &[1; 32], &offer).is_none(), "reflected");
+        assert!(ClusterSecret::answer(&other, &[1; 32], &offer).is_none(), "wrong");
+        let (_, answer) = ClusterSecret::answer(&ours, &[1; 32], &offer).unwrap();
+        assert!(ClusterSecret::answer(&ours, &[1; 32], &answer).is_none(), "reflected");
+    }
+
+    #[test]
+    fn what_is_no_list_of_proofs_proves_nothing() {
+        let ours = [secret("ours")];
+        let offer = ClusterSecret::offer(&ours, &[1; 32]);
+        let mut cases = vec![vec![], vec![0], vec![1], vec![255], vec![9; 1 + 9 * TAG]];
+        cases.push(offer[..offer.len() - 1].to_vec());
+        cases.push([&offer[..], &[0]].concat());
+        for bytes in cases {
+            assert!(ClusterSecret::answer(&ours, &[1; 32], &bytes).is_none(), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_too_short_is_refused_without_being_shown() {
+        let reason = ClusterSecret::new("hunter2").unwrap_err();
+        assert!(reason.contains("7 bytes") && !reason.contains("hunter2"), "{reason}");
+        assert!(ClusterSecret::new(&"x".repeat(1025)).is_err());
+        assert_eq!(format!("{:?}", secret("ours")), "ClusterSecret");
+    }
+}
