@@ -50,7 +50,9 @@ pub use payload::{Dimensions, Metadata, Payload, PayloadHash, components};
 pub use renewal::Renewal;
 pub use replica::{CommitNo, Origin, RowVisitor, ShardRead, ShardState, ShardWrite, replace_row};
 pub use row::{Operation, Row, Sibling};
-pub use session::{Ending, Session, SessionConfig, SessionReport, StoreReply, StoreRequest, Warning};
+pub use session::{
+    Ending, PeerStanding, Session, SessionConfig, SessionReport, StoreReply, StoreRequest, Warning,
+};
 pub use site::{ChangelogId, SiteId};
 pub use strategy::{Strategy, View};
 pub use timestamp::{MAX_SAFE_INTEGER, Timestamp};

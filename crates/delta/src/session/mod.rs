@@ -5,6 +5,7 @@ mod direction;
 mod incoming;
 mod outgoing;
 mod report;
+mod standing;
 mod store;
 
 use std::collections::VecDeque;
@@ -13,6 +14,7 @@ use direction::Direction;
 use incoming::Incoming;
 use outgoing::Outgoing;
 pub use report::{Ending, SessionReport, Warning};
+pub use standing::PeerStanding;
 pub use store::{StoreReply, StoreRequest};
 
 use crate::{
@@ -50,6 +52,8 @@ pub struct Session {
     prepared: bool,
     outgoing: Option<Outgoing>,
     incoming: Option<Incoming>,
+    standing: Option<PeerStanding>,
+    peer_holds_back: bool,
     durable: CommitNo,
     awaiting_durable: bool,
     after_durable: Vec<(CommitNo, AfterDurable)>,
@@ -80,6 +84,8 @@ impl Session {
             prepared: false,
             outgoing: None,
             incoming: None,
+            standing: None,
+            peer_holds_back: false,
             durable: 0,
             awaiting_durable: false,
             after_durable: Vec::new(),
@@ -98,7 +104,10 @@ impl Session {
         match message {
             Message::Hello(hello) => self.receive_hello(*hello),
             Message::Reject(reject) => self.end(Ending::of_reject(reject)),
-            Message::Held(held) => self.report.warn(Warning::PeerHeld(held)),
+            Message::Held(held) => {
+                self.peer_holds_back = true;
+                self.report.warn(Warning::PeerHeld(held));
+            }
             other => self.receive_in_session(other),
         }
         self.advance();
@@ -208,6 +217,14 @@ impl Session {
         self.peer.as_ref()
     }
 
+    /// What the peer is known to hold, once the nodes have met.
+    #[must_use]
+    pub fn standing(&self) -> Option<PeerStanding> {
+        let confirmed = self.outgoing.as_ref().map_or(0, Outgoing::confirmed);
+        let position = if self.peer_holds_back { 0 } else { confirmed };
+        self.standing.clone().map(|standing| PeerStanding { position, ..standing })
+    }
+
     /// Whether the nodes have met, so that rows may flow.
     #[must_use]
     pub const fn is_met(&self) -> bool {
@@ -260,17 +277,18 @@ impl Session {
             Message::End(end) => {
                 let held = end.version_vector.clone();
                 let taken = self.with_incoming(|incoming| incoming.receive_end(*end));
-                if let Some(outgoing) = self.outgoing.as_mut().filter(|_| taken.is_ok()) {
-                    outgoing.raise_filter(&held);
+                if taken.is_ok() {
+                    self.learn(&held);
                 }
                 taken
             }
             Message::Done => self.with_incoming(Incoming::receive_done),
             Message::Ack(batches) => self.with_outgoing(|outgoing| outgoing.receive_ack(batches)),
-            Message::Durable(_) => {
+            Message::Durable(held) => {
                 let taken = self.with_outgoing(Outgoing::receive_durable);
                 if taken.is_ok() {
                     self.transmit.push_back(Message::Done);
+                    self.note(&held);
                 }
                 taken
             }
@@ -280,6 +298,20 @@ impl Session {
         };
         if let Err(reason) = taken {
             self.reject("ERR_PROTOCOL", reason, true);
+        }
+    }
+
+    /// What the peer holds need not be sent.
+    fn learn(&mut self, held: &VersionVector) {
+        if let Some(outgoing) = &mut self.outgoing {
+            outgoing.raise_filter(held);
+        }
+        self.note(held);
+    }
+
+    fn note(&mut self, held: &VersionVector) {
+        if let Some(standing) = &mut self.standing {
+            standing.version_vector.join(held);
         }
     }
 
@@ -326,6 +358,7 @@ impl Session {
         self.met = true;
         let (Some(local), Some(peer)) = (&self.local, &self.peer) else { return };
         self.report.note_peer(local, peer);
+        self.standing = Some(PeerStanding::new(self.config.peer, local, peer));
         if self.incoming.is_none() {
             self.incoming = self.open_incoming();
         }

@@ -28,6 +28,10 @@ pub(super) struct Outgoing {
     durable_ends: u64,
     /// What the last end told, unless rows have left since.
     ended: Option<Told>,
+    /// The positions of the ends that the peer has not confirmed, oldest first.
+    unconfirmed: VecDeque<ChangeId>,
+    /// That of the last one that it has.
+    confirmed: ChangeId,
 }
 
 #[derive(Debug)]
@@ -57,7 +61,14 @@ impl Outgoing {
             ends: 0,
             durable_ends: 0,
             ended: None,
+            unconfirmed: VecDeque::new(),
+            confirmed: 0,
         }
+    }
+
+    /// The peer has all of this node's changelog up to here, but for what it holds back.
+    pub(super) const fn confirmed(&self) -> ChangeId {
+        self.confirmed
     }
 
     pub(super) fn take_page(&mut self, page: Page, report: &mut SessionReport) {
@@ -91,10 +102,11 @@ impl Outgoing {
         Ok(())
     }
 
-    pub(super) const fn receive_durable(&mut self) -> Result<(), &'static str> {
-        if self.durable_ends == self.ends {
+    pub(super) fn receive_durable(&mut self) -> Result<(), &'static str> {
+        let Some(position) = self.unconfirmed.pop_front() else {
             return Err("a confirmation of an end that was not sent");
-        }
+        };
+        self.confirmed = position;
         self.durable_ends += 1;
         Ok(())
     }
@@ -178,6 +190,7 @@ impl Outgoing {
             return;
         }
         self.ends += 1;
+        self.unconfirmed.push_back(self.announced);
         self.ended = Some(Told { position: self.announced, frontier: page.frontier.clone() });
         transmit.push_back(Message::End(Box::new(End {
             nonce: self.nonce,
