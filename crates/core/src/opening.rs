@@ -125,7 +125,7 @@ fn prepare(
 }
 
 /// What can be told without SQLite, and without leaving anything beside a file that is not ours.
-fn look_at(path: &Path) -> Result<(), CoreError> {
+pub(crate) fn look_at(path: &Path) -> Result<(), CoreError> {
     let refuse = |what| Err(CoreError::NoFile { path: path.to_owned(), what });
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => refuse("a folder"),

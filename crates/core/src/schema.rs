@@ -1,11 +1,14 @@
 //! Whose file it is, and bringing it to the present schema.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use rusqlite::Connection;
 use vectr_delta::{ChangelogId, ShardId};
 
 use crate::CoreError;
+use crate::connection::open_reader;
 use crate::entropy::random_number;
 
 /// What the file's first bytes say. Enough to leave a foreign file alone; the log beside it may know more.
@@ -13,12 +16,33 @@ pub(crate) fn check_head(head: &[u8], path: &Path) -> Result<(), CoreError> {
     if head.is_empty() {
         return Ok(());
     }
-    if head.len() < 100 || !head.starts_with(b"SQLite format 3\0") {
+    if head.len() < 100 || !head.starts_with(MAGIC) {
         return Err(CoreError::NoFile { path: path.to_owned(), what: "no SQLite database" });
     }
-    let number = |at: usize| i32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    let (version, application) = (number(60), number(68));
+    let (version, application) = numbers(head);
     if application == 0 && version == 0 { Ok(()) } else { judge(application, version, path) }
+}
+
+/// Whether the file's head names this program. Where it names none yet, the log beside it may.
+pub(crate) fn is_ours(path: &Path) -> Result<bool, CoreError> {
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(CoreError::io(path))?;
+    file.take(100).read_to_end(&mut head).map_err(CoreError::io(path))?;
+    if head.len() < 100 || !head.starts_with(MAGIC) {
+        return Ok(false);
+    }
+    let (version, application) = numbers(&head);
+    if application != 0 || version != 0 {
+        return Ok(application == APPLICATION_ID);
+    }
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if !Path::new(&log).exists() {
+        return Ok(false);
+    }
+    let connection = open_reader(path)?;
+    let named: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    Ok(named == APPLICATION_ID)
 }
 
 /// The schema version of the open file; 0 for a new one.
@@ -63,6 +87,12 @@ pub(crate) fn write_counters(connection: &Connection, shard: &ShardId) -> Result
     Ok(())
 }
 
+/// `user_version` and `application_id` in the first 100 bytes.
+fn numbers(head: &[u8]) -> (i32, i32) {
+    let number = |at: usize| i32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    (number(60), number(68))
+}
+
 fn judge(application: i32, version: i32, path: &Path) -> Result<(), CoreError> {
     let refuse = |reason: String| Err(CoreError::Schema { path: path.to_owned(), reason });
     if application != APPLICATION_ID {
@@ -77,8 +107,13 @@ fn judge(application: i32, version: i32, path: &Path) -> Result<(), CoreError> {
     Ok(())
 }
 
+const MAGIC: &[u8] = b"SQLite format 3\0";
+
 /// "vctr".
 const APPLICATION_ID: i32 = 0x7663_7472;
 
-const MIGRATIONS: [&str; 2] =
-    [include_str!("migrations/0001_shards.sql"), include_str!("migrations/0002_conflicts.sql")];
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_shards.sql"),
+    include_str!("migrations/0002_conflicts.sql"),
+    include_str!("migrations/0003_peers.sql"),
+];

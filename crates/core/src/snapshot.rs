@@ -38,6 +38,10 @@ impl<'c> Snapshot<'c> {
         self.connection
     }
 
+    pub(crate) const fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
     pub(crate) const fn last_stamp(&self) -> Timestamp {
         self.counters.last_stamp
     }

@@ -97,7 +97,7 @@ impl VectrDB {
 }
 
 /// The digest counts every row with a live version; a strategy may still show a tombstone.
-fn count(shard: &ReadShard<'_>) -> Result<u64, CoreError> {
+pub(crate) fn count(shard: &ReadShard<'_>) -> Result<u64, CoreError> {
     let strategy = shard.state().strategy;
     let mut hidden = 0;
     shard.rows().visit_concurrent(|stored| {

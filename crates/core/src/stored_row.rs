@@ -134,6 +134,18 @@ impl<'a> StoredRows<'a> {
         Ok(count.unsigned_abs())
     }
 
+    /// How many rows with a change id above `after` have a version that is not covered. Reads no payload but what lies
+    /// in the same page.
+    pub(crate) fn count_above(&self, after: ChangeId, held: &VersionVector) -> Result<u64, CoreError> {
+        let mut statement = self.connection.prepare_cached(CHANGE_DOTS)?;
+        let mut rows = statement.query((self.shard, integer(after)))?;
+        let mut count = 0;
+        while let Some(row) = rows.next()? {
+            count += u64::from(self.is_above(row, held)?);
+        }
+        Ok(count)
+    }
+
     /// The row in this place.
     pub(crate) fn at(&self, n: i64) -> Result<StoredRow, CoreError> {
         let mut statement = self.connection.prepare_cached(BY_NUMBER)?;
@@ -266,12 +278,17 @@ macro_rules! columns {
 
 const N: usize = 0;
 const CHANGE_ID: usize = 1;
-const VERSIONS: usize = 2;
+pub(crate) const VERSIONS: usize = 2;
 const SITE: usize = 3;
 const APPLIED_AT: usize = 7;
-const ID: usize = 8;
+pub(crate) const ID: usize = 8;
 const CONTEXT: usize = 9;
 const HASH: usize = 10;
+/// In [`EVERY_ROW`] alone.
+pub(crate) const SHARD: usize = 13;
+
+/// Of all shards, in the order in which they lie in the file.
+pub(crate) const EVERY_ROW: &str = concat!("SELECT ", columns!(), ", shard FROM row ORDER BY n");
 
 const CHANGES: &str =
     concat!("SELECT ", columns!(), " FROM row WHERE shard = ?1 AND change_id > ?2 ORDER BY change_id");

@@ -1,0 +1,131 @@
+//! How far peers are known to be behind.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use rusqlite::Connection;
+use support::{Scratch, delete, peer, put, shard};
+use vectr_core::{Inspection, PeerLag, VectrDB};
+use vectr_delta::{ChangelogId, Fingerprint, HelloOffer, NodeName, PageSize, PeerStanding, VersionVector};
+
+/// A peer that holds all there is, as a session would tell.
+fn holding_all(db: &VectrDB, number: u8) -> PeerStanding {
+    let end = db.read_page(&shard(), 0, None, PageSize::default()).unwrap().end.unwrap();
+    PeerStanding {
+        peer: peer(number),
+        node: NodeName::new(&format!("peer-{number}")).unwrap(),
+        changelog: changelog(db),
+        position: db.shard_status(&shard()).unwrap().change_id,
+        version_vector: end.version_vector,
+    }
+}
+
+fn changelog(db: &VectrDB) -> ChangelogId {
+    let offer = HelloOffer {
+        nonce: 1,
+        codecs: vec![0],
+        live: false,
+        node: NodeName::new("n").unwrap(),
+        clock: db.now(),
+        window: 1,
+    };
+    db.read_hello(&shard(), &peer(0), &offer).unwrap().0.changelog
+}
+
+fn lags(db: &VectrDB) -> Vec<PeerLag> {
+    db.overview().unwrap().shards[0].peers.clone()
+}
+
+fn behind(db: &VectrDB) -> Vec<(Fingerprint, u64)> {
+    lags(db).iter().map(|lag| (lag.peer, lag.changes)).collect()
+}
+
+#[test]
+fn what_was_written_since_is_what_a_peer_is_behind() {
+    let scratch = Scratch::new();
+    let db = scratch.open("a.db");
+    assert_eq!(db.overview().unwrap().shards, []);
+    for name in ["a", "b", "c"] {
+        put(&db, name, &[1.0]);
+    }
+    assert_eq!(lags(&db), []);
+    db.note_peer(&shard(), holding_all(&db, 1)).unwrap();
+    assert_eq!(behind(&db), [(peer(1), 0)]);
+    put(&db, "a", &[2.0]);
+    put(&db, "a", &[3.0]);
+    assert!(delete(&db, "b"));
+    put(&db, "d", &[1.0]);
+    assert_eq!(behind(&db), [(peer(1), 3)], "vectors count, not writes");
+    db.note_peer(&shard(), holding_all(&db, 1)).unwrap();
+    assert_eq!(behind(&db), [(peer(1), 0)]);
+    db.close().unwrap();
+    let overview = Inspection::open(&scratch.path("a.db")).unwrap().overview().unwrap();
+    assert_eq!(overview.shards[0].peers[0].node.as_str(), "peer-1");
+    assert_eq!(overview.shards[0].peers[0].changes, 0);
+}
+
+#[test]
+fn a_peer_that_forgot_is_behind_again() {
+    let scratch = Scratch::new();
+    let db = scratch.open("a.db");
+    put(&db, "a", &[1.0]);
+    let knowing = holding_all(&db, 1);
+    db.note_peer(&shard(), knowing.clone()).unwrap();
+    let restored = PeerStanding { position: 0, version_vector: VersionVector::new(), ..knowing };
+    db.note_peer(&shard(), restored).unwrap();
+    assert_eq!(behind(&db), [(peer(1), 1)]);
+}
+
+#[test]
+fn a_position_in_another_changelog_says_nothing() {
+    let scratch = Scratch::new();
+    let db = scratch.open("a.db");
+    put(&db, "a", &[1.0]);
+    let all = holding_all(&db, 1);
+    let other = ChangelogId::new(7);
+    db.note_peer(&shard(), PeerStanding { changelog: other, version_vector: VersionVector::new(), ..all })
+        .unwrap();
+    assert_eq!(behind(&db), [(peer(1), 1)]);
+}
+
+#[test]
+fn of_a_shard_that_does_not_exist_nothing_is_noted() {
+    let scratch = Scratch::new();
+    let db = scratch.open("a.db");
+    db.note_peer(&shard(), holding_all(&db, 1)).unwrap();
+    put(&db, "a", &[1.0]);
+    assert_eq!(lags(&db), []);
+}
+
+#[test]
+fn the_peers_noted_last_are_kept() {
+    let scratch = Scratch::new();
+    let db = scratch.open("a.db");
+    put(&db, "a", &[1.0]);
+    let standing = holding_all(&db, 1);
+    for number in 0..300_u16 {
+        let mut bytes = [0; 32];
+        bytes[..2].copy_from_slice(&number.to_be_bytes());
+        db.note_peer(&shard(), PeerStanding { peer: Fingerprint::new(bytes), ..standing.clone() }).unwrap();
+    }
+    let kept = lags(&db).len();
+    assert!((250..=256).contains(&kept), "{kept}");
+}
+
+#[test]
+fn a_file_from_before_there_were_peers_is_looked_at_too() {
+    let scratch = Scratch::new();
+    let db = scratch.open("a.db");
+    put(&db, "a", &[1.0]);
+    db.close().unwrap();
+    let raw = Connection::open(scratch.path("a.db")).unwrap();
+    raw.execute_batch("DROP TABLE peer; PRAGMA user_version = 2").unwrap();
+    raw.close().unwrap();
+    let inspection = Inspection::open(&scratch.path("a.db")).unwrap();
+    assert_eq!(inspection.overview().unwrap().shards[0].peers, []);
+    assert!(inspection.verify().unwrap().is_sound());
+    drop(inspection);
+    let db = scratch.open("a.db");
+    db.note_peer(&shard(), holding_all(&db, 1)).unwrap();
+    assert_eq!(behind(&db), [(peer(1), 0)]);
+}
