@@ -10,7 +10,7 @@ use crate::address::Address;
 use crate::dial::{Dialed, dial};
 use crate::link::Lease;
 use crate::listener::{Listener, serve_dialed};
-use crate::node::Node;
+use crate::node::{AcceptedStatistics, Node};
 use crate::ping;
 use crate::pool::{Found, Outcome, PoolStatistics, Settle};
 use crate::protocol::{CloseCode, StreamKind};
@@ -144,6 +144,12 @@ impl Endpoint {
     #[must_use]
     pub fn statistics(&self) -> PoolStatistics {
         self.node.pool.statistics()
+    }
+
+    /// The connections that this endpoint's listeners accepted.
+    #[must_use]
+    pub fn accepted(&self) -> AcceptedStatistics {
+        self.node.accepted_statistics()
     }
 
     /// The fingerprint of the certificate that this node shows.

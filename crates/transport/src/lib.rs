@@ -41,6 +41,7 @@ pub use messages::{
     Attachment, AttachmentKind, Delivery, MAX_MESSAGE, Message, MessageStatistics, Messenger,
     MessengerConfig, Receiving, StreamForm, StreamName, Ticket,
 };
+pub use node::AcceptedStatistics;
 pub use pool::PoolStatistics;
 pub use protocol::{ALPN, DEFAULT_PORT, STREAM_ABANDONED};
 pub use stream::{PeerStream, RecvHalf, SendHalf};

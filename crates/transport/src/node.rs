@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
 use tokio::sync::{Semaphore, watch};
@@ -28,8 +29,22 @@ pub(crate) struct Node {
     pub(crate) inbox: OnceLock<Arc<Inbox>>,
     /// Accepted connections, by the address that the peer had.
     accepted: Mutex<HashMap<String, Weak<Link>>>,
+    /// Connections ever accepted, and those of them that ended.
+    accepted_count: AtomicU64,
+    ended_count: AtomicU64,
     open: Mutex<Option<Open>>,
     closed: watch::Sender<bool>,
+}
+
+/// The connections that the listeners of an endpoint accepted, from peers that were trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AcceptedStatistics {
+    /// Live ones.
+    pub live: u64,
+    /// All ever accepted.
+    pub accepted: u64,
+    /// Those of them that ended, for whatever reason.
+    pub closed: u64,
 }
 
 /// The sockets of a node that is not closed.
@@ -59,6 +74,8 @@ impl Node {
             places: Arc::new(Semaphore::new(config.max_connections)),
             inbox: OnceLock::new(),
             accepted: Mutex::default(),
+            accepted_count: AtomicU64::new(0),
+            ended_count: AtomicU64::new(0),
             open: Mutex::new(Some(Open::default())),
             closed: watch::Sender::new(false),
             trust: trust.clone(),
@@ -117,16 +134,25 @@ impl Node {
     pub(crate) fn remember(&self, link: &Arc<Link>) -> String {
         let remote = link.remote();
         let origin = SocketAddr::new(remote.ip().to_canonical(), remote.port()).to_string();
+        self.accepted_count.fetch_add(1, Ordering::Relaxed);
         self.accepted().insert(origin.clone(), Arc::downgrade(link));
         origin
     }
 
     /// The opposite of [`Node::remember`], unless another connection has the address by now.
     pub(crate) fn forget(&self, origin: &str, link: &Arc<Link>) {
+        self.ended_count.fetch_add(1, Ordering::Relaxed);
         let mut accepted = self.accepted();
         if accepted.get(origin).is_some_and(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(link))) {
             accepted.remove(origin);
         }
+    }
+
+    pub(crate) fn accepted_statistics(&self) -> AcceptedStatistics {
+        // In this order: none ends that was not counted.
+        let closed = self.ended_count.load(Ordering::Relaxed);
+        let accepted = self.accepted_count.load(Ordering::Relaxed);
+        AcceptedStatistics { live: accepted.saturating_sub(closed), accepted, closed }
     }
 
     /// The live connection that was accepted from an address.
