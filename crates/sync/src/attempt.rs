@@ -62,21 +62,23 @@ impl Attempt<'_> {
             silence: self.engine.network.endpoint.idle_timeout,
             closed: self.engine.closing.token(),
             aborted: self.options.abort.clone(),
+            draining: Cancel::default(),
             observer: Observer::new(self.engine, self.shard, self.address, self.options.progress.as_deref()),
             reopens: self.live,
         };
         let outcome = drive(&mut session, &mut wire, &mut store, &mut escort).await;
         tried.was_online = escort.observer.was_online();
-        escort.observer.finish(&outcome);
+        let tally = escort.observer.finish(&session, &outcome);
         let (finished, farewell) = oneshot::channel();
         let last_bytes = wire.finish();
+        tried.note(&session, &traffic);
         self.engine.see_off(tokio::spawn(async move {
             // It ends by itself within its own bound.
             let _ = last_bytes.await;
             drop(finished);
+            tally.count_last_bytes(&traffic);
         }));
         tried.farewell = Some(farewell);
-        tried.note(&session, &traffic);
         self.engine.see_off(tokio::spawn(settle(session, store)));
         outcome
     }

@@ -18,6 +18,8 @@ pub(crate) struct Escort<'e> {
     /// The engine was closed, or the caller gave up.
     pub(crate) closed: Cancel,
     pub(crate) aborted: Cancel,
+    /// This node is shutting down: a live session ends as soon as it rests, another one when it is done.
+    pub(crate) draining: Cancel,
     /// Hears of each step.
     pub(crate) observer: Observer<'e>,
     /// Whether a live session with rows held back ends after a while, to be opened afresh: they may be taken then.
@@ -78,11 +80,8 @@ pub(crate) async fn drive(
                 pump(session, wire, store);
                 return Err(SyncError::Aborted);
             }
-            () = escort.closed.cancelled() => {
-                session.reject("ERR_CLOSED", "the other side is closing", true);
-                pump(session, wire, store);
-                return Err(SyncError::Closed);
-            }
+            () = escort.draining.cancelled(), if at_rest => return close(session, wire, store),
+            () = escort.closed.cancelled() => return close(session, wire, store),
         }
     }
 }
@@ -99,6 +98,12 @@ pub(crate) async fn settle(mut session: Session, mut store: ShardStore) {
         let reply = store.reply().await;
         session.handle_store(reply.reply);
     }
+}
+
+fn close(session: &mut Session, wire: &Wire, store: &mut ShardStore) -> Result<(), SyncError> {
+    session.reject("ERR_CLOSED", "the other side is closing", true);
+    pump(session, wire, store);
+    Err(SyncError::Closed)
 }
 
 fn take_in(session: &mut Session, arrival: Arrival) -> Result<(), SyncError> {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -6,19 +7,22 @@ use std::time::Instant;
 use tokio::task::JoinHandle;
 
 use vectr_core::{SessionMark, StoredConflict, VectrDB};
-use vectr_delta::{ConflictId, Fingerprint, LocalWrite, NodeName, ShardId, Timestamp, VectorId};
-use vectr_transport::{Endpoint, Identity, PoolStatistics, TlsConfig, Trust};
+use vectr_delta::{ConflictId, Fingerprint, LocalWrite, NodeName, Session, ShardId, Timestamp, VectorId};
+use vectr_transport::{AcceptedStatistics, Endpoint, Identity, PoolStatistics, TlsConfig, Trust};
 
 use crate::answer::answer_all;
 use crate::auto_sync::AutoSyncs;
+use crate::directory::Directory;
 use crate::effort::Effort;
 use crate::events::EventHub;
 use crate::record::Activity;
 use crate::result::SyncFailure;
 use crate::retry::random;
+use crate::sessions::Sessions;
+use crate::totals::Totals;
 use crate::{
-    Cancel, Canceller, Events, NetworkConfig, ShardRecord, SyncConfig, SyncError, SyncEvent, SyncProgress,
-    SyncRecord, SyncResult,
+    Cancel, Canceller, Events, NetworkConfig, ShardRecord, ShardTotals, SyncConfig, SyncError, SyncEvent,
+    SyncProgress, SyncRecord, SyncResult,
 };
 
 /// Syncs the shards of one database with any number of peers.
@@ -48,10 +52,12 @@ pub(crate) struct Engine {
     pub(crate) closing: Canceller,
     pub(crate) events: Arc<EventHub>,
     pub(crate) auto_syncs: AutoSyncs,
+    pub(crate) totals: Arc<Totals>,
     /// What the node shows at first.
     identity: Identity,
     trust: Trust,
-    endpoint: OnceLock<Endpoint>,
+    /// Shared with the engines beside this one.
+    endpoint: Arc<OnceLock<Endpoint>>,
     /// Of the file where sessions are kept, else of this engine.
     mark: SessionMark,
     farewells: Mutex<Vec<JoinHandle<()>>>,
@@ -79,24 +85,24 @@ impl SyncEngine {
         };
         let trust = Trust::this_machine();
         trust.set(rules);
-        let mark = SessionMark { id: format!("{:016x}", random()), created_at: db.now() };
-        let mark = if config.persist_session { db.restore_session()? } else { mark };
-        let engine = Engine {
-            db,
-            node,
-            config,
-            network,
-            activity: Activity::default(),
-            closing: Canceller::new(),
-            events: Arc::default(),
-            auto_syncs: AutoSyncs::default(),
-            identity,
-            trust,
-            endpoint: OnceLock::new(),
-            mark,
-            farewells: Mutex::default(),
+        Self::assemble(db, node, config, network, Presence { identity, trust, endpoint: Arc::default() })
+    }
+
+    /// An engine for another database under the same identity and trust, over the same sockets, and with the same
+    /// configuration. Closing one of them closes the sockets of all.
+    ///
+    /// # Errors
+    /// `ERR_NODE_ID` where that database was named otherwise, `ERR_CLOSED` after close.
+    pub fn beside(&self, db: VectrDB, node: NodeName) -> Result<Self, SyncError> {
+        let engine = &*self.engine;
+        engine.ensure_open()?;
+        db.name_node(&node)?;
+        let presence = Presence {
+            identity: engine.identity.clone(),
+            trust: engine.trust.clone(),
+            endpoint: Arc::clone(&engine.endpoint),
         };
-        Ok(Self { engine: Arc::new(engine) })
+        Self::assemble(db, node, engine.config.clone(), engine.network.clone(), presence)
     }
 
     /// Answers other nodes' syncs on `address`, as `host:port`, `host` (port 4433) or `[ipv6]:port`. Returns the bound
@@ -107,7 +113,8 @@ impl SyncEngine {
     pub async fn listen(&self, address: &str) -> Result<SocketAddr, SyncError> {
         let listener = self.engine.endpoint()?.listen(address).await?;
         let bound = listener.local_addr();
-        tokio::spawn(answer_all(Arc::clone(&self.engine), listener));
+        let directory = Directory::of_one(&self.engine, Sessions::new());
+        tokio::spawn(answer_all(Arc::new(directory), listener));
         Ok(bound)
     }
 
@@ -149,6 +156,15 @@ impl SyncEngine {
     /// Ends running syncs, stops answering, and lets go of the sockets. The database stays open. Closing again does
     /// nothing.
     pub async fn close(&self) {
+        self.take_leave().await;
+        if let Some(endpoint) = self.engine.endpoint.get() {
+            endpoint.close().await;
+        }
+        self.engine.events.close();
+    }
+
+    /// The first part of closing: the sockets stay.
+    pub(crate) async fn take_leave(&self) {
         self.engine.closing.cancel();
         self.stop_all_auto_syncs();
         let farewells = std::mem::take(&mut *self.engine.farewells());
@@ -156,10 +172,12 @@ impl SyncEngine {
             // It ends by itself within its own bound, and cannot fail.
             let _ = farewell.await;
         }
-        if let Some(endpoint) = self.engine.endpoint.get() {
-            endpoint.close().await;
-        }
-        self.engine.events.close();
+    }
+
+    /// What the sessions of each shard did since the engine was made, whoever opened them.
+    #[must_use]
+    pub fn totals(&self) -> BTreeMap<ShardId, ShardTotals> {
+        self.engine.totals.all()
     }
 
     /// Replaces whom this node trusts; see [`Endpoint::set_trust`]. Blocks on files, and tens of milliseconds for each
@@ -251,6 +269,37 @@ impl SyncEngine {
     }
 }
 
+impl SyncEngine {
+    fn assemble(
+        db: VectrDB,
+        node: NodeName,
+        config: SyncConfig,
+        network: NetworkConfig,
+        presence: Presence,
+    ) -> Result<Self, SyncError> {
+        let mark = SessionMark { id: format!("{:016x}", random()), created_at: db.now() };
+        let mark = if config.persist_session { db.restore_session()? } else { mark };
+        let Presence { identity, trust, endpoint } = presence;
+        let engine = Engine {
+            db,
+            node,
+            config,
+            network,
+            activity: Activity::default(),
+            closing: Canceller::new(),
+            events: Arc::default(),
+            auto_syncs: AutoSyncs::default(),
+            totals: Arc::default(),
+            identity,
+            trust,
+            endpoint,
+            mark,
+            farewells: Mutex::default(),
+        };
+        Ok(Self { engine: Arc::new(engine) })
+    }
+}
+
 impl Engine {
     /// The endpoint, made at its first use.
     pub(crate) fn endpoint(&self) -> Result<&Endpoint, SyncError> {
@@ -269,8 +318,21 @@ impl Engine {
         if succeeded {
             let (db, shard) = (self.db.clone(), shard.clone());
             // A note that could not be written changes nothing of the sync.
-            tokio::task::spawn_blocking(move || drop(db.note_sync(&shard, at)));
+            self.see_off(tokio::task::spawn_blocking(move || drop(db.note_sync(&shard, at))));
         }
+    }
+
+    /// Notes what the peer holds, as far as the session has told. Nothing waits for the note.
+    pub(crate) fn note_peer(&self, shard: &ShardId, session: &Session) {
+        let Some(standing) = session.standing() else { return };
+        let (db, shard) = (self.db.clone(), shard.clone());
+        // Without the note the peer's lag shows as it was before.
+        self.see_off(tokio::task::spawn_blocking(move || drop(db.note_peer(&shard, standing))));
+    }
+
+    /// The connections that the endpoint accepted.
+    pub(crate) fn accepted(&self) -> AcceptedStatistics {
+        self.endpoint.get().map(Endpoint::accepted).unwrap_or_default()
     }
 
     /// The configured strategy is kept in the database for each shard that is synced.
@@ -280,7 +342,7 @@ impl Engine {
         self.blocking(move |db| db.set_strategy(&shard, strategy)).await
     }
 
-    /// Keeps a stream's last bytes company, for `close` to wait for.
+    /// Keeps what follows a session company, for `close` to wait for: a stream's last bytes, a note in the database.
     pub(crate) fn see_off(&self, farewell: JoinHandle<()>) {
         let mut farewells = self.farewells();
         farewells.retain(|farewell| !farewell.is_finished());
@@ -342,6 +404,24 @@ impl Engine {
 
     fn farewells(&self) -> std::sync::MutexGuard<'_, Vec<JoinHandle<()>>> {
         self.farewells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Who an engine is on the network.
+struct Presence {
+    identity: Identity,
+    trust: Trust,
+    endpoint: Arc<OnceLock<Endpoint>>,
+}
+
+/// What a node is called that was given no name: what its file recorded, else `node-` and its present site.
+///
+/// # Errors
+/// None that is known: the name is always lawful.
+pub fn node_name(db: &VectrDB) -> Result<NodeName, SyncError> {
+    match db.node() {
+        Some(node) => Ok(node),
+        None => Ok(NodeName::new(&format!("node-{}", db.site()))?),
     }
 }
 

@@ -1,3 +1,5 @@
+use std::path::PathBuf;
+
 use vectr_core::CoreError;
 use vectr_delta::{DeltaError, Fingerprint, ShardId};
 use vectr_transport::TransportError;
@@ -45,6 +47,20 @@ pub enum SyncError {
         /// Who is there.
         peer: Fingerprint,
     },
+    /// Two databases of one server hold the same shard.
+    #[error(
+        "shard '{shard}' lies in '{}' and in '{}': a server needs one home for each shard, so serve them apart",
+        files[0].display(), files[1].display()
+    )]
+    ShardTwice {
+        /// Which.
+        shard: ShardId,
+        /// The two files.
+        files: [PathBuf; 2],
+    },
+    /// A server without a database.
+    #[error("there is no database to serve")]
+    NoDatabase,
     /// A session ended without success.
     #[error("{message}")]
     Session {
@@ -77,6 +93,7 @@ impl SyncError {
             Self::UnknownPeer { .. } => "ERR_UNKNOWN_PEER",
             Self::Concurrency { .. } => "ERR_ARGUMENT",
             Self::Forbidden { .. } => FORBIDDEN,
+            Self::ShardTwice { .. } | Self::NoDatabase => "ERR_CONFIG",
             Self::Session { code, .. } => code,
             Self::Core(error) => error.code(),
             Self::Transport(error) => error.code(),
@@ -98,6 +115,8 @@ impl SyncError {
             | Self::UnknownPeer { .. }
             | Self::Concurrency { .. }
             | Self::Forbidden { .. }
+            | Self::ShardTwice { .. }
+            | Self::NoDatabase
             | Self::Delta(_) => false,
         }
     }

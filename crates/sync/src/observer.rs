@@ -7,6 +7,7 @@ use vectr_delta::{Applied, Session, ShardId};
 use crate::engine::Engine;
 use crate::record::Busy;
 use crate::shard_store::Answer;
+use crate::totals::{Tally, Verdict};
 use crate::wire::Traffic;
 use crate::{SyncError, SyncEvent, SyncFailure, SyncProgress};
 
@@ -20,6 +21,9 @@ pub(crate) struct Observer<'e> {
     busy: Option<Busy<'e>>,
     online: bool,
     noted: Option<Instant>,
+    /// Whether a live session has been at rest.
+    rested: bool,
+    tally: Tally,
 }
 
 impl<'e> Observer<'e> {
@@ -39,12 +43,15 @@ impl<'e> Observer<'e> {
             busy,
             online: false,
             noted: None,
+            rested: false,
+            tally: Tally::new(&engine.totals, shard),
         }
     }
 
     /// Looks at the session after each of its steps.
     pub(crate) fn look(&mut self, session: &Session, traffic: &Traffic) {
         self.tell_progress(session, traffic);
+        self.tally.count(session.report(), traffic);
         if !session.is_live() {
             return;
         }
@@ -55,7 +62,8 @@ impl<'e> Observer<'e> {
         match (session.is_settled(), self.busy.is_some()) {
             (true, true) => {
                 self.busy = None;
-                self.conclude();
+                self.rested = true;
+                self.conclude(session);
             }
             (false, false) => self.busy = Some(self.engine.activity.begin(self.shard)),
             _ => {}
@@ -79,8 +87,8 @@ impl<'e> Observer<'e> {
         }
     }
 
-    /// The session is over.
-    pub(crate) fn finish(self, outcome: &Result<(), SyncError>) {
+    /// The session is over. Its last bytes are still to be counted.
+    pub(crate) fn finish(self, session: &Session, outcome: &Result<(), SyncError>) -> Tally {
         let reason = match outcome {
             Ok(()) | Err(SyncError::Aborted | SyncError::Closed) => None,
             Err(error) => Some(SyncFailure::from(error)),
@@ -88,6 +96,13 @@ impl<'e> Observer<'e> {
         if self.online {
             self.tell_peer(false, reason);
         }
+        self.engine.note_peer(self.shard, session);
+        self.tally.conclude(match outcome {
+            Ok(()) => Verdict::Finished,
+            Err(_) if self.rested => Verdict::Ended,
+            Err(_) => Verdict::Failed,
+        });
+        self.tally
     }
 
     /// Whether a live session has come up, and so proved that the peer can be reached.
@@ -116,10 +131,11 @@ impl<'e> Observer<'e> {
     }
 
     /// Each commit settles a live session anew; the file need not hear of all of them.
-    fn conclude(&mut self) {
+    fn conclude(&mut self, session: &Session) {
         let now = Instant::now();
         if self.noted.is_none_or(|noted| now - noted > NOTE_INTERVAL) {
             self.noted = Some(now);
+            self.engine.note_peer(self.shard, session);
             return self.engine.conclude(self.shard, true);
         }
         self.engine.activity.conclude(self.shard, Some(self.engine.db.now()));

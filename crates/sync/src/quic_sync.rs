@@ -1,10 +1,10 @@
 use std::time::Duration;
 
 use vectr_core::VectrDB;
-use vectr_delta::{NodeName, ShardId};
+use vectr_delta::ShardId;
 use vectr_transport::PoolStatistics;
 
-use crate::{NetworkConfig, SyncConfig, SyncEngine, SyncError, SyncOptions};
+use crate::{NetworkConfig, SyncConfig, SyncEngine, SyncError, SyncOptions, node_name};
 
 /// Syncs with one server: the class of the first source document.
 ///
@@ -54,10 +54,7 @@ impl QuicSync {
     /// # Errors
     /// As [`SyncEngine::new`].
     pub fn with(db: VectrDB, address: &str, network: NetworkConfig) -> Result<Self, SyncError> {
-        let node = match db.node() {
-            Some(node) => node,
-            None => NodeName::new(&format!("node-{}", db.site()))?,
-        };
+        let node = node_name(&db)?;
         let engine = SyncEngine::new(db, node, SyncConfig::default(), network)?;
         Ok(Self { engine, address: address.to_owned() })
     }

@@ -1,0 +1,169 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use vectr_core::VectrDB;
+use vectr_delta::{Fingerprint, NodeName, ShardId};
+use vectr_transport::AcceptedStatistics;
+
+use crate::answer::answer_all;
+use crate::directory::Directory;
+use crate::engine::Engine;
+use crate::sessions::Sessions;
+use crate::{NetworkConfig, ShardTotals, SyncConfig, SyncEngine, SyncError, node_name};
+
+/// Answers syncs for the shards of several databases on one address, under one identity.
+///
+/// A server of one database answers for every shard, as its engine does. A server of several answers for the shards that
+/// they held when it was made, and refuses any other with `ERR_NOT_FOUND`: nobody could say whose it is.
+///
+/// Its async methods need a tokio runtime.
+pub struct SyncServer {
+    engines: Vec<SyncEngine>,
+    directory: Arc<Directory>,
+}
+
+/// What a server is doing, and has done.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ServerStatistics {
+    /// Sessions that are being answered.
+    pub running: usize,
+    /// Sessions that were refused, for a shard that is not served or because the server was draining.
+    pub refused: u64,
+    /// Connections of trusted peers.
+    pub connections: AcceptedStatistics,
+    /// What the sessions of each shard did.
+    pub shards: BTreeMap<ShardId, ShardTotals>,
+}
+
+impl SyncServer {
+    /// A server of these databases, at least one. The node is called `node` in all of them, or, without that, what each
+    /// file recorded (see [`node_name`]). Without `network.identity` it has the identity of the first one. No socket is
+    /// opened before [`SyncServer::listen`].
+    ///
+    /// # Errors
+    /// `ERR_CONFIG` where a shard lies in two of the databases, or there is no database; else as [`SyncEngine::new`].
+    pub fn new(
+        databases: Vec<VectrDB>,
+        node: Option<&NodeName>,
+        config: SyncConfig,
+        network: NetworkConfig,
+    ) -> Result<Self, SyncError> {
+        let name = |db: &VectrDB| node.cloned().map_or_else(|| node_name(db), Ok);
+        let homes = homes(&databases)?;
+        let mut databases = databases.into_iter();
+        let first = databases.next().ok_or(SyncError::NoDatabase)?;
+        let first_name = name(&first)?;
+        let front = SyncEngine::new(first, first_name, config, network)?;
+        let mut engines = vec![front];
+        for db in databases {
+            let name = name(&db)?;
+            engines.push(engines[0].beside(db, name)?);
+        }
+        let directory = Arc::new(direct(&engines, homes));
+        Ok(Self { engines, directory })
+    }
+
+    /// Answers other nodes' syncs on `address`, as [`SyncEngine::listen`]. Returns the bound address.
+    ///
+    /// # Errors
+    /// As [`SyncEngine::listen`].
+    pub async fn listen(&self, address: &str) -> Result<SocketAddr, SyncError> {
+        let listener = self.front().endpoint()?.listen(address).await?;
+        let bound = listener.local_addr();
+        tokio::spawn(answer_all(Arc::clone(&self.directory), listener));
+        Ok(bound)
+    }
+
+    /// Stops gently, then closes: new sessions are refused with `ERR_BUSY`, live ones end as soon as they rest, and
+    /// the others have `within` to end by themselves. Returns how many were cut off after that; what those had applied
+    /// stays applied.
+    pub async fn drain(&self, within: Duration) -> usize {
+        self.directory.sessions.drain();
+        let cut = self.directory.sessions.ended(within).await;
+        self.close().await;
+        cut
+    }
+
+    /// Ends all sessions at once, and lets go of the sockets. The databases stay open. Closing again does nothing.
+    pub async fn close(&self) {
+        self.directory.sessions.drain();
+        for engine in &self.engines {
+            engine.engine.closing.cancel();
+        }
+        self.directory.sessions.ended(LAST_WORDS).await;
+        // They share the sockets, which the first close closes: all must have said their last words by then.
+        for engine in &self.engines {
+            engine.take_leave().await;
+        }
+        for engine in &self.engines {
+            engine.close().await;
+        }
+    }
+
+    /// SHA-256 of the certificate: what others pin.
+    #[must_use]
+    pub fn fingerprint(&self) -> Fingerprint {
+        self.engines[0].fingerprint()
+    }
+
+    /// One engine for each database, in the order in which they were given. Closing one closes the sockets of all.
+    #[must_use]
+    pub fn engines(&self) -> &[SyncEngine] {
+        &self.engines
+    }
+
+    /// What the server is doing, and has done.
+    #[must_use]
+    pub fn statistics(&self) -> ServerStatistics {
+        let sessions = &self.directory.sessions;
+        ServerStatistics {
+            running: sessions.running(),
+            refused: sessions.refused(),
+            connections: self.front().accepted(),
+            shards: self.engines.iter().flat_map(SyncEngine::totals).collect(),
+        }
+    }
+
+    fn front(&self) -> &Engine {
+        &self.engines[0].engine
+    }
+}
+
+/// In which of the databases each shard lies. A database's default shard counts as its own before its first write,
+/// unless another one holds it.
+fn homes(databases: &[VectrDB]) -> Result<BTreeMap<ShardId, usize>, SyncError> {
+    let mut homes: BTreeMap<ShardId, usize> = BTreeMap::new();
+    let mut claims = Vec::new();
+    for (at, db) in databases.iter().enumerate() {
+        claims.extend(db.shards()?.into_iter().map(|shard| (shard, at)));
+    }
+    let held: BTreeSet<ShardId> = claims.iter().map(|(shard, _)| shard.clone()).collect();
+    let defaults = databases.iter().map(|db| db.shard().clone()).enumerate();
+    claims.extend(defaults.filter(|(_, shard)| !held.contains(shard)).map(|(at, shard)| (shard, at)));
+    for (shard, at) in claims {
+        if let Some(other) = homes.insert(shard.clone(), at) {
+            let files = [other, at].map(|at| databases[at].path().map_or_else(PathBuf::new, Into::into));
+            return Err(SyncError::ShardTwice { shard, files });
+        }
+    }
+    Ok(homes)
+}
+
+fn direct(engines: &[SyncEngine], homes: BTreeMap<ShardId, usize>) -> Directory {
+    let sessions = Sessions::new();
+    match engines {
+        [only] => Directory::of_one(&only.engine, sessions),
+        [first, ..] => {
+            let by_shard =
+                homes.into_iter().map(|(shard, at)| (shard, Arc::clone(&engines[at].engine))).collect();
+            Directory::of_several(&first.engine, by_shard, sessions)
+        }
+        [] => unreachable!("a server has at least one database"),
+    }
+}
+
+/// How long sessions that are cut off may take to say so.
+const LAST_WORDS: Duration = Duration::from_secs(5);

@@ -1,0 +1,113 @@
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use vectr_delta::{SessionReport, ShardId};
+
+use crate::wire::Traffic;
+
+/// What all sessions of one shard did since the engine was made, whoever opened them. Only ever counts up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ShardTotals {
+    /// Sessions that ended with both nodes safe and alike.
+    pub finished: u64,
+    /// Live sessions that had been at rest, and were then ended by one of the nodes or the network.
+    pub ended: u64,
+    /// All other sessions that are over.
+    pub failed: u64,
+    /// Rows sent.
+    pub rows_sent: u64,
+    /// Rows that came, whether they changed anything or not.
+    pub rows_received: u64,
+    /// Rows whose join changed the database.
+    pub rows_applied: u64,
+    /// Vectors that gained concurrent versions here.
+    pub conflicts: u64,
+    /// Bytes of frames that went to peers.
+    pub bytes_sent: u64,
+    /// Bytes of frames that came from them.
+    pub bytes_received: u64,
+}
+
+/// How a session is counted once it is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Finished,
+    Ended,
+    Failed,
+}
+
+/// The totals of an engine, by shard.
+#[derive(Debug, Default)]
+pub(crate) struct Totals(Mutex<BTreeMap<ShardId, ShardTotals>>);
+
+impl Totals {
+    pub(crate) fn all(&self) -> BTreeMap<ShardId, ShardTotals> {
+        self.lock().clone()
+    }
+
+    fn add(&self, shard: &ShardId, add: impl FnOnce(&mut ShardTotals)) {
+        add(self.lock().entry(shard.clone()).or_default());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ShardId, ShardTotals>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Adds what one session does to the totals, as it happens.
+pub(crate) struct Tally {
+    totals: Arc<Totals>,
+    shard: ShardId,
+    /// What of this session has been added.
+    told: ShardTotals,
+}
+
+impl Tally {
+    pub(crate) fn new(totals: &Arc<Totals>, shard: &ShardId) -> Self {
+        Self { totals: Arc::clone(totals), shard: shard.clone(), told: ShardTotals::default() }
+    }
+
+    /// Adds what the session did since the last call.
+    pub(crate) fn count(&mut self, report: &SessionReport, traffic: &Traffic) {
+        self.raise(ShardTotals {
+            rows_sent: report.rows_sent,
+            rows_received: report.rows_received,
+            rows_applied: report.rows_applied,
+            conflicts: report.conflicts,
+            bytes_sent: traffic.sent(),
+            bytes_received: traffic.received(),
+            ..ShardTotals::default()
+        });
+    }
+
+    /// The session is over; bytes may still be on their way.
+    pub(crate) fn conclude(&self, verdict: Verdict) {
+        self.totals.add(&self.shard, |totals| match verdict {
+            Verdict::Finished => totals.finished += 1,
+            Verdict::Ended => totals.ended += 1,
+            Verdict::Failed => totals.failed += 1,
+        });
+    }
+
+    /// The stream is over, too.
+    pub(crate) fn count_last_bytes(mut self, traffic: &Traffic) {
+        let told =
+            ShardTotals { bytes_sent: traffic.sent(), bytes_received: traffic.received(), ..self.told };
+        self.raise(told);
+    }
+
+    fn raise(&mut self, now: ShardTotals) {
+        if now == self.told {
+            return;
+        }
+        let before = std::mem::replace(&mut self.told, now);
+        self.totals.add(&self.shard, |totals| {
+            totals.rows_sent += now.rows_sent - before.rows_sent;
+            totals.rows_received += now.rows_received - before.rows_received;
+            totals.rows_applied += now.rows_applied - before.rows_applied;
+            totals.conflicts += now.conflicts - before.conflicts;
+            totals.bytes_sent += now.bytes_sent - before.bytes_sent;
+            totals.bytes_received += now.bytes_received - before.bytes_received;
+        });
+    }
+}
