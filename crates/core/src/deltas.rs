@@ -224,3 +224,55 @@ impl Found {
 
 /// No row is applied by then.
 const BEFORE_ALL: Timestamp = Timestamp::from_micros(FIRST_APPLICATION.as_micros() - 1);
+
+#[cfg(test)]
+mod tests {
+    use vectr_delta::Payload;
+
+    use super::*;
+    use crate::{At, Config};
+
+    fn filled(count: usize) -> VectrDB {
+        let db = VectrDB::new(Config::default()).unwrap();
+        let payload = Payload::from_components(&[0.5; 4], None).unwrap();
+        db.insert_batch(At::shard(db.shard()), vec![(None, payload); count]).unwrap();
+        db
+    }
+
+    fn alter(db: &VectrDB, sql: &'static str) {
+        db.call(Scope::Outside, move |writer| Ok(writer.ledger.connection.execute_batch(sql)?)).unwrap();
+    }
+
+    fn compute(db: &VectrDB, since: u64, most: Option<usize>) -> Result<(usize, u64), CoreError> {
+        let scope = DeltaScope { max_vectors: most, ..DeltaScope::default() };
+        let bytes = db.compute_delta(db.shard(), since, &scope)?;
+        let timestamp = u64::from_le_bytes(bytes[6..14].try_into().unwrap());
+        Ok((decode_rows(&bytes)?.rows.len(), timestamp))
+    }
+
+    #[test]
+    fn rows_of_the_first_builds_share_a_moment_and_are_not_parted() {
+        let db = filled(10);
+        let moment = 1_700_000_000_000_000;
+        alter(&db, "UPDATE row SET applied_at = 1700000000000000");
+        assert_eq!(compute(&db, 0, None).unwrap().0, 10);
+        assert_eq!(compute(&db, moment - 1, None).unwrap().0, 10);
+        assert_eq!(compute(&db, moment, None).unwrap().0, 0);
+        let (rows, timestamp) = compute(&db, 0, Some(3)).unwrap();
+        assert_eq!((rows, timestamp), (3, moment - 1));
+        // It would go on for ever.
+        assert_eq!(compute(&db, timestamp, Some(3)).unwrap_err().code(), "ERR_LIMIT");
+        assert_eq!(compute(&db, timestamp, Some(10)).unwrap().0, 10);
+    }
+
+    #[test]
+    fn a_row_that_rotted_is_no_part_of_any_delta() {
+        let db = filled(3);
+        alter(&db, "UPDATE row SET vector = zeroblob(16) WHERE change_id = 2");
+        let error = compute(&db, 0, None).unwrap_err();
+        assert_eq!(error.code(), "ERR_STORAGE");
+        assert!(error.to_string().contains("no longer fits its hash"), "{error}");
+        assert_eq!(db.read_changes(db.shard(), 0, 3).unwrap_err().code(), "ERR_STORAGE");
+        assert_eq!(db.read_changes(db.shard(), 2, 3).unwrap().len(), 1);
+    }
+}

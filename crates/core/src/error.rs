@@ -82,8 +82,8 @@ pub enum CoreError {
     },
     /// More changes than a delta may hold.
     #[error(
-        "the changes after {since} are more than a delta holds (65536 changes, 64 MiB): take fewer vectors at a time, \
-         each delta from the timestamp of the one before, or sync"
+        "the changes after {since} are more than one delta takes (65536 changes, 64 MiB): ask for fewer vectors at a \
+         time, each delta from the timestamp of the one before; where very many share a moment, for more; or sync"
     )]
     DeltaSize {
         /// The moment that they were to follow.

@@ -84,7 +84,7 @@ pub fn encode_rows(
 ///
 /// # Errors
 /// As [`decode`](super::decode); `ERR_ARGUMENT` for changes whose keys name no sites, as hand-made ones may have;
-/// `ERR_PROTOCOL` for a delete with metadata, and where of several versions that one site has in a row some are missing:
+/// `ERR_LIMIT` for more than 100 versions of a vector; `ERR_PROTOCOL` for a delete with metadata, and where of several versions that one site has in a row some are missing:
 /// the rest would supersede them.
 pub fn decode_rows(bytes: &[u8]) -> Result<DeltaRows, DeltaError> {
     let decoded = open(bytes)?;
@@ -101,6 +101,10 @@ pub fn decode_rows(bytes: &[u8]) -> Result<DeltaRows, DeltaError> {
     }
     let mut rows = Vec::with_capacity(contexts.len());
     for ((id, context), group) in contexts.into_iter().zip(standing.groups()) {
+        if group.len() > Row::MAX_SIBLINGS {
+            let (size, limit) = (group.len() as u64, Row::MAX_SIBLINGS as u64);
+            return Err(DeltaError::Limit { what: "number of versions of a vector", size, limit });
+        }
         let mut siblings = Vec::with_capacity(group.len());
         for index in group {
             let (change, dot) = (&changes.list[*index as usize], standing.dots[*index as usize]);

@@ -100,7 +100,7 @@ fn a_part_of_a_row_supersedes_nothing_that_stands() {
             match decode_rows(&part) {
                 Ok(part) => {
                     assert_eq!(row.join(&part.rows[0].row), row, "seed {seed}");
-                    assert_eq!(part.rows[0].row.siblings(), [sibling.clone()], "seed {seed}");
+                    assert_eq!(part.rows[0].row.siblings(), std::slice::from_ref(sibling), "seed {seed}");
                     taken += 1;
                 }
                 Err(error) => {
@@ -220,4 +220,67 @@ fn rows_that_were_given_room_fit() {
     let mut space = DeltaSpace::default();
     assert_eq!(many.iter().take_while(|stored| space.take(&stored.entry)).count(), 65_536);
     bytes(&many[..65_536]);
+}
+
+#[test]
+fn what_lies_is_read_or_refused_and_never_a_panic() {
+    let (mut read, mut refused) = (0, 0);
+    for seed in 0..CASES * 5 {
+        let mut draw = Draw::new(seed);
+        let rows = stored((0..draw.index(3) + 1).map(|_| draw_row(&mut draw)).collect());
+        let sent = bytes(&rows);
+        let mut lying = Delta::from_flat(decode(&sent).unwrap().borrowed());
+        for _ in 0..draw.index(6) {
+            lie(&mut draw, &mut lying);
+        }
+        let Ok(sent) = encode(lying.flat().borrowed(), Compression::None, None) else { continue };
+        match decode_rows(&sent) {
+            Ok(delta) => {
+                let moved = delta.clone().moved_to(&ShardId::new("other").unwrap());
+                for (entry, moved) in delta.rows.iter().zip(&moved.rows) {
+                    assert!(
+                        entry.row.siblings().iter().all(|sibling| entry.row.context().covers(sibling.dot()))
+                    );
+                    assert_eq!(entry.row.siblings().len(), moved.row.siblings().len());
+                    assert_eq!(entry.row.join(&entry.row), entry.row, "seed {seed}");
+                }
+                read += 1;
+            }
+            Err(error) => {
+                assert!(
+                    ["ERR_PROTOCOL", "ERR_ARGUMENT", "ERR_DIMENSIONS"].contains(&error.code()),
+                    "seed {seed}: {error}"
+                );
+                refused += 1;
+            }
+        }
+    }
+    assert!(read > 100 && refused > 100, "{read} {refused}");
+}
+
+fn lie(draw: &mut Draw, delta: &mut Delta) {
+    let (from, at) = (draw.index(delta.changes.len()), draw.index(delta.changes.len()));
+    let other = delta.changes[from].clone();
+    let site = draw.site().to_string();
+    let change = &mut delta.changes[at];
+    match draw.below(9) {
+        0 => change.vector_id = other.vector_id,
+        1 => change.dot = other.dot,
+        2 => change.dot = Some((site, draw.below(20) + 1)),
+        3 => change.history = other.history,
+        4 => change.history.clear(),
+        5 => change.history.push((format!("standing:{site}:{}", draw.below(4)), draw.below(20))),
+        6 => change.operation = draw.below(3) as u8 + 1,
+        7 => change.source = "anyone".into(),
+        _ => delta.changes.push(other),
+    }
+}
+
+#[test]
+fn more_versions_than_a_row_may_have_are_refused() {
+    let sibling =
+        |site: u64| Sibling::tombstone(Dot { site: SiteId::new(site), seq: 1 }, Timestamp::default());
+    let row = |count: u64| Row::new((1..=count).map(sibling).collect(), VersionVector::new()).unwrap();
+    assert_eq!(rows_of(&bytes(&stored(vec![row(100)])))[0].row, row(100));
+    assert_eq!(decode_rows(&bytes(&stored(vec![row(101)]))).unwrap_err().code(), "ERR_LIMIT");
 }
