@@ -1,7 +1,7 @@
 // Every block of JavaScript in the documents runs, as it stands there, in a process of its own.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -31,6 +31,21 @@ test('a block that fails fails its test', async () => {
   const place = project();
   writeFileSync(join(place, 'block.mjs'), "await sync.resolveConflict('no such conflict', undefined);");
   await assert.rejects(promisify(execFile)(process.execPath, [actor, join(place, 'block.mjs')], { cwd: place }), /ERR_/);
+});
+
+test('the guide names every error code that the sources know', () => {
+  const guide = readFileSync(join(root, 'docs/QUIC-SYNC.md'), 'utf8');
+  const codes = new Set();
+  for (const folder of ['crates', 'bindings']) {
+    for (const path of readdirSync(join(root, folder), { recursive: true })) {
+      if (!/\bsrc\b.*\.(rs|ts)$/.test(path)) continue;
+      for (const [code] of readFileSync(join(root, folder, path), 'utf8').matchAll(/\bERR_[A-Z0-9_]+\b/g)) codes.add(code);
+    }
+  }
+  assert.ok(codes.size > 20, `${codes.size} codes`);
+  // Never leaves the engine: the session is started afresh.
+  codes.delete('ERR_RESTART');
+  assert.deepEqual([...codes].filter((code) => !guide.includes(code)), []);
 });
 
 /** The blocks between "```js" and "```", also inside of lists. A block marked otherwise ("```js ignore") is none. */
