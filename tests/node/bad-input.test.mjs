@@ -382,7 +382,16 @@ const transports = [
   ['ERR_CONFIG', { tls: { certPath: 'x' } }, /certPath/],
   ['ERR_CONFIG', { tls: { keyPath: 'x' } }, /keyPath/],
   ['ERR_CONFIG', { tls: { caPath: 'x' } }, /caPath/],
-  ['ERR_CONFIG', { tls: { clusterSecret: 'x' } }, /clusterSecret/],
+  ['ERR_CONFIG', { tls: { clusterSecret: 'x' } }, /clusterSecret.*1 bytes/],
+  ['ERR_CONFIG', { tls: { clusterSecret: Array(9).fill('one of nine secrets') } }, /at most 8/],
+  ['ERR_ARGUMENT', { tls: { clusterSecret: 5 } }],
+  ['ERR_ARGUMENT', { tls: { clusterSecret: [5] } }],
+  ['ERR_ARGUMENT', { tls: { certPath: 5 } }],
+  ['ERR_ARGUMENT', { tls: { rights: [] } }],
+  ['ERR_ARGUMENT', { tls: { rights: { '*': { reed: [] } } } }, /did you mean 'read'/],
+  ['ERR_ARGUMENT', { tls: { rights: { '*': { read: 'all' } } } }, /read/],
+  ['ERR_ARGUMENT', { tls: { rights: { '*': { write: [5] } } } }, /write/],
+  ['ERR_ARGUMENT', { tls: { rights: { 'no name': {} } } }, /no name/],
 ];
 
 test('an engine is not made with a bad database, name or configuration', async (t) => {

@@ -144,8 +144,10 @@ export declare class NativeSync {
   pinPeer(peer: string): void
   /** Trusts a peer no longer; false where it was not pinned. */
   unpinPeer(peer: string): boolean
+  /** Replaces whom to trust, and reads the files anew. */
+  setTrust(tls: TlsOptions): Promise<undefined>
   /** Answers peers on an address, and returns the bound one. */
-  listen(address: string): Promise<string>
+  listen(address?: string | undefined | null): Promise<string>
   /** Exchanges with a peer what each lacks of a shard. */
   sync(shardId: string, address: string, force: boolean, cancellation?: NativeCancellation | undefined | null, progress?: ((progress: ProgressRecord) => void) | undefined | null): Promise<SyncOutcome>
   /** Keeps a shard in step with a peer from now on. */
@@ -181,8 +183,10 @@ export declare class NativeTransport {
   pinPeer(peer: string): void
   /** Trusts a peer no longer; false where it was not pinned. */
   unpinPeer(peer: string): boolean
+  /** Replaces whom to trust, and reads the files anew. */
+  setTrust(tls: TlsOptions): Promise<undefined>
   /** Takes messages on an address too, and returns the bound one. */
-  listen(address: string): Promise<string>
+  listen(host?: string | undefined | null, port?: number | undefined | null): Promise<string>
   /** Resolves once the peer's application has the message. */
   send(address: string, message: MessageRecord, timeoutMs?: number | undefined | null, cancellation?: NativeCancellation | undefined | null): Promise<undefined>
   /** Resolves to the answer. */
@@ -373,6 +377,14 @@ export interface FlatChanges {
   vectors: Uint8Array
 }
 
+/** Shards, `*` for all. */
+export interface GrantRecord {
+  /** To read. */
+  read: Array<string>
+  /** To read and write. */
+  write: Array<string>
+}
+
 /** What a search found, the nearest first, a column a field. */
 export interface HitColumns {
   /** The ids. */
@@ -428,10 +440,8 @@ export interface NetworkOptions {
   maxConnections?: number
   /** Early data. */
   enable0Rtt?: boolean
-  /** The only peers to trust. */
-  pinnedFingerprints?: Array<string>
-  /** Whether to trust everybody. */
-  dangerousAcceptAnyPeer: boolean
+  /** Whom to trust. */
+  tls: TlsOptions
 }
 
 /** The changes that no other one of the same delta supersedes. */
@@ -638,6 +648,24 @@ export interface SyncOutcome {
   error?: string
   /** The stable code of that. */
   errorCode?: string
+}
+
+/** Whom to trust, and what to show. */
+export interface TlsOptions {
+  /** This node's certificates. */
+  certPath?: string
+  /** Its key. */
+  keyPath?: string
+  /** The authorities. */
+  caPath?: string
+  /** Peers to trust by fingerprint. */
+  pinnedFingerprints?: Array<string>
+  /** What members know, the newest first. */
+  clusterSecrets: Array<string>
+  /** By fingerprint, name, or `*`. */
+  rights?: Record<string, GrantRecord>
+  /** Whether to trust everybody. */
+  dangerousAcceptAnyPeer: boolean
 }
 
 /** What a transport holds and has done. */

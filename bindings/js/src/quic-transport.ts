@@ -6,11 +6,11 @@ import { asyncDispose } from './disposal';
 import { argumentError, closedError, native, nativeNow, wrongKind } from './error';
 import { type InboundMessageHandler, MessageHandlers } from './message-handlers';
 import type { NativeCancellation, NativeTransport } from './native';
-import { DAY_MS, checkInteger, checkOptionalInteger } from './number';
+import { DAY_MS, checkOptionalInteger } from './number';
 import { checkOptions } from './options';
 import type { PoolStatistics } from './session';
-import { checkFingerprint, checkText } from './text';
-import { type QuicTransportConfig, checkTransportConfig } from './transport-config';
+import { checkFingerprint, checkOptionalText, checkText } from './text';
+import { type QuicTransportConfig, type TlsConfig, checkNewTls, checkTransportConfig } from './transport-config';
 
 /** How long a call may take. */
 export interface CallOptions {
@@ -65,6 +65,16 @@ export class QuicTransport {
   /** The pinned peers, in ascending order. */
   get pinnedFingerprints(): string[] {
     return this.#native.pinnedFingerprints;
+  }
+
+  /**
+   * Replaces whom this node trusts and what it shows, as `create` reads it, with the files read anew. Counts at once:
+   * peers that are trusted no longer are cut off; a new certificate is shown on every new connection, and without
+   * `certPath` the last one stays. ERR_CONFIG changes nothing.
+   */
+  async setTrust(tls: TlsConfig): Promise<void> {
+    this.#checkOpen();
+    await native(this.#native.setTrust(checkNewTls('tls', tls)));
   }
 
   /** Trusts one more peer at once. From the first pin on only pinned peers are trusted, on this machine as well. */
@@ -138,11 +148,14 @@ export class QuicTransport {
     );
   }
 
-  /** Takes messages on this port too, 0 for any free one; resolves to the bound address. */
-  async listen(port: number, host: string = '127.0.0.1'): Promise<string> {
+  /**
+   * Takes messages on this port too, 0 for any free one; resolves to the bound address. Defaults: QUIC_PORT, else 4433;
+   * QUIC_HOST, else 127.0.0.1.
+   */
+  async listen(port?: number, host?: string): Promise<string> {
     this.#checkOpen();
-    const [wanted, on] = [checkInteger('port', port, 0, 65_535), checkText('host', host)];
-    const bound = await native(this.#native.listen(`${on.includes(':') ? `[${on}]` : on}:${wanted}`));
+    const [wanted, on] = [checkOptionalInteger('port', port, 0, 65_535), checkOptionalText('host', host)];
+    const bound = await native(this.#native.listen(on, wanted));
     this.#checkOpen();
     // Like any server: the timer never has to fire, it keeps the process and this object alive.
     this.#keepAlive ??= setInterval(() => this.#native, LONGEST_TIMER_MS);

@@ -31,7 +31,7 @@ export {
 export type { SyncConfig } from './sync-config';
 export type { SyncProgress, SyncResult } from './sync-result';
 export type { Topology } from './topology';
-export type { QuicTransportConfig, TlsConfig } from './transport-config';
+export type { QuicTransportConfig, ShardRights, TlsConfig } from './transport-config';
 export {
   type SyncEventListener,
   type SyncOptions,

@@ -1,36 +1,52 @@
 // How an engine reaches its peers, and whom it trusts.
-import { VectrError, wrongKind } from './error';
-import type { NetworkOptions } from './native';
+import { wrongKind } from './error';
+import type { NetworkOptions, TlsOptions } from './native';
 import { DAY_MS, MAX_U32, checkOptionalInteger } from './number';
 import { checkFlag, checkOptions } from './options';
-import { checkFingerprint, checkOptionalText } from './text';
+import { checkFingerprint, checkOptionalText, checkText } from './text';
 
-/** Whom to trust. Nothing given: this machine only (loopback addresses). */
+/**
+ * Whom to trust, and what to show. Nothing given: this machine only (loopback addresses). A peer's certificate is good if
+ * it is pinned, or if the authority issued it; a cluster secret is to be proven besides, and alone makes any certificate
+ * good. What is left out comes from the environment (QUIC_CERT_PATH and its like).
+ */
 export interface TlsConfig {
-  /** Not in this version: ERR_CONFIG. */
+  /** This node's certificate, a PEM file, followed by those that lead to its authority. Default: one of its own. */
   certPath?: string;
-  /** Not in this version: ERR_CONFIG. */
+  /** The key of that certificate, a PEM file: Ed25519, ECDSA P-256 or P-384, RSA. */
   keyPath?: string;
-  /** Not in this version: ERR_CONFIG. */
+  /** The authorities (PEM) whose certificates are trusted, whatever names are in them: a CA of the cluster's own. */
   caPath?: string;
-  /** SHA-256 of the certificates of the only peers to trust, 64 hexadecimal digits each. An empty list: nobody. */
+  /** SHA-256 of certificates to trust, 64 hexadecimal digits each. An empty list: nobody by pin. */
   pinnedFingerprints?: string[];
-  /** Not in this version: ERR_CONFIG. */
-  clusterSecret?: string;
-  /** Anyone who reaches this node may read and write all its shards. */
+  /** At least 16 bytes, best 32 random ones; during a rotation several, any of which is good. */
+  clusterSecret?: string | string[];
+  /**
+   * What trusted peers may do with which shards, by fingerprint, by DNS name in a certificate of the authority, or '*'
+   * for every peer. Who is not in it may do nothing. Default: everything.
+   */
+  rights?: Record<string, ShardRights>;
+  /** Takes any certificate: without a cluster secret, whoever reaches this node reads and writes all its shards. */
   dangerousAcceptAnyPeer?: boolean;
 }
 
+/** Shards; '*' for all. */
+export interface ShardRights {
+  read?: string[];
+  /** To read and write. */
+  write?: string[];
+}
+
 export interface QuicTransportConfig {
-  /** The TLS server name to send. Peers are known by fingerprint, so it decides nothing. Default: 'localhost'. */
+  /** The TLS server name to send. Names decide nothing about who is trusted. Default: 'localhost'. */
   serverName?: string;
   /** For a whole attempt, name look-up included; then ERR_PEER_UNREACHABLE. Default: 5000. */
   connectTimeoutMs?: number;
   /** After how much silence a connection is dead; at least 1000. Default: 30000. */
   maxIdleTimeoutMs?: number;
-  /** Streams that a peer may have open on one connection, at least 1. Default: 100. */
+  /** Streams that a peer may have open on one connection, at least 1. Default: QUIC_MAX_STREAMS, else 100. */
   maxConcurrentStreams?: number;
-  /** Connections, at least 1. Default: 100. */
+  /** Connections, at least 1. Default: QUIC_MAX_CONNECTIONS, else 100. */
   maxConnections?: number;
   /** Default: true. */
   enable0Rtt?: boolean;
@@ -52,36 +68,64 @@ export function checkTransportConfig(config: unknown): NetworkOptions {
     ),
     maxConnections: checkOptionalInteger('quicConfig.maxConnections', given.maxConnections, 1, MAX_U32),
     enable0Rtt: checkFlag('quicConfig.enable0Rtt', given.enable0Rtt),
-    ...checkTls(given.tls),
+    tls: checkTls('quicConfig.tls', given.tls),
   };
 }
 
-function checkTls(config: unknown): Pick<NetworkOptions, 'pinnedFingerprints' | 'dangerousAcceptAnyPeer'> {
-  const given = checkOptions<TlsConfig>('quicConfig.tls', config, TLS_KEYS);
-  const missing = NOT_BUILT.find((key) => given[key] !== undefined);
-  if (missing !== undefined) {
-    // Ignoring it would leave the user with less protection than was asked for.
-    throw new VectrError(
-      'ERR_CONFIG',
-      `quicConfig.tls.${missing} is not supported in this version: use tls.pinnedFingerprints`,
-    );
-  }
+/** The addon's form of a `TlsConfig` that replaces another: a forgotten argument must not reset what was trusted. */
+export function checkNewTls(name: string, config: unknown): TlsOptions {
+  if (config === undefined) throw wrongKind(name, 'an object', config);
+  return checkTls(name, config);
+}
+
+function checkTls(name: string, config: unknown): TlsOptions {
+  const given = checkOptions<TlsConfig>(name, config, TLS_KEYS);
+  const { clusterSecret = [] } = given;
   return {
-    pinnedFingerprints: checkPins(given.pinnedFingerprints),
-    dangerousAcceptAnyPeer: checkFlag('quicConfig.tls.dangerousAcceptAnyPeer', given.dangerousAcceptAnyPeer) ?? false,
+    certPath: checkOptionalText(`${name}.certPath`, given.certPath),
+    keyPath: checkOptionalText(`${name}.keyPath`, given.keyPath),
+    caPath: checkOptionalText(`${name}.caPath`, given.caPath),
+    pinnedFingerprints: checkPins(`${name}.pinnedFingerprints`, given.pinnedFingerprints),
+    clusterSecrets: checkTexts(`${name}.clusterSecret`, typeof clusterSecret === 'string' ? [clusterSecret] : clusterSecret),
+    rights: checkRights(`${name}.rights`, given.rights),
+    dangerousAcceptAnyPeer: checkFlag(`${name}.dangerousAcceptAnyPeer`, given.dangerousAcceptAnyPeer) ?? false,
   };
 }
 
-function checkPins(pins: unknown): string[] | undefined {
+function checkPins(name: string, pins: unknown): string[] | undefined {
   if (pins === undefined) return undefined;
-  const name = 'quicConfig.tls.pinnedFingerprints';
   if (!Array.isArray(pins)) throw wrongKind(name, 'an array of fingerprints', pins);
   return pins.map((pin, index) => checkFingerprint(`${name}[${index}]`, pin));
 }
 
-const NOT_BUILT = ['certPath', 'keyPath', 'caPath', 'clusterSecret'] as const;
+function checkTexts(name: string, texts: unknown): string[] {
+  if (!Array.isArray(texts)) throw wrongKind(name, 'an array of strings', texts);
+  // Loops, here and below: each callback would take two of the ten frames that an error's stack has.
+  for (const [index, text] of texts.entries()) checkText(`${name}[${index}]`, text);
+  return texts;
+}
 
-const TLS_KEYS: ReadonlyArray<keyof TlsConfig> = [...NOT_BUILT, 'pinnedFingerprints', 'dangerousAcceptAnyPeer'];
+function checkRights(name: string, rights: unknown): TlsOptions['rights'] {
+  if (rights === undefined) return undefined;
+  if (typeof rights !== 'object' || rights === null || Array.isArray(rights)) throw wrongKind(name, 'an object', rights);
+  const checked: [string, Required<ShardRights>][] = [];
+  for (const [peer, grant] of Object.entries(rights)) {
+    const of = `${name}['${peer}']`;
+    const { read = [], write = [] } = checkOptions<ShardRights>(of, grant, ['read', 'write']);
+    checked.push([peer, { read: checkTexts(`${of}.read`, read), write: checkTexts(`${of}.write`, write) }]);
+  }
+  return Object.fromEntries(checked);
+}
+
+const TLS_KEYS: ReadonlyArray<keyof TlsConfig> = [
+  'certPath',
+  'keyPath',
+  'caPath',
+  'pinnedFingerprints',
+  'clusterSecret',
+  'rights',
+  'dangerousAcceptAnyPeer',
+];
 
 const KEYS: ReadonlyArray<keyof QuicTransportConfig> = [
   'serverName',

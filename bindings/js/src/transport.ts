@@ -5,4 +5,4 @@ export { VectrError } from './error';
 export type { InboundMessageHandler } from './message-handlers';
 export { type CallOptions, QuicTransport, type TransportStatistics } from './quic-transport';
 export type { PoolStatistics } from './session';
-export type { QuicTransportConfig, TlsConfig } from './transport-config';
+export type { QuicTransportConfig, ShardRights, TlsConfig } from './transport-config';

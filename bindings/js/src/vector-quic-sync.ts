@@ -19,7 +19,7 @@ import { type CheckedConfig, type SyncConfig, checkSyncConfig } from './sync-con
 import { registerSyncHandle } from './sync-handle';
 import { type SyncProgress, type SyncResult, failedResult, resultOf } from './sync-result';
 import { checkFingerprint, checkOptionalText, checkText } from './text';
-import { type QuicTransportConfig, checkTransportConfig } from './transport-config';
+import { type QuicTransportConfig, type TlsConfig, checkNewTls, checkTransportConfig } from './transport-config';
 import { Trust } from './trust';
 
 export interface SyncOptions {
@@ -80,12 +80,12 @@ export class VectorQuicSync {
   }
 
   /**
-   * SHA-256 of this node's certificate, 64 hexadecimal digits: what others pin. Before `initialize` the identity beside
-   * the database is read, or made; a database in memory has none before (ERR_CONFIG).
+   * SHA-256 of this node's certificate, 64 hexadecimal digits: what others pin. Before `initialize` it is that of the
+   * identity beside the database, which is read or made; a database in memory has none before (ERR_CONFIG).
    */
   get fingerprint(): string {
-    this.#fingerprint ??=
-      this.#engine?.fingerprint ?? nativeNow(() => addon.NativeSync.identityOf(this.#database.native));
+    if (this.#engine !== null) return this.#engine.fingerprint;
+    this.#fingerprint ??= nativeNow(() => addon.NativeSync.identityOf(this.#database.native));
     if (this.#fingerprint !== null) return this.#fingerprint;
     throw new VectrError(
       'ERR_CONFIG',
@@ -112,6 +112,18 @@ export class VectorQuicSync {
     await this.#ready();
   }
 
+  /**
+   * Replaces whom this node trusts and what it shows, as `initialize` reads it, with the files read anew. Counts at once:
+   * peers that are trusted no longer are cut off; a new certificate is shown on every new connection, and without
+   * `certPath` the last one stays. ERR_CONFIG changes nothing.
+   */
+  async setTrust(tls: TlsConfig): Promise<void> {
+    this.#checkOpen();
+    const trust = checkNewTls('tls', tls);
+    const engine = await this.#ready();
+    await native(engine.setTrust(trust));
+  }
+
   /** Trusts one more peer at once. From the first pin on only pinned peers are trusted, on this machine as well. */
   pinPeer(fingerprint: string): void {
     this.#checkOpen();
@@ -125,12 +137,13 @@ export class VectorQuicSync {
   }
 
   /**
-   * Answers other nodes' syncs on `host:port`, `host` (port 4433) or `[ipv6]:port`; port 0 means any free one.
-   * Resolves to the bound address. ERR_ARGUMENT for a malformed address, ERR_CONFIG where it cannot be bound.
+   * Answers other nodes' syncs on `host:port`, `host` (port 4433) or `[ipv6]:port`; port 0 means any free one. Default:
+   * QUIC_HOST and QUIC_PORT, else '127.0.0.1:4433'. Resolves to the bound address. ERR_ARGUMENT for a malformed address,
+   * ERR_CONFIG where it cannot be bound.
    */
-  async listen(address: string = '127.0.0.1:4433'): Promise<string> {
+  async listen(address?: string): Promise<string> {
     this.#checkOpen();
-    const wanted = checkText('address', address);
+    const wanted = checkOptionalText('address', address);
     const engine = await this.#ready();
     const bound = await native(engine.listen(wanted));
     this.#checkOpen();

@@ -1,10 +1,12 @@
-use vectr_delta::{Applied, Batch, Ended, Held, StoreReply, StoreRequest, Timestamp, VersionVector};
+use std::ops::ControlFlow;
+
+use vectr_delta::{Applied, Batch, Ended, Held, Sibling, StoreReply, StoreRequest, Timestamp, VersionVector};
 
 use crate::shard_store::Answer;
 
 /// Answers what would write to a shard for a peer that may only read it: nothing is taken in, neither its rows nor what
-/// it claims of itself, and the peer hears so. What only reads comes back.
-pub(crate) fn withhold(request: StoreRequest, clock: Timestamp) -> Result<Answer, StoreRequest> {
+/// it claims of itself, and the peer hears so. What only reads goes on.
+pub(crate) fn withhold(request: StoreRequest, clock: Timestamp) -> ControlFlow<Answer, StoreRequest> {
     let reply = match request {
         StoreRequest::Meet(_) => StoreReply::Met,
         StoreRequest::Apply { intake, batches } => {
@@ -18,9 +20,9 @@ pub(crate) fn withhold(request: StoreRequest, clock: Timestamp) -> Result<Answer
             ended: Ended { version_vector: VersionVector::default(), digests_differ: false },
             commit_no: 0,
         },
-        request => return Err(request),
+        request => return ControlFlow::Continue(request),
     };
-    Ok(reply.into())
+    ControlFlow::Break(reply.into())
 }
 
 fn refused(batches: &[Batch], clock: Timestamp) -> Applied {
@@ -33,7 +35,7 @@ fn refused(batches: &[Batch], clock: Timestamp) -> Applied {
 }
 
 fn held(batch: &Batch, clock: Timestamp) -> Option<Held> {
-    let stamps = batch.rows.iter().flat_map(|entry| entry.row.siblings()).map(|sibling| sibling.timestamp());
+    let stamps = batch.rows.iter().flat_map(|entry| entry.row.siblings()).map(Sibling::timestamp);
     let newest = stamps.max()?;
     let shown = batch.rows.iter().take(Held::MAX_SHOWN).map(|entry| entry.id.clone()).collect();
     Some(Held { code: FORBIDDEN.into(), rows: batch.rows.len() as u64, shown, newest, clock })

@@ -1,3 +1,5 @@
+use std::ops::ControlFlow;
+
 use tokio::sync::mpsc;
 
 use vectr_core::{BatchesTaken, ChangeSpan, CoreError, EndTaken, Subscription, VectrDB};
@@ -74,28 +76,25 @@ impl ShardStore {
     /// Carries out a request. What the writer does comes back from its own thread; all else may block a thread.
     pub(crate) fn start(&mut self, request: StoreRequest) {
         match self.permit(request) {
-            Ok(request) => self.carry_out(request),
-            Err(refusal) => self.answer()(refusal),
+            ControlFlow::Continue(request) => self.carry_out(request),
+            ControlFlow::Break(refusal) => self.answer()(refusal),
         }
     }
 
     /// A request that the peer's rights allow; else the answer to it.
-    fn permit(&mut self, request: StoreRequest) -> Result<StoreRequest, Answer> {
+    fn permit(&mut self, request: StoreRequest) -> ControlFlow<Answer, StoreRequest> {
         let access = self.rights.as_ref().map(|rights| rights.access(&self.shard));
         let reads_rows = matches!(request, StoreRequest::ReadPage { .. });
         if reads_rows && access == Some(Access::None) {
-            return Err(failed_for_lack_of_rights());
+            return ControlFlow::Break(failed_for_lack_of_rights());
         }
         let writes =
             matches!(request, StoreRequest::Meet(_) | StoreRequest::Apply { .. } | StoreRequest::End { .. });
         self.read_only |= writes && access != Some(Access::Write);
-        if !(writes && self.read_only) {
-            return Ok(request);
+        if writes && self.read_only {
+            return withhold(request, self.db.now());
         }
-        match withhold(request, self.db.now()) {
-            Ok(answer) => Err(answer),
-            Err(request) => Ok(request),
-        }
+        ControlFlow::Continue(request)
     }
 
     fn carry_out(&mut self, request: StoreRequest) {

@@ -4,10 +4,10 @@
 
 mod common;
 
-use common::{Node, quick};
-use vectr_delta::Fingerprint;
+use common::{Node, quick, shard};
+use vectr_delta::{Fingerprint, Message, Uncompressed};
 use vectr_sync::NetworkConfig;
-use vectr_transport::{Endpoint, EndpointConfig, Identity, TlsConfig, Trust};
+use vectr_transport::{Endpoint, EndpointConfig, Identity, TlsConfig, TlsSecret, Trust};
 
 fn pinned(pins: &[Fingerprint]) -> NetworkConfig {
     NetworkConfig {
@@ -56,16 +56,23 @@ async fn a_pin_removed_at_run_time_refuses_the_next_sync_resumed_or_not() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_that_reads_every_stream_gets_no_byte() {
-    let b = Node::with("b", quick(), pinned(&[]));
-    b.put("secret", &[1.0], "{}");
-    let to_b = b.listen().await;
-    let trust = Trust::this_machine();
-    let endpoint = Endpoint::new(&Identity::ephemeral().unwrap(), &trust, EndpointConfig::default()).unwrap();
-    // In TLS 1.3 the stranger's own handshake may succeed first: whatever it can open, it reads to the end.
-    if let Ok(mut stream) = endpoint.open(&to_b, None).await {
-        let _ = stream.send.write(vec![0_u8; 64].into()).await;
-        let read = stream.recv.read().await;
-        assert!(!matches!(read, Ok(Some(_))), "the stranger read {read:?}");
+    let secret = TlsSecret { name: "secret", text: "the secret of the cluster".to_owned() };
+    let tls = TlsConfig { secrets: vec![secret], ..TlsConfig::default() };
+    for network in [pinned(&[]), NetworkConfig { tls, ..NetworkConfig::default() }] {
+        let b = Node::with("b", quick(), network);
+        b.put("secret", &[1.0], "{}");
+        let to_b = b.listen().await;
+        let trust = Trust::this_machine();
+        let identity = Identity::ephemeral().unwrap();
+        let endpoint = Endpoint::new(&identity, &trust, EndpointConfig::default()).unwrap();
+        let open = Message::Open(shard()).encode(&Uncompressed).unwrap().concat();
+        // In TLS 1.3 the stranger's own handshake may succeed first: whatever it can open, it reads to the end.
+        for words in [vec![0_u8; 64], open] {
+            let Ok(mut stream) = endpoint.open(&to_b, None).await else { continue };
+            let _ = stream.send.write(words.into()).await;
+            let read = stream.recv.read().await;
+            assert!(!matches!(read, Ok(Some(_))), "the stranger read {read:?}");
+        }
     }
 }
 

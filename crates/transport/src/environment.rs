@@ -75,9 +75,9 @@ impl Environment {
         }
         Ok(Self {
             quic: read("AGENTIC_FLOW_ENABLE_QUIC")?.map(|given| given.flag()).transpose()?,
-            host: read("QUIC_HOST")?.map(|given| given.host()).transpose()?,
+            host: read("QUIC_HOST")?.map(Variable::host).transpose()?,
             port: read("QUIC_PORT")?.map(|given| given.number(0, u16::MAX)).transpose()?,
-            server_host: read("QUIC_SERVER_HOST")?.map(|given| given.host()).transpose()?,
+            server_host: read("QUIC_SERVER_HOST")?.map(Variable::host).transpose()?,
             server_port: read("QUIC_SERVER_PORT")?.map(|given| given.number(1, u16::MAX)).transpose()?,
             max_connections: read("QUIC_MAX_CONNECTIONS")?.map(|given| given.number(1, MOST)).transpose()?,
             max_streams: read("QUIC_MAX_STREAMS")?.map(|given| given.number(1, MOST)).transpose()?,
@@ -147,7 +147,7 @@ impl Variable {
 
     fn number<N>(&self, least: N, most: N) -> Result<N, TransportError>
     where
-        N: std::str::FromStr + PartialOrd + fmt::Display,
+        N: std::str::FromStr + PartialOrd + fmt::Display + Copy,
     {
         let is_plain = self.text.bytes().all(|byte| byte.is_ascii_digit());
         let number = self.text.parse().ok().filter(|number| is_plain && (&least..=&most).contains(&number));

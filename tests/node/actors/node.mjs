@@ -8,7 +8,7 @@ const work = {
     state.db = await VectrDB.open(options);
     state.sync = new VectorQuicSync(state.db, name, { retryBackoffMs: 1, ...config });
     await state.sync.initialize(quicConfig);
-    const address = listen && (await state.sync.listen('127.0.0.1:0'));
+    const address = listen && (await state.sync.listen(listen === true ? '127.0.0.1:0' : undefined));
     return { address, fingerprint: state.sync.fingerprint };
   },
   call({ on, method, args }) {

@@ -4,8 +4,11 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 
 /** Starts a node, killed at the latest after the test. */
-export async function startNode(t, { path, name, shardId = 'shared', config, quicConfig, listen = true }) {
-  const child = fork(fileURLToPath(new URL('node.mjs', import.meta.url)), { serialization: 'advanced' });
+export async function startNode(t, { path, name, shardId = 'shared', config, quicConfig, listen = true, env }) {
+  const child = fork(fileURLToPath(new URL('node.mjs', import.meta.url)), {
+    serialization: 'advanced',
+    env: { ...process.env, ...env },
+  });
   t.after(() => child.kill('SIGKILL'));
   const exited = once(child, 'exit');
   const waiting = new Map();
