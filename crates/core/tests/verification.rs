@@ -112,8 +112,10 @@ fn a_flipped_byte_in_the_file_itself_is_found() {
     let scratch = Scratch::new();
     let path = written(&scratch);
     let mut bytes = fs::read(&path).unwrap();
-    let metadata = bytes.windows(8).position(|window| window == br#"{"n":33}"#).unwrap();
-    bytes[metadata + 5] ^= 1;
+    // SQLite leaves stale copies where pages were divided.
+    while let Some(metadata) = bytes.windows(8).position(|window| window == br#"{"n":33}"#) {
+        bytes[metadata + 5] ^= 1;
+    }
     fs::write(&path, &bytes).unwrap();
     let found = verified(&path);
     assert_eq!(found.faults.len(), 1, "{:?}", found.faults);

@@ -46,13 +46,19 @@ impl Totals {
     }
 
     fn add(&self, shard: &ShardId, add: impl FnOnce(&mut ShardTotals)) {
-        add(self.lock().entry(shard.clone()).or_default());
+        let mut totals = self.lock();
+        if totals.len() < MOST_SHARDS || totals.contains_key(shard) {
+            add(totals.entry(shard.clone()).or_default());
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ShardId, ShardTotals>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+/// Peers choose the names of shards: beyond so many, new ones are not counted.
+const MOST_SHARDS: usize = 10_000;
 
 /// Adds what one session does to the totals, as it happens.
 pub(crate) struct Tally {
