@@ -1,0 +1,11 @@
+use clap::CommandFactory;
+
+use crate::arguments::{Arguments, CompletionsArguments};
+use crate::console::print;
+use crate::error::CliError;
+
+pub(crate) fn completions(arguments: &CompletionsArguments) -> Result<(), CliError> {
+    let mut script = Vec::new();
+    clap_complete::generate(arguments.shell, &mut Arguments::command(), "vectr", &mut script);
+    print(&String::from_utf8_lossy(&script))
+}

@@ -1,0 +1,31 @@
+use std::io::{self, Write};
+
+use serde::Serialize;
+
+use crate::error::CliError;
+
+/// Writes to standard output, all of it.
+pub(crate) fn print(text: &str) -> Result<(), CliError> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::Output)
+}
+
+/// Writes a result: as JSON, or as `text` words it.
+pub(crate) fn report<T: Serialize>(
+    json: bool,
+    result: &T,
+    text: impl FnOnce(&T) -> String,
+) -> Result<(), CliError> {
+    if !json {
+        return print(&text(result));
+    }
+    let mut document = serde_json::to_string(result).expect("the results hold nothing that JSON does not");
+    document.push('\n');
+    print(&document)
+}
+
+/// Writes to standard error, for people.
+pub(crate) fn note(text: &str) {
+    // With nobody to read it there is nobody to tell.
+    let _ = writeln!(io::stderr(), "vectr: {text}");
+}

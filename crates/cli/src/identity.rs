@@ -1,0 +1,37 @@
+use serde::Serialize;
+use vectr_transport::Identity;
+
+use crate::arguments::IdentityArguments;
+use crate::console::report;
+use crate::error::CliError;
+use crate::network::identity_file;
+
+pub(crate) fn identity(arguments: &IdentityArguments) -> Result<(), CliError> {
+    let file = identity_file(&arguments.db);
+    let fingerprint = Identity::load_or_create(&file)?.fingerprint().to_string();
+    let shown = Shown {
+        identity_file: file.display().to_string(),
+        // As a trust error words it, so that one is found by the other.
+        paste: format!("tls: {{ pinnedFingerprints: [\"{fingerprint}\"] }}"),
+        pin: format!("--pin {fingerprint}"),
+        fingerprint,
+    };
+    report(arguments.output.json, &shown, text)
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Shown {
+    fingerprint: String,
+    identity_file: String,
+    paste: String,
+    pin: String,
+}
+
+fn text(shown: &Shown) -> String {
+    let Shown { fingerprint, identity_file, paste, pin } = shown;
+    format!(
+        "{fingerprint}\n\nkept in {identity_file}\n\nTo be trusted by another node, give it\n  in code:            \
+         {paste}\n  as an argument:     {pin}\n  as a variable:      QUIC_PINNED_FINGERPRINTS={fingerprint}\n"
+    )
+}

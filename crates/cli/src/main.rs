@@ -1,0 +1,72 @@
+//! The program `vectr`; see the library.
+
+use std::process::exit;
+
+use vectr_sync::Canceller;
+
+fn main() {
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("vectr: no threads to work with: {error}");
+            exit(1);
+        }
+    };
+    let code = runtime.block_on(async {
+        let stop = Canceller::new();
+        let token = stop.token();
+        // Where there are none, the system's own way to end a process is left.
+        if let Ok(signals) = Signals::new() {
+            tokio::spawn(watch(signals, stop));
+        }
+        vectr_cli::run(std::env::args_os().skip(1), token).await
+    });
+    // A check that was interrupted may still be reading: nothing waits for it.
+    exit(code.into());
+}
+
+/// The first signal asks for a gentle end, a second one does not ask.
+async fn watch(mut signals: Signals, stop: Canceller) {
+    signals.next().await;
+    stop.cancel();
+    signals.next().await;
+    exit(vectr_cli::INTERRUPTED.into());
+}
+
+/// SIGINT and SIGTERM, from the moment it is made.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C, from the moment it is made.
+#[cfg(windows)]
+struct Signals(tokio::signal::windows::CtrlC);
+
+#[cfg(windows)]
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        tokio::signal::windows::ctrl_c().map(Self)
+    }
+
+    async fn next(&mut self) {
+        self.0.recv().await;
+    }
+}

@@ -1,0 +1,122 @@
+use std::collections::BTreeMap;
+
+use vectr_core::{CoreError, Overview, ShardOverview};
+use vectr_delta::{ShardId, Timestamp};
+use vectr_sync::{ServerStatistics, ShardTotals};
+
+use crate::exposition::{Exposition, Family, Kind};
+use crate::service::Service;
+
+/// What a service is doing, in Prometheus' text format. Blocks on storage.
+pub(crate) fn metrics(service: &Service) -> Result<String, CoreError> {
+    let (overviews, statistics) = (service.overviews()?, service.statistics());
+    let mut to = Exposition::default();
+    let version = [("version", env!("CARGO_PKG_VERSION"))];
+    to.family("vectr_build_info", Kind::Gauge, "The build that answers.").sample(&version, 1);
+    to.family("vectr_ready", Kind::Gauge, "1 while syncs are answered, 0 while draining.")
+        .sample(&[], u8::from(!service.is_draining()));
+    put_databases(&mut to, &overviews);
+    put_shards(&mut to, &overviews);
+    put_peers(&mut to, &overviews);
+    put_sessions(&mut to, &statistics);
+    put_traffic(&mut to, &totals(&overviews, &statistics));
+    Ok(to.into_text())
+}
+
+fn put_databases(to: &mut Exposition, overviews: &[Overview]) {
+    let mut sizes = to.family("vectr_database_bytes", Kind::Gauge, "Size of a database file and its log.");
+    for overview in overviews {
+        sizes.sample(&[("database", &Service::name_of(overview))], overview.bytes);
+    }
+}
+
+fn put_shards(to: &mut Exposition, overviews: &[Overview]) {
+    let mut each = |name, help, value: fn(&ShardOverview) -> f64| {
+        let mut family = to.family(name, Kind::Gauge, help);
+        for overview in overviews {
+            let database = Service::name_of(overview);
+            for shard in &overview.shards {
+                family.sample(&[("shard", shard.shard.as_str()), ("database", &database)], value(shard));
+            }
+        }
+    };
+    each("vectr_shard_vectors", "Vectors that a shard shows.", |shard| shard.vectors as f64);
+    each("vectr_shard_conflicts_unresolved", "Vectors that wait for someone to choose a version.", |shard| {
+        shard.unresolved as f64
+    });
+    each("vectr_shard_last_sync_timestamp_seconds", "When a sync last succeeded; 0: never.", |shard| {
+        seconds(shard.last_sync_at)
+    });
+}
+
+fn put_peers(to: &mut Exposition, overviews: &[Overview]) {
+    let shards: Vec<&ShardOverview> = overviews.iter().flat_map(|overview| &overview.shards).collect();
+    let lags = || shards.iter().flat_map(|shard| shard.peers.iter().map(move |peer| (&shard.shard, peer)));
+    let help = "Vectors whose present state a peer is not known to have.";
+    let mut family = to.family("vectr_peer_changes_behind", Kind::Gauge, help);
+    for (shard, lag) in lags() {
+        family.sample(&peer_labels(shard, &lag.peer.to_string(), &lag.node), lag.changes);
+    }
+    let help = "When a peer last said what it holds.";
+    let mut family = to.family("vectr_peer_last_contact_timestamp_seconds", Kind::Gauge, help);
+    for (shard, lag) in lags() {
+        family.sample(&peer_labels(shard, &lag.peer.to_string(), &lag.node), seconds(lag.noted_at));
+    }
+}
+
+fn peer_labels<'l>(shard: &'l ShardId, peer: &'l str, node: &'l str) -> [(&'l str, &'l str); 3] {
+    [("shard", shard.as_str()), ("peer", peer), ("node", node)]
+}
+
+fn put_sessions(to: &mut Exposition, statistics: &ServerStatistics) {
+    let connections = statistics.connections;
+    to.family("vectr_connections", Kind::Gauge, "Live connections of trusted peers.")
+        .sample(&[], connections.live);
+    to.family("vectr_connections_accepted_total", Kind::Counter, "Connections of trusted peers.")
+        .sample(&[], connections.accepted);
+    to.family("vectr_sessions", Kind::Gauge, "Sessions that are being answered.")
+        .sample(&[], statistics.running);
+    to.family(
+        "vectr_sessions_refused_total",
+        Kind::Counter,
+        "Sessions for shards not served here, or while draining.",
+    )
+    .sample(&[], statistics.refused);
+}
+
+fn put_traffic(to: &mut Exposition, totals: &BTreeMap<ShardId, ShardTotals>) {
+    let help = "Sessions that are over: finished with both nodes alike, ended from live rest, or failed.";
+    let mut sessions = to.family("vectr_sessions_total", Kind::Counter, help);
+    for (shard, of) in totals {
+        for (outcome, count) in [("finished", of.finished), ("ended", of.ended), ("failed", of.failed)] {
+            sessions.sample(&[("shard", shard.as_str()), ("outcome", outcome)], count);
+        }
+    }
+    let mut each = |name, help, value: fn(&ShardTotals) -> u64| {
+        let mut family: Family<'_> = to.family(name, Kind::Counter, help);
+        for (shard, of) in totals {
+            family.sample(&[("shard", shard.as_str())], value(of));
+        }
+    };
+    each("vectr_rows_sent_total", "Rows sent to peers.", |of| of.rows_sent);
+    each("vectr_rows_received_total", "Rows that came from peers.", |of| of.rows_received);
+    each("vectr_rows_applied_total", "Rows of peers that changed a database.", |of| of.rows_applied);
+    each("vectr_conflicts_detected_total", "Vectors that gained concurrent versions here.", |of| {
+        of.conflicts
+    });
+    each("vectr_sent_bytes_total", "Bytes of frames sent to peers.", |of| of.bytes_sent);
+    each("vectr_received_bytes_total", "Bytes of frames that came from peers.", |of| of.bytes_received);
+}
+
+/// Of every shard, also of those that no session was about: a counter is there before it first counts.
+fn totals(overviews: &[Overview], statistics: &ServerStatistics) -> BTreeMap<ShardId, ShardTotals> {
+    let shards = overviews.iter().flat_map(|overview| &overview.shards);
+    let mut totals: BTreeMap<_, _> =
+        shards.map(|shard| (shard.shard.clone(), ShardTotals::default())).collect();
+    totals.extend(statistics.shards.iter().map(|(shard, of)| (shard.clone(), *of)));
+    totals
+}
+
+fn seconds(at: Timestamp) -> f64 {
+    at.as_micros() as f64 / 1e6
+}

@@ -1,0 +1,84 @@
+use std::ffi::OsString;
+
+use clap::Parser;
+use serde::Serialize;
+use vectr_sync::{Cancel, SyncError};
+
+use crate::arguments::{Arguments, Command};
+use crate::completions::completions;
+use crate::console::{note, report};
+use crate::error::CliError;
+use crate::identity::identity;
+use crate::serve::serve;
+use crate::status::status;
+use crate::sync::sync;
+use crate::verify::verify;
+
+/// The exit code of a command that was interrupted.
+pub const INTERRUPTED: u8 = 130;
+
+/// Runs the command with these arguments, which do not include the program's name, and returns its exit code. Prints to
+/// the process's standard output and standard error. Needs a tokio runtime around it.
+///
+/// `stop` interrupts it: `serve` then drains and ends well, all else ends at once.
+pub async fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>, stop: Cancel) -> u8 {
+    let words = arguments.into_iter().map(Into::into);
+    let parsed = Arguments::try_parse_from(std::iter::once("vectr".into()).chain(words));
+    let command = match parsed {
+        Ok(arguments) => arguments.command,
+        Err(error) => {
+            // Help and version come this way, too.
+            let _ = error.print();
+            return u8::try_from(error.exit_code()).unwrap_or(1);
+        }
+    };
+    let json = command.is_json();
+    match execute(command, stop).await {
+        Ok(true) => 0,
+        Ok(false) => 1,
+        Err(error) => fail(&error, json),
+    }
+}
+
+/// Whether all went well.
+async fn execute(command: Command, mut stop: Cancel) -> Result<bool, CliError> {
+    match command {
+        Command::Sync(arguments) => return sync(arguments, stop).await,
+        Command::Serve(arguments) => return serve(arguments, stop).await.map(|()| true),
+        _ => {}
+    }
+    let work = tokio::task::spawn_blocking(move || match command {
+        Command::Identity(arguments) => identity(&arguments).map(|()| true),
+        Command::Status(arguments) => status(&arguments).map(|()| true),
+        Command::Verify(arguments) => verify(&arguments),
+        Command::Completions(arguments) => completions(&arguments).map(|()| true),
+        Command::Sync(_) | Command::Serve(_) => unreachable!("they were run above"),
+    });
+    tokio::select! {
+        done = work => done.unwrap_or(Err(CliError::Stopped)),
+        () = stop.cancelled() => Err(CliError::Stopped),
+    }
+}
+
+fn fail(error: &CliError, json: bool) -> u8 {
+    if error.is_broken_pipe() {
+        return 1;
+    }
+    if json {
+        let failure = Failure { error: error.to_string(), error_code: error.code().to_owned() };
+        // The exit code says it as well.
+        let _ = report(true, &failure, |_| String::new());
+    }
+    note(&format!("{}: {error}", error.code()));
+    match error {
+        CliError::Stopped | CliError::Sync(SyncError::Aborted) => INTERRUPTED,
+        _ => 1,
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Failure {
+    error: String,
+    error_code: String,
+}

@@ -1,0 +1,76 @@
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use vectr_core::{Config, CoreError, Overview, VectrDB};
+use vectr_delta::{Fingerprint, NodeName};
+use vectr_sync::{NetworkConfig, ServerStatistics, SyncConfig, SyncServer};
+
+use crate::error::CliError;
+
+/// Databases that are served.
+pub(crate) struct Service {
+    server: SyncServer,
+    databases: Vec<VectrDB>,
+    draining: AtomicBool,
+}
+
+impl Service {
+    /// Opens the files. Nothing is answered yet.
+    pub(crate) fn open(
+        files: &[PathBuf],
+        node: Option<&NodeName>,
+        network: NetworkConfig,
+    ) -> Result<Self, CliError> {
+        let open = |file: &PathBuf| VectrDB::new(Config::file(file));
+        let databases: Vec<VectrDB> = files.iter().map(open).collect::<Result<_, _>>()?;
+        let server = SyncServer::new(databases.clone(), node, SyncConfig::default(), network)?;
+        Ok(Self { server, databases, draining: AtomicBool::new(false) })
+    }
+
+    pub(crate) async fn listen(&self, address: &str) -> Result<String, CliError> {
+        Ok(self.server.listen(address).await?.to_string())
+    }
+
+    /// Stops gently; returns how many sessions had to be cut off.
+    pub(crate) async fn drain(&self, within: Duration) -> Result<usize, CliError> {
+        self.draining.store(true, Ordering::Relaxed);
+        let cut = self.server.drain(within).await;
+        for db in &self.databases {
+            db.close()?;
+        }
+        Ok(cut)
+    }
+
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.server.fingerprint()
+    }
+
+    pub(crate) fn statistics(&self) -> ServerStatistics {
+        self.server.statistics()
+    }
+
+    /// How each database stands. Blocks on storage.
+    pub(crate) fn overviews(&self) -> Result<Vec<Overview>, CoreError> {
+        self.databases.iter().map(VectrDB::overview).collect()
+    }
+
+    /// Why syncs are not answered; `None` where they are. Blocks on storage.
+    pub(crate) fn hindrance(&self) -> Option<String> {
+        if self.is_draining() {
+            return Some("draining".to_owned());
+        }
+        let read = |db: &VectrDB| db.shards().err();
+        self.databases.iter().find_map(read).map(|error| format!("{}: {error}", error.code()))
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// How a database is called in metrics: by its file's name, which is unique in its folder.
+    pub(crate) fn name_of(overview: &Overview) -> String {
+        let name = overview.path.as_deref().and_then(Path::file_name);
+        name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())
+    }
+}

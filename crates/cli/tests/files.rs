@@ -1,0 +1,118 @@
+//! What the program says of files: identity, status, verify.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod support;
+
+use rusqlite::Connection;
+use support::{Scratch, write};
+
+#[test]
+fn the_identity_is_the_engines_and_stays() {
+    let scratch = Scratch::new();
+    let path = scratch.database("agent.db", 1);
+    let first = scratch.run(&["identity", "--db", "agent.db", "--json"]).expect(0).json();
+    let fingerprint = first["fingerprint"].as_str().unwrap();
+    assert_eq!(fingerprint.len(), 64);
+    assert_eq!(first["paste"], format!("tls: {{ pinnedFingerprints: [\"{fingerprint}\"] }}"));
+    let key = std::fs::canonicalize(path).unwrap().display().to_string() + ".key";
+    assert_eq!(first["identityFile"], key);
+    let text = scratch.run(&["identity", "--db", "agent.db"]).expect(0).out;
+    for part in [fingerprint, first["paste"].as_str().unwrap(), &format!("--pin {fingerprint}")] {
+        assert!(text.contains(part), "{text}");
+    }
+    let folder = scratch.run(&["identity", "--json"]).expect(0).json();
+    assert_eq!(folder["identityFile"], "./vectr.key");
+    assert_ne!(folder["fingerprint"], fingerprint);
+
+    std::fs::write(scratch.path("broken.db.key"), "nonsense").unwrap();
+    let broken = scratch.run(&["identity", "--db", "broken.db", "--json"]).expect(1);
+    assert_eq!(broken.json()["errorCode"], "ERR_CONFIG");
+    assert!(broken.err.starts_with("vectr: ERR_CONFIG: "), "{broken:?}");
+}
+
+#[test]
+fn status_tells_of_a_database_in_use() {
+    let scratch = Scratch::new();
+    let db = scratch.open("agent.db");
+    write(&db, 0..1234);
+    let status = scratch.run(&["status", "agent.db", "--json"]).expect(0).json();
+    let shard = &status["shards"][0];
+    assert_eq!(
+        (&shard["shardId"], &shard["vectors"], &shard["dimensions"]),
+        (&"agent".into(), &1234.into(), &4.into())
+    );
+    assert_eq!((&shard["strategy"], &shard["conflictsUnresolved"]), (&"last-write-wins".into(), &0.into()));
+    assert_eq!(shard["digest"], db.digest(db.shard()).unwrap().to_string());
+    assert_eq!(status["site"], db.site().to_string());
+    assert!(status["bytes"].as_u64().unwrap() > 16_384 && shard["lastSyncAt"].is_null());
+    let text = scratch.run(&["status", "agent.db"]).expect(0).out;
+    for part in ["SHARD", "agent", "1,234", "last-write-wins", "never", "no peers"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    db.close().unwrap();
+}
+
+#[test]
+fn verify_names_what_was_altered_and_says_so_by_its_exit_code() {
+    let scratch = Scratch::new();
+    let path = scratch.database("agent.db", 20);
+    let sound = scratch.run(&["verify", "agent.db", "--json"]).expect(0).json();
+    assert_eq!((&sound["sound"], &sound["shards"][0]["rows"]), (&true.into(), &20.into()));
+    assert!(scratch.run(&["verify", "agent.db"]).expect(0).out.ends_with("sound\n"));
+
+    let raw = Connection::open(&path).unwrap();
+    raw.execute_batch(
+        "UPDATE row SET vector = zeroblob(16) WHERE id = 'v3'; UPDATE row SET metadata = '{}' WHERE id = 'v5'; \
+         DELETE FROM row WHERE id = 'v7'",
+    )
+    .unwrap();
+    raw.close().unwrap();
+    let damaged = scratch.run(&["verify", "agent.db", "--json"]).expect(1).json();
+    let faults = damaged["faults"].as_array().unwrap();
+    let named: Vec<_> =
+        faults.iter().map(|fault| (fault["kind"].as_str().unwrap(), fault["vectorId"].as_str())).collect();
+    assert_eq!(named, [("row", Some("v3")), ("row", Some("v5")), ("digest", None)]);
+    assert_eq!(damaged["sound"], false);
+    let text = scratch.run(&["verify", "agent.db"]).expect(1).out;
+    for part in ["vector 'v3'", "vector 'v5'", "1 rows are missing", "3 faults"] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+}
+
+#[test]
+fn what_is_no_database_is_named_with_a_code() {
+    let scratch = Scratch::new();
+    std::fs::write(scratch.path("text.db"), "hello").unwrap();
+    for command in ["status", "verify"] {
+        let refused = scratch.run(&[command, "text.db", "--json"]).expect(1);
+        assert_eq!(refused.json()["errorCode"], "ERR_ARGUMENT");
+        assert!(scratch.run(&[command, "missing.db"]).expect(1).err.contains("'missing.db' is not there"));
+        assert!(!scratch.path("missing.db").exists());
+    }
+}
+
+#[test]
+fn wrong_arguments_have_an_exit_code_of_their_own() {
+    let scratch = Scratch::new();
+    for arguments in [&["stats"][..], &["status"], &["sync", "a.db"], &["serve", "a.db", "--http"], &[]] {
+        let ran = scratch.run(arguments).expect(2);
+        assert!(ran.out.is_empty() && ran.err.contains("--help"), "{ran:?}");
+    }
+    assert!(scratch.run(&["statsu"]).err.contains("'status'"), "it suggests the right one");
+}
+
+#[test]
+fn help_has_examples_and_completions_name_the_commands() {
+    let scratch = Scratch::new();
+    for arguments in [&["--help"][..], &["sync", "--help"], &["serve", "--help"]] {
+        assert!(scratch.run(arguments).expect(0).out.contains("Examples:"), "{arguments:?}");
+    }
+    let version = scratch.run(&["--version"]).expect(0).out;
+    assert_eq!(version, format!("vectr {}\n", env!("CARGO_PKG_VERSION")));
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let script = scratch.run(&["completions", shell]).expect(0).out;
+        for command in ["identity", "sync", "status", "verify", "serve"] {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+}
