@@ -1,5 +1,5 @@
-// dist/ holds what the package's exports lead to, and nothing else: tsc writes a declaration for every module, and
-// modules of the browser's build a CommonJS file that nobody loads.
+// dist/ holds what the package's exports and its command lead to, and nothing else: tsc writes a declaration for every
+// module, and modules of the browser's build a CommonJS file that nobody loads.
 import { readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join, posix, relative, sep } from 'node:path';
 import { root } from './step.mjs';
@@ -16,9 +16,9 @@ export function removeUnneeded(dist) {
 }
 
 function reachable(dist) {
-  const { exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const { bin, exports } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const found = new Set();
-  const open = targets(exports);
+  const open = [bin, exports].flatMap(targets);
   for (let file = open.pop(); file !== undefined; file = open.pop()) {
     if (found.has(file)) continue;
     found.add(file);
@@ -29,7 +29,8 @@ function reachable(dist) {
 
 function targets(conditions) {
   if (typeof conditions !== 'string') return Object.values(conditions).flatMap(targets);
-  return conditions.startsWith('./dist/') ? [conditions.slice('./dist/'.length)] : [];
+  const file = /^(?:\.\/)?dist\/(.+)$/.exec(conditions)?.[1];
+  return file === undefined ? [] : [file];
 }
 
 // What a file names by a relative path: of these, the emitted code and declarations hold string literals only.

@@ -23,7 +23,7 @@ test('the root tarball holds exactly the files that its entries lead to', async 
   const expected = new Set([
     ...DOCUMENTS,
     ...typingsBehind(typings),
-    ...(await codeBehind(code)),
+    ...(await codeBehind([...code, ...Object.values(manifest.bin)])),
   ]);
   assert.deepEqual(contents(tarball), [...expected].sort());
 });

@@ -1,6 +1,7 @@
 // The tarballs work in empty projects: every entry point, from ES modules and from CommonJS, with one class identity.
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
 import { hostPackage } from '../../scripts/pack.mjs';
@@ -118,6 +119,19 @@ test('CommonJS requires every entry', async () => {
 test('a class is one object, however and from wherever it was imported', async () => {
   write(where, 'identity.mjs', IDENTITY);
   assert.match(await node(where, ['identity.mjs']), /^\d+\.\d+\.\d+\n$/);
+});
+
+test('the command is installed, and runs', async () => {
+  const { version } = hostPackage().manifest;
+  const installed = JSON.parse(readFileSync(join(where, 'node_modules', NAME, 'package.json'), 'utf8'));
+  assert.deepEqual(installed.bin, { vectr: 'dist/command.js' });
+  // As npm links it: npx would look for more than this project.
+  const shell = process.platform === 'win32';
+  const run = (...args) => execFileSync(join(where, 'node_modules', '.bin', 'vectr'), args, { cwd: where, encoding: 'utf8', shell });
+  assert.equal(run('--version'), `vectr ${version}\n`);
+  const { fingerprint } = JSON.parse(run('identity', '--db', 'agent.db', '--json'));
+  assert.match(fingerprint, /^[0-9a-f]{64}$/);
+  assert.match(run('completions', 'bash'), /complete/);
 });
 
 test('the WebAssembly entries work without the addon', async () => {

@@ -525,6 +525,9 @@ export declare function resolveDeltas(local: Uint8Array, remote: Uint8Array, str
 /** Which operations of two sides stand. */
 export declare function resolveOperations(numbers: Float64Array, text: string, vectors: Uint8Array, localCount: number, strategy: number): Resolution
 
+/** Runs the command `vectr` with these arguments, on this process's standard output; resolves to its exit code. */
+export declare function runCommand(arguments: Array<string>, stop: NativeCancellation): Promise<number>
+
 /** The bytes of a packed delta. */
 export declare function sealDelta(columns: Uint8Array, vectors: Uint8Array, timestamp: number, compression: number, checksum: string): Uint8Array
 

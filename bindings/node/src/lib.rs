@@ -7,6 +7,7 @@
 mod cancellation;
 mod changelog;
 mod columns;
+mod command;
 mod conflict;
 mod coordinator;
 mod database;

@@ -1,0 +1,16 @@
+use napi::Env;
+use napi::bindgen_prelude::PromiseRaw;
+use napi_derive::napi;
+
+use crate::cancellation::NativeCancellation;
+
+/// Runs the command `vectr` with these arguments, on this process's standard output; resolves to its exit code.
+#[napi]
+pub(crate) fn run_command<'env>(
+    env: &'env Env,
+    arguments: Vec<String>,
+    stop: &NativeCancellation,
+) -> napi::Result<PromiseRaw<'env, u32>> {
+    let stop = stop.token();
+    env.spawn_future(async move { Ok(vectr_cli::run(arguments, stop).await.into()) })
+}
