@@ -3,20 +3,28 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use vectr_delta::Fingerprint;
 use vectr_sync::NetworkConfig;
-use vectr_transport::DEFAULT_PORT;
+use vectr_transport::{Environment, TlsConfig, TlsFile};
 
 use crate::error::CliError;
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Trust")]
 pub(crate) struct NetworkArguments {
-    /// The fingerprint of a peer to trust; may be repeated. Then no others are trusted.
-    /// Default: $QUIC_PINNED_FINGERPRINTS, with commas between them, else peers on this machine only
+    /// The fingerprint of a peer to trust; may be repeated. Without pins and authority: peers on this machine only.
+    /// Default: $QUIC_PINNED_FINGERPRINTS, with commas between them
     #[arg(long = "pin", value_name = "FINGERPRINT")]
     pub(crate) pins: Vec<String>,
-    /// Where this node's key and certificate are kept; made where there are none.
+    /// The authorities whose certificates are trusted, PEM. Default: $QUIC_CA_PATH
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// This node's certificate, PEM. Default: $QUIC_CERT_PATH, else one of its own (see --identity)
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// The key of that certificate, PEM. Default: $QUIC_KEY_PATH
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// Where this node's own key and certificate are kept; made where there are none.
     /// Default: DB.key, or vectr.key in a folder
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
@@ -27,31 +35,34 @@ pub(crate) struct NetworkArguments {
 
 impl NetworkArguments {
     /// The configuration of an engine for `served`, a database file or a folder of them. An argument counts before the
-    /// environment, and that before the default.
+    /// environment, and that before the default. A secret comes from the environment alone: arguments are shown to
+    /// everybody on the machine.
     pub(crate) fn config(&self, served: &Path) -> Result<NetworkConfig, CliError> {
-        let identity = self.identity.clone().unwrap_or_else(|| identity_file(served));
-        Ok(NetworkConfig {
-            identity: Some(identity),
-            pins: self.pins()?,
+        let environment = Environment::current()?;
+        let file = |name, path: &Option<PathBuf>| path.clone().map(|path| TlsFile { name, path });
+        let pins = self.pins.iter().map(|pin| pin.parse()).collect::<Result<Vec<_>, _>>()?;
+        let given = TlsConfig {
+            certificate: file("--cert", &self.cert),
+            key: file("--key", &self.key),
+            authority: file("--ca", &self.ca),
+            pins: (!pins.is_empty()).then_some(pins),
             dangerous_accept_any_peer: self.dangerous_accept_any_peer,
-            ..NetworkConfig::default()
+            ..TlsConfig::default()
+        };
+        Ok(NetworkConfig {
+            identity: Some(self.identity.clone().unwrap_or_else(|| identity_file(served))),
+            endpoint: environment.endpoint(),
+            tls: environment.tls(given),
         })
-    }
-
-    fn pins(&self) -> Result<Option<Vec<Fingerprint>>, CliError> {
-        if !self.pins.is_empty() {
-            return Ok(Some(self.pins.iter().map(|pin| pin.parse()).collect::<Result<_, _>>()?));
-        }
-        let Some(listed) = variable(PINS)? else { return Ok(None) };
-        let pins = listed.split(',').map(str::trim).filter(|pin| !pin.is_empty());
-        let refuse = |error| CliError::Config { subject: PINS.to_owned(), reason: format!("{error}") };
-        pins.map(|pin| pin.parse::<Fingerprint>().map_err(refuse)).collect::<Result<_, _>>().map(Some)
     }
 }
 
 /// Where syncs are answered.
-pub(crate) fn listen_address(given: Option<&str>) -> String {
-    given.map_or_else(|| format!("127.0.0.1:{DEFAULT_PORT}"), str::to_owned)
+pub(crate) fn listen_address(given: Option<&str>) -> Result<String, CliError> {
+    Ok(match given {
+        Some(given) => given.to_owned(),
+        None => Environment::current()?.listen_address(None, None),
+    })
 }
 
 /// Where the identity of a database file, or of a folder that is served, is kept.
@@ -65,12 +76,3 @@ pub(crate) fn identity_file(served: &Path) -> PathBuf {
     name.push(".key");
     name.into()
 }
-
-/// A variable that is set to something.
-fn variable(name: &'static str) -> Result<Option<String>, CliError> {
-    let Some(value) = std::env::var_os(name).filter(|value| !value.is_empty()) else { return Ok(None) };
-    let refuse = |_| CliError::Config { subject: name.to_owned(), reason: "its value is no text".to_owned() };
-    value.into_string().map(Some).map_err(refuse)
-}
-
-const PINS: &str = "QUIC_PINNED_FINGERPRINTS";

@@ -40,7 +40,7 @@ async fn answer(
         true => None,
         false => Some(Http::start(&arguments.http, Arc::clone(service)).await?),
     };
-    let listen = service.listen(&listen_address(arguments.listen.as_deref())).await?;
+    let listen = service.listen(&listen_address(arguments.listen.as_deref())?).await?;
     let started = Started::new(service, listen, http.as_ref())?;
     report(arguments.output.json, &started, text)?;
     stop.cancelled().await;

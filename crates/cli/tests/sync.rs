@@ -96,11 +96,12 @@ fn trust_comes_from_arguments_or_else_from_the_environment() {
         support::Ran::from(command.args(arguments).output().unwrap())
     };
     run(&format!("{nobody}, {theirs}"), &[]).expect(0);
-    run("", &[]).expect(0);
+    // `$(cat missing)` must not pass for no configuration at all.
+    assert_eq!(run("", &[]).expect(1).json()["errorCode"], "ERR_CONFIG");
     let refused = run(&nobody, &[]).expect(1).json();
     assert_eq!(refused["results"][0]["errorCode"], "ERR_TRUST");
     run(&nobody, &["--pin", theirs]).expect(0);
     let unreadable = run("xyz", &[]).expect(1).json();
     assert_eq!(unreadable["errorCode"], "ERR_CONFIG");
-    assert!(unreadable["error"].as_str().unwrap().starts_with("QUIC_PINNED_FINGERPRINTS: "), "{unreadable}");
+    assert!(unreadable["error"].as_str().unwrap().starts_with("QUIC_PINNED_FINGERPRINTS='xyz'"), "{unreadable}");
 }

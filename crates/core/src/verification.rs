@@ -231,7 +231,7 @@ impl<'c> Check<'c> {
         match found {
             Ok(0) => {}
             Ok(count) => {
-                self.found.report_file(format!("{count} concurrent versions belong to no row in conflict"))
+                self.found.report_file(format!("{count} concurrent versions belong to no row in conflict"));
             }
             Err(error) => self.found.report_file(error.to_string()),
         }
@@ -275,7 +275,7 @@ fn content_faults(row: &Row, versions: i64) -> Vec<String> {
 
 /// A version of this very site that it never gave out: the number would be given to another change.
 fn own_above(row: &Row, site: SiteId, head: u64) -> Option<Dot> {
-    row.siblings().iter().map(|sibling| sibling.dot()).find(|dot| dot.site == site && dot.seq > head)
+    row.siblings().iter().map(vectr_delta::Sibling::dot).find(|dot| dot.site == site && dot.seq > head)
 }
 
 fn difference(stored: &Digest, computed: &Digest) -> String {
