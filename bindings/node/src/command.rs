@@ -1,3 +1,6 @@
+#![allow(unreachable_pub, reason = "napi exports public functions")]
+#![cfg_attr(test, allow(dead_code, reason = "napi exports nothing to tests"))]
+
 use napi::Env;
 use napi::bindgen_prelude::PromiseRaw;
 use napi_derive::napi;
@@ -6,7 +9,7 @@ use crate::cancellation::NativeCancellation;
 
 /// Runs the command `vectr` with these arguments, on this process's standard output; resolves to its exit code.
 #[napi]
-pub(crate) fn run_command<'env>(
+pub fn run_command<'env>(
     env: &'env Env,
     arguments: Vec<String>,
     stop: &NativeCancellation,

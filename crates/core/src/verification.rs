@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use rusqlite::{Connection, ErrorCode};
-use vectr_delta::{Digest, Dot, Row, ShardId, ShardRead, SiteId};
+use vectr_delta::{Digest, Dot, Row, ShardId, ShardRead, Sibling, SiteId};
 
 use crate::CoreError;
 use crate::site_numbers::SiteNumbers;
@@ -228,13 +228,12 @@ impl<'c> Check<'c> {
     /// Versions that no row shows.
     fn strays(&mut self) {
         let found = self.connection.query_row(STRAYS, [], |row| row.get::<_, i64>(0));
-        match found {
-            Ok(0) => {}
-            Ok(count) => {
-                self.found.report_file(format!("{count} concurrent versions belong to no row in conflict"));
-            }
-            Err(error) => self.found.report_file(error.to_string()),
-        }
+        let said = match found {
+            Ok(0) => return,
+            Ok(count) => format!("{count} concurrent versions belong to no row in conflict"),
+            Err(error) => error.to_string(),
+        };
+        self.found.report_file(said);
     }
 
     fn finish(mut self) -> Verification {
@@ -275,7 +274,7 @@ fn content_faults(row: &Row, versions: i64) -> Vec<String> {
 
 /// A version of this very site that it never gave out: the number would be given to another change.
 fn own_above(row: &Row, site: SiteId, head: u64) -> Option<Dot> {
-    row.siblings().iter().map(vectr_delta::Sibling::dot).find(|dot| dot.site == site && dot.seq > head)
+    row.siblings().iter().map(Sibling::dot).find(|dot| dot.site == site && dot.seq > head)
 }
 
 fn difference(stored: &Digest, computed: &Digest) -> String {

@@ -95,7 +95,7 @@ async fn a_shard_that_none_of_them_holds_is_refused_and_left_unmade() {
 async fn a_server_of_one_database_takes_every_shard() {
     let folder = tempfile::tempdir().unwrap();
     let db = open(folder.path(), "a.db");
-    let server = server(&[db.clone()]).unwrap();
+    let server = server(std::slice::from_ref(&db)).unwrap();
     let address = server.listen("127.0.0.1:0").await.unwrap().to_string();
     let node = Node::new("client");
     put(&node.db, &shard("new"), "x");
