@@ -103,5 +103,8 @@ fn trust_comes_from_arguments_or_else_from_the_environment() {
     run(&nobody, &["--pin", theirs]).expect(0);
     let unreadable = run("xyz", &[]).expect(1).json();
     assert_eq!(unreadable["errorCode"], "ERR_CONFIG");
-    assert!(unreadable["error"].as_str().unwrap().starts_with("QUIC_PINNED_FINGERPRINTS='xyz'"), "{unreadable}");
+    assert!(
+        unreadable["error"].as_str().unwrap().starts_with("QUIC_PINNED_FINGERPRINTS='xyz'"),
+        "{unreadable}"
+    );
 }
