@@ -1,7 +1,7 @@
 // Every block of JavaScript in the documents runs, as it stands there, in a process of its own.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -61,10 +61,13 @@ function blocksOf(text) {
   return blocks;
 }
 
-/** An empty project that has the package. */
+/** A project that has the package and, as an operator would have put them there, certificates. */
 function project() {
   const place = folder();
   mkdirSync(join(place, 'node_modules/@agentic-flow'), { recursive: true });
   symlinkSync(root, join(place, 'node_modules/@agentic-flow/sqlite-vector'), 'dir');
+  for (const [from, to] of [['ca.pem', 'ca.pem'], ['alpha.pem', 'agent-1.pem'], ['alpha.key', 'agent-1.key']]) {
+    copyFileSync(join(root, 'tests/node/certificates', from), join(place, to));
+  }
   return place;
 }

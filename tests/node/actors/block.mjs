@@ -6,6 +6,7 @@ import * as everything from '@agentic-flow/sqlite-vector';
 
 const { createVectorSync, VectrDB, QuicTransport } = everything;
 const [file] = process.argv.slice(2);
+process.env.CLUSTER_SECRET = 'a secret of at least sixteen bytes';
 
 const db = await VectrDB.open({ memoryMode: true, shardId: 'notes', nodeId: 'agent-1' });
 const there = await VectrDB.open({ memoryMode: true, shardId: 'notes', nodeId: 'agent-2' });
