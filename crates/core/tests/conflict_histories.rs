@@ -7,25 +7,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rusqlite::Connection;
 use support::cluster::Cluster;
-use support::{delete, payload, put, shard};
+use support::{Draw, delete, payload, put, shard};
 use vectr_core::{StoredConflict, VectrDB};
 use vectr_delta::{ConflictId, Dot, LocalWrite, Sibling, Strategy, VectorId};
 
 const NODES: usize = 3;
 const VECTORS: [&str; 2] = ["a", "b"];
-
-/// `SplitMix64` (Steele, Lea and Flood, 2014).
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
-    }
-}
 
 struct History {
     draw: Draw,

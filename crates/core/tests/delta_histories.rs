@@ -7,23 +7,10 @@ mod support;
 use std::collections::BTreeMap;
 
 use support::sync::sync;
-use support::{Scratch, Wall, assert_sound, delete, payload, put, shard, shown};
+use support::{Draw, Scratch, Wall, assert_sound, delete, payload, put, shard, shown};
 use vectr_core::{At, Config, DeltaScope, VectrDB};
 use vectr_delta::changes::decode_rows;
 use vectr_delta::{LocalWrite, NodeName, Timestamp};
-
-/// `SplitMix64` (Steele, Lea and Flood, 2014).
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
-    }
-}
 
 struct History {
     draw: Draw,

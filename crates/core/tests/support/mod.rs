@@ -14,6 +14,19 @@ use tempfile::TempDir;
 use vectr_core::{At, Clock, Config, VectrDB};
 use vectr_delta::{Fingerprint, Metadata, Payload, ShardId, Timestamp, VectorId};
 
+/// `SplitMix64` (Steele, Lea and Flood, 2014).
+pub struct Draw(pub u64);
+
+impl Draw {
+    pub fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((mixed ^ (mixed >> 31)) % bound as u64) as usize
+    }
+}
+
 /// A folder for databases, and one for what is kept outside of it.
 pub struct Scratch {
     folder: TempDir,
