@@ -4,8 +4,8 @@ import { join, resolve } from 'node:path';
 import { root, run } from './step.mjs';
 
 /** Runs cargo. The napi command always names the target, so all others must: what is built for one then serves all. */
-export function cargo(args) {
-  return run('cargo', args, { CARGO_BUILD_TARGET: hostTarget() });
+export function cargo(args, environment = {}) {
+  return run('cargo', args, { ...environment, CARGO_BUILD_TARGET: hostTarget() });
 }
 
 /** The path of a program that cargo has built. */

@@ -40,6 +40,10 @@ pub struct NetworkOptions {
     pub max_connections: Option<u32>,
     /// Early data.
     pub enable_0rtt: Option<bool>,
+    /// UDP.
+    pub enable_quic: Option<bool>,
+    /// TCP.
+    pub enable_fallback: Option<bool>,
     /// Whom to trust.
     pub tls: TlsOptions,
 }
@@ -98,6 +102,8 @@ impl NetworkOptions {
         set(&mut endpoint.max_concurrent_streams, self.max_concurrent_streams);
         set(&mut endpoint.max_connections, self.max_connections.map(|most| most as usize));
         set(&mut endpoint.enable_0rtt, self.enable_0rtt);
+        set(&mut endpoint.quic, self.enable_quic);
+        set(&mut endpoint.fallback, self.enable_fallback);
         Ok(NetworkConfig { endpoint, tls: self.tls.config()?, ..NetworkConfig::default() })
     }
 }

@@ -30,6 +30,8 @@ pub(crate) struct Tried {
     pub(crate) report: SessionReport,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
+    /// Whether the stream went over TCP.
+    pub(crate) fallback: bool,
     /// Whether a live session came up.
     pub(crate) was_online: bool,
     /// Ends once the peer's machine has all of the stream, or a bounded time is over.
@@ -54,6 +56,7 @@ impl Attempt<'_> {
     async fn transfer(&self, opened: Opened, tried: &mut Tried) -> Result<(), SyncError> {
         let Opened { mut session, mut store, stream, opening_bytes } = opened;
         store.keep_to(stream.rights());
+        tried.fallback = stream.fallback;
         let mut wire = Wire::new(stream);
         let traffic = wire.traffic();
         traffic.count_sent(opening_bytes);

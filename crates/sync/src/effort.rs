@@ -144,6 +144,7 @@ impl Effort {
 
 impl SyncResult {
     fn add(&mut self, tried: &Tried) {
+        self.fallback |= tried.fallback;
         self.changes_sent += tried.report.rows_sent;
         self.changes_received += tried.report.rows_received;
         self.changes_applied += tried.report.rows_applied;

@@ -20,9 +20,10 @@ pub struct EndpointConfig {
     pub max_concurrent_streams: u32,
     /// How many connections the pool holds, and how many more are accepted. 1 to 65,536. Default: 100.
     pub max_connections: usize,
-    /// Whether to use QUIC, over UDP. Without it only TCP is left, which this version does not speak: `ERR_CONFIG`.
-    /// Default: true.
+    /// Whether to use QUIC, over UDP. Without it only the fallback is left. Default: true.
     pub quic: bool,
+    /// Whether to answer over TCP too, and to call over it where UDP does not get through. Default: true.
+    pub fallback: bool,
     /// Whether an opening may travel as 0-RTT data, and is accepted as such. Default: true.
     pub enable_0rtt: bool,
 }
@@ -31,7 +32,7 @@ impl EndpointConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// `ERR_ARGUMENT` names the first value that is out of range, and its range; `ERR_CONFIG` without QUIC.
+    /// `ERR_ARGUMENT` names the first value that is out of range, and its range; `ERR_CONFIG` with neither QUIC nor its fallback.
     pub fn validate(&self) -> Result<(), TransportError> {
         if ServerName::try_from(self.server_name.as_str()).is_err() {
             return Err(TransportError::argument(
@@ -52,8 +53,8 @@ impl EndpointConfig {
         if !(1..=MOST as usize).contains(&self.max_connections) {
             return Err(refuse_count("maxConnections", self.max_connections));
         }
-        if !self.quic {
-            let reason = "it leaves only the fallback over TCP, which this version does not have: unset it";
+        if !self.quic && !self.fallback {
+            let reason = "neither QUIC nor its fallback over TCP is left: enable one of them";
             return Err(TransportError::config(&"AGENTIC_FLOW_ENABLE_QUIC=false", &reason));
         }
         Ok(())
@@ -73,6 +74,7 @@ impl Default for EndpointConfig {
             max_concurrent_streams: 100,
             max_connections: 100,
             quic: true,
+            fallback: true,
             enable_0rtt: true,
         }
     }

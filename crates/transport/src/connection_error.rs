@@ -40,6 +40,11 @@ impl Ends {
                 let reason = String::from_utf8_lossy(&close.reason);
                 TransportError::Protocol { remote, reason: format!("it says that this node did: {reason}") }
             }
+            ConnectionError::ApplicationClosed(close)
+                if close.error_code == VarInt::from(CloseCode::Busy) =>
+            {
+                self.busy()
+            }
             ConnectionError::ApplicationClosed(_) => self.lost("the peer closed it"),
             ConnectionError::ConnectionClosed(close) => self.closed_by_peer(close.error_code, &close.reason),
             ConnectionError::TransportError(error) if is_refusal(error.code) => {
@@ -63,7 +68,7 @@ impl Ends {
     fn closed_by_peer(&self, code: TransportErrorCode, reason: &[u8]) -> TransportError {
         let Self { ours, remote, .. } = *self;
         if code == TransportErrorCode::CONNECTION_REFUSED {
-            return TransportError::Busy { remote, reason: "it accepts no more connections" };
+            return self.busy();
         }
         if is_refusal(code) {
             return TransportError::Refused { remote, ours, secret: false };
@@ -74,6 +79,10 @@ impl Ends {
         }
         let reason = String::from_utf8_lossy(reason);
         TransportError::Protocol { remote, reason: format!("it closed the connection: {code} {reason}") }
+    }
+
+    const fn busy(&self) -> TransportError {
+        TransportError::Busy { remote: self.remote, reason: "it accepts no more connections" }
     }
 
     /// The peer at the other end is not trusted here.

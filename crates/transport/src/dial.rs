@@ -1,21 +1,25 @@
+use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{ConnectError, ConnectionError};
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::{ServerName, UnixTime};
 use tokio::task::JoinSet;
 use vectr_delta::Fingerprint;
 
-use crate::TransportError;
 use crate::address::Address;
+use crate::carrier::{Carrier, of_quic};
 use crate::link::{Lease, Link};
 use crate::node::Node;
 use crate::protocol::StreamKind;
 use crate::stream::{PeerStream, first_chunks};
 use crate::tickets::{AttemptTickets, Tickets};
-use crate::trust::{Credentials, Role};
+use crate::tls::Tls;
+use crate::trust::{Credentials, Role, exported_label};
+use crate::{TransportError, fallback};
 
 /// An authenticated new connection, and the stream that its early data opened, if that was accepted.
 pub(crate) struct Dialed {
@@ -55,7 +59,7 @@ async fn race(
         let next = remotes.next();
         let more = next.is_some();
         if let Some(remote) = next {
-            tries.spawn(connect(Arc::clone(&node), remote, Arc::clone(&tickets), opening.take()));
+            tries.spawn(reach(Arc::clone(&node), remote, Arc::clone(&tickets), opening.take()));
         }
         tokio::select! {
             Some(ended) = tries.join_next() => match ended {
@@ -71,15 +75,107 @@ async fn race(
     Err(last.unwrap_or(TransportError::endpoint_closed()))
 }
 
-/// One handshake with one socket address.
-async fn connect(
+/// Connects to one socket address: over QUIC or, where that does not answer in time, over TCP; the other way round
+/// where UDP has not got through lately. The first that answers is taken, whatever it answers: a refusal is final.
+async fn reach(
     node: Arc<Node>,
     remote: SocketAddr,
     tickets: Arc<Tickets>,
     opening: Option<(Fingerprint, Bytes)>,
 ) -> Result<Dialed, TransportError> {
+    let (quic, fallback) = (node.config.quic, node.config.fallback);
+    if !fallback {
+        return connect(&node, remote, &tickets, opening).await;
+    }
+    if !quic {
+        return connect_tcp(&node, remote).await;
+    }
+    let tcp_first = node.routes.prefers_tcp(remote);
+    let dialed = {
+        let over_quic: Dialing<'_> = Box::pin(connect(&node, remote, &tickets, opening));
+        let over_tcp: Dialing<'_> = Box::pin(connect_tcp(&node, remote));
+        let order = if tcp_first { [over_tcp, over_quic] } else { [over_quic, over_tcp] };
+        either(order, FALLBACK_DELAY.min(node.config.connect_timeout / 4)).await?
+    };
+    node.routes.note(remote, dialed.link.connection.is_fallback());
+    Ok(dialed)
+}
+
+type Dialing<'a> = Pin<Box<dyn Future<Output = Result<Dialed, TransportError>> + Send + 'a>>;
+
+/// The first of two that succeeds. The second begins where the first has failed, or not succeeded after `delay`.
+async fn either(
+    [mut first, mut second]: [Dialing<'_>; 2],
+    delay: Duration,
+) -> Result<Dialed, TransportError> {
+    let failed = tokio::select! {
+        ended = &mut first => match ended {
+            Err(error) if nobody_answered(&error) => Some(error),
+            ended => return ended,
+        },
+        () = tokio::time::sleep(delay) => None,
+    };
+    if let Some(error) = failed {
+        return second.await.map_err(|other| the_answer(error, other));
+    }
+    tokio::select! {
+        ended = &mut first => match ended {
+            Err(error) if nobody_answered(&error) => second.await.map_err(|other| the_answer(error, other)),
+            ended => ended,
+        },
+        ended = &mut second => match ended {
+            Err(error) if nobody_answered(&error) => first.await,
+            ended => ended,
+        },
+    }
+}
+
+/// Of two failures the one that the peer answered with; else the one of the way that is tried first.
+fn the_answer(first: TransportError, second: TransportError) -> TransportError {
+    if nobody_answered(&second) { first } else { second }
+}
+
+/// Whether the other way may still reach the peer.
+const fn nobody_answered(error: &TransportError) -> bool {
+    matches!(
+        error,
+        TransportError::Unreachable { .. } | TransportError::TimedOut { .. } | TransportError::Lost { .. }
+    )
+}
+
+async fn connect_tcp(node: &Node, remote: SocketAddr) -> Result<Dialed, TransportError> {
+    let name = ServerName::try_from(node.config.server_name.clone()).map_err(|error| {
+        TransportError::argument("serverName", &node.config.server_name, error.to_string())
+    })?;
+    let dialed = fallback::dial(remote, node.tls.tcp_client(), name, exported_label(), node.terms()).await;
+    let connection = dialed.map_err(|error| tcp_failed(node, remote, &error))?;
+    if !node.tcp.add(&connection) {
+        return Err(TransportError::endpoint_closed());
+    }
+    let link = Link::admit(Carrier::Tcp(connection), Role::Server, &node.trust, node.ends(remote)).await?;
+    Tls::trust_fully(&link.connection);
+    Ok(Dialed { link, early: None })
+}
+
+/// Whoever answers there and is no node at all may leave UDP to one that is.
+fn tcp_failed(node: &Node, remote: SocketAddr, error: &io::Error) -> TransportError {
+    match fallback::handshake_error(error).map(|error| node.ends(remote).explain(&error)) {
+        Some(refusal @ (TransportError::Untrusted { .. } | TransportError::Refused { .. })) => refusal,
+        _ => {
+            TransportError::Unreachable { address: remote.to_string(), reason: format!("over TCP: {error}") }
+        }
+    }
+}
+
+/// One handshake with one socket address.
+async fn connect(
+    node: &Node,
+    remote: SocketAddr,
+    tickets: &Arc<Tickets>,
+    opening: Option<(Fingerprint, Bytes)>,
+) -> Result<Dialed, TransportError> {
     let expected = tickets.peer();
-    if expected.is_some_and(|peer| is_distrusted(&node, &peer, remote)) {
+    if expected.is_some_and(|peer| is_distrusted(node, &peer, remote)) {
         tickets.clear();
     }
     let attempt = tickets.attempt();
@@ -93,11 +189,11 @@ async fn connect(
     let is_for = |(expected, _): &(Fingerprint, Bytes)| !has_secrets && attempt.offered() == Some(*expected);
     let opening = opening.filter(is_for).map(|(_, bytes)| bytes);
     let Some(opening) = opening else {
-        return finish(&node, remote, &attempt, connecting).await;
+        return finish(node, remote, &attempt, connecting).await;
     };
     match connecting.into_0rtt() {
-        Ok((connection, accepted)) => finish_early(&node, &attempt, connection, accepted, opening).await,
-        Err(connecting) => finish(&node, remote, &attempt, connecting).await,
+        Ok((connection, accepted)) => finish_early(node, &attempt, connection, accepted, opening).await,
+        Err(connecting) => finish(node, remote, &attempt, connecting).await,
     }
 }
 
@@ -108,7 +204,7 @@ async fn finish(
     connecting: quinn::Connecting,
 ) -> Result<Dialed, TransportError> {
     let connection = connecting.await.map_err(|error| failed(node, remote, &error))?;
-    let link = authenticate(node, attempt, connection).await?;
+    let link = authenticate(node, attempt, Carrier::Quic(connection)).await?;
     Ok(Dialed { link, early: None })
 }
 
@@ -122,14 +218,15 @@ async fn finish_early(
     opening: Bytes,
 ) -> Result<Dialed, TransportError> {
     let remote = connection.remote_address();
-    let (mut send, recv) = connection.open_bi().await.map_err(|error| failed(node, remote, &error))?;
+    let opened = connection.open_bi().await.map_err(|error| failed(node, remote, &error))?;
+    let (mut send, recv) = of_quic(opened);
     let mut first = first_chunks(StreamKind::Session, Some(opening));
     let written = send.write_all_chunks(&mut first).await;
     let accepted = accepted.await;
     if let Some(error) = connection.close_reason() {
         return Err(failed(node, remote, &error));
     }
-    let link = authenticate(node, attempt, connection).await?;
+    let link = authenticate(node, attempt, Carrier::Quic(connection)).await?;
     if !accepted || written.is_err() {
         return Ok(Dialed { link, early: None });
     }
@@ -142,7 +239,7 @@ async fn finish_early(
 async fn authenticate(
     node: &Node,
     attempt: &AttemptTickets,
-    connection: quinn::Connection,
+    connection: Carrier,
 ) -> Result<Arc<Link>, TransportError> {
     let ends = node.ends(connection.remote_address());
     let link = Link::admit(connection, Role::Server, &node.trust, ends).await?;
@@ -174,5 +271,7 @@ fn refused_call(error: &ConnectError, remote: SocketAddr) -> TransportError {
     }
 }
 
+/// How long one way is tried alone.
+const FALLBACK_DELAY: Duration = Duration::from_secs(1);
 /// How long an address is tried alone.
 const HEAD_START: Duration = Duration::from_millis(250);

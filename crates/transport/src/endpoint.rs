@@ -177,6 +177,9 @@ impl Endpoint {
         for socket in &remains.sockets {
             let _ = tokio::time::timeout(FAREWELL, socket.wait_idle()).await;
         }
+        for connection in &remains.tcp {
+            let _ = tokio::time::timeout(FAREWELL, connection.gone()).await;
+        }
     }
 
     pub(crate) async fn open_kind(

@@ -285,10 +285,11 @@ mod tests {
     }
 
     #[test]
-    fn without_quic_nothing_is_left_yet() {
+    fn without_quic_the_fallback_is_left_and_has_to_be() {
         let endpoint = read(&[("AGENTIC_FLOW_ENABLE_QUIC", "false")]).unwrap().endpoint();
-        assert!(!endpoint.quic);
-        let error = endpoint.validate().unwrap_err();
+        assert!(!endpoint.quic && endpoint.fallback);
+        endpoint.validate().unwrap();
+        let error = EndpointConfig { fallback: false, ..endpoint }.validate().unwrap_err();
         assert_eq!(error.code(), "ERR_CONFIG");
         assert!(error.to_string().contains("AGENTIC_FLOW_ENABLE_QUIC"), "{error}");
     }

@@ -7,13 +7,16 @@
 //! The bytes on a stream are the caller's business, except for the first one, which says what kind of stream it is. A
 //! [`Messenger`] sends whole messages over streams of its own.
 
+mod accepting;
 mod address;
+mod carrier;
 mod config;
 mod connection_error;
 mod dial;
 mod endpoint;
 mod environment;
 mod error;
+mod fallback;
 mod identity;
 mod identity_file;
 mod link;
@@ -25,6 +28,7 @@ mod pool;
 mod presented;
 mod proof;
 mod protocol;
+mod routes;
 mod stream;
 mod tickets;
 mod tls;

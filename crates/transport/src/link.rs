@@ -4,10 +4,11 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use quinn::ConnectionError;
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::UnixTime;
 use tokio::sync::Semaphore;
 use vectr_delta::Fingerprint;
 
+use crate::carrier::Carrier;
 use crate::connection_error::Ends;
 use crate::proof;
 use crate::protocol::{CloseCode, WITHOUT_SECRET};
@@ -16,7 +17,7 @@ use crate::{Distrust, PeerRights, TransportError, Trust};
 
 /// An established connection whose peer proved who it is, and was trusted when that was last checked.
 pub(crate) struct Link {
-    pub(crate) connection: quinn::Connection,
+    pub(crate) connection: Carrier,
     pub(crate) peer: Fingerprint,
     /// Room for large messages from the peer, in KiB.
     pub(crate) room: Arc<Semaphore>,
@@ -39,13 +40,13 @@ impl Link {
     /// This is the check that counts: rustls does not ask its verifier when a session is resumed, and early data of
     /// an untrusted client is waiting in the connection by now.
     pub(crate) async fn admit(
-        connection: quinn::Connection,
+        connection: Carrier,
         role: Role,
         trust: &Trust,
         ends: Ends,
     ) -> Result<Arc<Self>, TransportError> {
         let Some(credentials) = credentials_of(&connection, role) else {
-            connection.close(CloseCode::Trust.into(), b"no certificate");
+            connection.close(CloseCode::Trust, b"no certificate");
             return Err(ends.untrusted(None, Distrust::Unknown));
         };
         let known =
@@ -113,7 +114,7 @@ impl Link {
     /// Closes the connection; its streams fail with `cause` from here on.
     pub(crate) fn close(&self, code: CloseCode, reason: &[u8], cause: TransportError) {
         let _ = self.cause.set(cause);
-        self.connection.close(code.into(), reason);
+        self.connection.close(code, reason);
     }
 
     /// Checks the peer after every change of trust, and now and then, as long as the connection lives.
@@ -186,19 +187,18 @@ impl Drop for Lease {
     }
 }
 
-fn credentials_of(connection: &quinn::Connection, role: Role) -> Option<Credentials> {
-    let chain = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
-    Credentials::new(*chain, role)
+fn credentials_of(connection: &Carrier, role: Role) -> Option<Credentials> {
+    Credentials::new(connection.certificates()?, role)
 }
 
 /// Tells the peer as much as it needs to know whose configuration to look at.
-fn refuse(connection: &quinn::Connection, error: &TransportError) {
+fn refuse(connection: &Carrier, error: &TransportError) {
     let reason = match error {
         TransportError::Untrusted { because: Distrust::Secret, .. } => WITHOUT_SECRET,
         TransportError::Untrusted { .. } => b"not trusted",
         _ => return,
     };
-    connection.close(CloseCode::Trust.into(), reason);
+    connection.close(CloseCode::Trust, reason);
 }
 
 /// Three messages of the greatest size.

@@ -1,21 +1,23 @@
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, Weak};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
-use quinn::AsyncUdpSocket;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use crate::accepting::{Accepting, Sockets};
 use crate::address::Address;
-use crate::endpoint::FAREWELL;
+use crate::carrier::Carrier;
 use crate::link::{Lease, Link};
 use crate::messages::{Inbox, lane};
 use crate::node::Node;
 use crate::protocol::{CloseCode, Protocol, STREAM_KIND_UNKNOWN, StreamKind, WITHOUT_SECRET};
+use crate::routes::TcpConnections;
 use crate::stream::PeerStream;
 use crate::tls::Tls;
-use crate::trust::Role;
-use crate::{TransportError, ping};
+use crate::trust::{Role, exported_label};
+use crate::{TransportError, fallback, ping};
 
 /// Accepts the streams of trusted peers on one address. Dropped, it is closed.
 pub struct Listener {
@@ -28,17 +30,22 @@ impl Listener {
     pub(crate) async fn bind(node: &Arc<Node>, address: &Address) -> Result<Self, TransportError> {
         let mut bound = Err(TransportError::config(address, &"its name has no address"));
         for local in address.resolve().await? {
-            bound = node.tls.bind(local, true).map_err(|error| cannot_listen(address, &error));
+            bound = Sockets::bind(node, local).await.map_err(|error| cannot_listen(address, &error));
             if bound.is_ok() {
                 break;
             }
         }
-        let (endpoint, socket) = bound?;
-        let local = endpoint.local_addr().map_err(|error| cannot_listen(address, &error))?;
-        let accepting = Arc::new(Accepting { endpoint: Mutex::new(Some(endpoint.clone())), socket });
-        node.adopt(&accepting)?;
+        let Sockets { local, udp, tcp } = bound?;
         let (sender, receiver) = mpsc::channel(QUEUE);
-        tokio::spawn(accept_connections(Arc::clone(node), endpoint, sender));
+        let connections = Arc::<TcpConnections>::default();
+        let accept = |tcp| accept_tcp(Arc::clone(node), tcp, Arc::clone(&connections), sender.clone());
+        let tcp = tcp.map(|tcp| tokio::spawn(accept(tcp)));
+        let endpoint = udp.as_ref().map(|(endpoint, _)| endpoint.clone());
+        let accepting = Arc::new(Accepting::new(udp, tcp, Arc::clone(&connections)));
+        node.adopt(&accepting)?;
+        if let Some(endpoint) = endpoint {
+            tokio::spawn(accept_quic(Arc::clone(node), endpoint, sender));
+        }
         Ok(Self { accepting, local, streams: tokio::sync::Mutex::new(receiver) })
     }
 
@@ -73,39 +80,7 @@ impl fmt::Debug for Listener {
     }
 }
 
-/// The socket of a listener, which its endpoint closes too.
-pub(crate) struct Accepting {
-    endpoint: Mutex<Option<quinn::Endpoint>>,
-    socket: Weak<dyn AsyncUdpSocket>,
-}
-
-impl Accepting {
-    /// Resolves once the peers took notice and the port is free, or after a second.
-    pub(crate) async fn close(&self) {
-        let Some(endpoint) = self.take() else { return };
-        endpoint.close(CloseCode::Done.into(), b"closed");
-        let until = Instant::now() + FAREWELL;
-        let _ = tokio::time::timeout(FAREWELL, endpoint.wait_idle()).await;
-        drop(endpoint);
-        while self.socket.strong_count() > 0 && Instant::now() < until {
-            tokio::time::sleep(Duration::from_millis(1)).await;
-        }
-    }
-
-    fn take(&self) -> Option<quinn::Endpoint> {
-        self.endpoint.lock().expect("nothing panics while it takes the socket").take()
-    }
-}
-
-impl Drop for Accepting {
-    fn drop(&mut self) {
-        if let Some(endpoint) = self.take() {
-            endpoint.close(CloseCode::Done.into(), b"closed");
-        }
-    }
-}
-
-async fn accept_connections(node: Arc<Node>, endpoint: quinn::Endpoint, streams: mpsc::Sender<PeerStream>) {
+async fn accept_quic(node: Arc<Node>, endpoint: quinn::Endpoint, streams: mpsc::Sender<PeerStream>) {
     while let Some(incoming) = endpoint.accept().await {
         // Whoever forges source addresses gets at most half of the places, for as long as a handshake may take.
         let crowded = node.places.available_permits() * 2 <= node.config.max_connections;
@@ -134,19 +109,74 @@ async fn serve(
         return;
     };
     match Protocol::of(&connection) {
-        Some(Protocol::Vectr1) => serve_vectr(&node, connection, &streams).await,
+        Some(Protocol::Vectr1) => {
+            if let Some(link) = admit(&node, Carrier::Quic(connection)).await {
+                serve_vectr(&node, link, &streams).await;
+            }
+        }
         None => connection.close(CloseCode::Protocol.into(), b"unknown protocol"),
     }
     drop(place);
 }
 
-async fn serve_vectr(node: &Node, connection: quinn::Connection, streams: &mpsc::Sender<PeerStream>) {
+async fn accept_tcp(
+    node: Arc<Node>,
+    listener: TcpListener,
+    connections: Arc<TcpConnections>,
+    streams: mpsc::Sender<PeerStream>,
+) {
+    // Strangers take no place among the connections: only so many are being looked at.
+    let desks = Arc::new(Semaphore::new(HANDSHAKES));
+    loop {
+        let desk = Arc::clone(&desks).acquire_owned().await.expect("nobody closes it");
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                let serving =
+                    serve_tcp(Arc::clone(&node), socket, desk, Arc::clone(&connections), streams.clone());
+                tokio::spawn(serving);
+            }
+            // Out of file descriptors, most likely: some may come back.
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+async fn serve_tcp(
+    node: Arc<Node>,
+    socket: TcpStream,
+    desk: OwnedSemaphorePermit,
+    connections: Arc<TcpConnections>,
+    streams: mpsc::Sender<PeerStream>,
+) {
+    let accepted = fallback::accept(socket, node.tls.tcp_server(), exported_label(), node.terms());
+    let Ok(Ok(connection)) = tokio::time::timeout(node.config.connect_timeout, accepted).await else {
+        return;
+    };
+    if !connections.add(&connection) {
+        return;
+    }
+    let Some(link) = admit(&node, Carrier::Tcp(connection)).await else { return };
+    drop(desk);
+    match Arc::clone(&node.places).try_acquire_owned() {
+        Ok(_place) => serve_vectr(&node, link, &streams).await,
+        Err(_) => link.connection.close(CloseCode::Busy, b"no more connections"),
+    }
+}
+
+/// Lets a peer in that is trusted.
+async fn admit(node: &Node, connection: Carrier) -> Option<Arc<Link>> {
     let ends = node.ends(connection.remote_address());
     let admitted = Link::admit(connection.clone(), Role::Client, &node.trust, ends);
-    let Ok(admitted) = tokio::time::timeout(node.config.connect_timeout, admitted).await else {
-        return connection.close(CloseCode::Trust.into(), WITHOUT_SECRET);
-    };
-    let Ok(link) = admitted else { return };
+    match tokio::time::timeout(node.config.connect_timeout, admitted).await {
+        Ok(admitted) => admitted.ok(),
+        Err(_) => {
+            connection.close(CloseCode::Trust, WITHOUT_SECRET);
+            None
+        }
+    }
+}
+
+async fn serve_vectr(node: &Node, link: Arc<Link>, streams: &mpsc::Sender<PeerStream>) {
     Tls::trust_fully(&link.connection);
     link.watch();
     let origin = node.remember(&link);
@@ -161,12 +191,7 @@ async fn serve_vectr(node: &Node, connection: quinn::Connection, streams: &mpsc:
 }
 
 /// Takes the messages that a peer sends over a connection which this node made.
-pub(crate) async fn serve_dialed(
-    inbox: Arc<Inbox>,
-    link: Weak<Link>,
-    connection: quinn::Connection,
-    origin: String,
-) {
+pub(crate) async fn serve_dialed(inbox: Arc<Inbox>, link: Weak<Link>, connection: Carrier, origin: String) {
     while let Ok((send, recv)) = connection.accept_bi().await {
         let Some(link) = link.upgrade() else { return };
         if link.check().is_err() {
@@ -215,5 +240,8 @@ fn cannot_listen(address: &Address, error: &std::io::Error) -> TransportError {
     TransportError::config(&format!("cannot listen on {address}"), error)
 }
 
+/// TCP connections whose peers are not known yet.
+const HANDSHAKES: usize = 64;
+const PAUSE: Duration = Duration::from_millis(100);
 /// Streams that wait for `accept`. Those beyond wait in their connections.
 const QUEUE: usize = 64;

@@ -6,14 +6,16 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use tokio::sync::{Semaphore, watch};
 use vectr_delta::Fingerprint;
 
+use crate::accepting::Accepting;
 use crate::address::Address;
 use crate::connection_error::Ends;
+use crate::fallback::{TcpConnection, Terms};
 use crate::link::{Lease, Link};
-use crate::listener::Accepting;
 use crate::messages::Inbox;
 use crate::pool::Pool;
 use crate::presented::Presented;
 use crate::protocol::CloseCode;
+use crate::routes::{Routes, TcpConnections};
 use crate::tls::Tls;
 use crate::{EndpointConfig, Identity, TransportError, Trust};
 
@@ -23,6 +25,9 @@ pub(crate) struct Node {
     pub(crate) config: EndpointConfig,
     pub(crate) tls: Tls,
     pub(crate) pool: Pool,
+    pub(crate) routes: Routes,
+    /// Those that this node made.
+    pub(crate) tcp: TcpConnections,
     /// One permit for each accepted connection.
     pub(crate) places: Arc<Semaphore>,
     /// Where messages go, once somebody takes them.
@@ -59,6 +64,7 @@ struct Open {
 pub(crate) struct Remains {
     pub(crate) sockets: Vec<quinn::Endpoint>,
     pub(crate) listeners: Vec<Arc<Accepting>>,
+    pub(crate) tcp: Vec<TcpConnection>,
 }
 
 impl Node {
@@ -71,6 +77,8 @@ impl Node {
         Ok(Self {
             tls: Tls::new(Presented::new(identity.clone()), trust, &config)?,
             pool: Pool::new(config.max_connections),
+            routes: Routes::default(),
+            tcp: TcpConnections::default(),
             places: Arc::new(Semaphore::new(config.max_connections)),
             inbox: OnceLock::new(),
             accepted: Mutex::default(),
@@ -91,6 +99,11 @@ impl Node {
     /// The ends of a connection with a peer.
     pub(crate) fn ends(&self, remote: SocketAddr) -> Ends {
         Ends { ours: self.ours(), remote, idle_timeout: self.config.idle_timeout }
+    }
+
+    /// What is agreed on over TCP.
+    pub(crate) fn terms(&self) -> Terms {
+        Terms { idle_timeout: self.config.idle_timeout, max_streams: self.config.max_concurrent_streams }
     }
 
     /// The client socket for an address of this family, bound on first use.
@@ -127,6 +140,7 @@ impl Node {
         Some(Remains {
             sockets: open.ipv4.into_iter().chain(open.ipv6).collect(),
             listeners: open.listeners.iter().filter_map(Weak::upgrade).collect(),
+            tcp: self.tcp.close(),
         })
     }
 

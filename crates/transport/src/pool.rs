@@ -24,7 +24,7 @@ pub struct PoolStatistics {
     pub closed: u64,
     /// Connections whose opening travelled as 0-RTT data and was accepted.
     pub zero_rtt_accepted: u64,
-    /// Connections over the TCP fallback.
+    /// Connections ever established over TCP, for UDP did not get through.
     pub fallback: u64,
 }
 
@@ -34,6 +34,7 @@ pub(crate) struct Pool {
     limit: usize,
     created: AtomicU64,
     zero_rtt_accepted: AtomicU64,
+    fallback: AtomicU64,
 }
 
 #[derive(Default)]
@@ -78,6 +79,7 @@ impl Pool {
             limit,
             created: AtomicU64::new(0),
             zero_rtt_accepted: AtomicU64::new(0),
+            fallback: AtomicU64::new(0),
         }
     }
 
@@ -116,8 +118,9 @@ impl Pool {
                 Err(_) => State::Vacant,
             };
         }
-        if result.is_ok() {
+        if let Ok(link) = &result {
             self.created.fetch_add(1, Ordering::Relaxed);
+            self.fallback.fetch_add(u64::from(link.connection.is_fallback()), Ordering::Relaxed);
         }
         settle.send_replace(Some(result));
     }
@@ -172,7 +175,7 @@ impl Pool {
             created,
             closed: created.saturating_sub((active.len() + idle.len()) as u64),
             zero_rtt_accepted: self.zero_rtt_accepted.load(Ordering::Relaxed),
-            fallback: 0,
+            fallback: self.fallback.load(Ordering::Relaxed),
         }
     }
 

@@ -1,6 +1,7 @@
-use bytes::{Bytes, BytesMut};
-use quinn::{ReadError, RecvStream, SendStream, WriteError};
+use bytes::{Buf, Bytes, BytesMut};
+use quinn::{ReadError, WriteError};
 
+use crate::carrier::{Carrier, CarrierRecv, CarrierSend};
 use crate::connection_error::Ends;
 use crate::protocol::StreamKind;
 use crate::trust::{ClusterSecret, Credentials, Exported, MAX_OFFER, Proven, exported_label};
@@ -12,7 +13,7 @@ use crate::{Distrust, TransportError, Trust};
 /// # Errors
 /// `ERR_TRUST` where the peer proves nothing, or wants no proof; as the connection ended.
 pub(crate) async fn give(
-    connection: &quinn::Connection,
+    connection: &Carrier,
     trust: &Trust,
     ends: &Ends,
     peer: &Credentials,
@@ -35,7 +36,7 @@ pub(crate) async fn give(
 /// # Errors
 /// As [`give`].
 pub(crate) async fn demand(
-    connection: &quinn::Connection,
+    connection: &Carrier,
     trust: &Trust,
     ends: &Ends,
     peer: &Credentials,
@@ -46,13 +47,11 @@ pub(crate) async fn demand(
     }
     let untrusted = || ends.untrusted(Some(peer), Distrust::Secret);
     let (mut send, mut recv) = connection.accept_bi().await.map_err(|error| ends.explain(&error))?;
-    // Whoever opens with anything else has no secret: that need not end before it is known.
-    let mut kind = [0];
-    let opened = recv.read_exact(&mut kind).await;
-    if opened.is_err() || StreamKind::from_byte(kind[0]) != Some(StreamKind::Proof) {
+    let mut offer = read_whole(&mut recv, 1 + MAX_OFFER, is_proof).await.map_err(|_| untrusted())?;
+    if offer.is_empty() {
         return Err(untrusted());
     }
-    let offer = read_whole(&mut recv, MAX_OFFER).await.map_err(|_| untrusted())?;
+    offer.advance(1);
     let (proven, answer) =
         ClusterSecret::answer(&secrets, &export(connection), &offer).ok_or_else(untrusted)?;
     write_whole(&mut send, answer).await.map_err(|_| untrusted())?;
@@ -64,41 +63,48 @@ enum Failure {
     Stream,
 }
 
-async fn exchange(connection: &quinn::Connection, offer: Bytes) -> Result<Bytes, Failure> {
+async fn exchange(connection: &Carrier, offer: Bytes) -> Result<Bytes, Failure> {
     let (mut send, mut recv) = connection.open_bi().await.map_err(Failure::Connection)?;
     let kind = Bytes::from_static(&[StreamKind::Proof as u8]);
     write_whole(&mut send, [kind, offer].concat().into()).await?;
-    read_whole(&mut recv, MAX_OFFER).await
+    read_whole(&mut recv, MAX_OFFER, |_| true).await
 }
 
-async fn write_whole(send: &mut SendStream, bytes: Bytes) -> Result<(), Failure> {
+async fn write_whole(send: &mut CarrierSend, bytes: Bytes) -> Result<(), Failure> {
     send.write_chunk(bytes).await.map_err(|error| match error {
         WriteError::ConnectionLost(error) => Failure::Connection(error),
         _ => Failure::Stream,
     })?;
-    send.finish().map_err(|_| Failure::Stream)
+    send.finish();
+    Ok(())
 }
 
-/// Everything up to the end, unless it is more than this.
-async fn read_whole(recv: &mut RecvStream, most: usize) -> Result<Bytes, Failure> {
+/// Everything up to the end, unless it is more than this, or begins otherwise.
+async fn read_whole(
+    recv: &mut CarrierRecv,
+    most: usize,
+    may_begin: impl Fn(u8) -> bool,
+) -> Result<Bytes, Failure> {
     let mut whole = BytesMut::new();
     loop {
-        match recv.read_chunk(most + 1 - whole.len(), true).await {
+        let mut chunk = [Bytes::new()];
+        match recv.read_chunks(&mut chunk).await {
             Ok(None) => return Ok(whole.freeze()),
-            Ok(Some(chunk)) => whole.extend_from_slice(&chunk.bytes),
+            Ok(Some(_)) => whole.extend_from_slice(&chunk[0]),
             Err(ReadError::ConnectionLost(error)) => return Err(Failure::Connection(error)),
             Err(_) => return Err(Failure::Stream),
         }
-        if whole.len() > most {
+        if whole.len() > most || whole.first().is_some_and(|first| !may_begin(*first)) {
             return Err(Failure::Stream);
         }
     }
 }
 
-fn export(connection: &quinn::Connection) -> Exported {
-    let mut exported = Exported::default();
-    connection
-        .export_keying_material(&mut exported, exported_label(), b"")
-        .expect("the handshake is complete, and 32 bytes are not too many");
-    exported
+/// Whoever opens with anything else has no secret: that need not end before it is known.
+fn is_proof(kind: u8) -> bool {
+    StreamKind::from_byte(kind) == Some(StreamKind::Proof)
+}
+
+fn export(connection: &Carrier) -> Exported {
+    connection.export(exported_label())
 }

@@ -78,6 +78,8 @@ pub(crate) enum CloseCode {
     Protocol = 2,
     /// The other side was trusted, and has to connect and prove itself anew.
     Renewal = 3,
+    /// This side has no room for another connection. Over TCP only: QUIC has a refusal of its own.
+    Busy = 4,
 }
 
 impl From<CloseCode> for VarInt {

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, StoppedError, VarInt, WriteError};
 use vectr_delta::Fingerprint;
 
+use crate::carrier::{CarrierRecv, CarrierSend};
 use crate::link::{Lease, Link};
 use crate::protocol::{STREAM_ABANDONED, StreamKind};
 use crate::{PeerRights, TransportError};
@@ -18,6 +19,8 @@ pub struct PeerStream {
     pub remote: SocketAddr,
     /// Whether the opening that was given to `open` has been sent. If not, nothing has.
     pub opening_sent: bool,
+    /// Whether it is carried over TCP, for UDP did not get through.
+    pub fallback: bool,
     /// What goes to the peer.
     pub send: SendHalf,
     /// What comes from the peer.
@@ -25,12 +28,13 @@ pub struct PeerStream {
 }
 
 impl PeerStream {
-    pub(crate) fn new(lease: Lease, send: quinn::SendStream, recv: quinn::RecvStream) -> Self {
+    pub(crate) fn new(lease: Lease, send: CarrierSend, recv: CarrierRecv) -> Self {
         let (peer, remote) = (lease.link().peer, lease.link().remote());
+        let fallback = lease.link().connection.is_fallback();
         let lease = Arc::new(lease);
         let send = SendHalf { stream: send, lease: Arc::clone(&lease), finished: false };
         let recv = RecvHalf { stream: recv, lease, arrived: VecDeque::new(), ended: false };
-        Self { peer, remote, opening_sent: false, send, recv }
+        Self { peer, remote, opening_sent: false, fallback, send, recv }
     }
 
     /// Opens a stream on a live link and says what it is for. `opening` goes out with it if it was made for the peer
@@ -75,7 +79,7 @@ impl std::fmt::Debug for PeerStream {
 
 /// The sending half of a stream. Dropped unfinished, it is reset with [`STREAM_ABANDONED`].
 pub struct SendHalf {
-    stream: quinn::SendStream,
+    stream: CarrierSend,
     lease: Arc<Lease>,
     finished: bool,
 }
@@ -93,14 +97,13 @@ impl SendHalf {
     /// Says that nothing follows. What was written still travels.
     pub fn finish(&mut self) {
         self.finished = true;
-        // An error means that the stream is over already, which the next read or `delivered` reports.
-        let _ = self.stream.finish();
+        self.stream.finish();
     }
 
     /// Breaks the stream off: what has not arrived need not. The peer's reads fail with this code.
     pub fn reset(&mut self, code: u32) {
         self.finished = true;
-        let _ = self.stream.reset(VarInt::from_u32(code));
+        self.stream.reset(code);
     }
 
     /// After `finish`: waits until the peer's machine has acknowledged every byte.
@@ -131,14 +134,14 @@ impl Drop for SendHalf {
     fn drop(&mut self) {
         // quinn would finish the stream, and a task that was stopped halfway would look as if it had done its work.
         if !self.finished {
-            let _ = self.stream.reset(VarInt::from_u32(STREAM_ABANDONED));
+            self.stream.reset(STREAM_ABANDONED);
         }
     }
 }
 
 /// The receiving half of a stream. Dropped before the end, it stops the peer with [`STREAM_ABANDONED`].
 pub struct RecvHalf {
-    stream: quinn::RecvStream,
+    stream: CarrierRecv,
     lease: Arc<Lease>,
     arrived: VecDeque<Bytes>,
     ended: bool,
@@ -163,7 +166,7 @@ impl RecvHalf {
     /// Wants no more bytes, and forgets those that came. The peer's writes fail with this code.
     pub fn stop(&mut self, code: u32) {
         self.arrived.clear();
-        let _ = self.stream.stop(VarInt::from_u32(code));
+        self.stream.stop(code);
     }
 
     /// Puts bytes back in front of those still to be read.

@@ -13,6 +13,8 @@ use rustls::client::Resumption;
 use rustls::server::ServerSessionMemoryCache;
 use rustls::version::TLS13;
 
+use crate::carrier::Carrier;
+use crate::fallback;
 use crate::presented::Presented;
 use crate::protocol::Protocol;
 use crate::tickets::AttemptTickets;
@@ -28,6 +30,8 @@ pub(crate) struct Tls {
     wary_server: Arc<quinn::ServerConfig>,
     transport: Arc<TransportConfig>,
     endpoint: quinn::EndpointConfig,
+    tcp_client: Arc<rustls::ClientConfig>,
+    tcp_server: Arc<rustls::ServerConfig>,
 }
 
 impl Tls {
@@ -42,8 +46,18 @@ impl Tls {
         let sessions = ServerSessionMemoryCache::new(config.max_connections.saturating_mul(4).max(256));
         let tls = server_tls(&presented, Arc::clone(&verifier), sessions)?;
         let wary_transport = Arc::new(self::transport(config, WARY_WINDOW)?);
+        let client = client(&presented, verifier, config)?;
+        let mut tcp_client = client.clone();
+        tcp_client.alpn_protocols = vec![fallback::ALPN.to_vec()];
+        tcp_client.enable_early_data = false;
+        tcp_client.resumption = Resumption::disabled();
+        let mut tcp_server = tls.clone();
+        tcp_server.alpn_protocols = vec![fallback::ALPN.to_vec()];
+        tcp_server.send_tls13_tickets = 0;
         Ok(Self {
-            client: client(&presented, verifier, config)?,
+            client,
+            tcp_client: Arc::new(tcp_client),
+            tcp_server: Arc::new(tcp_server),
             server: server(tls.clone(), config, config.enable_0rtt, Arc::clone(&transport))?,
             wary_server: Arc::new(server(tls, config, false, wary_transport)?),
             transport,
@@ -62,8 +76,18 @@ impl Tls {
     }
 
     /// Gives a connection the room of any other.
-    pub(crate) fn trust_fully(connection: &quinn::Connection) {
-        connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW));
+    pub(crate) fn trust_fully(connection: &Carrier) {
+        connection.trust_fully(CONNECTION_WINDOW);
+    }
+
+    /// For calls over TCP. Sessions are not resumed there.
+    pub(crate) fn tcp_client(&self) -> Arc<rustls::ClientConfig> {
+        Arc::clone(&self.tcp_client)
+    }
+
+    /// For answers over TCP.
+    pub(crate) fn tcp_server(&self) -> Arc<rustls::ServerConfig> {
+        Arc::clone(&self.tcp_server)
     }
 
     /// The configuration of one connection attempt.

@@ -30,7 +30,11 @@ impl Node {
         Self::of(Identity::ephemeral().unwrap(), config)
     }
 
-    pub fn of(identity: Identity, config: EndpointConfig) -> Self {
+    pub fn of(identity: Identity, mut config: EndpointConfig) -> Self {
+        // `VECTR_TEST_CARRIER=tcp`: the same tests over the fallback alone.
+        if std::env::var("VECTR_TEST_CARRIER").is_ok_and(|carrier| carrier == "tcp") {
+            config.quic = false;
+        }
         let trust = Trust::this_machine();
         let endpoint = Endpoint::new(&identity, &trust, config).unwrap();
         Self { identity, trust, endpoint }
