@@ -440,6 +440,10 @@ export interface NetworkOptions {
   maxConnections?: number
   /** Early data. */
   enable0Rtt?: boolean
+  /** UDP. */
+  enableQuic?: boolean
+  /** TCP. */
+  enableFallback?: boolean
   /** Whom to trust. */
   tls: TlsOptions
 }

@@ -50,6 +50,10 @@ export interface QuicTransportConfig {
   maxConnections?: number;
   /** Default: true. */
   enable0Rtt?: boolean;
+  /** UDP. Without it the fallback is left. Default: AGENTIC_FLOW_ENABLE_QUIC, else true. */
+  enableQuic?: boolean;
+  /** The same over TLS on TCP, at the same port, where UDP does not get through. Default: true. */
+  enableFallback?: boolean;
   tls?: TlsConfig;
 }
 
@@ -68,6 +72,8 @@ export function checkTransportConfig(config: unknown): NetworkOptions {
     ),
     maxConnections: checkOptionalInteger('quicConfig.maxConnections', given.maxConnections, 1, MAX_U32),
     enable0Rtt: checkFlag('quicConfig.enable0Rtt', given.enable0Rtt),
+    enableQuic: checkFlag('quicConfig.enableQuic', given.enableQuic),
+    enableFallback: checkFlag('quicConfig.enableFallback', given.enableFallback),
     tls: checkTls('quicConfig.tls', given.tls),
   };
 }
@@ -134,5 +140,7 @@ const KEYS: ReadonlyArray<keyof QuicTransportConfig> = [
   'maxConcurrentStreams',
   'maxConnections',
   'enable0Rtt',
+  'enableQuic',
+  'enableFallback',
   'tls',
 ];

@@ -32,7 +32,8 @@ impl EndpointConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// `ERR_ARGUMENT` names the first value that is out of range, and its range; `ERR_CONFIG` with neither QUIC nor its fallback.
+    /// `ERR_ARGUMENT` names the first value that is out of range, and its range; `ERR_CONFIG` with
+    /// neither QUIC nor its fallback.
     pub fn validate(&self) -> Result<(), TransportError> {
         if ServerName::try_from(self.server_name.as_str()).is_err() {
             return Err(TransportError::argument(
@@ -54,8 +55,8 @@ impl EndpointConfig {
             return Err(refuse_count("maxConnections", self.max_connections));
         }
         if !self.quic && !self.fallback {
-            let reason = "neither QUIC nor its fallback over TCP is left: enable one of them";
-            return Err(TransportError::config(&"AGENTIC_FLOW_ENABLE_QUIC=false", &reason));
+            let reason = "AGENTIC_FLOW_ENABLE_QUIC or enableQuic, and enableFallback: enable one of them";
+            return Err(TransportError::config(&"neither QUIC nor its fallback over TCP is left", &reason));
         }
         Ok(())
     }

@@ -1,5 +1,7 @@
 //! Where UDP does not get through: TCP, chosen by itself, with the same trust.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::net::UdpSocket;
 use std::time::Duration;
 
