@@ -137,8 +137,8 @@ async fn a_live_session_at_rest_is_ended_when_the_server_drains() {
             break failure;
         }
     };
-    // Trying again at once, it may meet the server that drains.
-    assert!(["ERR_CLOSED", "ERR_BUSY"].contains(&&*failure.code), "{failure:?}");
+    // Trying again at once, it may meet the server that drains, or over TCP nobody.
+    assert!(["ERR_CLOSED", "ERR_BUSY", "ERR_PEER_UNREACHABLE"].contains(&&*failure.code), "{failure:?}");
     let totals = server.statistics().shards[&shard("a")];
     assert_eq!((totals.ended, totals.failed), (1, 0));
     node.engine.close().await;

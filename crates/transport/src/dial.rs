@@ -40,7 +40,9 @@ pub(crate) async fn dial(
     let limit = node.config.connect_timeout;
     let no_answer = TransportError::Unreachable {
         address: address.to_string(),
-        reason: format!("no answer within {limit:?}; is it listening there, and does a firewall let it through?"),
+        reason: format!(
+            "no answer within {limit:?}; is it listening there, and does a firewall let it through?"
+        ),
     };
     let race = race(node, &address, tickets, opening);
     tokio::time::timeout(limit, race).await.unwrap_or(Err(no_answer))

@@ -53,9 +53,13 @@ impl Node {
         name: &str,
         folder: tempfile::TempDir,
         sync: SyncConfig,
-        network: NetworkConfig,
+        mut network: NetworkConfig,
         clock: Option<Clock>,
     ) -> Self {
+        // `VECTR_TEST_CARRIER=tcp`: the same tests over the fallback alone.
+        if std::env::var("VECTR_TEST_CARRIER").is_ok_and(|carrier| carrier == "tcp") {
+            network.endpoint.quic = false;
+        }
         let mut config = config(folder.path());
         if let Some(clock) = clock {
             config.clock = clock;
