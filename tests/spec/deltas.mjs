@@ -64,6 +64,15 @@ export function deltas(test, { api, assert, fails, sample, change }) {
     delta.changes[0].metadata.b = 3;
     fails('ERR_CHECKSUM', () => DeltaEncoder.decode(delta));
   });
+  test('bytes are in memory of their own, whatever the length of what stands before the vectors', () => {
+    for (let length = 1; length <= 8; length++) {
+      const changes = [change(A, 1, 1, { vectorId: 'x'.repeat(length) }), change(B, 1, 1)];
+      const bytes = DeltaEncoder.serialize(DeltaEncoder.encode('s', changes));
+      assert.ok(Object.getPrototypeOf(bytes) === Uint8Array.prototype);
+      assert.deepEqual([bytes.byteOffset, bytes.buffer.byteLength], [0, bytes.byteLength]);
+      assert.equal(hex(bytes), hex(encodeColumns(decodeColumns(bytes))));
+    }
+  });
   test('batches keep the order and are full but for the last', () => {
     const batches = DeltaEncoder.batch(sample(), 3);
     assert.deepEqual(batches.map((batch) => batch.length), [3, 1]);

@@ -15,4 +15,5 @@ export * from './delta/exports';
  *  @throws TypeError ERR_ARGUMENT if there is no source where one is needed. */
 export async function initialize(_source?: WasmSource): Promise<void> {}
 
-provideKernel(() => addon);
+const core = { ...addon, room: (length: number) => Buffer.allocUnsafeSlow(length).buffer };
+provideKernel(() => core);

@@ -280,7 +280,7 @@ export interface DecodedDelta {
   /** Lines: ids, keys and metadata. */
   text: string
   /** Little-endian f32, vector after vector. */
-  vectors: Uint8Array
+  vectors: Buffer
   /** As in `PackedDelta`. */
   columns: Uint8Array
   /** Of the content, 32 hexadecimal digits. */
@@ -532,8 +532,8 @@ export declare function resolveOperations(numbers: Float64Array, text: string, v
 /** Runs the command `vectr` with these arguments, on this process's standard output; resolves to its exit code. */
 export declare function runCommand(arguments: Array<string>, stop: NativeCancellation): Promise<number>
 
-/** The bytes of a packed delta. */
-export declare function sealDelta(columns: Uint8Array, vectors: Uint8Array, timestamp: number, compression: number, checksum: string): Uint8Array
+/** The bytes of a packed delta, in `room` where they are not compressed. */
+export declare function sealDelta(room: Buffer, columns: Uint8Array, timestamp: number, compression: number, checksum: string): Uint8Array | null
 
 /** What to search for. */
 export interface SearchOptions {

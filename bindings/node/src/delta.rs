@@ -2,12 +2,14 @@
 //! `sealDelta` and `packedChecksum`, for which the browser's module has no room: change both together.
 //!
 //! Large results are copied into memory of the engine's own: it reuses that, while memory handed over is fresh for each
-//! call, and every page of it costs a fault.
+//! call, and every page of it costs a fault. A Buffer is not cleared first, as a Uint8Array is.
 #![allow(unreachable_pub, reason = "napi exports public functions and what they return")]
 #![cfg_attr(test, allow(dead_code, reason = "napi exports nothing to tests"))]
 
 use napi::Env;
-use napi::bindgen_prelude::{Float64Array, Float64ArraySlice, Uint8Array, Uint8ArraySlice, Uint32Array};
+use napi::bindgen_prelude::{
+    BufferSlice, Float64Array, Float64ArraySlice, Uint8Array, Uint8ArraySlice, Uint32Array,
+};
 use napi_derive::napi;
 use vectr_delta::changes::{self, Compression, Flat, FlatRef};
 use vectr_delta::{DeltaError, Strategy};
@@ -42,7 +44,7 @@ pub struct DecodedDelta<'env> {
     /// Lines: ids, keys and metadata.
     pub text: String,
     /// Little-endian f32, vector after vector.
-    pub vectors: Uint8ArraySlice<'env>,
+    pub vectors: BufferSlice<'env>,
     /// As in `PackedDelta`.
     pub columns: Uint8ArraySlice<'env>,
     /// Of the content, 32 hexadecimal digits.
@@ -98,25 +100,25 @@ pub fn pack_delta<'env>(
     Ok(PackedDelta { columns: Uint8ArraySlice::copy_from(env, packed.columns)?, checksum: packed.checksum })
 }
 
-/// The bytes of a packed delta.
+/// The bytes of a packed delta, in `room` where they are not compressed.
 #[napi]
 pub fn seal_delta<'env>(
     env: &'env Env,
+    mut room: BufferSlice<'_>,
     columns: Uint8ArraySlice<'_>,
-    vectors: Uint8ArraySlice<'_>,
     timestamp: f64,
     compression: u8,
     checksum: String,
-) -> napi::Result<Uint8ArraySlice<'env>> {
+) -> napi::Result<Option<Uint8ArraySlice<'env>>> {
     let compression = Compression::try_from(compression).map_err(Failure::from)?;
-    let bytes = changes::seal(&columns, &vectors, timestamp as u64, compression, &checksum);
-    Uint8ArraySlice::copy_from(env, bytes.map_err(Failure::from)?)
+    let packed = changes::seal(&mut room, &columns, timestamp as u64, compression, &checksum);
+    packed.map_err(Failure::from)?.map(|bytes| Uint8ArraySlice::copy_from(env, bytes)).transpose()
 }
 
 /// The checksum of a packed delta.
 #[napi]
-pub fn packed_checksum(columns: Uint8ArraySlice<'_>, vectors: Uint8ArraySlice<'_>) -> napi::Result<String> {
-    Ok(changes::packed_checksum(&columns, &vectors).map_err(Failure::from)?)
+pub fn packed_checksum(columns: Uint8ArraySlice<'_>, vectors: Uint8ArraySlice<'_>) -> String {
+    changes::packed_checksum(&columns, &vectors)
 }
 
 /// Reads the bytes of a delta.
@@ -126,7 +128,7 @@ pub fn decode_delta<'env>(env: &'env Env, bytes: Uint8ArraySlice<'_>) -> napi::R
     Ok(DecodedDelta {
         numbers: Float64ArraySlice::copy_from(env, decoded.numbers)?,
         text: decoded.text,
-        vectors: Uint8ArraySlice::copy_from(env, decoded.vectors)?,
+        vectors: BufferSlice::copy_from(env, decoded.vectors)?,
         columns: Uint8ArraySlice::copy_from(env, decoded.columns)?,
         checksum: decoded.checksum,
         compression: decoded.compression as u8,

@@ -23,7 +23,7 @@ export class DeltaEncoder {
     return withChanges(shard, given, inArray('changes'), (core, { numbers, text, vectors }, packed) => {
       const { columns, checksum } = core.packDelta(numbers, text, vectors);
       const copied = withComponents(given);
-      known.set(copied, { ...packed, made: { text, columns } });
+      known.set(copied, { ...packed, made: { text, columns, checksum } });
       return {
         shardId: shard,
         fromChangeId: numbers[Header.from]!,
@@ -53,10 +53,14 @@ export class DeltaEncoder {
   static serialize(delta: VectorDelta): Uint8Array {
     const { checksum, compression } = checkDelta(delta);
     const codec = COMPRESSIONS.indexOf(compression);
-    return withContent(delta, (core, { numbers, text, vectors }, packed) =>
-      packed.made && core.sealDelta
-        ? core.sealDelta(packed.made.columns, vectors, newest(packed), codec, checksum)
-        : core.encodeDelta(numbers, text, vectors, codec, checksum),
+    return withContent(
+      delta,
+      (core, { numbers, text, vectors }, packed) => {
+        if (!packed.made || !core.sealDelta) return core.encodeDelta(numbers, text, vectors, codec, checksum);
+        const room = new Uint8Array(vectors.buffer);
+        return core.sealDelta(room, packed.made.columns, newest(packed), codec, checksum) ?? room;
+      },
+      true,
     );
   }
 
@@ -101,7 +105,8 @@ export function deltaOf(decoded: DecodedDelta, lines: Lines = linesOf(decoded)):
   numbers[Header.timestamp] = 0;
   const behind = metadata.reduce((length, line) => length + 1 + line.length, 0);
   const head = text.slice(0, text.length - behind);
-  known.set(changes, { numbers, head, shardId, vectorIds, keys, made: { text, columns }, metadata });
+  const made = { text, columns, checksum: decoded.checksum };
+  known.set(changes, { numbers, head, shardId, vectorIds, keys, made, metadata });
   return {
     shardId,
     fromChangeId: numbers[Header.from]!,
@@ -128,29 +133,30 @@ function checkDelta(value: unknown): VectorDelta {
 }
 
 // The checksum covers metadata as it was written. What JavaScript made of it is mostly written alike.
-function withContent<T>(delta: VectorDelta, use: Use<T>): T {
+function withContent<T>(delta: VectorDelta, use: Use<T>, seals = false): T {
   try {
-    return withCovered(delta, use);
+    return withCovered(delta, use, seals);
   } catch (error) {
     const read = known.get(delta.changes)?.metadata;
     if (read === undefined || codeOf(error) !== 'ERR_CHECKSUM') throw error;
     let next = 0;
     const written = delta.changes.map((change) => (change?.metadata === undefined ? undefined : read[next++]));
-    return withCovered(delta, use, written);
+    return withCovered(delta, use, seals, written);
   }
 }
 
 // A field that cannot be right at all was altered, too.
 function withCovered<T>(
-  { shardId, fromChangeId, toChangeId, changes }: VectorDelta,
+  { shardId, fromChangeId, toChangeId, changes, checksum }: VectorDelta,
   use: Use<T>,
+  seals: boolean,
   written?: Written,
 ): T {
   try {
     checkShardId('delta.shardId', shardId);
     const from = checkInteger('delta.fromChangeId', fromChangeId, 0, Number.MAX_SAFE_INTEGER);
     const to = checkInteger('delta.toChangeId', toChangeId, 0, Number.MAX_SAFE_INTEGER);
-    const given = { span: { from, to }, known: known.get(changes), written };
+    const given = { span: { from, to }, known: known.get(changes), checksum, seals, written };
     return withChanges(shardId, changes, inArray('delta.changes'), use, given);
   } catch (error) {
     if (!COVERED.has(codeOf(error) ?? '')) throw error;

@@ -51,15 +51,19 @@ export interface Kernel {
     checksum?: string | null,
   ): Uint8Array;
   packDelta(numbers: Float64Array, text: string, vectors: Uint8Array): PackedDelta;
-  /** As `encodeDelta` of what was packed; `timestamp`: of the whole. The WASM module has no room for it. */
+  /** As `encodeDelta` of what was packed, in memory for just these bytes, where the vectors stand before their place:
+   *  at the multiple of four. What compression makes is returned. `timestamp`: of the whole. The WASM module has no
+   *  room for it. */
   sealDelta?(
+    room: Uint8Array,
     columns: Uint8Array,
-    vectors: Uint8Array,
     timestamp: number,
     compression: number,
     checksum: string,
-  ): Uint8Array;
-  /** The checksum of what was packed. As `sealDelta` it only saves time. */
+  ): Uint8Array | null;
+  /** Memory that nobody has cleared. It comes along with `sealDelta`. */
+  room?(length: number): ArrayBufferLike;
+  /** The checksum of what was packed, in which all components were finite. As `sealDelta` it only saves time. */
   packedChecksum?(columns: Uint8Array, vectors: Uint8Array): string;
   decodeDelta(bytes: Uint8Array): DecodedDelta;
   resolveChanges(numbers: Float64Array, text: string, vectors: Uint8Array, strategy: number): Verdict;
@@ -84,6 +88,9 @@ export interface Kernel {
 
 /** In place of a winner: the standing versions are to be merged. */
 export const MERGED = 0xffff_ffff;
+
+/** How many bytes of a delta come before the columns. */
+export const HEAD_BYTES = 56;
 
 /** The numbers before the columns. */
 export const Header = { count: 0, keys: 1, entries: 2, from: 3, to: 4, timestamp: 5, length: 6 } as const;

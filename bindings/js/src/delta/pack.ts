@@ -4,7 +4,7 @@ import { type Metadata, checkMetadata, isUsualMetadata, linesOfUsual } from '../
 import { MAX_DIMENSIONS, checkVector, isFloat32Array, isShared } from '../vector';
 import type { VectorChange } from './change';
 import { type Naming, checkChanges, isMap } from './check';
-import { Column, DELETE, type FlatChanges, Header, type Kernel, kernel } from './kernel';
+import { Column, DELETE, type FlatChanges, HEAD_BYTES, Header, type Kernel, kernel } from './kernel';
 import { Keys } from './keys';
 import { MAX_VECTOR_ID_BYTES, isName } from './name';
 import { NO_DOT, type Packed, type Span, isStill } from './packed';
@@ -18,6 +18,10 @@ export interface Given {
   span: Span;
   /** What was packed of them once. */
   known?: Packed;
+  /** The delta's: what was made once counts only where it has this checksum. */
+  checksum?: string;
+  /** Whether the vectors are to stand in memory for the whole delta, where it is known. */
+  seals?: boolean;
   written?: Written;
 }
 
@@ -34,8 +38,16 @@ export function withChanges<T>(
     const packed = packedOnce(shardId, changes, given) ?? packedOf(shardId, changes, given?.span);
     const { numbers, head, made } = packed;
     const text = head + markedMetadata(numbers, changes, nameOf, isAny, given?.written);
-    const used = made?.text === text ? packed : { ...packed, made: undefined };
-    return withVectors(changes, nameOf, (vectors) => use(kernel(), { numbers, text, vectors }, used));
+    const isMade = made?.text === text && made.checksum === given?.checksum;
+    const used = isMade ? packed : { ...packed, made: undefined };
+    const core = kernel();
+    const columns = isMade && given?.seals && core.room ? made.columns.length : undefined;
+    return withVectors(
+      changes,
+      nameOf,
+      (vectors) => use(core, { numbers, text, vectors }, used),
+      columns === undefined ? undefined : (length) => roomFor(core.room!, columns, length),
+    );
   });
 }
 
@@ -75,19 +87,26 @@ function named<T>(shardId: string, changes: readonly VectorChange[], nameOf: Nam
   }
 }
 
-/** Gives `use` the vectors one after the other, in memory that is used again afterwards. */
+// As `sealDelta` wants it.
+function roomFor(room: NonNullable<Kernel['room']>, columns: number, length: number): Float32Array {
+  const start = HEAD_BYTES + columns;
+  return new Float32Array(room(start + length * Float32Array.BYTES_PER_ELEMENT), start & ~3, length);
+}
+
+/** Gives `use` the vectors one after the other, in memory that is used again afterwards, or in what `room` makes. */
 export function withVectors<T>(
   changes: ReadonlyArray<{ vector?: unknown }>,
   nameOf: Naming,
   use: (vectors: Uint8Array) => T,
+  room?: (length: number) => Float32Array,
 ): T {
   let length = 0;
   for (let index = 0; index < changes.length; index++) length += lengthOf(changes[index]!.vector);
-  const whole = blockOf(changes);
+  const whole = room ? undefined : blockOf(changes);
   if (whole !== undefined) return use(whole);
-  const block = length <= spare.length ? spare : new Float32Array(length);
+  const block = room ? room(length) : length <= spare.length ? spare : new Float32Array(length);
   // A getter among the arguments may come here meanwhile: it gets memory of its own.
-  spare = NO_COMPONENTS;
+  if (!room) spare = NO_COMPONENTS;
   let start = 0;
   for (let index = 0; index < changes.length; index++) {
     const { vector } = changes[index]!;
@@ -97,8 +116,8 @@ export function withVectors<T>(
     block.set(components, start);
     start += components.length;
   }
-  const result = use(new Uint8Array(block.buffer, 0, length * Float32Array.BYTES_PER_ELEMENT));
-  if (block.length <= MOST_SPARE) spare = block;
+  const result = use(new Uint8Array(block.buffer, block.byteOffset, length * Float32Array.BYTES_PER_ELEMENT));
+  if (!room && block.length <= MOST_SPARE) spare = block;
   return result;
 }
 
@@ -241,7 +260,7 @@ function isDelete(change: VectorChange): boolean {
 // Fresh memory costs more than what is then written into it: up to 4 MiB stay for the next call.
 const MOST_SPARE = 1 << 20;
 const NO_COMPONENTS = new Float32Array(0);
-let spare = NO_COMPONENTS;
+let spare: Float32Array = NO_COMPONENTS;
 
 const NO_VECTORS = new Uint8Array(0);
 // Never seen outside: `named` looks for what is unfit, and says it.

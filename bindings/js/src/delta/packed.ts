@@ -13,7 +13,7 @@ export interface Packed {
   vectorIds: readonly string[];
   keys: readonly string[];
   /** What the core made of all that and of this text, with the metadata. */
-  made?: { text: string; columns: Uint8Array };
+  made?: { text: string; columns: Uint8Array; checksum: string };
 }
 
 /** The first and the last change id that the header names. */

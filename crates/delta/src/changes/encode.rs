@@ -7,8 +7,8 @@ use super::Compression;
 use super::change::Changes;
 use super::content::hex;
 use super::flat::FlatRef;
-use super::header::{Header, Section, content_hash};
-use super::parse::{Metadatas, parse_to_hash};
+use super::header::{Header, Mode, Section, content_hash};
+use super::parse::{Metadatas, argument, parse_to_hash};
 
 /// The bytes of a delta. Unpacked, equal content gives equal bytes on every platform; the order of keys and of the
 /// entries of a history is no content.
@@ -56,27 +56,54 @@ pub fn pack(flat: FlatRef<'_>) -> Result<Packed, DeltaError> {
     Ok(Packed { columns, checksum })
 }
 
-/// As [`encode`], of changes that were packed before; `timestamp` is that of the whole. The checksum tells whether the
-/// columns are those of a pack and the vectors those that were packed: nothing else is looked at.
+/// Makes the bytes of changes that were packed before in `room`, which has their length. The vectors stand there
+/// already, up to three bytes before their place so that they begin at a multiple of four; all else is written here.
+/// A compression that packs leaves the room as it is, and the bytes are returned. `timestamp` is that of the whole,
+/// `checksum` the one that came with the columns: that the vectors still have it is all that is looked at.
 ///
 /// # Errors
-/// `ERR_CHECKSUM` where the checksum is another one; `ERR_CODEC` and `ERR_LIMIT` as of [`encode`].
+/// `ERR_CHECKSUM` where the checksum is another one; `ERR_ARGUMENT` for a room that is too small for the columns;
+/// `ERR_CODEC` and `ERR_LIMIT` as of [`encode`].
 pub fn seal(
+    room: &mut [u8],
     columns: &[u8],
-    vectors: &[u8],
     timestamp: u64,
     compression: Compression,
     checksum: &str,
-) -> Result<Vec<u8>, DeltaError> {
-    to_bytes(columns, &blocks(vectors), timestamp, compression, Vectors::Unchecked, Some(checksum))
+) -> Result<Option<Vec<u8>>, DeltaError> {
+    let start = Header::BYTES + columns.len();
+    let Some(length) = room.len().checked_sub(start) else {
+        return Err(argument("room", format!("{} bytes, and {start} stand before the vectors", room.len())));
+    };
+    let held = start / 4 * 4..start / 4 * 4 + length;
+    if compression.packs() {
+        let vectors = blocks(&room[held]);
+        return to_bytes(columns, &vectors, timestamp, compression, Vectors::Finite, Some(checksum))
+            .map(Some);
+    }
+    check_size(columns.len() + length)?;
+    let actual = hash_of_finite(columns, &room[held.clone()]);
+    if to_text(actual) != checksum {
+        return Err(DeltaError::DeltaChecksum);
+    }
+    room.copy_within(held, start);
+    room[Header::BYTES..start].copy_from_slice(columns);
+    let section = |length| Section { raw: length, stored: length, mode: Mode::Raw };
+    let (columns, vectors) = (section(columns.len()), section(length));
+    Header { compression, timestamp, checksum: actual, columns, vectors }.write(room);
+    Ok(None)
 }
 
-/// The checksum of packed changes.
-///
-/// # Errors
-/// `ERR_VECTOR` for a component that is not finite.
-pub fn packed_checksum(columns: &[u8], vectors: &[u8]) -> Result<String, DeltaError> {
-    Ok(to_text(hash(columns, &blocks(vectors), Vectors::Unchecked, |_| ())?))
+/// The checksum of packed changes. That of a pack it is only where all components are finite.
+#[must_use]
+pub fn packed_checksum(columns: &[u8], vectors: &[u8]) -> String {
+    to_text(hash_of_finite(columns, vectors))
+}
+
+fn hash_of_finite(columns: &[u8], vectors: &[u8]) -> u128 {
+    let mut hash = content_hash(columns);
+    hash.add(vectors);
+    hash.value()
 }
 
 impl<'a> Changes<'a> {
@@ -112,11 +139,7 @@ fn to_bytes(
     expected: Option<&str>,
 ) -> Result<Vec<u8>, DeltaError> {
     let length = vectors.iter().map(|vector| vector.len()).sum::<usize>();
-    let size = columns.len() + length;
-    if size > Header::MAX_RAW {
-        let limit = Header::MAX_RAW as u64;
-        return Err(DeltaError::Limit { what: "delta", size: size as u64, limit });
-    }
+    check_size(columns.len() + length)?;
     let (columns_mode, stored_columns) = compression.store_columns(columns)?;
     let mut out = Vec::with_capacity(Header::BYTES + stored_columns.len() + length);
     out.resize(Header::BYTES, 0);
@@ -140,6 +163,14 @@ fn to_bytes(
     };
     header.write(&mut out);
     Ok(out)
+}
+
+fn check_size(size: usize) -> Result<(), DeltaError> {
+    let limit = Header::MAX_RAW as u64;
+    if size as u64 > limit {
+        return Err(DeltaError::Limit { what: "delta", size: size as u64, limit });
+    }
+    Ok(())
 }
 
 /// The hash of the content, which is XXH3-128; `pass` gets each vector while it is in the nearest cache.

@@ -1,7 +1,7 @@
 //! A delta's bytes: what goes in comes out, and nothing else.
 
 use proptest::prelude::*;
-use vectr_delta::changes::{Compression, Flat, checksum, decode, encode};
+use vectr_delta::changes::{Compression, Flat, checksum, decode, encode, pack, packed_checksum, seal};
 
 use crate::draw::Draw;
 use crate::model::{Delta, delta};
@@ -49,6 +49,23 @@ proptest! {
         bytes[at] ^= 1 << draw.below(8);
         let code = decode(&bytes).unwrap_err().code();
         prop_assert!(["ERR_CHECKSUM", "ERR_PROTOCOL"].contains(&code), "{} at {}", code, at);
+    }
+
+    #[test]
+    fn a_pack_is_sealed_to_the_bytes_of_its_changes(seed: u64) {
+        let mut draw = Draw::new(seed);
+        let mut delta = delta(&mut draw, 12);
+        delta.changes = delta.changes.iter().cycle().take(delta.changes.len() * 9).cloned().collect();
+        let flat = delta.flat();
+        let packed = pack(flat.borrowed()).unwrap();
+        prop_assert_eq!(packed_checksum(&packed.columns, &flat.vectors), packed.checksum.clone());
+        for compression in WRITTEN {
+            let bytes = encode(flat.borrowed(), *compression, None).unwrap();
+            let stamp = decode(&bytes).unwrap().numbers[5] as u64;
+            let mut room = room(&packed.columns, &flat.vectors);
+            let returned = seal(&mut room, &packed.columns, stamp, *compression, &packed.checksum).unwrap();
+            prop_assert_eq!(returned.unwrap_or(room), bytes);
+        }
     }
 
     #[test]
@@ -100,6 +117,32 @@ fn alter(draw: &mut Draw, delta: &mut Delta, at: usize, field: u64) {
         11 => delta.from += 1,
         12 => delta.changes.push(twin),
         _ => delta.to += 1,
+    }
+}
+
+/// As `seal` wants it: what it is to write over is full of something else.
+fn room(columns: &[u8], vectors: &[u8]) -> Vec<u8> {
+    let start = HEAD + columns.len();
+    let mut room = vec![0xa5; start + vectors.len()];
+    room[start / 4 * 4..][..vectors.len()].copy_from_slice(vectors);
+    room
+}
+
+const HEAD: usize = 56;
+
+#[test]
+fn a_pack_is_not_sealed_with_other_vectors_or_in_too_small_a_room() {
+    let flat = delta(&mut Draw::new(7), 9).flat();
+    let packed = pack(flat.borrowed()).unwrap();
+    let mut other = flat.vectors.clone();
+    other[5] ^= 1;
+    for compression in WRITTEN {
+        let sealed = |room: &mut [u8]| seal(room, &packed.columns, 1, *compression, &packed.checksum);
+        assert_eq!(sealed(&mut room(&packed.columns, &other)).unwrap_err().code(), "ERR_CHECKSUM");
+        assert_eq!(sealed(&mut room(&packed.columns, &other[4..])).unwrap_err().code(), "ERR_CHECKSUM");
+        for length in [0, HEAD, HEAD + packed.columns.len() - 1] {
+            assert_eq!(sealed(&mut vec![0; length]).unwrap_err().code(), "ERR_ARGUMENT");
+        }
     }
 }
 
