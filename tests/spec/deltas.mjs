@@ -118,12 +118,31 @@ export function damage(test, { api: { DeltaEncoder, Delta, decodeColumns }, asse
     'the last id as text': (delta) => (delta.toChangeId = '9'),
     'the checksum': (delta) => (delta.checksum = '0'.repeat(32)),
   };
-  for (const [what, alter] of Object.entries(alterations)) {
+  // Without levels, metadata is compared by its values.
+  const flat = () => sample().map((change, index) => ({ ...change, metadata: { text: `${index}`, rank: index } }));
+  const alterationsOfFlat = {
+    'a value': (metadata) => ({ ...metadata, rank: '1' }),
+    'a value that JSON has not': (metadata) => ({ ...metadata, rank: NaN }),
+    'a key': ({ text, rank }) => ({ text, place: rank }),
+    'a key more': (metadata) => ({ ...metadata, more: null }),
+    'a key less': ({ text }) => ({ text }),
+    'all keys': () => ({}),
+    'the order of keys': ({ text, rank }) => ({ rank, text }),
+    'a level': (metadata) => ({ ...metadata, rank: {} }),
+    'a list': () => [],
+    'null': () => null,
+    'another kind of object': (metadata) => Object.assign(new Date(0), metadata),
+  };
+  const cases = Object.entries(alterations).map(([what, alter]) => [what, alter, sample]);
+  for (const [what, alter] of Object.entries(alterationsOfFlat)) {
+    cases.push([`flat metadata, ${what}`, ({ changes: [, one] }) => (one.metadata = alter(one.metadata)), flat]);
+  }
+  for (const [what, alter, changes] of cases) {
     test(`altered: ${what}`, () => {
-      const made = DeltaEncoder.encode('s', sample());
+      const made = DeltaEncoder.encode('s', changes());
       const read = DeltaEncoder.deserialize(DeltaEncoder.serialize(made));
       // Of a copy of the changes nothing is known from before.
-      const copied = { ...read, changes: sample() };
+      const copied = { ...read, changes: changes() };
       for (const delta of [made, read, copied]) {
         DeltaEncoder.decode(delta);
         alter(delta);

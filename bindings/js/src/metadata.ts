@@ -4,6 +4,11 @@ import { argumentError, codeOf, kindOf, outOfRange, wrongKind } from './error';
 /** What a vector carries beside its components: a plain JSON object of at most 256 KiB. */
 export type Metadata = Record<string, unknown>;
 
+/** What may have metadata. */
+interface Carrier {
+  metadata?: Metadata;
+}
+
 /** The most bytes that metadata may have as JSON text. */
 export const MAX_METADATA_BYTES = 256 * 1024;
 
@@ -31,6 +36,34 @@ export function linesOfUsual(values: readonly Metadata[]): string {
   const parted: unknown[] = [0];
   for (let index = 0; index < values.length; index++) parted.push(PART, values[index]);
   return JSON.stringify(parted).slice('[0'.length, -1).replace(PART_AS_JSON, '\n');
+}
+
+/** Keys and values of all metadata, for `areNoted`; nothing where some of it has levels or is not usual. */
+export function notesOf(carriers: readonly Carrier[]): unknown[] {
+  const notes: unknown[] = [];
+  for (let index = 0; index < carriers.length; index++) {
+    const { metadata } = carriers[index]!;
+    if (metadata === undefined) continue;
+    if (!isUsualObject(metadata, USUAL_LEVELS)) return [];
+    for (const key in metadata) notes.push(key, metadata[key]);
+    notes.push(END);
+  }
+  return notes;
+}
+
+/** Whether all metadata is sure to be what it was when it was noted: far quicker than its text. */
+export function areNoted(carriers: readonly Carrier[], notes: readonly unknown[]): boolean {
+  let at = 0;
+  for (let index = 0; index < carriers.length; index++) {
+    const { metadata } = carriers[index]!;
+    if (metadata === undefined) continue;
+    if (metadata === null || Object.getPrototypeOf(metadata) !== Object.prototype) return false;
+    for (const key in metadata) {
+      if (notes[at++] !== key || notes[at++] !== metadata[key]) return false;
+    }
+    if (notes[at++] !== END) return false;
+  }
+  return true;
 }
 
 /** The JSON text of any value that JSON can hold; `undefined` stays so. */
@@ -140,6 +173,9 @@ function isPlain(value: object): boolean {
 // object a comma is followed by a key and that by a colon, and within a string the quotation marks are escaped.
 const PART = '\x7f';
 const PART_AS_JSON = /,"\x7f",/g;
+
+// Behind the notes of each metadata: no key is a number.
+const END = 0;
 
 // A cycle has no end: it is left to the examination.
 const USUAL_LEVELS = 20;

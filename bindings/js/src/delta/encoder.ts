@@ -1,5 +1,6 @@
 // Deltas: changes with a checksum, and their bytes.
 import { VectrError, codeOf, nativeNow, wrongKind } from '../error';
+import { notesOf } from '../metadata';
 import { checkInteger } from '../number';
 import { checkWord } from '../text';
 import type { Compression, VectorChange, VectorDelta } from './change';
@@ -23,7 +24,7 @@ export class DeltaEncoder {
     return withChanges(shard, given, inArray('changes'), (core, { numbers, text, vectors }, packed) => {
       const { columns, checksum } = core.packDelta(numbers, text, vectors);
       const copied = withComponents(given);
-      known.set(copied, { ...packed, made: { text, columns, checksum } });
+      known.set(copied, { ...packed, made: { text, columns, checksum }, notes: notesOf(copied) });
       return {
         shardId: shard,
         fromChangeId: numbers[Header.from]!,
@@ -106,7 +107,7 @@ export function deltaOf(decoded: DecodedDelta, lines: Lines = linesOf(decoded)):
   const behind = metadata.reduce((length, line) => length + 1 + line.length, 0);
   const head = text.slice(0, text.length - behind);
   const made = { text, columns, checksum: decoded.checksum };
-  known.set(changes, { numbers, head, shardId, vectorIds, keys, made, metadata });
+  known.set(changes, { numbers, head, shardId, vectorIds, keys, made, notes: notesOf(changes), metadata });
   return {
     shardId,
     fromChangeId: numbers[Header.from]!,

@@ -1,6 +1,6 @@
 // Changes on their way into the core: objects become flat arrays, in one pass over what decides and one over contents.
 import { nativeNow } from '../error';
-import { type Metadata, checkMetadata, isUsualMetadata, linesOfUsual } from '../metadata';
+import { type Metadata, areNoted, checkMetadata, isUsualMetadata, linesOfUsual } from '../metadata';
 import { MAX_DIMENSIONS, checkVector, isFloat32Array, isShared } from '../vector';
 import type { VectorChange } from './change';
 import { type Naming, checkChanges, isMap } from './check';
@@ -36,8 +36,11 @@ export function withChanges<T>(
 ): T {
   return named(shardId, changes, nameOf, () => {
     const packed = packedOnce(shardId, changes, given) ?? packedOf(shardId, changes, given?.span);
-    const { numbers, head, made } = packed;
-    const text = head + markedMetadata(numbers, changes, nameOf, isAny, given?.written);
+    const { numbers, head, made, notes } = packed;
+    const text =
+      made && notes && areNoted(changes, notes)
+        ? made.text
+        : head + markedMetadata(numbers, changes, nameOf, isAny, given?.written);
     const isMade = made?.text === text && made.checksum === given?.checksum;
     const used = isMade ? packed : { ...packed, made: undefined };
     const core = kernel();

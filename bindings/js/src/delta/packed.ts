@@ -14,6 +14,8 @@ export interface Packed {
   keys: readonly string[];
   /** What the core made of all that and of this text, with the metadata. */
   made?: { text: string; columns: Uint8Array; checksum: string };
+  /** As of `notesOf`: of the metadata in that text. */
+  notes?: unknown[];
 }
 
 /** The first and the last change id that the header names. */
