@@ -73,6 +73,15 @@ export function deltas(test, { api, assert, fails, sample, change }) {
       assert.equal(hex(bytes), hex(encodeColumns(decodeColumns(bytes))));
     }
   });
+  test('metadata in which objects meet, or a text says so, comes back', () => {
+    const all = [{}, { a: [{}, {}] }, { a: '},{' }, { '},{': 1 }, { b: [{ a: 1 }, { '"},{"': '"},{"' }] }, {}];
+    for (const metadata of [[], ...all.map((one) => [one]), ...all.map((one) => [{}, one, { a: 1 }]), all]) {
+      const changes = metadata.map((one, index) => change(A, index + 1, 1, { metadata: one }));
+      const delta = DeltaEncoder.encode('s', [...changes, change(B, 1, 1)]);
+      const back = DeltaEncoder.decode(DeltaEncoder.deserialize(DeltaEncoder.serialize(delta)));
+      assert.deepEqual(back.map((one) => one.metadata), [...metadata, undefined]);
+    }
+  });
   test('batches keep the order and are full but for the last', () => {
     const batches = DeltaEncoder.batch(sample(), 3);
     assert.deepEqual(batches.map((batch) => batch.length), [3, 1]);

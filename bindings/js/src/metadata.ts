@@ -31,21 +31,27 @@ export function isUsualMetadata(value: unknown): value is Metadata {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && isUsualObject(value as Metadata, 0);
 }
 
-/** The JSON texts of usual metadata as lines, each of them after a line break: far quicker than one by one. */
+/** The JSON texts of usual metadata as lines, each of them after a line break. */
 export function linesOfUsual(values: readonly Metadata[]): string {
-  const parted: unknown[] = [0];
-  for (let index = 0; index < values.length; index++) parted.push(PART, values[index]);
-  return JSON.stringify(parted).slice('[0'.length, -1).replace(PART_AS_JSON, '\n');
+  // All at once is far quicker than one by one. Parted where two objects meet, they are as many as there were, unless
+  // some hold lists of objects, or such a text.
+  const parts = JSON.stringify(values).slice(1, -1).split('},{');
+  if (parts.length === values.length) return `\n${parts.join('}\n{')}`;
+  return values.map((value) => `\n${JSON.stringify(value)}`).join('');
 }
 
-/** Keys and values of all metadata, for `areNoted`; nothing where some of it has levels or is not usual. */
-export function notesOf(carriers: readonly Carrier[]): unknown[] {
+/** Keys and values of all metadata, for `areNoted`; undefined where some of it has levels or is not usual. */
+export function notesOf(carriers: readonly Carrier[]): unknown[] | undefined {
   const notes: unknown[] = [];
   for (let index = 0; index < carriers.length; index++) {
     const { metadata } = carriers[index]!;
     if (metadata === undefined) continue;
-    if (!isUsualObject(metadata, USUAL_LEVELS)) return [];
-    for (const key in metadata) notes.push(key, metadata[key]);
+    if (metadata === null || Object.getPrototypeOf(metadata) !== Object.prototype) return undefined;
+    for (const key in metadata) {
+      const value = metadata[key];
+      if (!isUsualValue(value, USUAL_LEVELS)) return undefined;
+      notes.push(key, value);
+    }
     notes.push(END);
   }
   return notes;
@@ -108,25 +114,18 @@ function isUsualObject(value: Metadata, level: number): boolean {
 function isUsualArray(values: unknown[], level: number): boolean {
   if (level > USUAL_LEVELS || Object.getPrototypeOf(values) !== Array.prototype || 'toJSON' in values) return false;
   for (let index = 0; index < values.length; index++) {
-    if (values[index] === PART || !isUsualValue(values[index], level)) return false;
+    if (!isUsualValue(values[index], level)) return false;
   }
   return true;
 }
 
 function isUsualValue(value: unknown, level: number): boolean {
-  switch (typeof value) {
-    case 'string':
-    case 'boolean':
-    case 'undefined':
-      return true;
-    case 'number':
-      return Number.isFinite(value);
-    case 'object':
-      if (value === null) return true;
-      return Array.isArray(value) ? isUsualArray(value, level + 1) : isUsualObject(value as Metadata, level + 1);
-    default:
-      return false;
-  }
+  // Compared one by one, the kind of a value need not be written as text.
+  if (typeof value === 'string') return true;
+  if (typeof value === 'number') return Number.isFinite(value);
+  if (typeof value === 'boolean' || value == null) return true;
+  if (typeof value !== 'object') return false;
+  return Array.isArray(value) ? isUsualArray(value, level + 1) : isUsualObject(value as Metadata, level + 1);
 }
 
 function stringified(name: string, value: unknown): string | undefined {
@@ -168,11 +167,6 @@ function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || (kindOf(value) === 'Object' && Object.getPrototypeOf(prototype) === null);
 }
-
-// Stands before each metadata in one array. Nothing else can be taken for it: usual arrays hold no such element, in an
-// object a comma is followed by a key and that by a colon, and within a string the quotation marks are escaped.
-const PART = '\x7f';
-const PART_AS_JSON = /,"\x7f",/g;
 
 // Behind the notes of each metadata: no key is a number.
 const END = 0;

@@ -24,7 +24,7 @@ export class DeltaEncoder {
     return withChanges(shard, given, inArray('changes'), (core, { numbers, text, vectors }, packed) => {
       const { columns, checksum } = core.packDelta(numbers, text, vectors);
       const copied = withComponents(given);
-      known.set(copied, { ...packed, made: { text, columns, checksum }, notes: notesOf(copied) });
+      known.set(copied, { ...packed, made: { text, columns, checksum } });
       return {
         shardId: shard,
         fromChangeId: numbers[Header.from]!,

@@ -1,6 +1,6 @@
 // Changes on their way into the core: objects become flat arrays, in one pass over what decides and one over contents.
 import { nativeNow } from '../error';
-import { type Metadata, areNoted, checkMetadata, isUsualMetadata, linesOfUsual } from '../metadata';
+import { type Metadata, areNoted, checkMetadata, isUsualMetadata, linesOfUsual, notesOf } from '../metadata';
 import { MAX_DIMENSIONS, checkVector, isFloat32Array, isShared } from '../vector';
 import type { VectorChange } from './change';
 import { type Naming, checkChanges, isMap } from './check';
@@ -36,13 +36,14 @@ export function withChanges<T>(
 ): T {
   return named(shardId, changes, nameOf, () => {
     const packed = packedOnce(shardId, changes, given) ?? packedOf(shardId, changes, given?.span);
-    const { numbers, head, made, notes } = packed;
+    const { numbers, head, made } = packed;
+    let { notes } = packed;
+    const isNoted = notes !== undefined && areNoted(changes, notes);
+    if (!isNoted) notes = notesOf(changes);
     const text =
-      made && notes && areNoted(changes, notes)
-        ? made.text
-        : head + markedMetadata(numbers, changes, nameOf, isAny, given?.written);
+      isNoted && made ? made.text : head + markedMetadata(numbers, changes, nameOf, isAny, given?.written, notes);
     const isMade = made?.text === text && made.checksum === given?.checksum;
-    const used = isMade ? packed : { ...packed, made: undefined };
+    const used = isMade ? packed : { ...packed, made: undefined, notes };
     const core = kernel();
     const columns = isMade && given?.seals && core.room ? made.columns.length : undefined;
     return withVectors(
@@ -147,6 +148,7 @@ function markedMetadata(
   nameOf: Naming,
   isWanted: (change: VectorChange) => boolean,
   written?: Written,
+  notes?: unknown[],
 ): string {
   const marks = Header.length + Column.hasMetadata * changes.length;
   const usual: Metadata[] = [];
@@ -157,7 +159,8 @@ function markedMetadata(
     if (metadata === undefined || !isWanted(change)) continue;
     numbers[marks + index] = 1;
     marked.push(index);
-    if (written === undefined && isUsualMetadata(metadata)) usual.push(metadata);
+    // What could be noted is usual.
+    if (written === undefined && (notes !== undefined || isUsualMetadata(metadata))) usual.push(metadata);
   }
   if (usual.length === marked.length) return linesOfUsual(usual);
   const lines = marked.map((index) => {
