@@ -82,6 +82,24 @@ export function deltas(test, { api, assert, fails, sample, change }) {
       assert.deepEqual(back.map((one) => one.metadata), [...metadata, undefined]);
     }
   });
+  test('metadata of one set of keys is read as JSON.parse reads it, whatever its values and however it is written', () => {
+    const values = ['0', '-0', '1.50', '-1e300', '1e400', '12345678901234567890', '""', '"a b"', '"a\\"b"', '"\\\\"',
+      '"ä 🦊"', '"},{"', 'true', 'null', '[]', '[1,"}"]', '{}', '{"k":1}', ' 1 ', ' "x"', '" 1 "'];
+    const texts = [
+      ...values.flatMap((value) => [`{"k":${value},"text":"x"}`, `{"text":"x","k":${value}}`, `{"k":${value}}`]),
+      '{}', ' {"k":1,"text":"x"}', '{"k":1,"text":"x"} ', '{"k" :1,"text":"x"}', '{"k":1,"text":"x","k":2}',
+      '{"\\u006b":1,"text":"x"}', '{"k":1,"text":"x","more":1}', '{"__proto__":1,"text":"x"}', '{"1":1,"0":"x"}',
+    ];
+    const changes = [1, 2, 3].map((seq) => change(A, seq, seq, { metadata: {} }));
+    const columns = decodeColumns(DeltaEncoder.serialize(DeltaEncoder.encode('s', changes)));
+    const plain = '{"k":1,"text":"x"}';
+    for (const text of texts) {
+      for (const metadata of [[plain, text, plain], [text, plain, text], [text, text, text]]) {
+        const read = DeltaEncoder.deserialize(encodeColumns({ ...columns, metadata }));
+        assert.deepEqual(read.changes.map((one) => one.metadata), metadata.map((one) => JSON.parse(one)), text);
+      }
+    }
+  });
   test('batches keep the order and are full but for the last', () => {
     const batches = DeltaEncoder.batch(sample(), 3);
     assert.deepEqual(batches.map((batch) => batch.length), [3, 1]);

@@ -1,5 +1,6 @@
 // The delta and conflict logic in Node: `@agentic-flow/sqlite-vector/delta`, on compiled code.
 import { addon } from './addon';
+import { readAlike } from './delta/alike';
 import { provideKernel } from './delta/kernel';
 import type { WasmSource } from './delta/source';
 
@@ -15,5 +16,5 @@ export * from './delta/exports';
  *  @throws TypeError ERR_ARGUMENT if there is no source where one is needed. */
 export async function initialize(_source?: WasmSource): Promise<void> {}
 
-const core = { ...addon, room: (length: number) => Buffer.allocUnsafeSlow(length).buffer };
+const core = { ...addon, readAlike, room: (length: number) => Buffer.allocUnsafeSlow(length).buffer };
 provideKernel(() => core);

@@ -1,4 +1,5 @@
 // The compiled core, as the addon and the WASM module both offer it: flat arrays in, flat arrays out.
+import type { Metadata } from '../metadata';
 import type { ChangeOperation, Compression, ConflictStrategy } from './change';
 
 /** Changes as they cross. `numbers`: six header numbers (see `Header`), nine columns (see `Column`), then the sites and
@@ -63,6 +64,8 @@ export interface Kernel {
   ): Uint8Array | null;
   /** Memory that nobody has cleared. It comes along with `sealDelta`. */
   room?(length: number): ArrayBufferLike;
+  /** What metadata says, where it is read quicker than by JSON.parse. */
+  readAlike?(texts: readonly string[]): Metadata[] | undefined;
   /** The checksum of what was packed, in which all components were finite. As `sealDelta` it only saves time. */
   packedChecksum?(columns: Uint8Array, vectors: Uint8Array): string;
   decodeDelta(bytes: Uint8Array): DecodedDelta;

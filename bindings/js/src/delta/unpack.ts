@@ -2,7 +2,7 @@
 import type { Metadata } from '../metadata';
 import { VectrError } from '../error';
 import type { VectorChange } from './change';
-import { Column, DELETE, type FlatChanges, Header, OPERATIONS } from './kernel';
+import { Column, DELETE, type FlatChanges, Header, OPERATIONS, kernel } from './kernel';
 
 /** The parts of the text. */
 export interface Lines {
@@ -81,7 +81,7 @@ export function componentsOf({ vectors }: FlatChanges): Float32Array {
 /** Reads JSON texts: all at once, which is far quicker than one by one. */
 export function parsedMetadata(texts: string[]): Metadata[] {
   try {
-    return JSON.parse(`[${texts.join(',')}]`) as Metadata[];
+    return kernel().readAlike?.(texts) ?? (JSON.parse(`[${texts.join(',')}]`) as Metadata[]);
   } catch (cause) {
     throw new VectrError('ERR_PROTOCOL', 'the delta holds metadata that is not JSON: ask its maker for another', {
       cause,
