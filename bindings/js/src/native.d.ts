@@ -280,7 +280,7 @@ export interface DecodedDelta {
   /** Lines: ids, keys and metadata. */
   text: string
   /** Little-endian f32, vector after vector. */
-  vectors: Buffer
+  vectors: Uint8Array
   /** As in `PackedDelta`. */
   columns: Uint8Array
   /** Of the content, 32 hexadecimal digits. */
@@ -533,7 +533,7 @@ export declare function resolveOperations(numbers: Float64Array, text: string, v
 export declare function runCommand(arguments: Array<string>, stop: NativeCancellation): Promise<number>
 
 /** The bytes of a packed delta, in `room` where they are not compressed. */
-export declare function sealDelta(room: Buffer, columns: Uint8Array, timestamp: number, compression: number, checksum: string): Uint8Array | null
+export declare function sealDelta(room: Uint8Array, columns: Uint8Array, timestamp: number, compression: number, checksum: string): Uint8Array | null
 
 /** What to search for. */
 export interface SearchOptions {

@@ -44,6 +44,7 @@ pub struct DecodedDelta<'env> {
     /// Lines: ids, keys and metadata.
     pub text: String,
     /// Little-endian f32, vector after vector.
+    #[napi(ts_type = "Uint8Array")]
     pub vectors: BufferSlice<'env>,
     /// As in `PackedDelta`.
     pub columns: Uint8ArraySlice<'env>,
@@ -104,7 +105,7 @@ pub fn pack_delta<'env>(
 #[napi]
 pub fn seal_delta<'env>(
     env: &'env Env,
-    mut room: BufferSlice<'_>,
+    #[napi(ts_arg_type = "Uint8Array")] mut room: BufferSlice<'_>,
     columns: Uint8ArraySlice<'_>,
     timestamp: f64,
     compression: u8,
