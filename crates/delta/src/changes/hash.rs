@@ -63,7 +63,7 @@ mod dispatched {
 
         #[test]
         fn it_is_the_hash_of_the_browser_however_the_bytes_are_cut() {
-            let bytes: Vec<u8> = (0..5000_u32).map(|index| (index * index >> 3) as u8).collect();
+            let bytes: Vec<u8> = (0..5000_u32).map(|index| ((index * index) >> 3) as u8).collect();
             for length in (0..600).chain([1023, 1024, 1025, 4999]) {
                 let bytes = &bytes[..length];
                 for piece in [1, 63, 64, 255, 256, 257, 1024] {
