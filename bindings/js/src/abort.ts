@@ -10,7 +10,7 @@ export interface AbortSignalLike {
   addEventListener(type: 'abort', listener: () => void): void;
 }
 
-/** Something with the surface of an AbortSignal; `undefined` stays so. */
+/** Something with the surface of an AbortSignal; `undefined` stays so. @internal */
 export function checkSignal(name: string, value: unknown): AbortSignalLike | undefined {
   if (value === undefined) return undefined;
   const signal = value as Partial<AbortSignalLike> | null;
@@ -24,7 +24,7 @@ export function checkSignal(name: string, value: unknown): AbortSignalLike | und
   return value as AbortSignalLike;
 }
 
-/** Runs `work` with a cancellation that follows the signal. An aborted call rejects with ERR_ABORTED. */
+/** Runs `work` with a cancellation that follows the signal. An aborted call rejects with ERR_ABORTED. @internal */
 export async function abortable<T>(
   signal: AbortSignalLike | undefined,
   work: (cancellation: NativeCancellation | undefined) => Promise<T>,
@@ -39,7 +39,7 @@ export async function abortable<T>(
   }
 }
 
-/** Whether `work` settles, however it does, before one of the signals aborts. */
+/** Whether `work` settles, however it does, before one of the signals aborts. @internal */
 export async function isSettledFirst(
   work: Promise<unknown>,
   signals: ReadonlyArray<AbortSignalLike | undefined>,
@@ -56,7 +56,8 @@ export async function isSettledFirst(
   }
 }
 
-/** Calls `listener` once when the signal aborts, at once where it has; returns what takes the listener back. */
+/** Calls `listener` once when the signal aborts, at once where it has; returns what takes the listener back.
+ *  @internal */
 export function onAbort(signal: AbortSignalLike, listener: () => void): () => void {
   if (signal.aborted) {
     listener();
@@ -67,7 +68,7 @@ export function onAbort(signal: AbortSignalLike, listener: () => void): () => vo
   return () => all.delete(listener);
 }
 
-/** The error of an aborted call. */
+/** The error of an aborted call. @internal */
 export function abortedError(signal: AbortSignalLike): VectrError {
   return new VectrError('ERR_ABORTED', 'the call was aborted', { cause: signal.reason });
 }

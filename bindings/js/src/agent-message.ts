@@ -22,7 +22,7 @@ export interface AgentMessage {
 /** The most bytes that the payload and the metadata of a message may have together. */
 export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
-/** The addon's form of a message. */
+/** The addon's form of a message. @internal */
 export function checkMessage(name: string, value: unknown): MessageRecord {
   if (value === undefined) throw wrongKind(name, 'an AgentMessage', value);
   const given = checkOptions<AgentMessage>(name, value, KEYS);
@@ -45,7 +45,7 @@ export function checkMessage(name: string, value: unknown): MessageRecord {
   };
 }
 
-/** The addon's form of a stream's name. */
+/** The addon's form of a stream's name. @internal */
 export function checkStreamId(name: string, value: unknown): Pick<MessageRecord, 'stream' | 'streamForm'> {
   if (value === undefined) return { stream: 'default', streamForm: 0 };
   if (typeof value === 'number') {
@@ -57,7 +57,7 @@ export function checkStreamId(name: string, value: unknown): Pick<MessageRecord,
   return { stream: checkText(name, value), streamForm: 1 };
 }
 
-/** From the addon's form. What another program wrote may be no JSON: ERR_PROTOCOL. */
+/** From the addon's form. What another program wrote may be no JSON: ERR_PROTOCOL. @internal */
 export function messageOf(record: MessageRecord): AgentMessage {
   const message: AgentMessage = { id: record.id, type: record.kind, payload: payloadOf(record) };
   if (record.metadata !== undefined) message.metadata = parse(record.metadata) as Record<string, unknown>;
@@ -126,7 +126,7 @@ function foreign(what: string): VectrError {
   return new VectrError('ERR_PROTOCOL', `the peer sent a message with ${what}`);
 }
 
-/** Whether a handler has answered. Anything else but nothing is a mistake. */
+/** Whether a handler has answered. Anything else but nothing is a mistake. @internal */
 export function isAnswer(value: unknown): value is AgentMessage {
   if (value === undefined || value === null) return false;
   if (typeof value === 'object' && kindOf(value) === 'Object') return true;

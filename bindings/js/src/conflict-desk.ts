@@ -15,7 +15,7 @@ import type { SyncResult } from './sync-result';
 export type ConflictCallback = (conflict: SyncConflict) => ConflictAnswer | Promise<ConflictAnswer>;
 export type ConflictAnswer = ConflictWinner | null | undefined;
 
-/** Of one engine. */
+/** Of one engine. @internal */
 export class ConflictDesk {
   readonly #database: DatabaseHandle;
   readonly #callback: ConflictCallback | undefined;
@@ -215,7 +215,7 @@ export class ConflictDesk {
   }
 }
 
-/** One sync, or several at once, while the callback may settle things. */
+/** One sync, or several at once, while the callback may settle things. @internal */
 export interface Round {
   /** What was asked about before is asked about again. */
   readonly since: number;

@@ -14,7 +14,7 @@ export type { ChangeOperation, ConflictStrategy, SyncConflict, VectorChange } fr
  */
 export type ConflictWinner = Pick<VectorChange, 'shardId' | 'vectorId'> & Partial<VectorChange>;
 
-/** A winner that can be written; without a vector it deletes. */
+/** A winner that can be written; without a vector it deletes. @internal */
 export interface CheckedWinner {
   shardId: string;
   vectorId: string;
@@ -23,7 +23,7 @@ export interface CheckedWinner {
   metadata: string | undefined;
 }
 
-/** From the addon's form. */
+/** From the addon's form. @internal */
 export function conflictOf(record: ConflictRecord): SyncConflict {
   const versions = record.versions.map((version) => changeOf(version, record));
   return {
@@ -38,7 +38,7 @@ export function conflictOf(record: ConflictRecord): SyncConflict {
   };
 }
 
-/** A change of a vector, as far as a winner needs one. */
+/** A change of a vector, as far as a winner needs one. @internal */
 export function checkWinner(name: string, value: unknown): CheckedWinner {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongKind(name, 'a change', value);
   const { shardId, vectorId, operation, vector, metadata } = value as Record<string, unknown>;
@@ -57,7 +57,7 @@ export function checkWinner(name: string, value: unknown): CheckedWinner {
   };
 }
 
-/** Throws unless a winner is of the conflict's vector. */
+/** Throws unless a winner is of the conflict's vector. @internal */
 export function checkSameVector(name: string, winner: CheckedWinner, conflict: SyncConflict): void {
   for (const key of ['shardId', 'vectorId'] as const) {
     if (winner[key] === conflict[key]) continue;

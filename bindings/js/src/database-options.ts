@@ -18,7 +18,7 @@ export interface VectrDBOptions {
   dimensions?: number;
 }
 
-/** The addon's form. */
+/** The addon's form. @internal */
 export function checkOpenOptions(options: unknown): OpenOptions {
   const given = checkOptions<VectrDBOptions>('options', options, [
     'path',

@@ -12,29 +12,29 @@ export class VectrError extends Error {
 }
 Object.defineProperty(VectrError.prototype, 'name', { value: 'VectrError', configurable: true, writable: true });
 
-/** For an argument of the wrong kind: a TypeError with the code ERR_ARGUMENT. */
+/** For an argument of the wrong kind: a TypeError with the code ERR_ARGUMENT. @internal */
 export function wrongKind(name: string, expected: string, value: unknown): TypeError {
   return argumentError(`${name} is ${shown(value)}: give ${expected}`, wrongKind);
 }
 
-/** A TypeError with the code ERR_ARGUMENT, whose stack begins above the function `below`. */
+/** A TypeError with the code ERR_ARGUMENT, whose stack begins above the function `below`. @internal */
 export function argumentError(message: string, below: (...args: never[]) => unknown = argumentError): TypeError {
   const error = Object.assign(new TypeError(message), { code: 'ERR_ARGUMENT' });
   startStackAbove(error, below);
   return error;
 }
 
-/** For a value of the right kind that cannot be used. */
+/** For a value of the right kind that cannot be used. @internal */
 export function outOfRange(name: string, expected: string, value: unknown, code = 'ERR_ARGUMENT'): VectrError {
   return new VectrError(code, `${name} is ${shown(value)}: give ${expected}`);
 }
 
-/** A closed handle was used. */
+/** A closed handle was used. @internal */
 export function closedError(what: string, wayOut: string): VectrError {
   return new VectrError('ERR_CLOSED', `${what} is closed: ${wayOut}`);
 }
 
-/** Awaits the addon: its failures come out as VectrErrors whose stack leads to the caller. */
+/** Awaits the addon: its failures come out as VectrErrors whose stack leads to the caller. @internal */
 export async function native<T>(call: Promise<T>): Promise<T> {
   try {
     return await call;
@@ -43,7 +43,7 @@ export async function native<T>(call: Promise<T>): Promise<T> {
   }
 }
 
-/** As `native`, for calls of the addon that return at once. */
+/** As `native`, for calls of the addon that return at once. @internal */
 export function nativeNow<T>(call: () => T): T {
   try {
     return call();
@@ -52,18 +52,18 @@ export function nativeNow<T>(call: () => T): T {
   }
 }
 
-/** The stable code of whatever was thrown, where it has one. */
+/** The stable code of whatever was thrown, where it has one. @internal */
 export function codeOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null | undefined)?.code;
   return typeof code === 'string' ? code : undefined;
 }
 
-/** What something thrown says, whatever it is. */
+/** What something thrown says, whatever it is. @internal */
 export function messageOf(thrown: unknown): string {
   return thrown instanceof Error ? thrown.message : shown(thrown);
 }
 
-/** A few words that show a value in a message. */
+/** A few words that show a value in a message. @internal */
 export function shown(value: unknown): string {
   if (typeof value === 'string')
     return value.length > 40 ? `'${value.slice(0, 40)}…' (${value.length} characters)` : `'${value}'`;
@@ -75,7 +75,7 @@ export function shown(value: unknown): string {
   return String(value);
 }
 
-/** `Object`, `Map`, `Float32Array`, ... */
+/** `Object`, `Map`, `Float32Array`, ... @internal */
 export function kindOf(value: object): string {
   return Object.prototype.toString.call(value).slice('[object '.length, -1);
 }

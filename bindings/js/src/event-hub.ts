@@ -9,7 +9,8 @@ import type { EventRecord, NativeSubscription, NativeSync } from './native';
 type Listener = (event: never) => unknown;
 type Watcher = (event: SyncEvent) => void;
 
-/** The listeners and readers of one engine. It listens to the addon only while there is somebody who wants to hear. */
+/** The listeners and readers of one engine. It listens to the addon only while there is somebody who wants to hear.
+ *  @internal */
 export class EventHub {
   readonly #log: Log;
   readonly #watchers: Watcher[] = [];

@@ -6,7 +6,7 @@ import { type SyncEvent, type SyncEvents, mergedEvent } from './events';
 /**
  * An iterator over events from now on. Events that wait are merged by kind, shard and peer: a slow reader learns what
  * has happened in all, and never holds more than one event of each.
- */
+ @internal */
 export class EventQueue implements SyncEvents {
   readonly #waiting = new Map<string, SyncEvent>();
   readonly #signal: AbortSignalLike | undefined;

@@ -75,7 +75,7 @@ export interface SyncEvents extends AsyncIterableIterator<SyncEvent> {
   [asyncDispose](): Promise<void>;
 }
 
-/** One of the names of events; anything else is a TypeError that suggests one. */
+/** One of the names of events; anything else is a TypeError that suggests one. @internal */
 export function checkEventName(value: unknown): SyncEventName {
   if (NAMES.includes(value as SyncEventName)) return value as SyncEventName;
   const meant = typeof value === 'string' ? nearest(value, NAMES) : undefined;
@@ -83,7 +83,7 @@ export function checkEventName(value: unknown): SyncEventName {
   throw argumentError(`event is ${shown(value)}: give ${NAMES.map((name) => `'${name}'`).join(', ')}${hint}`);
 }
 
-/** From the addon's form. */
+/** From the addon's form. @internal */
 export function eventOf(record: EventRecord): SyncEvent {
   const { shardId, peerAddress } = record;
   const of = { shardId, peerAddress };
@@ -108,7 +108,7 @@ export function eventOf(record: EventRecord): SyncEvent {
   }
 }
 
-/** One event for two of a kind, shard and peer, of which `later` came later. */
+/** One event for two of a kind, shard and peer, of which `later` came later. @internal */
 export function mergedEvent(earlier: SyncEvent, later: SyncEvent): SyncEvent {
   if (earlier.type === 'change' && later.type === 'change') {
     const { afterChangeId } = earlier;

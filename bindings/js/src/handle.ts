@@ -7,7 +7,7 @@ import type { NativeDatabase } from './native';
 /** A `VectrDB` by its methods, so that equal typings from elsewhere fit. Anything else is a TypeError at run time. */
 export type OpenDatabase = Pick<VectrDB, Exclude<keyof VectrDB, typeof asyncDispose>>;
 
-/** A database from within the package. */
+/** A database from within the package. @internal */
 export interface DatabaseHandle {
   readonly native: NativeDatabase;
   /** Whether a transaction of this database is open, or being opened. */
@@ -16,17 +16,17 @@ export interface DatabaseHandle {
 
 const handles = new WeakMap<object, DatabaseHandle>();
 
-/** Remembers a database's handle. */
+/** Remembers a database's handle. @internal */
 export function registerHandle(database: object, handle: DatabaseHandle): void {
   handles.set(database, handle);
 }
 
-/** The handle of a database; undefined for anything else. */
+/** The handle of a database; undefined for anything else. @internal */
 export function handleOf(value: unknown): DatabaseHandle | undefined {
   return typeof value === 'object' && value !== null ? handles.get(value) : undefined;
 }
 
-/** The handle of a database that was given as an argument. */
+/** The handle of a database that was given as an argument. @internal */
 export function checkDatabase(name: string, value: unknown): DatabaseHandle {
   const handle = handleOf(value);
   if (handle === undefined) throw wrongKind(name, 'a VectrDB', value);
@@ -34,7 +34,7 @@ export function checkDatabase(name: string, value: unknown): DatabaseHandle {
 }
 
 /** Whether the calling thread may read. In memory there is one connection: waiting for it here would keep the
- *  transaction that has it from ending. */
+ *  transaction that has it from ending. @internal */
 export function isReadable(database: DatabaseHandle): boolean {
   return database.native.path !== null || !database.isInTransaction();
 }

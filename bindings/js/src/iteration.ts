@@ -14,7 +14,7 @@ export interface IteratedVector {
   timestamp: number;
 }
 
-/** Walks from a new snapshot, which is freed when the walk ends, breaks off, or is forgotten. */
+/** Walks from a new snapshot, which is freed when the walk ends, breaks off, or is forgotten. @internal */
 export async function* walk(open: () => Promise<NativeIteration>): AsyncGenerator<IteratedVector, void, undefined> {
   const iteration = await native(open());
   try {

@@ -18,7 +18,7 @@ export interface Logger {
   debug?(message: string, details: object): void;
 }
 
-/** A logger's messages, and those that VECTR_LOG asks for on standard error. Never throws. */
+/** A logger's messages, and those that VECTR_LOG asks for on standard error. Never throws. @internal */
 export class Log {
   readonly #logger: Logger;
   readonly #levels: readonly LogLevel[];
@@ -62,12 +62,12 @@ export class Log {
   }
 }
 
-/** The log of an engine, from its configuration and the environment. */
+/** The log of an engine, from its configuration and the environment. @internal */
 export function checkLog(name: string, logger: unknown): Log {
   return new Log(checkLogger(name, logger), levelOf(process.env[VARIABLE]));
 }
 
-/** Tells of an event. What code of the user threw is told where it was caught. */
+/** Tells of an event. What code of the user threw is told where it was caught. @internal */
 export function logEvent(log: Log, event: SyncEvent): void {
   const { type, ...details } = event;
   switch (type) {

@@ -14,7 +14,8 @@ interface Registered {
   readonly stream: string | undefined;
 }
 
-/** The handlers of one transport. What they throw reaches who asked; where nobody did, it is a process warning. */
+/** The handlers of one transport. What they throw reaches who asked; where nobody did, it is a process warning.
+ *  @internal */
 export class MessageHandlers {
   readonly #registered = new Set<Registered>();
   #transport: NativeTransport | null = null;

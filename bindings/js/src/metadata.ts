@@ -9,16 +9,17 @@ interface Carrier {
   metadata?: Metadata;
 }
 
-/** The most bytes that metadata may have as JSON text. */
+/** The most bytes that metadata may have as JSON text. @internal */
 export const MAX_METADATA_BYTES = 256 * 1024;
 
-/** The JSON text; `undefined` stays so. What JSON would drop or change (a Map, NaN, a function) is a TypeError. */
+/** The JSON text; `undefined` stays so. What JSON would drop or change (a Map, NaN, a function) is a TypeError.
+ *  @internal */
 export function checkMetadata(name: string, value: unknown): string | undefined {
   return value === undefined ? undefined : (usualMetadata(value) ?? examinedMetadata(name, value));
 }
 
 /** The JSON text of metadata as it mostly is: small, and of plain values throughout. Undefined for all other values,
- *  lawful or not: `checkMetadata` decides about those. */
+ *  lawful or not: `checkMetadata` decides about those. @internal */
 export function usualMetadata(value: unknown): string | undefined {
   if (!isUsualMetadata(value)) return undefined;
   const text = JSON.stringify(value);
@@ -26,12 +27,12 @@ export function usualMetadata(value: unknown): string | undefined {
   return text.length * 3 <= MAX_METADATA_BYTES ? text : undefined;
 }
 
-/** Whether JSON.stringify is sure to write the whole of this metadata, of whatever length, as it is. */
+/** Whether JSON.stringify is sure to write the whole of this metadata, of whatever length, as it is. @internal */
 export function isUsualMetadata(value: unknown): value is Metadata {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && isUsualObject(value as Metadata, 0);
 }
 
-/** The JSON texts of usual metadata as lines, each of them after a line break. */
+/** The JSON texts of usual metadata as lines, each of them after a line break. @internal */
 export function linesOfUsual(values: readonly Metadata[]): string {
   // All at once is far quicker than one by one. Parted where two objects meet, they are as many as there were, unless
   // some hold lists of objects, or such a text.
@@ -40,7 +41,7 @@ export function linesOfUsual(values: readonly Metadata[]): string {
   return values.map((value) => `\n${JSON.stringify(value)}`).join('');
 }
 
-/** Keys and values of all metadata, for `areNoted`; undefined where some of it has levels or is not usual. */
+/** Keys and values of all metadata, for `areNoted`; undefined where some of it has levels or is not usual. @internal */
 export function notesOf(carriers: readonly Carrier[]): unknown[] | undefined {
   const notes: unknown[] = [];
   for (let index = 0; index < carriers.length; index++) {
@@ -57,7 +58,7 @@ export function notesOf(carriers: readonly Carrier[]): unknown[] | undefined {
   return notes;
 }
 
-/** Whether all metadata is sure to be what it was when it was noted: far quicker than its text. */
+/** Whether all metadata is sure to be what it was when it was noted: far quicker than its text. @internal */
 export function areNoted(carriers: readonly Carrier[], notes: readonly unknown[]): boolean {
   let at = 0;
   for (let index = 0; index < carriers.length; index++) {
@@ -72,7 +73,7 @@ export function areNoted(carriers: readonly Carrier[], notes: readonly unknown[]
   return true;
 }
 
-/** The JSON text of any value that JSON can hold; `undefined` stays so. */
+/** The JSON text of any value that JSON can hold; `undefined` stays so. @internal */
 export function checkJson(name: string, value: unknown): string | undefined {
   if (value === undefined) return undefined;
   const usual = usualMetadata(value);
@@ -82,7 +83,7 @@ export function checkJson(name: string, value: unknown): string | undefined {
   return withinBounds(name, text);
 }
 
-/** What `checkMetadata` made, read again. */
+/** What `checkMetadata` made, read again. @internal */
 export function parseMetadata(text: string | null | undefined): Metadata | undefined {
   return text == null ? undefined : (JSON.parse(text) as Metadata);
 }

@@ -19,7 +19,7 @@ export interface PeerInfo {
   status: 'online' | 'offline' | 'unknown';
 }
 
-/** Throws unless the value is a peer. One without a status is 'unknown'. */
+/** Throws unless the value is a peer. One without a status is 'unknown'. @internal */
 export function checkPeer(name: string, value: unknown): PeerInfo {
   if (value === undefined) throw wrongKind(name, 'an object', value);
   const given = checkOptions<PeerInfo>(name, value, KEYS);
@@ -35,14 +35,14 @@ export function checkPeer(name: string, value: unknown): PeerInfo {
   };
 }
 
-/** Into the addon's form: node, address, status, last contact or -1, how many shards, and these. */
+/** Into the addon's form: node, address, status, last contact or -1, how many shards, and these. @internal */
 export function pushPeer(buffer: NameBuffer, { nodeId, address, shards, lastContact = -1, status }: PeerInfo): void {
   buffer.name(nodeId).name(address).number(STATUSES.indexOf(status)).number(lastContact).number(shards.length);
   for (const shard of shards) buffer.name(shard);
   buffer.end();
 }
 
-/** From the addon's form. */
+/** From the addon's form. @internal */
 export function peerOf({ lastContact, ...record }: PeerRecord): PeerInfo {
   return { ...record, ...(lastContact !== undefined && { lastContact }) };
 }

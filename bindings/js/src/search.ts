@@ -33,7 +33,7 @@ export interface SearchResult {
   vector?: Float32Array;
 }
 
-/** The addon's form of k and options, and the signal. */
+/** The addon's form of k and options, and the signal. @internal */
 export function checkSearch(
   k: unknown,
   options: unknown,
@@ -55,7 +55,7 @@ export function checkSearch(
   return { search, signal: checkSignal('options.signal', given.signal) };
 }
 
-/** Objects, the nearest first. */
+/** Objects, the nearest first. @internal */
 export function searchResults({ ids, distances, similarities, metadata, vectors }: HitColumns): SearchResult[] {
   return ids.map((id, index) => {
     const described = parseMetadata(metadata[index]);

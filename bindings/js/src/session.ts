@@ -44,12 +44,12 @@ export interface PoolStatistics {
   fallback?: number;
 }
 
-/** From the addon's form. */
+/** From the addon's form. @internal */
 export function shardStateOf({ versionVector, ...record }: ShardStateRecord): ShardState {
   return { ...record, versionVector: new Map(versionVector) };
 }
 
-/** From the addon's form. */
+/** From the addon's form. @internal */
 export function sessionOf({ shards, pendingConflicts, ...record }: SessionRecord): SyncSession {
   return {
     ...record,

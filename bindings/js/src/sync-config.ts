@@ -33,14 +33,14 @@ export interface SyncConfig {
   logger?: Logger;
 }
 
-/** A checked configuration: the addon's part, and the facade's. */
+/** A checked configuration: the addon's part, and the facade's. @internal */
 export interface CheckedConfig {
   readonly native: SyncOptions;
   readonly onConflict: ConflictCallback | undefined;
   readonly log: Log;
 }
 
-/** ERR_CONFIG for an unknown value of VECTR_LOG. */
+/** ERR_CONFIG for an unknown value of VECTR_LOG. @internal */
 export function checkSyncConfig(config: unknown): CheckedConfig {
   const given = checkOptions<Partial<SyncConfig>>('config', config, KEYS);
   checkFlag('config.compression', given.compression);

@@ -47,7 +47,7 @@ export interface SyncProgress {
   bytes: number;
 }
 
-/** From the addon's form. */
+/** From the addon's form. @internal */
 export function resultOf(outcome: SyncOutcome): SyncResult {
   const { conflictsUnresolved, fallback, warnings, error, errorCode, ...counts } = outcome;
   return {
@@ -60,7 +60,7 @@ export function resultOf(outcome: SyncOutcome): SyncResult {
   };
 }
 
-/** A sync that failed before it could be tried. */
+/** A sync that failed before it could be tried. @internal */
 export function failedResult(
   shardId: string,
   peerAddress: string,

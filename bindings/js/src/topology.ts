@@ -7,7 +7,7 @@ import { checkWord } from './text';
  */
 export type Topology = 'mesh' | 'star' | 'ring' | 'tree';
 
-/** One of the topologies; another string is an error that suggests one. */
+/** One of the topologies; another string is an error that suggests one. @internal */
 export function checkTopology(name: string, value: unknown): Topology {
   return checkWord(name, value, TOPOLOGIES);
 }

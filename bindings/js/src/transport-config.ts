@@ -57,7 +57,7 @@ export interface QuicTransportConfig {
   tls?: TlsConfig;
 }
 
-/** The addon's form. */
+/** The addon's form. @internal */
 export function checkTransportConfig(config: unknown): NetworkOptions {
   const given = checkOptions<QuicTransportConfig>('quicConfig', config, KEYS);
   return {
@@ -78,7 +78,8 @@ export function checkTransportConfig(config: unknown): NetworkOptions {
   };
 }
 
-/** The addon's form of a `TlsConfig` that replaces another: a forgotten argument must not reset what was trusted. */
+/** The addon's form of a `TlsConfig` that replaces another: a forgotten argument must not reset what was trusted.
+ *  @internal */
 export function checkNewTls(name: string, config: unknown): TlsOptions {
   if (config === undefined) throw wrongKind(name, 'an object', config);
   return checkTls(name, config);

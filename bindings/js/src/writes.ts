@@ -46,7 +46,7 @@ export interface VectorWrites {
   get(id: string, options?: ShardOptions): Promise<VectorEntry | null>;
 }
 
-/** The addon's side of a call. Nothing is awaited before the arguments have crossed. */
+/** The addon's side of a call. Nothing is awaited before the arguments have crossed. @internal */
 export class Writes {
   readonly #native: NativeDatabase;
   readonly #transaction: NativeTransaction | undefined;

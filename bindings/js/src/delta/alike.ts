@@ -24,7 +24,7 @@ export function readAlike(texts: readonly string[]): Metadata[] | undefined {
         if (value.includes('\\')) return undefined;
         metadata[keys[place]!] = value;
       } else {
-        while (!ENDS.includes(text[at]!)) at++;
+        while (at < text.length && !ENDS.includes(text[at]!)) at++;
         const value = Number(text.slice(start, at));
         if (Number.isNaN(value)) return undefined;
         metadata[keys[place]!] = value;

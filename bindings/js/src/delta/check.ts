@@ -8,26 +8,26 @@ import type { VectorChange } from './change';
 import { OPERATIONS } from './kernel';
 import { MAX_KEY_BYTES, MAX_SHARD_BYTES, MAX_VECTOR_ID_BYTES, checkName } from './name';
 
-/** Tells changes apart in messages: `changes[3]`. */
+/** Tells changes apart in messages: `changes[3]`. @internal */
 export type Naming = (index: number) => string;
 
-/** Names by place: `changes[3]`. */
+/** Names by place: `changes[3]`. @internal */
 export function inArray(name: string): Naming {
   return (index) => `${name}[${index}]`;
 }
 
-/** An array, and never a copy of it. */
+/** An array, and never a copy of it. @internal */
 export function checkArray(name: string, value: unknown, of: string): unknown[] {
   if (!Array.isArray(value)) throw wrongKind(name, `an array of ${of}`, value);
   return value;
 }
 
-/** The id of a shard. */
+/** The id of a shard. @internal */
 export function checkShardId(name: string, value: unknown): string {
   return checkName(name, value, MAX_SHARD_BYTES);
 }
 
-/** Whether a value is a Map, of whatever realm. */
+/** Whether a value is a Map, of whatever realm. @internal */
 export function isMap(value: unknown): value is Map<unknown, unknown> {
   try {
     Map.prototype.has.call(value as Map<unknown, unknown>, '');
@@ -37,24 +37,24 @@ export function isMap(value: unknown): value is Map<unknown, unknown> {
   }
 }
 
-/** Bytes; memory that another thread may change is copied. */
+/** Bytes; memory that another thread may change is copied. @internal */
 export function checkBytes(name: string, value: unknown): Uint8Array {
   if (!ArrayBuffer.isView(value) || arrayName(value) !== 'Uint8Array') throw wrongKind(name, 'a Uint8Array', value);
   const bytes = value as Uint8Array;
   return isShared(bytes.buffer) ? bytes.slice() : bytes;
 }
 
-/** The shard of the first change; whether it is that of all others packing tells. */
+/** The shard of the first change; whether it is that of all others packing tells. @internal */
 export function sharedShard(changes: readonly VectorChange[]): string {
   return changes[0]?.shardId ?? '';
 }
 
-/** Throws for the first change that cannot be used, or is of another shard. */
+/** Throws for the first change that cannot be used, or is of another shard. @internal */
 export function checkChanges(shardId: string, changes: readonly unknown[], nameOf: Naming): void {
   for (let index = 0; index < changes.length; index++) checkChange(nameOf(index), changes[index], shardId);
 }
 
-/** Throws unless the value is a change; of the shard, where one is given. */
+/** Throws unless the value is a change; of the shard, where one is given. @internal */
 export function checkChange(name: string, value: unknown, shardId?: string): void {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongKind(name, 'a change', value);
   const change = value as Record<string, unknown>;
@@ -75,7 +75,7 @@ export function checkChange(name: string, value: unknown, shardId?: string): voi
   checkContents(name, change);
 }
 
-/** A version vector: a Map from keys to whole numbers. */
+/** A version vector: a Map from keys to whole numbers. @internal */
 export function checkVersions(name: string, value: unknown): Map<string, number> {
   if (!isMap(value)) throw wrongKind(name, 'a Map of keys and whole numbers', value);
   for (const [key, seq] of value) {
@@ -85,7 +85,7 @@ export function checkVersions(name: string, value: unknown): Map<string, number>
   return value as Map<string, number>;
 }
 
-/** Operation, vector and metadata, which must fit together. */
+/** Operation, vector and metadata, which must fit together. @internal */
 export function checkContents(name: string, { operation, vector, metadata }: Record<string, unknown>): void {
   checkMetadata(`${name}.metadata`, metadata);
   if (checkWord(`${name}.operation`, operation, OPERATIONS.slice(1) as string[]) !== 'delete') {

@@ -93,7 +93,7 @@ export class Delta {
   }
 }
 
-/** The delta in bytes that the core has just made: they are neither copied nor checked. */
+/** The delta in bytes that the core has just made: they are neither copied nor checked. @internal */
 export function deltaOfBytes(bytes: Uint8Array): Delta {
   return adopted(bytes);
 }

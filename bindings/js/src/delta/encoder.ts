@@ -91,13 +91,13 @@ export class DeltaEncoder {
   }
 }
 
-/** What bytes hold, in the core's form. */
+/** What bytes hold, in the core's form. @internal */
 export function decodedDelta(bytes: unknown): DecodedDelta {
   const checked = checkBytes('bytes', bytes);
   return nativeNow(() => kernel().decodeDelta(checked));
 }
 
-/** From the core's form. */
+/** From the core's form. @internal */
 export function deltaOf(decoded: DecodedDelta, lines: Lines = linesOf(decoded)): VectorDelta {
   const changes = unpackChanges(decoded, lines);
   const { shardId, vectorIds, keys, metadata } = lines;
@@ -118,7 +118,7 @@ export function deltaOf(decoded: DecodedDelta, lines: Lines = linesOf(decoded)):
   };
 }
 
-/** A compression. */
+/** A compression. @internal */
 export function checkCompression(value: unknown): Compression {
   return checkWord('compression', value, COMPRESSIONS);
 }

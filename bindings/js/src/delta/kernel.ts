@@ -4,26 +4,26 @@ import type { ChangeOperation, Compression, ConflictStrategy } from './change';
 
 /** Changes as they cross. `numbers`: six header numbers (see `Header`), nine columns (see `Column`), then the sites and
  *  the numbers of all version vectors' entries. `text`: lines, joined by '\n': the shard, each change's vector id, the
- *  keys, the JSON texts of the metadata. `vectors`: little-endian 32-bit components, vector after vector. */
+ *  keys, the JSON texts of the metadata. `vectors`: little-endian 32-bit components, vector after vector. @internal */
 export interface FlatChanges {
   numbers: Float64Array;
   text: string;
   vectors: Uint8Array;
 }
 
-/** All of a delta but its vectors. */
+/** All of a delta but its vectors. @internal */
 export interface PackedDelta {
   /** MessagePack: as the bytes of a delta hold it where they are not compressed. */
   columns: Uint8Array;
   checksum: string;
 }
 
-/** What the bytes of a delta hold. */
+/** What the bytes of a delta hold. @internal */
 export interface DecodedDelta extends FlatChanges, PackedDelta {
   compression: number;
 }
 
-/** What stands. Indices count the changes as they were given. */
+/** What stands. Indices count the changes as they were given. @internal */
 export interface Verdict {
   /** For each vector, in the order of ids: the winner (`MERGED`: the standing versions are to be merged), how many
    *  versions stand, and those in their order of precedence. */
@@ -34,7 +34,7 @@ export interface Verdict {
   ids: string;
 }
 
-/** What stands of operations. */
+/** What stands of operations. @internal */
 export interface OperationsVerdict {
   /** As in `Verdict`. */
   groups: Uint32Array;
@@ -42,7 +42,7 @@ export interface OperationsVerdict {
   merged: FlatChanges;
 }
 
-/** The functions of the core. Every failure is an error with a stable code. */
+/** The functions of the core. Every failure is an error with a stable code. @internal */
 export interface Kernel {
   encodeDelta(
     numbers: Float64Array,
@@ -89,16 +89,16 @@ export interface Kernel {
   incrementVersion(text: string, numbers: Float64Array): Float64Array;
 }
 
-/** In place of a winner: the standing versions are to be merged. */
+/** In place of a winner: the standing versions are to be merged. @internal */
 export const MERGED = 0xffff_ffff;
 
-/** How many bytes of a delta come before the columns. */
+/** How many bytes of a delta come before the columns. @internal */
 export const HEAD_BYTES = 56;
 
-/** The numbers before the columns. */
+/** The numbers before the columns. @internal */
 export const Header = { count: 0, keys: 1, entries: 2, from: 3, to: 4, timestamp: 5, length: 6 } as const;
 
-/** The columns, each of as many numbers as there are changes. */
+/** The columns, each of as many numbers as there are changes. @internal */
 export const Column = {
   changeId: 0,
   operation: 1,
@@ -112,23 +112,26 @@ export const Column = {
   length: 9,
 } as const;
 
-/** Operations, strategies and compressions cross as their places here. */
+/** Operations, strategies and compressions cross as their places here. @internal */
 export const OPERATIONS: readonly [undefined, ...ChangeOperation[]] = [undefined, 'insert', 'update', 'delete'];
+/** @internal */
 export const DELETE = 3;
+/** @internal */
 export const STRATEGIES: readonly ConflictStrategy[] = ['last-write-wins', 'first-write-wins', 'merge', 'manual'];
+/** @internal */
 export const COMPRESSIONS: readonly Compression[] = ['none', 'msgpack', 'lz4', 'zstd'];
 
-/** The number under which a strategy crosses. */
+/** The number under which a strategy crosses. @internal */
 export function strategyNumber(strategy: ConflictStrategy): number {
   return STRATEGIES.indexOf(strategy) + 1;
 }
 
-/** Says where this entry of the package has its core: it is asked at the first use. */
+/** Says where this entry of the package has its core: it is asked at the first use. @internal */
 export function provideKernel(source: () => Kernel): void {
   provided = source;
 }
 
-/** The core. What it throws is for `nativeNow` to translate. */
+/** The core. What it throws is for `nativeNow` to translate. @internal */
 export function kernel(): Kernel {
   if (provided === undefined) throw new Error('no entry of the package has been loaded');
   return provided();

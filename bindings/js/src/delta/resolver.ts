@@ -50,12 +50,12 @@ export class ConflictResolver {
   }
 }
 
-/** A strategy. */
+/** A strategy. @internal */
 export function checkStrategy(value: unknown): ConflictStrategy {
   return checkWord('strategy', value, STRATEGIES);
 }
 
-/** Tells the changes of two arrays apart, which lie one after the other. */
+/** Tells the changes of two arrays apart, which lie one after the other. @internal */
 export function inSides(local: number): Naming {
   return (index) => (index < local ? `local[${index}]` : `remote[${index - local}]`);
 }

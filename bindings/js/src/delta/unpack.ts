@@ -4,7 +4,7 @@ import { VectrError } from '../error';
 import type { VectorChange } from './change';
 import { Column, DELETE, type FlatChanges, Header, OPERATIONS, kernel } from './kernel';
 
-/** The parts of the text. */
+/** The parts of the text. @internal */
 export interface Lines {
   shardId: string;
   vectorIds: string[];
@@ -13,7 +13,7 @@ export interface Lines {
   metadata: string[];
 }
 
-/** Takes the text apart. */
+/** Takes the text apart. @internal */
 export function linesOf({ numbers, text }: FlatChanges): Lines {
   const lines = text.split('\n');
   const ids = 1 + numbers[Header.count]!;
@@ -26,7 +26,7 @@ export function linesOf({ numbers, text }: FlatChanges): Lines {
   };
 }
 
-/** The changes, in their order. Their vectors are views of one block of memory. */
+/** The changes, in their order. Their vectors are views of one block of memory. @internal */
 export function unpackChanges(flat: FlatChanges, lines: Lines = linesOf(flat)): VectorChange[] {
   const { numbers } = flat;
   const { shardId, vectorIds, keys } = lines;
@@ -73,12 +73,12 @@ export function unpackChanges(flat: FlatChanges, lines: Lines = linesOf(flat)): 
   return changes;
 }
 
-/** All components of all vectors, vector after vector. */
+/** All components of all vectors, vector after vector. @internal */
 export function componentsOf({ vectors }: FlatChanges): Float32Array {
   return new Float32Array(vectors.buffer, vectors.byteOffset, vectors.byteLength / Float32Array.BYTES_PER_ELEMENT);
 }
 
-/** Reads JSON texts: all at once, which is far quicker than one by one. */
+/** Reads JSON texts: all at once, which is far quicker than one by one. @internal */
 export function parsedMetadata(texts: string[]): Metadata[] {
   try {
     return kernel().readAlike?.(texts) ?? (JSON.parse(`[${texts.join(',')}]`) as Metadata[]);
