@@ -12,6 +12,7 @@ await main(import.meta.url, async () => {
   await step('Rust benchmarks', () => cargo(['bench', '--locked', '--workspace', '--bench', '*', '--', ...process.argv.slice(2)]));
   // Cargo has built the package's programs along with its benchmarks.
   await step('a whole sync against the bare pipeline', () => run(builtProgram('pipeline'), []));
+  await step('TCP against QUIC', () => run(builtProgram('fallback'), []));
   await step('a request against a bare round trip', () => run(builtProgram('request'), []));
   const isBenchmark = (path) => path.endsWith('.mjs') && !path.includes('/support/');
   for (const file of [...filesUnder('benches/node', isBenchmark), ...filesUnder('benches/browser', isBenchmark)]) {

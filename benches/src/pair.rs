@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 use vectr_core::{At, Config, VectrDB};
 use vectr_delta::{NodeName, Payload, ShardId, VectorId};
 use vectr_sync::{NetworkConfig, SyncConfig, SyncEngine, SyncOptions, SyncResult};
+use vectr_transport::EndpointConfig;
 
 use crate::{BenchError, Embeddings, vector_id};
 
@@ -34,8 +35,11 @@ pub fn database(folder: &Path, name: &str) -> Result<VectrDB, BenchError> {
 /// # Errors
 /// Where it has no identity and none can be made.
 pub fn engine(db: &VectrDB, name: &str) -> Result<SyncEngine, BenchError> {
-    let node = NodeName::new(name)?;
-    Ok(SyncEngine::new(db.clone(), node, SyncConfig::default(), NetworkConfig::default())?)
+    networked(db, name, NetworkConfig::default())
+}
+
+fn networked(db: &VectrDB, name: &str, network: NetworkConfig) -> Result<SyncEngine, BenchError> {
+    Ok(SyncEngine::new(db.clone(), NodeName::new(name)?, SyncConfig::default(), network)?)
 }
 
 /// The vectors `first..first + count` as a local writer hands them in, without metadata.
@@ -80,8 +84,22 @@ impl Pair {
     /// # Errors
     /// Where a file or socket cannot be made.
     pub async fn open(folder: &Path) -> Result<Self, BenchError> {
+        Self::networked(folder, NetworkConfig::default()).await
+    }
+
+    /// The same, with no other way between them than TCP.
+    ///
+    /// # Errors
+    /// As [`Pair::open`].
+    pub async fn over_tcp(folder: &Path) -> Result<Self, BenchError> {
+        let endpoint = EndpointConfig { quic: false, ..EndpointConfig::default() };
+        Self::networked(folder, NetworkConfig { endpoint, ..NetworkConfig::default() }).await
+    }
+
+    async fn networked(folder: &Path, network: NetworkConfig) -> Result<Self, BenchError> {
         let (near, far) = (database(folder, "near")?, database(folder, "far")?);
-        let (near_engine, far_engine) = (engine(&near, "near")?, engine(&far, "far")?);
+        let (near_engine, far_engine) =
+            (networked(&near, "near", network.clone())?, networked(&far, "far", network)?);
         let address = far_engine.listen("127.0.0.1:0").await?.to_string();
         Ok(Self { near, far, near_engine, far_engine, address })
     }
