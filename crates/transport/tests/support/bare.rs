@@ -21,15 +21,8 @@ impl BareClient {
     }
 
     pub fn speaking(alpn: &str) -> Self {
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
-        let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap();
-        let hash = ring::digest::digest(&ring::digest::SHA256, certificate.der());
-        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let tls = builder().with_client_auth_cert(vec![certificate.der().clone()], private).unwrap();
-        Self {
-            fingerprint: Fingerprint::new(hash.as_ref().try_into().unwrap()),
-            endpoint: endpoint(tls, alpn),
-        }
+        let (tls, fingerprint) = stranger();
+        Self { fingerprint, endpoint: endpoint(tls, alpn) }
     }
 
     pub fn without_certificate() -> Self {
@@ -84,6 +77,16 @@ pub async fn listen_until_closed(connection: &quinn::Connection) -> (Vec<u8>, qu
     let (mut heard, more, yet_more, rest) = tokio::join!(own, bidirectional, unidirectional, datagrams);
     heard.extend(more.into_iter().chain(yet_more).chain(rest));
     (heard, connection.closed().await)
+}
+
+/// Shows a certificate that it has just made.
+pub fn stranger() -> (rustls::ClientConfig, Fingerprint) {
+    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
+    let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap();
+    let hash = ring::digest::digest(&ring::digest::SHA256, certificate.der());
+    let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let tls = builder().with_client_auth_cert(vec![certificate.der().clone()], private).unwrap();
+    (tls, Fingerprint::new(hash.as_ref().try_into().unwrap()))
 }
 
 fn builder() -> rustls::ConfigBuilder<rustls::ClientConfig, rustls::client::WantsClientCert> {

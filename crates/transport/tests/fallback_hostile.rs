@@ -1,0 +1,200 @@
+//! What outsiders get over TCP, and what a trusted peer may do there that keeps to no rule.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use h2::client::{ResponseFuture, SendRequest};
+use h2::{RecvStream, SendStream};
+use http::{HeaderMap, HeaderValue, Request};
+use rustls::pki_types::ServerName;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use vectr_transport::{EndpointConfig, TlsConfig, TlsSecret};
+
+mod support;
+use support::bare::stranger;
+use support::{Node, echo, within};
+
+/// What an application says: an outsider must never read it.
+const GREETING: &[u8] = b"application bytes";
+
+/// A listening node which sends something on every stream that it is given, without being asked.
+async fn talkative(node: &Node) -> SocketAddr {
+    let (listener, _) = node.listen().await;
+    let remote = listener.local_addr();
+    tokio::spawn(async move {
+        while let Some(mut stream) = listener.accept().await {
+            let _ = stream.send.write(Bytes::from_static(GREETING)).await;
+            tokio::spawn(echo(stream));
+        }
+    });
+    remote
+}
+
+/// A client on bare rustls and h2: it believes any server, and reads whatever it is given.
+struct BareTcp {
+    requests: SendRequest<Bytes>,
+}
+
+impl BareTcp {
+    /// Resolves once it speaks HTTP/2; the server may have refused it by then, and it does not know.
+    async fn call(remote: SocketAddr) -> std::io::Result<Self> {
+        let (requests, connection) =
+            h2::client::handshake(tls(remote).await?).await.map_err(std::io::Error::other)?;
+        tokio::spawn(async move { drop(connection.await) });
+        Ok(Self { requests })
+    }
+
+    async fn post(&self, path: &str) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
+        let request = Request::post(format!("https://vectr{path}")).body(()).unwrap();
+        self.requests.clone().ready().await?.send_request(request, false)
+    }
+
+    /// Writes on a stream, and reads it until it ends or breaks.
+    async fn hear(&self, path: &str, opening: &'static [u8]) -> Bytes {
+        let Ok((response, mut send)) = self.post(path).await else { return Bytes::new() };
+        let _ = send.send_data(Bytes::from_static(opening), path != CONTROL);
+        match response.await {
+            Ok(response) => read_all(response.into_body()).await,
+            Err(_) => Bytes::new(),
+        }
+    }
+}
+
+async fn tls(remote: SocketAddr) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    let (mut tls, _) = stranger();
+    tls.alpn_protocols = vec![b"h2".to_vec()];
+    let name = ServerName::try_from("localhost").unwrap();
+    tokio_rustls::TlsConnector::from(Arc::new(tls)).connect(name, TcpStream::connect(remote).await?).await
+}
+
+async fn read_all(mut body: RecvStream) -> Bytes {
+    let mut whole = BytesMut::new();
+    while let Some(Ok(bytes)) = body.data().await {
+        let _ = body.flow_control().release_capacity(bytes.len());
+        whole.extend_from_slice(&bytes);
+    }
+    whole.freeze()
+}
+
+/// A record of the control stream: the connection is closed.
+fn closed(code: u32, reason: &str) -> Vec<u8> {
+    [&[0][..], &code.to_le_bytes(), &[reason.len() as u8], reason.as_bytes()].concat()
+}
+
+const CONTROL: &str = "/vectr/1/control";
+const STREAM: &str = "/vectr/1/stream";
+const PARKED: &str = "/vectr/1/parked";
+
+#[tokio::test]
+async fn an_outsider_without_the_secret_reads_that_it_is_refused_and_nothing_else() {
+    let secret = TlsSecret { name: "secret", text: "the secret of the cluster".to_owned() };
+    let server = Node::configured(&TlsConfig { secrets: vec![secret], ..TlsConfig::default() });
+    let remote = talkative(&server).await;
+    let openings: [&[u8]; 6] = [b"\0hello", b"\x01ping", b"\x02messages", b"\x03\0", &[3; 258], &[3; 4000]];
+    for opening in openings {
+        let client = BareTcp::call(remote).await.unwrap();
+        let heard = async {
+            tokio::join!(
+                client.hear(CONTROL, b""),
+                client.hear(STREAM, opening),
+                client.hear(STREAM, b"\0"),
+                client.hear(PARKED, b"\0"),
+            )
+        };
+        let (control, one, other, parked) = within(heard).await;
+        // And before that, of streams that it opened itself, that they arrived, and that no more of them is wanted.
+        let mut before = control.strip_suffix(&closed(1, "cluster secret")[..]).unwrap();
+        while let [1, _, _, _, _, 0, rest @ ..] | [2, _, _, _, _, 4, 0, 0, 0, 0, rest @ ..] = before {
+            before = rest;
+        }
+        assert_eq!(before, b"", "after {opening:?}");
+        assert_eq!((&one[..], &other[..], &parked[..]), (&b""[..], &b""[..], &b""[..]), "after {opening:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_is_not_pinned_reads_nothing() {
+    let server = Node::new();
+    server.trust.set_pins([]);
+    let remote = talkative(&server).await;
+    // With TLS 1.3 a client may believe itself connected before it hears that it is refused.
+    let Ok(client) = BareTcp::call(remote).await else { return };
+    let heard = async { tokio::join!(client.hear(CONTROL, b""), client.hear(STREAM, b"\0hello")) };
+    let (control, stream) = within(heard).await;
+    assert!(control.is_empty() && stream.is_empty(), "{control:?} {stream:?}");
+}
+
+#[tokio::test]
+async fn an_older_tls_is_refused() {
+    let remote = talkative(&Node::new()).await;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS12])
+        .unwrap()
+        .with_root_certificates(rustls::RootCertStore::empty())
+        .with_no_client_auth();
+    let socket = TcpStream::connect(remote).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let error = tokio_rustls::TlsConnector::from(Arc::new(tls)).connect(name, socket).await.unwrap_err();
+    assert!(error.to_string().contains("ProtocolVersion"), "{error}");
+}
+
+/// Each of them costs its own connection at most.
+#[tokio::test]
+async fn bytes_that_keep_to_no_rule_hurt_nobody_else() {
+    let server = Node::new();
+    let remote = talkative(&server).await;
+    let healthy = Node::with(EndpointConfig { quic: false, ..EndpointConfig::default() });
+    let witness = healthy.endpoint.open(&remote.to_string(), None).await.unwrap();
+
+    // Not TLS; TLS, but not HTTP/2.
+    TcpStream::connect(remote).await.unwrap().write_all(&[0x16; 4096]).await.unwrap();
+    let mut raw = tls(remote).await.unwrap();
+    let _ = raw.write_all(&[0xff; 4096]).await;
+
+    // A record of an unknown kind ends the connection.
+    let client = BareTcp::call(remote).await.unwrap();
+    within(client.hear(CONTROL, b"\x09\0\0\0\0\0")).await;
+    let (response, _send) = match client.post(STREAM).await {
+        Ok(opened) => opened,
+        Err(_) => return,
+    };
+    assert!(within(response).await.is_err(), "the connection is over");
+
+    // Records about streams that are not there, a second control stream, an unknown path.
+    let client = BareTcp::call(remote).await.unwrap();
+    let (_response, mut control) = client.post(CONTROL).await.unwrap();
+    control.send_data(Bytes::from_static(b"\x01\xff\0\0\0\0\x02\xff\0\0\0\x04\x07\0\0\0"), false).unwrap();
+    assert_eq!(within(client.post(CONTROL).await.unwrap().0).await.unwrap().status(), 404);
+    assert_eq!(within(client.post("/").await.unwrap().0).await.unwrap().status(), 404);
+
+    // Ten thousand frames of one byte, which come back; then trailers that say nothing.
+    let (response, mut send) = client.post(STREAM).await.unwrap();
+    for _ in 0..10_000 {
+        send.send_data(Bytes::from_static(b"\0"), false).unwrap();
+    }
+    let mut body = within(response).await.unwrap().into_body();
+    let mut heard = 0;
+    while heard < GREETING.len() + 9_999 {
+        let bytes = within(body.data()).await.unwrap().unwrap();
+        body.flow_control().release_capacity(bytes.len()).unwrap();
+        heard += bytes.len();
+    }
+    let trailers = HeaderMap::from_iter([(
+        "vectr-reset".parse::<http::HeaderName>().unwrap(),
+        HeaderValue::from_static("nonsense"),
+    )]);
+    send.send_trailers(trailers).unwrap();
+    let echoed = within(async { body.trailers().await }).await;
+    assert!(echoed.unwrap().is_some(), "the echo of a stream that was broken off is broken off");
+
+    drop(witness);
+    assert!(
+        within(healthy.exchange(&remote.to_string(), "still here")).await.unwrap().ends_with("still here")
+    );
+    assert_eq!(healthy.endpoint.statistics().created, 1, "over the connection that was there all the time");
+}
