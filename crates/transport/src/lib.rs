@@ -1,4 +1,5 @@
-//! Authenticated QUIC between nodes: identity, trust, endpoint, connection pool and streams.
+//! Authenticated QUIC between nodes, or TCP where UDP does not get through: identity, trust, endpoint, connection pool and
+//! streams.
 //!
 //! An [`Endpoint`] is one node's presence on the network. It opens [`PeerStream`]s to addresses over pooled
 //! connections and, with a [`Listener`], accepts them. Both sides present the certificate of their [`Identity`], and
