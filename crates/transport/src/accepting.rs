@@ -36,11 +36,16 @@ impl Sockets {
             left -= 1;
             match TcpListener::bind(bound).await {
                 Ok(tcp) => return Ok(Self { local: bound, udp: Some(udp), tcp: Some(tcp) }),
-                Err(error) if left == 0 => return Err(error),
+                Err(error) if left == 0 => return Err(taken(&error)),
                 Err(_) => {}
             }
         }
     }
+}
+
+/// A web server, say, has the port for TCP.
+fn taken(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("over TCP: {error}: free that port, or set enableFallback: false"))
 }
 
 /// What accepts for a listener; its endpoint closes it too.

@@ -147,6 +147,23 @@ async fn whoever_else_listens_on_the_tcp_port_is_passed_over() {
 }
 
 #[tokio::test]
+async fn a_tcp_port_that_is_taken_is_named_with_the_way_out() {
+    let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let error = Node::new().endpoint.listen(&address).await.unwrap_err();
+    assert_eq!(error.code(), "ERR_CONFIG");
+    assert!(
+        error.to_string().contains(&address) && error.to_string().contains("enableFallback: false"),
+        "{error}"
+    );
+    let without = Node::with(EndpointConfig { fallback: false, ..EndpointConfig::default() });
+    // Somebody else may have this port for UDP; that is not what this is about.
+    if let Err(error) = without.endpoint.listen(&address).await {
+        assert!(!error.to_string().contains("TCP"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn closing_a_listener_ends_its_connections_and_frees_both_ports() {
     for _ in 0..5 {
         let (server, client) = (Node::new(), Node::with(EndpointConfig { quic: false, ..impatient() }));
