@@ -1,7 +1,8 @@
 // The browser that the browser tests run in.
-import { accessSync, constants, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { canInstall, install, installCommand } from './debian.mjs';
+import { canRun } from './files.mjs';
 import { main, StepFailure } from './step.mjs';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
@@ -27,15 +28,6 @@ function chromium() {
   }
   if (!existsSync(CHROMIUM_PATH)) throw new StepFailure(`CHROMIUM_PATH names ${CHROMIUM_PATH}, which is not there`);
   return CHROMIUM_PATH;
-}
-
-function canRun(path) {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 await main(import.meta.url, ensureChromium);

@@ -1,5 +1,5 @@
-// Files that a script runs because of where they lie and what they are called.
-import { readdirSync } from 'node:fs';
+// Files that a script runs: because of where they lie and what they are called, or because they are programs.
+import { accessSync, constants, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, StepFailure } from './step.mjs';
 
@@ -12,4 +12,14 @@ export function filesUnder(folder, wanted) {
     .sort();
   if (files.length === 0) throw new StepFailure(`nothing to run in ${folder}`);
   return files;
+}
+
+/** Whether a program that this user may run is at this path. */
+export function canRun(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }

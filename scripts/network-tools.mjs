@@ -1,7 +1,7 @@
 // The programs with which the tests make a network that drops UDP. Linux only.
-import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { canInstall, install, installCommand } from './debian.mjs';
+import { canRun } from './files.mjs';
 import { main, StepFailure } from './step.mjs';
 
 const PROGRAMS = { unshare: 'util-linux', ip: 'iproute2', nft: 'nftables' };
@@ -21,15 +21,6 @@ function missing() {
   const folders = (process.env.PATH ?? '').split(delimiter);
   const isThere = (program) => folders.some((folder) => canRun(join(folder, program)));
   return Object.keys(PROGRAMS).filter((program) => !isThere(program)).map((program) => PROGRAMS[program]);
-}
-
-function canRun(path) {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 await main(import.meta.url, ensureNetworkTools);

@@ -39,10 +39,7 @@ pub(crate) async fn dial(
     if session.alpn_protocol() != Some(ALPN) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it speaks no HTTP/2"));
     }
-    let exported = session.export_keying_material([0; 32], label, Some(b"")).map_err(io::Error::other)?;
-    let certificates = session.peer_certificates().unwrap_or_default();
-    let certificates = certificates.iter().map(|one| one.clone().into_owned()).collect();
-    let met = Met { remote, certificates, exported };
+    let met = Met::over(session, remote, label)?;
     let (socket, failure) = Socket::new(stream);
     let handshake = Builder::new()
         .initial_window_size(STREAM_WINDOW)

@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::fmt;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -9,6 +10,7 @@ use h2::client::SendRequest;
 use h2::server::SendResponse;
 use h2::{Ping, PingPong, RecvStream};
 use quinn::ConnectionError;
+use rustls::ConnectionCommon;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::{Notify, mpsc, watch};
 
@@ -69,6 +71,20 @@ pub(super) struct Met {
     pub(super) remote: SocketAddr,
     pub(super) certificates: Vec<CertificateDer<'static>>,
     pub(super) exported: [u8; 32],
+}
+
+impl Met {
+    /// Reads it off a TLS session whose handshake is complete.
+    pub(super) fn over<D>(
+        session: &ConnectionCommon<D>,
+        remote: SocketAddr,
+        label: &[u8],
+    ) -> io::Result<Self> {
+        let exported = session.export_keying_material([0; 32], label, Some(b"")).map_err(io::Error::other)?;
+        let certificates = session.peer_certificates().unwrap_or_default();
+        let certificates = certificates.iter().map(|one| one.clone().into_owned()).collect();
+        Ok(Self { remote, certificates, exported })
+    }
 }
 
 impl TcpConnection {

@@ -40,11 +40,7 @@ pub(crate) async fn accept(
             return Err(error);
         }
     };
-    let session = stream.get_ref().1;
-    let exported = session.export_keying_material([0; 32], label, Some(b"")).map_err(io::Error::other)?;
-    let certificates = session.peer_certificates().unwrap_or_default();
-    let certificates = certificates.iter().map(|one| one.clone().into_owned()).collect();
-    let met = Met { remote, certificates, exported };
+    let met = Met::over(stream.get_ref().1, remote, label)?;
     let (socket, failure) = Socket::new(stream);
     let handshake = Builder::new()
         .initial_window_size(STREAM_WINDOW)
