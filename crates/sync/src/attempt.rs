@@ -41,16 +41,18 @@ pub(crate) struct Tried {
 impl Attempt<'_> {
     pub(crate) async fn run(&self) -> (Tried, Result<(), SyncError>) {
         let mut tried = Tried::default();
-        let mut aborted = self.options.abort.clone();
+        let (mut closed, mut aborted) = (self.engine.closing.token(), self.options.abort.clone());
         let opened = tokio::select! {
             opened = self.open() => opened,
+            () = closed.cancelled() => Err(SyncError::Closed),
             () = aborted.cancelled() => Err(SyncError::Aborted),
         };
         let outcome = match opened {
             Ok(opened) => self.transfer(opened, &mut tried).await,
             Err(error) => Err(error),
         };
-        (tried, outcome)
+        // What closing does to the sockets may be seen before the closing itself: it is not the peer that failed.
+        (tried, outcome.map_err(|error| self.engine.ensure_open().err().unwrap_or(error)))
     }
 
     async fn transfer(&self, opened: Opened, tried: &mut Tried) -> Result<(), SyncError> {

@@ -184,6 +184,46 @@ async fn closing_ends_what_runs_and_refuses_what_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn closing_while_a_peer_is_called_is_no_failure_of_the_peer() {
+    let silent = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let a = Arc::new(Node::new("a"));
+    let caller = Arc::clone(&a);
+    let running =
+        tokio::spawn(async move { caller.engine.sync(&shard(), &address, SyncOptions::default()).await });
+    silent.recv(&mut [0; 2048]).await.unwrap();
+    a.engine.close().await;
+    assert_eq!(running.await.unwrap().unwrap_err().code(), "ERR_CLOSED");
+}
+
+/// Wherever closing meets a sync, the sync has succeeded or is closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_at_any_moment_fails_no_sync() {
+    let b = Node::new("b");
+    for i in 0..2_000 {
+        b.put(&format!("v{i}"), &[i as f32; 64], "{}");
+    }
+    let address = b.listen().await;
+    let mut closed = 0;
+    for step in 0..60 {
+        let a = Arc::new(Node::new("a"));
+        let (caller, address) = (Arc::clone(&a), address.clone());
+        let running =
+            tokio::spawn(async move { caller.engine.sync(&shard(), &address, SyncOptions::default()).await });
+        tokio::time::sleep(Duration::from_micros(step * 500)).await;
+        a.engine.close().await;
+        match running.await.unwrap() {
+            Ok(result) => assert!(result.is_success(), "{result:?}"),
+            Err(error) => {
+                assert_eq!(error.code(), "ERR_CLOSED");
+                closed += 1;
+            }
+        }
+    }
+    assert!(closed > 0, "every sync was over before the close");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn memory_databases_sync_like_files() {
     let b = Node::new("b");
     b.put("v", &[1.0, 2.0], "{}");
