@@ -6,9 +6,9 @@ import { cargo } from './cargo.mjs';
 import { ensureChromium } from './chromium.mjs';
 import { filesUnder } from './files.mjs';
 import { checkGenerated } from './generated.mjs';
-import { ensureNetworkTools } from './network-tools.mjs';
 import { setup } from './setup.mjs';
 import { main, run, step, StepFailure } from './step.mjs';
+import { ensureNetworkTools, ensurePrometheusParser } from './tools.mjs';
 
 await main(import.meta.url, async () => {
   const steps = allSteps();
@@ -39,6 +39,7 @@ function allSteps() {
     { group: 'rust', name: 'crates as they are published', work: () => cargo(published()) },
     { group: 'build', name: 'package', work: build },
     { group: 'build', name: 'generated files are current', work: checkGenerated },
+    { group: 'node', name: 'Prometheus parser', work: ensurePrometheusParser },
     { group: 'node', name: 'Node tests', work: () => nodeTests('tests/node') },
     { group: 'types', name: 'type tests', work: () => run('tsc', ['-p', 'tests/types', '--noEmit']) },
     { group: 'types', name: 'types of examples', work: () => run('tsc', ['-p', 'examples/source-documents']) },

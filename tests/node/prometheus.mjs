@@ -1,6 +1,8 @@
 // Reads Prometheus' text format 0.0.4, and refuses whatever the format does not allow.
 // https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { pythonOfPrometheus } from '../../scripts/tools.mjs';
 
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*/;
 const LABEL = /^([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|(?=\}))/;
@@ -47,6 +49,24 @@ export function sampleOf(families, name, labels = {}) {
   assert.equal(found.length, 1, `${name} ${JSON.stringify(labels)}: ${JSON.stringify(families.get(name).samples)}`);
   return found[0].value;
 }
+
+/** The same families as Prometheus' own parser reads them, by names: Linux only, where `npm test` brings it. */
+export function readByPrometheus(text) {
+  const python = pythonOfPrometheus();
+  assert.ok(python, 'prometheus_client is missing: `node scripts/tools.mjs` installs it or says how');
+  const families = JSON.parse(execFileSync(python, ['-c', READER], { input: text, encoding: 'utf8' }));
+  return new Map(families.map((family) => [family.samples[0]?.name ?? family.name, family]));
+}
+
+// The parser cuts `_total` off a counter's name; its samples keep it.
+const READER = `
+import json, sys
+from prometheus_client.parser import text_fd_to_metric_families
+families = text_fd_to_metric_families(sys.stdin)
+json.dump([{'name': family.name, 'type': family.type, 'help': family.documentation, 'samples':
+    [{'name': sample.name, 'labels': sample.labels, 'value': sample.value} for sample in family.samples]}
+    for family in families], sys.stdout)
+`;
 
 function parseSample(line) {
   const [name] = NAME.exec(line) ?? assert.fail(`no name: ${line}`);
