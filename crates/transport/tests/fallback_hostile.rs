@@ -5,17 +5,15 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
-use h2::client::{ResponseFuture, SendRequest};
-use h2::{RecvStream, SendStream};
-use http::{HeaderMap, HeaderValue, Request};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
 use rustls::pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use vectr_transport::{EndpointConfig, TlsConfig, TlsSecret};
 
 mod support;
-use support::bare::stranger;
+use support::bare_tcp::{BareTcp, CONTROL, PARKED, STREAM, closed, tls};
 use support::{Node, echo, within};
 
 /// What an application says: an outsider must never read it.
@@ -34,61 +32,6 @@ async fn talkative(node: &Node) -> SocketAddr {
     remote
 }
 
-/// A client on bare rustls and h2: it believes any server, and reads whatever it is given.
-struct BareTcp {
-    requests: SendRequest<Bytes>,
-}
-
-impl BareTcp {
-    /// Resolves once it speaks HTTP/2; the server may have refused it by then, and it does not know.
-    async fn call(remote: SocketAddr) -> std::io::Result<Self> {
-        let (requests, connection) =
-            h2::client::handshake(tls(remote).await?).await.map_err(std::io::Error::other)?;
-        tokio::spawn(async move { drop(connection.await) });
-        Ok(Self { requests })
-    }
-
-    async fn post(&self, path: &str) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
-        let request = Request::post(format!("https://vectr{path}")).body(()).unwrap();
-        self.requests.clone().ready().await?.send_request(request, false)
-    }
-
-    /// Writes on a stream, and reads it until it ends or breaks.
-    async fn hear(&self, path: &str, opening: &'static [u8]) -> Bytes {
-        let Ok((response, mut send)) = self.post(path).await else { return Bytes::new() };
-        let _ = send.send_data(Bytes::from_static(opening), path != CONTROL);
-        match response.await {
-            Ok(response) => read_all(response.into_body()).await,
-            Err(_) => Bytes::new(),
-        }
-    }
-}
-
-async fn tls(remote: SocketAddr) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-    let (mut tls, _) = stranger();
-    tls.alpn_protocols = vec![b"h2".to_vec()];
-    let name = ServerName::try_from("localhost").unwrap();
-    tokio_rustls::TlsConnector::from(Arc::new(tls)).connect(name, TcpStream::connect(remote).await?).await
-}
-
-async fn read_all(mut body: RecvStream) -> Bytes {
-    let mut whole = BytesMut::new();
-    while let Some(Ok(bytes)) = body.data().await {
-        let _ = body.flow_control().release_capacity(bytes.len());
-        whole.extend_from_slice(&bytes);
-    }
-    whole.freeze()
-}
-
-/// A record of the control stream: the connection is closed.
-fn closed(code: u32, reason: &str) -> Vec<u8> {
-    [&[0][..], &code.to_le_bytes(), &[reason.len() as u8], reason.as_bytes()].concat()
-}
-
-const CONTROL: &str = "/vectr/1/control";
-const STREAM: &str = "/vectr/1/stream";
-const PARKED: &str = "/vectr/1/parked";
-
 #[tokio::test]
 async fn an_outsider_without_the_secret_reads_that_it_is_refused_and_nothing_else() {
     let secret = TlsSecret { name: "secret", text: "the secret of the cluster".to_owned() };
@@ -99,10 +42,10 @@ async fn an_outsider_without_the_secret_reads_that_it_is_refused_and_nothing_els
         let client = BareTcp::call(remote).await.unwrap();
         let heard = async {
             tokio::join!(
-                client.hear(CONTROL, b""),
+                client.hear(CONTROL, ""),
                 client.hear(STREAM, opening),
-                client.hear(STREAM, b"\0"),
-                client.hear(PARKED, b"\0"),
+                client.hear(STREAM, "\0"),
+                client.hear(PARKED, "\0"),
             )
         };
         let (control, one, other, parked) = within(heard).await;
@@ -123,7 +66,7 @@ async fn who_is_not_pinned_reads_nothing() {
     let remote = talkative(&server).await;
     // With TLS 1.3 a client may believe itself connected before it hears that it is refused.
     let Ok(client) = BareTcp::call(remote).await else { return };
-    let heard = async { tokio::join!(client.hear(CONTROL, b""), client.hear(STREAM, b"\0hello")) };
+    let heard = async { tokio::join!(client.hear(CONTROL, ""), client.hear(STREAM, "\0hello")) };
     let (control, stream) = within(heard).await;
     assert!(control.is_empty() && stream.is_empty(), "{control:?} {stream:?}");
 }
@@ -158,7 +101,7 @@ async fn bytes_that_keep_to_no_rule_hurt_nobody_else() {
 
     // A record of an unknown kind ends the connection.
     let client = BareTcp::call(remote).await.unwrap();
-    within(client.hear(CONTROL, b"\x09\0\0\0\0\0")).await;
+    within(client.hear(CONTROL, "\x09\0\0\0\0\0")).await;
     let (response, _send) = match client.post(STREAM).await {
         Ok(opened) => opened,
         Err(_) => return,

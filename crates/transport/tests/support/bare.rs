@@ -79,14 +79,31 @@ pub async fn listen_until_closed(connection: &quinn::Connection) -> (Vec<u8>, qu
     (heard, connection.closed().await)
 }
 
-/// Shows a certificate that it has just made.
+/// A client that shows a certificate which it has just made.
 pub fn stranger() -> (rustls::ClientConfig, Fingerprint) {
+    let (certificate, key) = certificate();
+    let hash = ring::digest::digest(&ring::digest::SHA256, &certificate);
+    let tls = builder().with_client_auth_cert(vec![certificate], key).unwrap();
+    (tls, Fingerprint::new(hash.as_ref().try_into().unwrap()))
+}
+
+/// A server that asks for no certificate, and shows one which it has just made.
+pub fn server() -> rustls::ServerConfig {
+    let (certificate, key) = certificate();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    rustls::ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate], key)
+        .unwrap()
+}
+
+fn certificate() -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
     let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
     let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap();
-    let hash = ring::digest::digest(&ring::digest::SHA256, certificate.der());
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    let tls = builder().with_client_auth_cert(vec![certificate.der().clone()], private).unwrap();
-    (tls, Fingerprint::new(hash.as_ref().try_into().unwrap()))
+    (certificate.der().clone(), private)
 }
 
 fn builder() -> rustls::ConfigBuilder<rustls::ClientConfig, rustls::client::WantsClientCert> {
@@ -155,16 +172,7 @@ pub struct BareServer {
 
 impl BareServer {
     pub fn new() -> Self {
-        let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).unwrap();
-        let certificate = rcgen::CertificateParams::new(vec![]).unwrap().self_signed(&key).unwrap();
-        let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let mut tls = rustls::ServerConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&rustls::version::TLS13])
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.der().clone()], private)
-            .unwrap();
+        let mut tls = server();
         tls.alpn_protocols = vec![b"vectr/1".to_vec()];
         let quic = quinn::crypto::rustls::QuicServerConfig::try_from(tls).unwrap();
         let config = quinn::ServerConfig::with_crypto(Arc::new(quic));

@@ -11,6 +11,7 @@ use vectr_transport::{
 };
 
 pub mod bare;
+pub mod bare_tcp;
 pub mod certificates;
 pub mod talk;
 
@@ -42,9 +43,13 @@ impl Node {
 
     /// A node that is trusted, and trusts, as a configuration says.
     pub fn configured(tls: &TlsConfig) -> Self {
+        Self::configured_with(tls, EndpointConfig::default())
+    }
+
+    pub fn configured_with(tls: &TlsConfig, config: EndpointConfig) -> Self {
         let (rules, given) = tls.load().unwrap();
         let identity = given.unwrap_or_else(|| Identity::ephemeral().unwrap());
-        let node = Self::of(identity, EndpointConfig::default());
+        let node = Self::of(identity, config);
         node.trust.set(rules);
         node
     }
