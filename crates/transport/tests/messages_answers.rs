@@ -248,3 +248,27 @@ async fn a_listener_that_restarts_loses_nothing_that_was_acknowledged_and_hears_
     let numbers: Vec<usize> = heard.iter().map(|id| id.parse().unwrap()).collect();
     assert!(numbers.is_sorted(), "and all in order");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn once_closed_the_handler_is_over_and_not_called_again() {
+    let calls = Arc::<Mutex<(usize, usize)>>::default();
+    let counted = Arc::clone(&calls);
+    let server = Talker::new(move |_| {
+        counted.lock().unwrap().0 += 1;
+        std::thread::sleep(Duration::from_millis(20));
+        counted.lock().unwrap().1 += 1;
+    });
+    server.messenger.subscribe(None);
+    let address = server.listen().await;
+    let client = Talker::silent();
+    let sent: Vec<_> =
+        (0..20).map(|id| tokio::spawn(client.messenger.send(&address, message("s", id), None))).collect();
+    until(|| calls.lock().unwrap().0 > 0).await;
+    within(server.messenger.close()).await;
+    let (begun, ended) = *calls.lock().unwrap();
+    assert_eq!(begun, ended);
+    for outcome in sent {
+        drop(within(outcome).await);
+    }
+    assert_eq!(calls.lock().unwrap().0, begun);
+}

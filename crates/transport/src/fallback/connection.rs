@@ -201,28 +201,29 @@ impl Shared {
         self.gone.send_replace(true);
     }
 
+    /// What streams do once they see the end is behind the word of it.
     fn close(&self, code: u32, reason: &[u8]) {
-        if self.end_with(ConnectionError::LocallyClosed) {
+        self.end_with(ConnectionError::LocallyClosed, || {
             // An error means that the peer is gone.
             let _ = self.records.send(Record::Close(code, Bytes::copy_from_slice(reason)));
-        }
+        });
     }
 
     /// Ends the connection without a word to the peer: it knows, or is gone.
     pub(super) fn end(&self, error: ConnectionError) {
-        self.end_with(error);
+        self.end_with(error, || {});
     }
 
-    fn end_with(&self, error: ConnectionError) -> bool {
-        let mut is_first = false;
+    /// Only the first end counts. `say` runs before anybody sees it.
+    fn end_with(&self, error: ConnectionError, say: impl FnOnce()) {
         self.end.send_if_modified(|end| {
-            is_first = end.is_none();
+            let is_first = end.is_none();
             if is_first {
+                say();
                 *end = Some(error);
             }
             is_first
         });
-        is_first
     }
 
     pub(super) fn ended_yet(&self) -> Option<ConnectionError> {

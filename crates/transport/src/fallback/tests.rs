@@ -169,6 +169,31 @@ async fn why_a_connection_was_closed_reaches_the_other_end_and_its_streams() {
     }
 }
 
+/// What streams still do once this end has closed the connection is no news for the peer: it hears of the close.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn the_close_is_what_the_peer_hears_first() {
+    for _ in 0..200 {
+        let (client, server) = connected().await;
+        let ((mut send, mut recv), (mut back, mut heard)) = stream(&client, &server).await;
+        let closing = server.clone();
+        let following = tokio::spawn(async move {
+            closing.closed().await;
+            heard.stop(7);
+            back.reset(7);
+        });
+        tokio::task::yield_now().await;
+        server.close(0, b"done");
+        assert!(matches!(recv.read_chunk().await, Err(ReadError::ConnectionLost(_))));
+        let end = loop {
+            if let Err(end) = send.write_chunk(vec![0; 1 << 16].into()).await {
+                break end;
+            }
+        };
+        assert!(matches!(end, WriteError::ConnectionLost(ConnectionError::ApplicationClosed(_))), "{end:?}");
+        following.await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_connection_that_nobody_holds_is_closed() {
     let (client, server) = connected().await;

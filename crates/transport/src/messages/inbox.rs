@@ -1,7 +1,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use crate::messages::answer::Answer;
 use crate::messages::delivery::{Delivery, Ticket};
@@ -19,6 +19,8 @@ pub(crate) struct Key {
 pub(crate) struct Inbox {
     handler: Box<dyn Fn(Delivery) + Send + Sync>,
     desk: Mutex<Desk>,
+    /// How many calls may be handing something to the handler.
+    handing: watch::Sender<usize>,
 }
 
 #[derive(Default)]
@@ -44,11 +46,14 @@ struct Slot {
 
 impl Inbox {
     pub(crate) fn new(handler: impl Fn(Delivery) + Send + Sync + 'static) -> Self {
-        Self { handler: Box::new(handler), desk: Mutex::default() }
+        Self { handler: Box::new(handler), desk: Mutex::default(), handing: watch::Sender::new(0) }
     }
 
     pub(crate) fn add(&self, lane: &Arc<Lane>) {
         let mut desk = self.desk();
+        if desk.closed {
+            return;
+        }
         desk.slots.entry(lane.key.clone()).or_default().lanes.push(Arc::clone(lane));
     }
 
@@ -62,6 +67,7 @@ impl Inbox {
 
     /// Hands messages of this stream (of all, where none is named) to the handler from now on, those that wait first.
     pub(crate) fn subscribe(self: &Arc<Self>, stream: Option<&str>) {
+        let _handing = Handing::new(&self.handing);
         let mut desk = self.desk();
         match stream {
             Some(stream) => *desk.streams.entry(stream.to_owned()).or_default() += 1,
@@ -164,6 +170,7 @@ impl Inbox {
         if !lane.begin_pumping() {
             return;
         }
+        let _handing = Handing::new(&self.handing);
         loop {
             while let Some(delivery) = self.next_for_handler(lane) {
                 (self.handler)(delivery);
@@ -181,11 +188,15 @@ impl Inbox {
         lanes.map(|lane| lane.queued_bytes()).sum()
     }
 
-    /// Nobody receives any more.
-    pub(crate) fn close(&self) {
-        let mut desk = self.desk();
-        desk.closed = true;
-        desk.slots.clear();
+    /// Nobody receives any more. Once it resolves, the handler is not called again.
+    pub(crate) async fn close(&self) {
+        {
+            let mut desk = self.desk();
+            desk.closed = true;
+            desk.slots.clear();
+        }
+        // Never an error: the inbox holds the sender.
+        let _ = self.handing.subscribe().wait_for(|calls| *calls == 0).await;
     }
 
     /// Serves receivers and requests up to the first message that is for the handler.
@@ -217,6 +228,22 @@ impl Inbox {
 
     fn desk(&self) -> MutexGuard<'_, Desk> {
         self.desk.lock().expect("nothing panics while it holds the inbox")
+    }
+}
+
+/// Counts a call that hands out, until it is over.
+struct Handing<'i>(&'i watch::Sender<usize>);
+
+impl<'i> Handing<'i> {
+    fn new(calls: &'i watch::Sender<usize>) -> Self {
+        calls.send_modify(|calls| *calls += 1);
+        Self(calls)
+    }
+}
+
+impl Drop for Handing<'_> {
+    fn drop(&mut self) {
+        self.0.send_modify(|calls| *calls -= 1);
     }
 }
 

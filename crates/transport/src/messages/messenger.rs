@@ -175,9 +175,10 @@ impl Messenger {
         &self.shared.endpoint
     }
 
-    /// Closes the endpoint too. What is pending fails with `ERR_CLOSED`.
+    /// Closes the endpoint too. What is pending fails with `ERR_CLOSED`; the handler is not called any more once it
+    /// resolves.
     pub async fn close(&self) {
-        self.shared.inbox.close();
+        self.shared.inbox.close().await;
         self.shared.endpoint.close().await;
         self.shared.couriers().clear();
     }

@@ -67,8 +67,10 @@ impl Outgoing {
         if let Err(error) = self.ledger.room(weight).await {
             return letter.fail(error);
         }
+        if !self.ledger.enter(number, weight, letter) {
+            return;
+        }
         self.next += 1;
-        self.ledger.enter(number, weight, letter);
         for frame in frames {
             if let Err(error) = self.send.write(frame).await {
                 return self.ledger.fail(&undelivered(error));
@@ -121,11 +123,17 @@ impl Ledger {
         Ok(fits || state.untaken_messages == 0)
     }
 
-    fn enter(&self, number: u64, weight: usize, letter: Letter) {
+    /// Whether the stream still stands; the letter has failed where it does not.
+    fn enter(&self, number: u64, weight: usize, letter: Letter) -> bool {
         let mut state = self.state();
+        if let Some(error) = &state.failed {
+            letter.fail(error.clone());
+            return false;
+        }
         state.untaken_messages += 1;
         state.untaken_bytes += weight;
         state.pending.insert(number, Pending { letter, weight, taken: false });
+        true
     }
 
     /// Whether nothing is under way. Requests that nobody waits for any more are forgotten.
@@ -273,5 +281,32 @@ fn undelivered(error: TransportError) -> TransportError {
             TransportError::Protocol { remote, reason: "it could not read the messages".to_owned() }
         }
         error => error,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::messages::courier::Counted;
+
+    /// The stream may end between the look for room and the entry.
+    #[tokio::test]
+    async fn a_letter_that_meets_a_stream_which_has_just_failed_hears_why() {
+        let remote = "127.0.0.1:1".parse().unwrap();
+        let ledger = Ledger { state: Mutex::default(), changed: Notify::new(), remote };
+        let letter = || {
+            let (sender, outcome) = oneshot::channel();
+            let _counted = Counted::new(&Arc::default(), 1);
+            (Letter { message: crate::Message::default(), reply: ReplyTo::Sender(sender), _counted }, outcome)
+        };
+        let (before, lost) = letter();
+        assert!(ledger.enter(0, 1, before));
+        ledger.fail(&TransportError::Lost { remote, reason: "gone".to_owned() });
+        assert_eq!(lost.await.unwrap().unwrap_err().code(), "ERR_PEER_UNREACHABLE");
+        let (after, refused) = letter();
+        assert!(!ledger.enter(1, 1, after));
+        assert_eq!(refused.await.unwrap().unwrap_err().code(), "ERR_PEER_UNREACHABLE");
     }
 }
