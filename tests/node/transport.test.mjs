@@ -264,6 +264,20 @@ test('closing fails what is pending with ERR_CLOSED', async (t) => {
     await fails('ERR_CLOSED', call);
 });
 
+test('once it is closed no handler is called', async (t) => {
+  for (let round = 0; round < 20; round++) {
+    const { server, client, address } = await pair(t);
+    let heard = 0;
+    server.onMessage(() => void heard++);
+    const sent = Array.from({ length: 500 }, (_, id) => client.send(address, task(id)).catch(({ code }) => code));
+    await until(() => heard > round * 20, 'the first messages');
+    await server.close();
+    const before = heard;
+    await Promise.all(sent);
+    assert.equal(heard, before);
+  }
+});
+
 test('who is not pinned gets nothing, from the moment on when that is said', async (t) => {
   const { server, client, address } = await pair(t, { tls: { pinnedFingerprints: [NOBODY] } });
   const got = [];
