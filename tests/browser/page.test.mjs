@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { after, before, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import axe from 'axe-core';
 import { chromium } from 'playwright-core';
 import { ConflictResolver, DeltaEncoder, resolveDeltas } from '../../dist/delta.browser.mjs';
 import { makeDeltas } from '../../examples/browser/make-deltas.mjs';
@@ -200,6 +201,20 @@ test('text stands out from its ground by 4.5 to 1 at least, in light and dark', 
         const ratio = contrast(luminance(await style(text)), luminance(await style(ground)));
         assert.ok(ratio >= 4.5, `${colorScheme}: ${text} on ${ground} has ${ratio.toFixed(2)}`);
       }
+    }
+  }
+});
+
+// WCAG 2.2, levels A and AA, and what axe counts as good practice.
+test('axe finds no barrier, under each strategy, in light and dark', async (t) => {
+  for (const colorScheme of ['light', 'dark']) {
+    for (const strategy of STRATEGIES) {
+      const page = await open(t, `#strategy=${strategy}`, { colorScheme });
+      await page.addScriptTag({ content: axe.source });
+      const { violations, passes } = await page.evaluate(() => globalThis.axe.run());
+      const found = violations.map(({ id, help, nodes }) => `${id}: ${help}: ${nodes[0].html}`);
+      assert.deepEqual(found, [], `${colorScheme}, ${strategy}`);
+      assert.ok(passes.length > 20, `${passes.length} rules had something to check`);
     }
   }
 });
