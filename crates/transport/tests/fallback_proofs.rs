@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::future::poll_fn;
 use std::net::{SocketAddr, UdpSocket};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -148,4 +150,34 @@ async fn a_member_that_was_driven_to_tcp_says_nothing_to_a_node_without_the_secr
     }
     plain.endpoint.close().await;
     assert!(accepting.await.unwrap().is_none(), "the node without the secret was never given a stream");
+}
+
+/// Who may not be listened to yet must not fill this node's memory.
+#[tokio::test]
+async fn an_outsider_can_send_little_before_it_is_refused() {
+    let (_member, remote) = member().await;
+    let outsider = BareTcp::call(remote).await.unwrap();
+    let (_response, mut send) = outsider.post(STREAM).await.unwrap();
+    send.send_data(Bytes::from_static(&[3]), false).unwrap();
+    let (_response, mut flood) = outsider.post(STREAM).await.unwrap();
+    let mut sent = 0;
+    let flooding = async {
+        loop {
+            let room = poll_fn(|context| {
+                flood.reserve_capacity(4096);
+                match flood.capacity() {
+                    0 => flood.poll_capacity(context),
+                    room => Poll::Ready(Some(Ok(room))),
+                }
+            });
+            let Some(Ok(room)) = room.await else { return };
+            if flood.send_data(vec![0; room].into(), false).is_err() {
+                return;
+            }
+            sent += room;
+        }
+    };
+    let (control, ()) = within(async { tokio::join!(outsider.hear(CONTROL, ""), flooding) }).await;
+    assert!(is_refusal(&control), "{control:?}");
+    assert!((4096..=64 * 1024).contains(&sent), "{sent} bytes were taken");
 }
