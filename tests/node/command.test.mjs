@@ -8,7 +8,7 @@ import { test } from 'node:test';
 import { VectrDB } from '@agentic-flow/sqlite-vector';
 import { runCommand, serve } from './actors/command.mjs';
 import { parseMetrics, readByPrometheus, sampleOf } from './prometheus.mjs';
-import { engine, file, folder, open, phraseItems, until } from './support.mjs';
+import { engine, fails, file, folder, open, phraseItems, until } from './support.mjs';
 
 /** A closed database in a folder: its shard is the file's stem. */
 async function written(where, name, count, first = 0) {
@@ -185,9 +185,10 @@ for (const signal of ['SIGTERM', 'SIGINT']) {
 test('a second signal ends at once', async (t) => {
   const server = await serve(t, await written(folder(), 'notes.db', 3000), ['--drain-seconds', '86400']);
   const db = await open(t, { path: file('client.db'), shardId: 'notes' });
-  const sync = await engine(t, db, 'client', { maxRetries: 0 }, { maxIdleTimeoutMs: 5000 });
-  // Of some 5 MB that the client lacks: the session can neither end nor fail for a while.
-  const running = sync.sync('notes', await relay(t, server.listen, 200_000));
+  const sync = await engine(t, db, 'client');
+  // Of some 5 MB that the client lacks: the session can neither end nor fail for half a minute.
+  const address = await relay(t, server.listen, 200_000);
+  const running = fails('ERR_CLOSED', () => sync.sync('notes', address));
   const begun = (metrics) => sampleOf(metrics, 'vectr_sessions') === 1;
   await until(async () => begun(await scrape(server)), 'the sync');
   server.child.kill('SIGTERM');
@@ -196,7 +197,8 @@ test('a second signal ends at once', async (t) => {
   server.child.kill('SIGTERM');
   const { code, signal, err } = await server.closed;
   assert.deepEqual([code, signal], [null, 'SIGTERM'], err);
-  assert.equal((await running).success, false);
+  await sync.close();
+  await running;
 });
 
 test('a database that an agent has open is busy for serve, and open to status and verify', async (t) => {
