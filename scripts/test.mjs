@@ -8,7 +8,7 @@ import { filesUnder } from './files.mjs';
 import { checkGenerated } from './generated.mjs';
 import { setup } from './setup.mjs';
 import { main, run, step, StepFailure } from './step.mjs';
-import { ensureNetworkTools, ensurePrometheusParser } from './tools.mjs';
+import { ensureNetworkTools, ensurePrometheusParser } from './test-tools.mjs';
 
 await main(import.meta.url, async () => {
   const steps = allSteps();

@@ -39,6 +39,15 @@ fn is_refusal(control: &[u8]) -> bool {
     control.ends_with(&closed(1, "cluster secret"))
 }
 
+/// A thief says over TCP what a member has said to somebody else.
+async fn is_good_for_nothing(offer: impl Into<Bytes>, remote: SocketAddr) {
+    let thief = BareTcp::call(remote).await.unwrap();
+    let heard = async { tokio::join!(thief.hear(CONTROL, ""), thief.hear(STREAM, offer)) };
+    let (control, answer) = within(heard).await;
+    assert!(is_refusal(&control), "{control:?}");
+    assert_eq!(answer, "");
+}
+
 #[tokio::test]
 async fn a_member_answers_a_member() {
     let (_member, remote) = member().await;
@@ -56,11 +65,7 @@ async fn a_recorded_proof_is_good_for_nobody_else() {
     assert_eq!((offer[0], offer.len()), (3, 2 + 32));
 
     let (_member, remote) = member().await;
-    let thief = BareTcp::call(remote).await.unwrap();
-    let heard = async { tokio::join!(thief.hear(CONTROL, ""), thief.hear(STREAM, offer.clone())) };
-    let (control, answer) = within(heard).await;
-    assert!(is_refusal(&control), "{control:?}");
-    assert_eq!(answer, "");
+    is_good_for_nothing(offer.clone(), remote).await;
 
     let connection = BareClient::new().call(remote).await.unwrap();
     let (mut send, _recv) = connection.open_bi().await.unwrap();
@@ -70,7 +75,7 @@ async fn a_recorded_proof_is_good_for_nobody_else() {
     calling.abort();
 }
 
-/// And one recorded over QUIC is good for nobody over TCP.
+/// A proof recorded over QUIC is good for nobody over TCP.
 #[tokio::test]
 async fn a_proof_does_not_change_carriers() {
     let spy = BareServer::new();
@@ -80,11 +85,7 @@ async fn a_proof_does_not_change_carriers() {
     let (offer, _send) = within(spy.record()).await;
 
     let (_member, remote) = member().await;
-    let thief = BareTcp::call(remote).await.unwrap();
-    let heard = async { tokio::join!(thief.hear(CONTROL, ""), thief.hear(STREAM, offer)) };
-    let (control, answer) = within(heard).await;
-    assert!(is_refusal(&control), "{control:?}");
-    assert_eq!(answer, "");
+    is_good_for_nothing(offer, remote).await;
     calling.abort();
 }
 
