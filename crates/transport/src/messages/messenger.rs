@@ -10,14 +10,14 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::address::Address;
+use crate::connection::stream::PeerStream;
 use crate::messages::answer::Answer;
-use crate::messages::courier::{self, Counted, Letter, ReplyTo};
-use crate::messages::delivery::Delivery;
-use crate::messages::inbox::{Inbox, Key};
 use crate::messages::message::{Message, StreamName};
-use crate::messages::receiving::Receiving;
+use crate::messages::receive::delivery::Delivery;
+use crate::messages::receive::inbox::{Inbox, Key};
+use crate::messages::receive::receiving::Receiving;
+use crate::messages::send::send_queue::{self, Counted, Letter, ReplyTo};
 use crate::protocol::StreamKind;
-use crate::stream::PeerStream;
 use crate::{Endpoint, TransportError};
 
 /// Sends messages to other nodes, and takes theirs. Clones are the same messenger.
@@ -243,7 +243,7 @@ impl Shared {
         let mut couriers = self.couriers();
         let courier = couriers.entry(key.clone()).or_insert_with(|| {
             let (courier, letters) = mpsc::unbounded_channel();
-            self.runtime.spawn(courier::run(Arc::clone(self), key.clone(), letters));
+            self.runtime.spawn(send_queue::run(Arc::clone(self), key.clone(), letters));
             courier
         });
         // A courier leaves only when it has been taken off the list.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use rustls::pki_types::CertificateDer;
 use vectr_delta::Fingerprint;
 
-use crate::identity::sha256;
+use crate::tls::identity::sha256;
 
 /// The certificates that a peer has shown, its own first. TLS has proven that it holds the key of that one.
 #[derive(Clone)]

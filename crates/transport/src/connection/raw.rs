@@ -1,0 +1,180 @@
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use quinn::{ConnectionError, ReadError, StoppedError, VarInt, WriteError};
+use rustls::pki_types::CertificateDer;
+
+use crate::protocol::CloseCode;
+use crate::tcp::{TcpConnection, TcpRecv, TcpSend};
+
+/// What carries streams to a peer: QUIC, or TCP where UDP does not get through. Both fail with the errors of QUIC.
+#[derive(Clone, Debug)]
+pub(crate) enum Carrier {
+    Quic(quinn::Connection),
+    Tcp(TcpConnection),
+}
+
+impl Carrier {
+    /// Opens a stream in both directions. Waits while the peer allows no more.
+    pub(crate) async fn open_bi(&self) -> Result<(CarrierSend, CarrierRecv), ConnectionError> {
+        match self {
+            Self::Quic(connection) => connection.open_bi().await.map(of_quic),
+            Self::Tcp(connection) => connection.open_bi().await.map(of_tcp),
+        }
+    }
+
+    /// The next stream that the peer opens.
+    pub(crate) async fn accept_bi(&self) -> Result<(CarrierSend, CarrierRecv), ConnectionError> {
+        match self {
+            Self::Quic(connection) => connection.accept_bi().await.map(of_quic),
+            Self::Tcp(connection) => connection.accept_bi().await.map(of_tcp),
+        }
+    }
+
+    /// Closes the connection, and tells the peer why.
+    pub(crate) fn close(&self, code: CloseCode, reason: &[u8]) {
+        match self {
+            Self::Quic(connection) => connection.close(code.into(), reason),
+            Self::Tcp(connection) => connection.close(code as u32, reason),
+        }
+    }
+
+    /// Resolves once the connection is over.
+    pub(crate) async fn closed(&self) -> ConnectionError {
+        match self {
+            Self::Quic(connection) => connection.closed().await,
+            Self::Tcp(connection) => connection.closed().await,
+        }
+    }
+
+    pub(crate) fn close_reason(&self) -> Option<ConnectionError> {
+        match self {
+            Self::Quic(connection) => connection.close_reason(),
+            Self::Tcp(connection) => connection.close_reason(),
+        }
+    }
+
+    pub(crate) fn remote_address(&self) -> SocketAddr {
+        match self {
+            Self::Quic(connection) => connection.remote_address(),
+            Self::Tcp(connection) => connection.remote_address(),
+        }
+    }
+
+    /// The certificates that the peer has shown, its own first.
+    pub(crate) fn certificates(&self) -> Option<Vec<CertificateDer<'static>>> {
+        match self {
+            Self::Quic(connection) => connection.peer_identity()?.downcast().ok().map(|chain| *chain),
+            Self::Tcp(connection) => Some(connection.certificates()),
+        }
+    }
+
+    /// Keying material of the TLS session, alike on both sides and on no other connection.
+    pub(crate) fn export(&self, label: &[u8]) -> [u8; 32] {
+        match self {
+            Self::Quic(connection) => {
+                let mut exported = [0; 32];
+                connection
+                    .export_keying_material(&mut exported, label, b"")
+                    .expect("the handshake is complete, and 32 bytes are not too many");
+                exported
+            }
+            Self::Tcp(connection) => connection.exported(),
+        }
+    }
+
+    /// Gives the peer the room of one that is trusted.
+    pub(crate) fn trust_fully(&self, window: u32) {
+        match self {
+            Self::Quic(connection) => connection.set_receive_window(VarInt::from_u32(window)),
+            Self::Tcp(connection) => connection.trust_fully(),
+        }
+    }
+
+    pub(crate) const fn is_fallback(&self) -> bool {
+        matches!(self, Self::Tcp(_))
+    }
+}
+
+/// The sending half of a stream.
+pub(crate) enum CarrierSend {
+    Quic(quinn::SendStream),
+    Tcp(TcpSend),
+}
+
+impl CarrierSend {
+    pub(crate) async fn write_chunk(&mut self, bytes: Bytes) -> Result<(), WriteError> {
+        match self {
+            Self::Quic(stream) => stream.write_chunk(bytes).await,
+            Self::Tcp(stream) => stream.write_chunk(bytes).await,
+        }
+    }
+
+    pub(crate) async fn write_all_chunks(&mut self, chunks: &mut [Bytes]) -> Result<(), WriteError> {
+        match self {
+            Self::Quic(stream) => stream.write_all_chunks(chunks).await,
+            Self::Tcp(stream) => {
+                for chunk in chunks {
+                    stream.write_chunk(std::mem::take(chunk)).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Says that nothing follows.
+    pub(crate) fn finish(&mut self) {
+        match self {
+            // An error means that the stream is over already, which the next read or `stopped` reports.
+            Self::Quic(stream) => drop(stream.finish()),
+            Self::Tcp(stream) => stream.finish(),
+        }
+    }
+
+    pub(crate) fn reset(&mut self, code: u32) {
+        match self {
+            Self::Quic(stream) => drop(stream.reset(VarInt::from_u32(code))),
+            Self::Tcp(stream) => stream.reset(code),
+        }
+    }
+
+    /// Waits until every byte has arrived, or the peer wants no more, and says so with a code.
+    pub(crate) async fn stopped(&mut self) -> Result<Option<VarInt>, StoppedError> {
+        match self {
+            Self::Quic(stream) => stream.stopped().await,
+            Self::Tcp(stream) => stream.stopped().await,
+        }
+    }
+}
+
+/// The receiving half of a stream.
+pub(crate) enum CarrierRecv {
+    Quic(quinn::RecvStream),
+    Tcp(TcpRecv),
+}
+
+impl CarrierRecv {
+    /// As many pieces as there are, at least one; `None` at the end. Safe to cancel.
+    pub(crate) async fn read_chunks(&mut self, chunks: &mut [Bytes]) -> Result<Option<usize>, ReadError> {
+        match self {
+            Self::Quic(stream) => stream.read_chunks(chunks).await,
+            Self::Tcp(stream) => stream.read_chunks(chunks).await,
+        }
+    }
+
+    /// Wants no more bytes.
+    pub(crate) fn stop(&mut self, code: u32) {
+        match self {
+            Self::Quic(stream) => drop(stream.stop(VarInt::from_u32(code))),
+            Self::Tcp(stream) => stream.stop(code),
+        }
+    }
+}
+
+pub(crate) fn of_quic((send, recv): (quinn::SendStream, quinn::RecvStream)) -> (CarrierSend, CarrierRecv) {
+    (CarrierSend::Quic(send), CarrierRecv::Quic(recv))
+}
+
+fn of_tcp((send, recv): (TcpSend, TcpRecv)) -> (CarrierSend, CarrierRecv) {
+    (CarrierSend::Tcp(send), CarrierRecv::Tcp(recv))
+}

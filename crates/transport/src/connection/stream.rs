@@ -1,0 +1,224 @@
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use quinn::{ConnectionError, ReadError, StoppedError, VarInt, WriteError};
+use vectr_delta::Fingerprint;
+
+use crate::connection::raw::{CarrierRecv, CarrierSend};
+use crate::connection::{Lease, Link};
+use crate::protocol::{STREAM_ABANDONED, StreamKind};
+use crate::{PeerRights, TransportError};
+
+/// A bidirectional stream to an authenticated peer that was trusted when the stream was handed out.
+pub struct PeerStream {
+    /// Who is at the other end.
+    pub peer: Fingerprint,
+    /// Where the other end was when the stream was handed out.
+    pub remote: SocketAddr,
+    /// Whether the opening that was given to `open` has been sent. If not, nothing has.
+    pub opening_sent: bool,
+    /// Whether it is carried over TCP, for UDP did not get through.
+    pub fallback: bool,
+    /// What goes to the peer.
+    pub send: SendHalf,
+    /// What comes from the peer.
+    pub recv: RecvHalf,
+}
+
+impl PeerStream {
+    pub(crate) fn new(lease: Lease, send: CarrierSend, recv: CarrierRecv) -> Self {
+        let (peer, remote) = (lease.link().peer, lease.link().remote());
+        let fallback = lease.link().connection.is_fallback();
+        let lease = Arc::new(lease);
+        let send = SendHalf { stream: send, lease: Arc::clone(&lease), finished: false };
+        let recv = RecvHalf { stream: recv, lease, arrived: VecDeque::new(), ended: false };
+        Self { peer, remote, opening_sent: false, fallback, send, recv }
+    }
+
+    /// Opens a stream on a live link and says what it is for. `opening` goes out with it if it was made for the peer
+    /// that is really there.
+    pub(crate) async fn open(
+        lease: Lease,
+        kind: StreamKind,
+        opening: Option<(Fingerprint, Bytes)>,
+    ) -> Result<Self, TransportError> {
+        let link = Arc::clone(lease.link());
+        link.check()?;
+        let (send, recv) = link.connection.open_bi().await.map_err(|error| link.explain(&error))?;
+        let mut stream = Self::new(lease, send, recv);
+        let opening = opening.filter(|(expected, _)| *expected == link.peer).map(|(_, bytes)| bytes);
+        stream.opening_sent = opening.is_some();
+        let mut first = first_chunks(kind, opening);
+        let written = stream.send.stream.write_all_chunks(&mut first).await;
+        written.map_err(|error| stream.send.explain(&error))?;
+        Ok(stream)
+    }
+
+    /// What the peer may do, as of whenever it is asked.
+    #[must_use]
+    pub fn rights(&self) -> PeerRights {
+        self.link().rights()
+    }
+
+    pub(crate) fn link(&self) -> &Arc<Link> {
+        self.send.lease.link()
+    }
+}
+
+impl std::fmt::Debug for PeerStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut text = f.debug_struct("PeerStream");
+        text.field("peer", &self.peer)
+            .field("remote", &self.remote)
+            .field("opening_sent", &self.opening_sent);
+        text.finish_non_exhaustive()
+    }
+}
+
+/// The sending half of a stream. Dropped unfinished, it is reset with [`STREAM_ABANDONED`].
+pub struct SendHalf {
+    stream: CarrierSend,
+    lease: Arc<Lease>,
+    finished: bool,
+}
+
+impl SendHalf {
+    /// Hands over bytes without copying them, and waits while the peer or the network is behind. Not to be
+    /// cancelled: a part may have gone out.
+    ///
+    /// # Errors
+    /// As the connection ended; `BrokenOff` where the peer wants no more; `ERR_CLOSED` after `finish` or `reset`.
+    pub async fn write(&mut self, bytes: Bytes) -> Result<(), TransportError> {
+        self.stream.write_chunk(bytes).await.map_err(|error| self.explain(&error))
+    }
+
+    /// Says that nothing follows. What was written still travels.
+    pub fn finish(&mut self) {
+        self.finished = true;
+        self.stream.finish();
+    }
+
+    /// Breaks the stream off: what has not arrived need not. The peer's reads fail with this code.
+    pub fn reset(&mut self, code: u32) {
+        self.finished = true;
+        self.stream.reset(code);
+    }
+
+    /// After `finish`: waits until the peer's machine has acknowledged every byte.
+    ///
+    /// # Errors
+    /// As for `write`.
+    pub async fn delivered(&mut self) -> Result<(), TransportError> {
+        match self.stream.stopped().await {
+            Ok(None) => Ok(()),
+            Ok(Some(code)) => Err(broken_off(self.lease.link(), code)),
+            Err(StoppedError::ConnectionLost(error)) => Err(self.lease.link().explain(&error)),
+            Err(StoppedError::ZeroRttRejected) => Err(rejected(self.lease.link())),
+        }
+    }
+
+    fn explain(&self, error: &WriteError) -> TransportError {
+        let link = self.lease.link();
+        match error {
+            WriteError::Stopped(code) => broken_off(link, *code),
+            WriteError::ConnectionLost(error) => link.explain(error),
+            WriteError::ClosedStream => closed_half(link),
+            WriteError::ZeroRttRejected => rejected(link),
+        }
+    }
+}
+
+impl Drop for SendHalf {
+    fn drop(&mut self) {
+        // quinn would finish the stream, and a task that was stopped halfway would look as if it had done its work.
+        if !self.finished {
+            self.stream.reset(STREAM_ABANDONED);
+        }
+    }
+}
+
+/// The receiving half of a stream. Dropped before the end, it stops the peer with [`STREAM_ABANDONED`].
+pub struct RecvHalf {
+    stream: CarrierRecv,
+    lease: Arc<Lease>,
+    arrived: VecDeque<Bytes>,
+    ended: bool,
+}
+
+impl RecvHalf {
+    /// The next bytes in order, as they arrived, never empty; `None` once the peer has finished. Safe to cancel.
+    ///
+    /// # Errors
+    /// As the connection ended; `BrokenOff` where the peer reset the stream; `ERR_CLOSED` after `stop`.
+    pub async fn read(&mut self) -> Result<Option<Bytes>, TransportError> {
+        loop {
+            match self.arrived.pop_front() {
+                Some(bytes) if bytes.is_empty() => {}
+                Some(bytes) => return Ok(Some(bytes)),
+                None if self.ended => return Ok(None),
+                None => self.refill().await?,
+            }
+        }
+    }
+
+    /// Wants no more bytes, and forgets those that came. The peer's writes fail with this code.
+    pub fn stop(&mut self, code: u32) {
+        self.arrived.clear();
+        self.stream.stop(code);
+    }
+
+    /// Puts bytes back in front of those still to be read.
+    pub(crate) fn unread(&mut self, bytes: Bytes) {
+        self.arrived.push_front(bytes);
+    }
+
+    /// Many packets for each turn of the connection's lock.
+    async fn refill(&mut self) -> Result<(), TransportError> {
+        let mut chunks = [const { Bytes::new() }; CHUNKS];
+        match self.stream.read_chunks(&mut chunks).await {
+            Ok(Some(count)) => self.arrived.extend(chunks.into_iter().take(count)),
+            Ok(None) => self.ended = true,
+            Err(error) => return Err(self.explain(&error)),
+        }
+        Ok(())
+    }
+
+    fn explain(&self, error: &ReadError) -> TransportError {
+        let link = self.lease.link();
+        match error {
+            ReadError::Reset(code) => broken_off(link, *code),
+            ReadError::ConnectionLost(error) => link.explain(error),
+            ReadError::ClosedStream | ReadError::IllegalOrderedRead => closed_half(link),
+            ReadError::ZeroRttRejected => rejected(link),
+        }
+    }
+}
+
+/// The start of a stream on the wire.
+pub(crate) fn first_chunks(kind: StreamKind, opening: Option<Bytes>) -> [Bytes; 2] {
+    let kind: &'static [u8] = match kind {
+        StreamKind::Session => &[StreamKind::Session as u8],
+        StreamKind::Ping => &[StreamKind::Ping as u8],
+        StreamKind::Messages => &[StreamKind::Messages as u8],
+        StreamKind::Proof => &[StreamKind::Proof as u8],
+    };
+    [Bytes::from_static(kind), opening.unwrap_or_default()]
+}
+
+/// Once the connection is over its end says more than the state of the stream.
+fn closed_half(link: &Link) -> TransportError {
+    link.end().unwrap_or(TransportError::Closed { what: "this half of the stream" })
+}
+
+fn broken_off(link: &Link, code: VarInt) -> TransportError {
+    TransportError::BrokenOff { remote: link.remote(), stream_code: code.into_inner() }
+}
+
+/// Streams are handed out only after the handshake, when early data has been accepted or sent again.
+fn rejected(link: &Link) -> TransportError {
+    link.explain(&ConnectionError::Reset)
+}
+
+const CHUNKS: usize = 64;

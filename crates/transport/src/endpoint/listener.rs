@@ -1,0 +1,248 @@
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::address::Address;
+use crate::connection::raw::Carrier;
+use crate::connection::stream::PeerStream;
+use crate::connection::{Lease, Link};
+use crate::endpoint::fallback_cache::TcpConnections;
+use crate::endpoint::inner::Node;
+use crate::endpoint::ping;
+use crate::endpoint::sockets::{Accepting, Sockets};
+use crate::messages::{Inbox, inbound_stream};
+use crate::protocol::{CloseCode, Protocol, STREAM_KIND_UNKNOWN, StreamKind, WITHOUT_SECRET};
+use crate::tls::Tls;
+use crate::trust::{Role, exported_label};
+use crate::{TransportError, tcp};
+
+/// Accepts the streams of trusted peers on one address. Dropped, it is closed.
+pub struct Listener {
+    accepting: Arc<Accepting>,
+    local: SocketAddr,
+    streams: tokio::sync::Mutex<mpsc::Receiver<PeerStream>>,
+}
+
+impl Listener {
+    pub(crate) async fn bind(node: &Arc<Node>, address: &Address) -> Result<Self, TransportError> {
+        let mut bound = Err(TransportError::config(address, &"its name has no address"));
+        for local in address.resolve().await? {
+            bound = Sockets::bind(node, local).await.map_err(|error| cannot_listen(address, &error));
+            if bound.is_ok() {
+                break;
+            }
+        }
+        let Sockets { local, udp, tcp } = bound?;
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let connections = Arc::<TcpConnections>::default();
+        let accept = |tcp| accept_tcp(Arc::clone(node), tcp, Arc::clone(&connections), sender.clone());
+        let tcp = tcp.map(|tcp| tokio::spawn(accept(tcp)));
+        let endpoint = udp.as_ref().map(|(endpoint, _)| endpoint.clone());
+        let accepting = Arc::new(Accepting::new(udp, tcp, Arc::clone(&connections)));
+        node.adopt(&accepting)?;
+        if let Some(endpoint) = endpoint {
+            tokio::spawn(accept_quic(Arc::clone(node), endpoint, sender));
+        }
+        Ok(Self { accepting, local, streams: tokio::sync::Mutex::new(receiver) })
+    }
+
+    /// The address that is listened on, with the real port.
+    #[must_use]
+    pub const fn local_addr(&self) -> SocketAddr {
+        self.local
+    }
+
+    /// The next stream that a peer opened. The peer's handshake is complete, and the peer is trusted as of now.
+    /// `None` once the listener is closed. Safe to cancel.
+    pub async fn accept(&self) -> Option<PeerStream> {
+        let mut streams = self.streams.lock().await;
+        loop {
+            let stream = streams.recv().await?;
+            if stream.link().end().is_none() && stream.link().check().is_ok() {
+                return Some(stream);
+            }
+        }
+    }
+
+    /// Closes the listener and the connections that it accepted. Closing again does nothing. The port is free
+    /// afterwards, unless a stream from this listener is still held.
+    pub async fn close(&self) {
+        self.accepting.close().await;
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("local", &self.local).finish_non_exhaustive()
+    }
+}
+
+async fn accept_quic(node: Arc<Node>, endpoint: quinn::Endpoint, streams: mpsc::Sender<PeerStream>) {
+    while let Some(incoming) = endpoint.accept().await {
+        // Whoever forges source addresses gets at most half of the places, for as long as a handshake may take.
+        let crowded = node.places.available_permits() * 2 <= node.config.max_connections;
+        if crowded && !incoming.remote_address_validated() && incoming.may_retry() {
+            let _ = incoming.retry();
+            continue;
+        }
+        match Arc::clone(&node.places).try_acquire_owned() {
+            Ok(place) => drop(tokio::spawn(serve(Arc::clone(&node), incoming, place, streams.clone()))),
+            Err(_) => incoming.refuse(),
+        }
+    }
+}
+
+/// One accepted connection. Its handshake is awaited: `into_0rtt` would hand out streams of strangers.
+async fn serve(
+    node: Arc<Node>,
+    incoming: quinn::Incoming,
+    place: OwnedSemaphorePermit,
+    streams: mpsc::Sender<PeerStream>,
+) {
+    let has_secrets = node.trust.read(|rules| !rules.secrets.is_empty());
+    let accepted = if has_secrets { node.tls.accept_warily(incoming) } else { incoming.accept() };
+    let Ok(connecting) = accepted else { return };
+    let Ok(Ok(connection)) = tokio::time::timeout(node.config.connect_timeout, connecting).await else {
+        return;
+    };
+    match Protocol::of(&connection) {
+        Some(Protocol::Vectr1) => {
+            if let Some(link) = admit(&node, Carrier::Quic(connection)).await {
+                serve_vectr(&node, link, &streams).await;
+            }
+        }
+        None => connection.close(CloseCode::Protocol.into(), b"unknown protocol"),
+    }
+    drop(place);
+}
+
+async fn accept_tcp(
+    node: Arc<Node>,
+    listener: TcpListener,
+    connections: Arc<TcpConnections>,
+    streams: mpsc::Sender<PeerStream>,
+) {
+    // Strangers take no place among the connections: only so many are being looked at.
+    let desks = Arc::new(Semaphore::new(HANDSHAKES));
+    loop {
+        let desk = Arc::clone(&desks).acquire_owned().await.expect("nobody closes it");
+        match listener.accept().await {
+            Ok((socket, _)) => {
+                let serving =
+                    serve_tcp(Arc::clone(&node), socket, desk, Arc::clone(&connections), streams.clone());
+                tokio::spawn(serving);
+            }
+            // Out of file descriptors, most likely: some may come back.
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
+    }
+}
+
+async fn serve_tcp(
+    node: Arc<Node>,
+    socket: TcpStream,
+    desk: OwnedSemaphorePermit,
+    connections: Arc<TcpConnections>,
+    streams: mpsc::Sender<PeerStream>,
+) {
+    let accepted = tcp::accept(socket, node.tls.tcp_server(), exported_label(), node.terms());
+    let Ok(Ok(connection)) = tokio::time::timeout(node.config.connect_timeout, accepted).await else {
+        return;
+    };
+    if !connections.add(&connection) {
+        return;
+    }
+    let Some(link) = admit(&node, Carrier::Tcp(connection)).await else { return };
+    drop(desk);
+    match Arc::clone(&node.places).try_acquire_owned() {
+        Ok(_place) => serve_vectr(&node, link, &streams).await,
+        Err(_) => link.connection.close(CloseCode::Busy, b"no more connections"),
+    }
+}
+
+/// Lets a peer in that is trusted.
+async fn admit(node: &Node, connection: Carrier) -> Option<Arc<Link>> {
+    let ends = node.ends(connection.remote_address());
+    let admitted = Link::admit(connection.clone(), Role::Client, &node.trust, ends);
+    match tokio::time::timeout(node.config.connect_timeout, admitted).await {
+        Ok(admitted) => admitted.ok(),
+        Err(_) => {
+            connection.close(CloseCode::Trust, WITHOUT_SECRET);
+            None
+        }
+    }
+}
+
+async fn serve_vectr(node: &Node, link: Arc<Link>, streams: &mpsc::Sender<PeerStream>) {
+    Tls::trust_fully(&link.connection);
+    link.watch();
+    let origin = node.remember(&link);
+    while let Ok((send, recv)) = link.connection.accept_bi().await {
+        if link.check().is_err() {
+            break;
+        }
+        let stream = PeerStream::new(Lease::new(&link), send, recv);
+        tokio::spawn(route(stream, streams.clone(), node.inbox.get().cloned(), origin.clone()));
+    }
+    node.forget(&origin, &link);
+}
+
+/// Takes the messages that a peer sends over a connection which this node made.
+pub(crate) async fn serve_dialed(inbox: Arc<Inbox>, link: Weak<Link>, connection: Carrier, origin: String) {
+    while let Ok((send, recv)) = connection.accept_bi().await {
+        let Some(link) = link.upgrade() else { return };
+        if link.check().is_err() {
+            return;
+        }
+        // A listener's streams are for listeners: only messages have a taker here.
+        let (nobody, _) = mpsc::channel(1);
+        let stream = PeerStream::new(Lease::new(&link), send, recv);
+        tokio::spawn(route(stream, nobody, Some(Arc::clone(&inbox)), origin.clone()));
+    }
+}
+
+/// Reads the first byte of a stream, and passes it on to whom it concerns.
+async fn route(
+    mut stream: PeerStream,
+    streams: mpsc::Sender<PeerStream>,
+    inbox: Option<Arc<Inbox>>,
+    origin: String,
+) {
+    let Ok(Some(mut first)) = stream.recv.read().await else { return };
+    match (StreamKind::from_byte(first.split_to(1)[0]), inbox) {
+        (Some(StreamKind::Session), _) => {
+            stream.recv.unread(first);
+            // An error means that the listener is gone.
+            let _ = streams.send(stream).await;
+        }
+        (Some(StreamKind::Ping), _) => {
+            stream.recv.unread(first);
+            // An error means that the peer no longer waits.
+            let _ = ping::answer(stream).await;
+        }
+        (Some(StreamKind::Messages), Some(inbox)) => {
+            stream.recv.unread(first);
+            inbound_stream::serve(inbox, stream, origin).await;
+        }
+        // A proof that nobody asked for: the two are not configured alike.
+        (Some(StreamKind::Proof), _) => stream.link().refuse_proof(),
+        (Some(StreamKind::Messages) | None, _) => {
+            stream.send.reset(STREAM_KIND_UNKNOWN);
+            stream.recv.stop(STREAM_KIND_UNKNOWN);
+        }
+    }
+}
+
+fn cannot_listen(address: &Address, error: &std::io::Error) -> TransportError {
+    TransportError::config(&format!("cannot listen on {address}"), error)
+}
+
+/// TCP connections whose peers are not known yet.
+const HANDSHAKES: usize = 64;
+const PAUSE: Duration = Duration::from_millis(100);
+/// Streams that wait for `accept`. Those beyond wait in their connections.
+const QUEUE: usize = 64;

@@ -1,0 +1,238 @@
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use tokio::sync::watch;
+
+use crate::TransportError;
+use crate::address::Address;
+use crate::connection::{Lease, Link};
+use crate::protocol::CloseCode;
+use crate::tls::tickets::Tickets;
+use crate::trust::Credentials;
+
+/// The connections that an endpoint made. Those that it accepted are not counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PoolStatistics {
+    /// Live connections with at least one open stream.
+    pub active: usize,
+    /// Live connections without one.
+    pub idle: usize,
+    /// Connections ever established.
+    pub created: u64,
+    /// Connections that ended, for whatever reason.
+    pub closed: u64,
+    /// Connections whose opening travelled as 0-RTT data and was accepted.
+    pub zero_rtt_accepted: u64,
+    /// Connections ever established over TCP, for UDP did not get through.
+    pub fallback: u64,
+}
+
+/// One connection an address, shared by all streams to it.
+pub(crate) struct Pool {
+    slots: Mutex<Slots>,
+    limit: usize,
+    created: AtomicU64,
+    zero_rtt_accepted: AtomicU64,
+    fallback: AtomicU64,
+}
+
+#[derive(Default)]
+struct Slots {
+    by_address: HashMap<Address, Slot>,
+    /// Counts uses: a slot with a smaller number was used less recently.
+    uses: u64,
+}
+
+#[derive(Default)]
+struct Slot {
+    state: State,
+    tickets: Arc<Tickets>,
+    used: u64,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Vacant,
+    Connecting(Outcome),
+    Live(Arc<Link>),
+}
+
+/// How a connection attempt ended; `None` while it goes on.
+pub(crate) type Outcome = watch::Receiver<Option<Result<Arc<Link>, TransportError>>>;
+pub(crate) type Settle = watch::Sender<Option<Result<Arc<Link>, TransportError>>>;
+
+/// What the pool has for an address.
+pub(crate) enum Found {
+    Live(Lease),
+    /// Somebody is connecting: wait for the outcome.
+    Connecting(Outcome),
+    /// Nothing, and the caller has to connect, then to [`Pool::settle`].
+    Vacant(Settle, Arc<Tickets>),
+}
+
+impl Pool {
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            slots: Mutex::default(),
+            limit,
+            created: AtomicU64::new(0),
+            zero_rtt_accepted: AtomicU64::new(0),
+            fallback: AtomicU64::new(0),
+        }
+    }
+
+    /// What there is for an address. Makes room by closing the idle connection that was used least recently.
+    pub(crate) fn find(&self, address: &Address) -> Result<Found, TransportError> {
+        let mut slots = self.slots();
+        slots.uses += 1;
+        let used = slots.uses;
+        if let Some(slot) = slots.by_address.get_mut(address) {
+            slot.used = used;
+            slot.clear_dead();
+            match &slot.state {
+                State::Live(link) => return Ok(Found::Live(Lease::new(link))),
+                State::Connecting(outcome) => return Ok(Found::Connecting(outcome.clone())),
+                State::Vacant => {}
+            }
+        }
+        slots.make_room(self.limit)?;
+        let slot = slots.by_address.entry(address.clone()).or_default();
+        let (settle, outcome) = watch::channel(None);
+        slot.used = used;
+        slot.state = State::Connecting(outcome);
+        Ok(Found::Vacant(settle, Arc::clone(&slot.tickets)))
+    }
+
+    /// Ends a connection attempt that [`Pool::find`] asked for, and wakes all who wait for it.
+    pub(crate) fn settle(
+        &self,
+        address: &Address,
+        settle: &Settle,
+        result: Result<Arc<Link>, TransportError>,
+    ) {
+        if let Some(slot) = self.slots().by_address.get_mut(address) {
+            slot.state = match &result {
+                Ok(link) => State::Live(Arc::clone(link)),
+                Err(_) => State::Vacant,
+            };
+        }
+        if let Ok(link) = &result {
+            self.created.fetch_add(1, Ordering::Relaxed);
+            self.fallback.fetch_add(u64::from(link.connection.is_fallback()), Ordering::Relaxed);
+        }
+        settle.send_replace(Some(result));
+    }
+
+    /// Holds a link that is in the pool, so that it cannot be closed as idle.
+    pub(crate) fn lease(&self, link: &Arc<Link>) -> Result<Lease, TransportError> {
+        let _slots = self.slots();
+        link.end().map_or_else(|| Ok(Lease::new(link)), Err)
+    }
+
+    pub(crate) fn count_zero_rtt(&self) {
+        self.zero_rtt_accepted.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The peer of the live connection to an address, else the one that a ticket is left for.
+    pub(crate) fn known_peer(&self, address: &Address) -> Option<Credentials> {
+        let mut slots = self.slots();
+        let slot = slots.by_address.get_mut(address)?;
+        slot.clear_dead();
+        match &slot.state {
+            State::Live(link) => Some(link.credentials().clone()),
+            State::Vacant | State::Connecting(_) => slot.tickets.peer(),
+        }
+    }
+
+    /// Has every later stream travel over a new connection, with a whole handshake. Those that are open stay.
+    pub(crate) fn renew(&self) {
+        let mut retired = Vec::new();
+        for slot in self.slots().by_address.values_mut() {
+            slot.tickets.clear();
+            if let State::Live(link) = &slot.state {
+                retired.push(Arc::clone(link));
+                slot.state = State::Vacant;
+            }
+        }
+        retired.iter().for_each(|link| link.retire());
+    }
+
+    /// Whether there is a live connection to an address.
+    pub(crate) fn is_connected(&self, address: &Address) -> bool {
+        self.slots().by_address.get(address).is_some_and(|slot| slot.live().is_some())
+    }
+
+    pub(crate) fn statistics(&self) -> PoolStatistics {
+        let slots = self.slots();
+        let live = slots.by_address.values().filter_map(Slot::live);
+        let (idle, active): (Vec<_>, Vec<_>) = live.partition(|link| link.is_idle());
+        let created = self.created.load(Ordering::Relaxed);
+        PoolStatistics {
+            active: active.len(),
+            idle: idle.len(),
+            created,
+            closed: created.saturating_sub((active.len() + idle.len()) as u64),
+            zero_rtt_accepted: self.zero_rtt_accepted.load(Ordering::Relaxed),
+            fallback: self.fallback.load(Ordering::Relaxed),
+        }
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Slots> {
+        self.slots.lock().expect("nothing panics while it holds the pool")
+    }
+}
+
+impl Slots {
+    fn make_room(&mut self, limit: usize) -> Result<(), TransportError> {
+        self.by_address.values_mut().for_each(Slot::clear_dead);
+        self.forget_addresses(limit);
+        let occupied = self.by_address.values().filter(|slot| !matches!(slot.state, State::Vacant)).count();
+        if occupied < limit {
+            return Ok(());
+        }
+        let idle = self.by_address.values_mut().filter(|slot| slot.live().is_some_and(|link| link.is_idle()));
+        let Some(oldest) = idle.min_by_key(|slot| slot.used) else {
+            return Err(TransportError::Limit { limit });
+        };
+        if let State::Live(link) = std::mem::take(&mut oldest.state) {
+            let cause = link.ends().lost("it was idle, and its place in the pool was needed");
+            link.close(CloseCode::Done, b"idle", cause);
+        }
+        Ok(())
+    }
+
+    /// Tickets outlive connections, but not for any number of addresses.
+    fn forget_addresses(&mut self, limit: usize) {
+        while self.by_address.len() >= limit.saturating_mul(4).max(64) {
+            let vacant = self.by_address.iter().filter(|(_, slot)| matches!(slot.state, State::Vacant));
+            let Some(oldest) = vacant.min_by_key(|(_, slot)| slot.used).map(|(address, _)| address.clone())
+            else {
+                return;
+            };
+            self.by_address.remove(&oldest);
+        }
+    }
+}
+
+impl Slot {
+    fn live(&self) -> Option<&Arc<Link>> {
+        match &self.state {
+            State::Live(link) if link.end().is_none() => Some(link),
+            _ => None,
+        }
+    }
+
+    /// A connection that ended leaves nothing to share, nor does an attempt whose task is gone.
+    fn clear_dead(&mut self) {
+        let dead = match &self.state {
+            State::Vacant => false,
+            State::Connecting(outcome) => outcome.has_changed().is_err(),
+            State::Live(link) => link.end().is_some(),
+        };
+        if dead {
+            self.state = State::Vacant;
+        }
+    }
+}

@@ -1,0 +1,114 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use quinn::AsyncUdpSocket;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+
+use crate::endpoint::FAREWELL;
+use crate::endpoint::fallback_cache::TcpConnections;
+use crate::endpoint::inner::Node;
+use crate::protocol::CloseCode;
+
+/// The sockets of a listener, of one port for UDP and TCP.
+pub(crate) struct Sockets {
+    pub(crate) local: SocketAddr,
+    pub(crate) udp: Option<(quinn::Endpoint, Weak<dyn AsyncUdpSocket>)>,
+    pub(crate) tcp: Option<TcpListener>,
+}
+
+impl Sockets {
+    /// Binds what the configuration asks for. For port 0 a port is sought that is free for both.
+    pub(crate) async fn bind(node: &Node, local: SocketAddr) -> io::Result<Self> {
+        if !node.config.quic {
+            let tcp = TcpListener::bind(local).await?;
+            return Ok(Self { local: tcp.local_addr()?, udp: None, tcp: Some(tcp) });
+        }
+        let mut left = if local.port() == 0 { TRIES } else { 1 };
+        loop {
+            let udp = node.tls.bind(local, true)?;
+            let bound = udp.0.local_addr()?;
+            if !node.config.fallback {
+                return Ok(Self { local: bound, udp: Some(udp), tcp: None });
+            }
+            left -= 1;
+            match TcpListener::bind(bound).await {
+                Ok(tcp) => return Ok(Self { local: bound, udp: Some(udp), tcp: Some(tcp) }),
+                Err(error) if left == 0 => return Err(taken(&error)),
+                Err(_) => {}
+            }
+        }
+    }
+}
+
+/// A web server, say, has the port for TCP.
+fn taken(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("over TCP: {error}: free that port, or set enableFallback: false"))
+}
+
+/// What accepts for a listener; its endpoint closes it too.
+pub(crate) struct Accepting {
+    udp: Mutex<Option<(quinn::Endpoint, Weak<dyn AsyncUdpSocket>)>>,
+    tcp: Mutex<Option<JoinHandle<()>>>,
+    /// Those accepted over TCP.
+    pub(crate) connections: Arc<TcpConnections>,
+}
+
+impl Accepting {
+    pub(crate) fn new(
+        udp: Option<(quinn::Endpoint, Weak<dyn AsyncUdpSocket>)>,
+        tcp: Option<JoinHandle<()>>,
+        connections: Arc<TcpConnections>,
+    ) -> Self {
+        Self { udp: Mutex::new(udp), tcp: Mutex::new(tcp), connections }
+    }
+
+    /// Resolves once the peers took notice and the port is free, or after a second.
+    pub(crate) async fn close(&self) {
+        let until = Instant::now() + FAREWELL;
+        let (udp, tcp, connections) = self.shut();
+        if let Some(tcp) = tcp {
+            // The socket is closed when the task has ended.
+            let _ = tcp.await;
+        }
+        if let Some((endpoint, socket)) = udp {
+            let _ = tokio::time::timeout_at(until.into(), endpoint.wait_idle()).await;
+            drop(endpoint);
+            while socket.strong_count() > 0 && Instant::now() < until {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        }
+        for connection in connections {
+            let _ = tokio::time::timeout_at(until.into(), connection.gone()).await;
+        }
+    }
+
+    fn shut(&self) -> Remains {
+        let udp = self.udp.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let tcp = self.tcp.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some((endpoint, _)) = &udp {
+            endpoint.close(CloseCode::Done.into(), b"closed");
+        }
+        if let Some(tcp) = &tcp {
+            tcp.abort();
+        }
+        (udp, tcp, self.connections.close())
+    }
+}
+
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        self.shut();
+    }
+}
+
+type Remains = (
+    Option<(quinn::Endpoint, Weak<dyn AsyncUdpSocket>)>,
+    Option<JoinHandle<()>>,
+    Vec<crate::tcp::TcpConnection>,
+);
+
+/// How many ports are tried.
+const TRIES: usize = 16;

@@ -1,0 +1,100 @@
+use std::sync::Arc;
+
+use crate::TransportError;
+use crate::messages::message::Message;
+use crate::messages::receive::inbound_stream::Lane;
+use crate::messages::receive::inbox::Inbox;
+
+/// A message on its way into the application's hands.
+pub struct Delivery {
+    /// Where it came from: what can be given to `send`, `receive` and `request`.
+    pub address: String,
+    /// The message.
+    pub message: Message,
+    /// What has to be said about it.
+    pub ticket: Ticket,
+}
+
+/// What the receiver of a message owes: to say when the application has it, and what comes of it. Dropped, it says
+/// that there is no answer.
+pub struct Ticket {
+    lane: Option<Arc<Lane>>,
+    inbox: Arc<Inbox>,
+    number: u64,
+    wants_answer: bool,
+    settled: bool,
+}
+
+impl Delivery {
+    /// Gives the message back: nobody took it after all. It waits for the next who receives.
+    pub fn put_back(self) {
+        let Self { address, message, ticket } = self;
+        ticket.taken();
+        let inbox = Arc::clone(&ticket.inbox);
+        drop(ticket);
+        inbox.put_back(address, message);
+    }
+}
+
+impl Ticket {
+    pub(crate) const fn new(
+        lane: Option<Arc<Lane>>,
+        inbox: Arc<Inbox>,
+        number: u64,
+        wants_answer: bool,
+    ) -> Self {
+        Self { lane, inbox, number, wants_answer, settled: false }
+    }
+
+    /// Whether the sender waits for an answer.
+    #[must_use]
+    pub const fn wants_answer(&self) -> bool {
+        self.wants_answer
+    }
+
+    /// The application has the message: its sender is told so. To be said once, in the order of messages.
+    pub fn taken(&self) {
+        if let Some(lane) = &self.lane {
+            lane.count_taken();
+        }
+    }
+
+    /// Answers. Where no answer was asked for, this only ends the handler's work.
+    ///
+    /// # Errors
+    /// `ERR_LIMIT` for what is too large to be sent; the sender then hears that the handler failed.
+    pub fn answer(self, message: Message) -> Result<(), TransportError> {
+        if let Err(error) = message.check() {
+            self.fail(&error.to_string());
+            return Err(error);
+        }
+        self.settle(Some(Ok(message)));
+        Ok(())
+    }
+
+    /// The handler failed.
+    pub fn fail(self, reason: &str) {
+        let shortened = reason.chars().take(LONGEST_REASON).collect();
+        self.settle(Some(Err(shortened)));
+    }
+
+    fn settle(mut self, outcome: Option<Result<Message, String>>) {
+        self.end(outcome);
+    }
+
+    fn end(&mut self, outcome: Option<Result<Message, String>>) {
+        let Some(lane) = self.lane.as_ref().filter(|_| !self.settled) else { return };
+        self.settled = true;
+        lane.settle(self.number, self.wants_answer, outcome);
+        self.inbox.pump(lane);
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        self.end(None);
+    }
+}
+
+/// Characters of an error that travel.
+const LONGEST_REASON: usize = 4096;

@@ -1,0 +1,5 @@
+pub(crate) mod delivery;
+pub(crate) mod inbound_queue;
+pub(crate) mod inbound_stream;
+pub(crate) mod inbox;
+pub(crate) mod receiving;

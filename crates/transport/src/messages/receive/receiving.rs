@@ -1,0 +1,56 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::TransportError;
+use crate::messages::message::Message;
+use crate::messages::receive::inbox::{Inbox, Key};
+
+/// A place in the queue of those who receive from one address and stream. Dropped, it is given up, and a message that
+/// has come in the meantime goes to the next.
+pub struct Receiving {
+    place: Option<oneshot::Receiver<Message>>,
+    inbox: Arc<Inbox>,
+    key: Key,
+}
+
+impl Receiving {
+    pub(crate) fn new(inbox: &Arc<Inbox>, key: Key) -> Self {
+        Self { place: Some(inbox.receive(&key)), inbox: Arc::clone(inbox), key }
+    }
+
+    /// The next message.
+    ///
+    /// # Errors
+    /// `ERR_TIMEOUT` where none has come within the limit, `ERR_CLOSED`.
+    pub async fn message(mut self, limit: Option<Duration>) -> Result<Message, TransportError> {
+        let place = self.place.as_mut().expect("it is given up on drop only");
+        let received = match limit {
+            None => Ok(place.await),
+            Some(limit) => tokio::time::timeout(limit, place).await,
+        };
+        match received {
+            Ok(received) => {
+                self.place = None;
+                received.map_err(|_| TransportError::endpoint_closed())
+            }
+            Err(_) => Err(TransportError::Overdue {
+                what: "a message from",
+                address: self.key.address.clone(),
+                limit: limit.unwrap_or_default(),
+            }),
+        }
+    }
+}
+
+impl Drop for Receiving {
+    fn drop(&mut self) {
+        let Some(mut place) = self.place.take() else { return };
+        place.close();
+        match place.try_recv() {
+            Ok(message) => self.inbox.put_back(self.key.address.clone(), message),
+            Err(_) => self.inbox.forget_receiver(&self.key),
+        }
+    }
+}

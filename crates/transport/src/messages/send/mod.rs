@@ -1,0 +1,2 @@
+pub(crate) mod outbound_stream;
+pub(crate) mod send_queue;

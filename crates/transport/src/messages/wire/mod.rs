@@ -1,0 +1,2 @@
+pub(crate) mod assembly;
+pub(crate) mod frames;

@@ -1,0 +1,240 @@
+pub(crate) mod cert_resolver;
+pub(crate) mod identity;
+pub(crate) mod identity_file;
+pub(crate) mod tickets;
+pub(crate) mod verifier;
+
+use std::io;
+use std::net::{SocketAddr, UdpSocket};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::udp::UdpSocketState;
+use quinn::{
+    AsyncUdpSocket, ConnectionError, ConnectionId, ConnectionIdGenerator, IdleTimeout, Runtime, TokioRuntime,
+    TransportConfig, VarInt,
+};
+use rustls::client::Resumption;
+use rustls::server::ServerSessionMemoryCache;
+use rustls::version::TLS13;
+
+use crate::connection::raw::Carrier;
+use crate::protocol::Protocol;
+use crate::tcp;
+use crate::tls::cert_resolver::Presented;
+use crate::tls::tickets::AttemptTickets;
+use crate::tls::verifier::PeerVerifier;
+use crate::{EndpointConfig, TransportError, Trust};
+
+/// The quinn and rustls configurations of one node.
+pub(crate) struct Tls {
+    pub(crate) presented: Arc<Presented>,
+    client: rustls::ClientConfig,
+    server: quinn::ServerConfig,
+    /// For clients that have to prove themselves before they are listened to.
+    wary_server: Arc<quinn::ServerConfig>,
+    transport: Arc<TransportConfig>,
+    endpoint: quinn::EndpointConfig,
+    tcp_client: Arc<rustls::ClientConfig>,
+    tcp_server: Arc<rustls::ServerConfig>,
+}
+
+impl Tls {
+    pub(crate) fn new(
+        presented: Arc<Presented>,
+        trust: &Trust,
+        config: &EndpointConfig,
+    ) -> Result<Self, TransportError> {
+        let transport = Arc::new(transport(config, CONNECTION_WINDOW)?);
+        let verifier = Arc::new(PeerVerifier::new(trust.clone()));
+        // Sessions are kept here, not in the tickets: each is good for one use, which early data depends on.
+        let sessions = ServerSessionMemoryCache::new(config.max_connections.saturating_mul(4).max(256));
+        let tls = server_tls(&presented, Arc::clone(&verifier), sessions)?;
+        let wary_transport = Arc::new(self::transport(config, WARY_WINDOW)?);
+        let client = client(&presented, verifier, config)?;
+        let mut tcp_client = client.clone();
+        tcp_client.alpn_protocols = vec![tcp::ALPN.to_vec()];
+        tcp_client.enable_early_data = false;
+        tcp_client.resumption = Resumption::disabled();
+        let mut tcp_server = tls.clone();
+        tcp_server.alpn_protocols = vec![tcp::ALPN.to_vec()];
+        tcp_server.send_tls13_tickets = 0;
+        Ok(Self {
+            client,
+            tcp_client: Arc::new(tcp_client),
+            tcp_server: Arc::new(tcp_server),
+            server: server(tls.clone(), config, config.enable_0rtt, Arc::clone(&transport))?,
+            wary_server: Arc::new(server(tls, config, false, wary_transport)?),
+            transport,
+            endpoint: endpoint(&presented.identity()),
+            presented,
+        })
+    }
+
+    /// Takes a call that is not trusted for its certificate alone: without early data, and what it may send is bounded
+    /// until [`Tls::trust_fully`].
+    pub(crate) fn accept_warily(
+        &self,
+        incoming: quinn::Incoming,
+    ) -> Result<quinn::Connecting, ConnectionError> {
+        incoming.accept_with(Arc::clone(&self.wary_server))
+    }
+
+    /// Gives a connection the room of any other.
+    pub(crate) fn trust_fully(connection: &Carrier) {
+        connection.trust_fully(CONNECTION_WINDOW);
+    }
+
+    /// For calls over TCP. Sessions are not resumed there.
+    pub(crate) fn tcp_client(&self) -> Arc<rustls::ClientConfig> {
+        Arc::clone(&self.tcp_client)
+    }
+
+    /// For answers over TCP.
+    pub(crate) fn tcp_server(&self) -> Arc<rustls::ServerConfig> {
+        Arc::clone(&self.tcp_server)
+    }
+
+    /// The configuration of one connection attempt.
+    pub(crate) fn client(&self, tickets: Arc<AttemptTickets>) -> quinn::ClientConfig {
+        let mut tls = self.client.clone();
+        tls.resumption = Resumption::store(tickets);
+        let quic = QuicClientConfig::try_from(tls)
+            .expect("the provider has the cipher suite of QUIC's first packets");
+        let mut config = quinn::ClientConfig::new(Arc::new(quic));
+        config.transport_config(Arc::clone(&self.transport));
+        config
+    }
+
+    /// Binds a UDP socket. The weak handle shows when the last user of the socket has let it go.
+    pub(crate) fn bind(
+        &self,
+        address: SocketAddr,
+        accepts: bool,
+    ) -> io::Result<(quinn::Endpoint, Weak<dyn AsyncUdpSocket>)> {
+        let socket = UdpSocket::bind(address)?;
+        enlarge_buffers(&socket);
+        let socket = TokioRuntime.wrap_udp_socket(socket)?;
+        let watched = Arc::downgrade(&socket);
+        let server = accepts.then(|| self.server.clone());
+        let runtime = Arc::new(TokioRuntime);
+        let endpoint =
+            quinn::Endpoint::new_with_abstract_socket(self.endpoint.clone(), server, socket, runtime)?;
+        Ok((endpoint, watched))
+    }
+}
+
+/// Room for what arrives while the one thread that reads is busy. Best effort: the system may allow less.
+fn enlarge_buffers(socket: &UdpSocket) {
+    let Ok(state) = UdpSocketState::new(socket.into()) else { return };
+    let _ = state.set_recv_buffer_size(socket.into(), SOCKET_BUFFER);
+    let _ = state.set_send_buffer_size(socket.into(), SOCKET_BUFFER);
+}
+
+fn client(
+    presented: &Arc<Presented>,
+    verifier: Arc<PeerVerifier>,
+    config: &EndpointConfig,
+) -> Result<rustls::ClientConfig, TransportError> {
+    let mut tls = rustls::ClientConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(|error| TransportError::config(&"TLS", &error))?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_cert_resolver(Arc::clone(presented) as Arc<_>);
+    tls.alpn_protocols = alpn();
+    tls.enable_early_data = config.enable_0rtt;
+    Ok(tls)
+}
+
+fn server_tls(
+    presented: &Arc<Presented>,
+    verifier: Arc<PeerVerifier>,
+    sessions: Arc<ServerSessionMemoryCache>,
+) -> Result<rustls::ServerConfig, TransportError> {
+    let mut tls = rustls::ServerConfig::builder_with_provider(provider())
+        .with_protocol_versions(&[&TLS13])
+        .map_err(|error| TransportError::config(&"TLS", &error))?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::clone(presented) as Arc<_>);
+    tls.alpn_protocols = alpn();
+    tls.session_storage = sessions;
+    Ok(tls)
+}
+
+fn server(
+    mut tls: rustls::ServerConfig,
+    config: &EndpointConfig,
+    early_data: bool,
+    transport: Arc<TransportConfig>,
+) -> Result<quinn::ServerConfig, TransportError> {
+    tls.max_early_data_size = if early_data { u32::MAX } else { 0 };
+    let quic = QuicServerConfig::try_from(tls).map_err(|error| TransportError::config(&"TLS", &error))?;
+    let mut server = quinn::ServerConfig::with_crypto(Arc::new(quic));
+    server
+        .transport_config(transport)
+        .max_incoming(config.max_connections.max(64))
+        .incoming_buffer_size(256 * 1024)
+        .incoming_buffer_size_total(16 * 1024 * 1024);
+    Ok(server)
+}
+
+fn transport(config: &EndpointConfig, window: u32) -> Result<TransportConfig, TransportError> {
+    let idle = IdleTimeout::try_from(config.idle_timeout).map_err(|error| {
+        TransportError::argument("maxIdleTimeoutMs", &config.idle_timeout.as_millis(), error.to_string())
+    })?;
+    let mut transport = TransportConfig::default();
+    transport
+        .max_idle_timeout(Some(idle))
+        .keep_alive_interval(Some(config.keep_alive()))
+        .max_concurrent_bidi_streams(VarInt::from_u32(config.max_concurrent_streams))
+        .max_concurrent_uni_streams(VarInt::from_u32(0))
+        .datagram_receive_buffer_size(None)
+        .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
+        .receive_window(VarInt::from_u32(window))
+        .send_window(u64::from(CONNECTION_WINDOW));
+    Ok(transport)
+}
+
+/// The reset key is derived, so that a restarted node can tell its peers with a stateless reset that the connections
+/// of its last life are gone; for the same reason no connection id is dismissed as somebody else's.
+fn endpoint(identity: &crate::Identity) -> quinn::EndpointConfig {
+    let reset_key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &identity.derive("quic stateless reset"));
+    let mut endpoint = quinn::EndpointConfig::new(Arc::new(reset_key));
+    endpoint.cid_generator(|| Box::new(RandomIds));
+    endpoint
+}
+
+struct RandomIds;
+
+impl ConnectionIdGenerator for RandomIds {
+    fn generate_cid(&mut self) -> ConnectionId {
+        let mut id = [0; ID_LENGTH];
+        getrandom::fill(&mut id).expect("a system that gave the randomness for a handshake gives more of it");
+        ConnectionId::new(&id)
+    }
+
+    fn cid_len(&self) -> usize {
+        ID_LENGTH
+    }
+
+    fn cid_lifetime(&self) -> Option<Duration> {
+        None
+    }
+}
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn alpn() -> Vec<Vec<u8>> {
+    Protocol::ALL.iter().map(|protocol| protocol.alpn().to_vec()).collect()
+}
+
+const ID_LENGTH: usize = 8;
+const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
+const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
+/// Room for a proof, and little else.
+const WARY_WINDOW: u32 = 16 * 1024;
+const SOCKET_BUFFER: usize = 4 * 1024 * 1024;
