@@ -3,8 +3,7 @@
 use bytes::Bytes;
 use vectr_transport::{Endpoint, EndpointConfig, Fingerprint, Listener, PeerStream};
 
-mod support;
-use support::{Node, echo_all, echo_one, pin_each_other, read_all, within};
+use crate::support::{Node, echo_all, echo_one, pin_each_other, read_all, within};
 
 fn opening(peer: &Node) -> Option<(Fingerprint, Bytes)> {
     Some((peer.fingerprint(), Bytes::from_static(b"opening,")))

@@ -1,15 +1,12 @@
 //! Where UDP does not get through: TCP, chosen by itself, with the same trust.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::net::UdpSocket;
 use std::time::Duration;
 
 use bytes::Bytes;
 use vectr_transport::{Endpoint, EndpointConfig, TransportError};
 
-mod support;
-use support::{Node, echo_all, pin_each_other, within};
+use crate::support::{Node, echo_all, pin_each_other, within};
 
 /// A node that listens over TCP only, and a socket on its UDP port that takes everything and answers nothing.
 struct Deaf {

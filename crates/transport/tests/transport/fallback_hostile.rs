@@ -1,7 +1,5 @@
 //! What outsiders get over TCP, and what a trusted peer may do there that keeps to no rule.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -12,9 +10,8 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use vectr_transport::{EndpointConfig, TlsConfig, TlsSecret};
 
-mod support;
-use support::bare_tcp::{BareTcp, CONTROL, PARKED, STREAM, closed, tls};
-use support::{Node, echo, within};
+use crate::support::bare_tcp::{BareTcp, CONTROL, PARKED, STREAM, closed, tls};
+use crate::support::{Node, echo, within};
 
 /// What an application says: an outsider must never read it.
 const GREETING: &[u8] = b"application bytes";

@@ -1,7 +1,5 @@
 //! The cluster's secret over TCP: who drops UDP to have it carried there gains nothing by it.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::future::poll_fn;
 use std::net::{SocketAddr, UdpSocket};
 use std::task::Poll;
@@ -10,10 +8,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use vectr_transport::{EndpointConfig, TlsConfig, TlsSecret, TransportError};
 
-mod support;
-use support::bare::{BareClient, BareServer, listen_until_closed};
-use support::bare_tcp::{BareTcp, CONTROL, STREAM, TcpSpy, closed};
-use support::{Node, within};
+use crate::support::bare::{BareClient, BareServer, listen_until_closed};
+use crate::support::bare_tcp::{BareTcp, CONTROL, STREAM, TcpSpy, closed};
+use crate::support::{Node, within};
 
 fn knowing_the_secret() -> TlsConfig {
     let secret = TlsSecret { name: "secret", text: "the secret of the cluster".to_owned() };
@@ -30,7 +27,7 @@ async fn member() -> (Node, SocketAddr) {
     let node = Node::configured(&knowing_the_secret());
     let (listener, _) = node.listen().await;
     let remote = listener.local_addr();
-    tokio::spawn(support::echo_all(listener));
+    tokio::spawn(crate::support::echo_all(listener));
     (node, remote)
 }
 

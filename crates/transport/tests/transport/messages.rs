@@ -1,16 +1,13 @@
 //! Messages in order, of any size, at the pace of who takes them.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use vectr_transport::{EndpointConfig, MAX_MESSAGE, Message, Messenger, StreamName, TransportError};
 
-mod support;
-use support::talk::{Talker, bytes_message, message};
-use support::{until, within};
+use crate::support::talk::{Talker, bytes_message, message};
+use crate::support::{until, within};
 
 async fn next(messenger: &Messenger, address: &str, stream: &str) -> Message {
     within(messenger.receive(address, &stream.into()).unwrap().message(None)).await.unwrap()
@@ -108,7 +105,7 @@ async fn who_does_not_take_slows_the_sender_down_and_neither_grows() {
 
 #[tokio::test]
 async fn more_stream_ids_than_streams_take_turns() {
-    let (heard, handler) = support::talk::keeping();
+    let (heard, handler) = crate::support::talk::keeping();
     let few = EndpointConfig { max_concurrent_streams: 4, ..EndpointConfig::default() };
     let server = Talker::limited(few, handler);
     server.messenger.subscribe(None);
@@ -146,7 +143,7 @@ async fn receivers_are_served_in_the_order_of_their_calls_and_who_gives_up_loses
 #[tokio::test]
 async fn what_waits_goes_to_a_handler_that_comes_later() {
     let client = Talker::silent();
-    let (heard, handler) = support::talk::keeping();
+    let (heard, handler) = crate::support::talk::keeping();
     let server = Talker::new(handler);
     let address = server.listen().await;
     let sent: Vec<_> =

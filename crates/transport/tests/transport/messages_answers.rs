@@ -1,15 +1,12 @@
 //! Requests and their answers, addresses that lead back, and trust.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use vectr_transport::{Delivery, Message, Messenger, Ticket, TransportError};
 
-mod support;
-use support::talk::{Talker, bytes_message, keep, keeping, message};
-use support::{Node, pin_each_other, until, within};
+use crate::support::talk::{Talker, bytes_message, keep, keeping, message};
+use crate::support::{Node, pin_each_other, until, within};
 
 /// Answers `echo`, fails at `fail`, keeps tickets of `keep`, and takes the rest without a word.
 fn answering() -> (Talker, Arc<Mutex<Vec<Ticket>>>) {
@@ -197,7 +194,7 @@ async fn nobody_at_an_address_is_unreachable_for_all_who_wait() {
 /// Each message is heard once, or its sender is told that it failed; none is both lost and reported as delivered.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listener_that_restarts_loses_nothing_that_was_acknowledged_and_hears_nothing_twice() {
-    let heard = support::talk::Heard::default();
+    let heard = crate::support::talk::Heard::default();
     let start = async |address: &str| {
         let kept = Arc::clone(&heard);
         let server = Talker::new(move |delivery| drop(keep(&kept, delivery)));

@@ -1,16 +1,13 @@
 //! What a peer may do to streams of messages that keeps to no rule.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::time::Duration;
 
 use bytes::Bytes;
 use vectr_delta::Frame;
 
-mod support;
-use support::bare::BareClient;
-use support::talk::{Heard, Talker, message};
-use support::{until, within};
+use crate::support::bare::BareClient;
+use crate::support::talk::{Heard, Talker, message};
+use crate::support::{until, within};
 
 const OPEN: u8 = 0;
 const MESSAGE: u8 = 1;
@@ -150,7 +147,7 @@ async fn no_bytes_make_a_receiver_panic_or_keep_memory() {
 /// Streams that end by a reset, at any byte.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_is_cut_delivers_a_beginning_each_message_once() {
-    let (heard, handler): (Heard, _) = support::talk::keeping();
+    let (heard, handler): (Heard, _) = crate::support::talk::keeping();
     let server = Talker::new(handler);
     server.messenger.subscribe(None);
     let address = server.listen().await;
@@ -172,7 +169,7 @@ async fn a_stream_that_is_cut_delivers_a_beginning_each_message_once() {
 /// A receiver that acknowledges what was never sent, or answers nonsense.
 #[tokio::test]
 async fn a_sender_survives_what_a_receiver_says() {
-    let server = support::bare::BareServer::new();
+    let server = crate::support::bare::BareServer::new();
     let address = server.address.to_string();
     let client = Talker::silent();
     let lies: Vec<Bytes> = vec![

@@ -5,8 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use vectr_transport::{EndpointConfig, TransportError};
 
-mod support;
-use support::{Node, echo_all, until, within};
+use crate::support::{Node, echo_all, until, within};
 
 fn impatient() -> EndpointConfig {
     EndpointConfig { connect_timeout: Duration::from_millis(300), ..EndpointConfig::default() }

@@ -5,8 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use vectr_transport::{EndpointConfig, STREAM_ABANDONED, TransportError};
 
-mod support;
-use support::{Node, echo_all, read_all, within};
+use crate::support::{Node, echo_all, read_all, within};
 
 async fn pair(server: &Node, client: &Node) -> (vectr_transport::PeerStream, vectr_transport::PeerStream) {
     let (listener, address) = server.listen().await;

@@ -4,9 +4,8 @@ use bytes::Bytes;
 use quinn::ConnectionError;
 use vectr_transport::{EndpointConfig, TransportError};
 
-mod support;
-use support::bare::{BareClient, listen_until_closed};
-use support::{Node, echo_all, echo_one, pin_each_other, read_all, within};
+use crate::support::bare::{BareClient, listen_until_closed};
+use crate::support::{Node, echo_all, echo_one, pin_each_other, read_all, within};
 
 #[tokio::test]
 async fn with_nothing_configured_nodes_of_one_machine_talk() {

@@ -4,9 +4,8 @@ use rcgen::{ExtendedKeyUsagePurpose, KeyPair, date_time_ymd};
 use vectr_delta::ShardId;
 use vectr_transport::{Access, Grant, Rights, TlsConfig, TransportError};
 
-mod support;
-use support::certificates::{Authority, file};
-use support::{Node, echo_all, echo_one, read_all, within};
+use crate::support::certificates::{Authority, file};
+use crate::support::{Node, echo_all, echo_one, read_all, within};
 
 fn with_authority(tls: &TlsConfig, authority: &Authority) -> TlsConfig {
     TlsConfig { authority: Some(file(&authority.path())), ..tls.clone() }

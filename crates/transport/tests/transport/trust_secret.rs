@@ -4,9 +4,8 @@ use bytes::Bytes;
 use quinn::ConnectionError;
 use vectr_transport::{EndpointConfig, TlsConfig, TlsSecret, TransportError};
 
-mod support;
-use support::bare::{BareClient, BareServer, listen_until_closed};
-use support::{Node, echo_all, read_all, within};
+use crate::support::bare::{BareClient, BareServer, listen_until_closed};
+use crate::support::{Node, echo_all, read_all, within};
 
 fn knowing(secrets: &[&str]) -> TlsConfig {
     let secret = |text: &&str| TlsSecret { name: "secret", text: (*text).to_owned() };
@@ -26,7 +25,7 @@ async fn talkative(tls: &TlsConfig) -> (Node, std::net::SocketAddr) {
     tokio::spawn(async move {
         while let Some(mut stream) = listener.accept().await {
             let _ = stream.send.write(Bytes::from_static(GREETING)).await;
-            tokio::spawn(support::echo(stream));
+            tokio::spawn(crate::support::echo(stream));
         }
     });
     (node, remote)
