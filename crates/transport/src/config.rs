@@ -43,16 +43,16 @@ impl EndpointConfig {
             ));
         }
         if self.connect_timeout.is_zero() || self.connect_timeout > DAY {
-            return Err(refuse_time("connectTimeoutMs", self.connect_timeout, 1));
+            return Err(duration_error("connectTimeoutMs", self.connect_timeout, 1));
         }
         if self.idle_timeout < Duration::from_secs(1) || self.idle_timeout > DAY {
-            return Err(refuse_time("maxIdleTimeoutMs", self.idle_timeout, 1000));
+            return Err(duration_error("maxIdleTimeoutMs", self.idle_timeout, 1000));
         }
-        if !(1..=MOST).contains(&self.max_concurrent_streams) {
-            return Err(refuse_count("maxConcurrentStreams", self.max_concurrent_streams as usize));
+        if !(1..=MAX).contains(&self.max_concurrent_streams) {
+            return Err(count_error("maxConcurrentStreams", self.max_concurrent_streams as usize));
         }
-        if !(1..=MOST as usize).contains(&self.max_connections) {
-            return Err(refuse_count("maxConnections", self.max_connections));
+        if !(1..=MAX as usize).contains(&self.max_connections) {
+            return Err(count_error("maxConnections", self.max_connections));
         }
         if !self.quic && !self.fallback {
             let reason = "AGENTIC_FLOW_ENABLE_QUIC or enableQuic, and enableFallback: enable one of them";
@@ -81,16 +81,16 @@ impl Default for EndpointConfig {
     }
 }
 
-fn refuse_time(name: &'static str, value: Duration, least: u32) -> TransportError {
-    TransportError::argument(name, &value.as_millis(), format!("give {least} to {}", DAY.as_millis()))
+fn duration_error(name: &'static str, value: Duration, min: u32) -> TransportError {
+    TransportError::argument(name, &value.as_millis(), format!("give {min} to {}", DAY.as_millis()))
 }
 
-fn refuse_count(name: &'static str, value: usize) -> TransportError {
-    TransportError::argument(name, &value, format!("give 1 to {MOST}"))
+fn count_error(name: &'static str, value: usize) -> TransportError {
+    TransportError::argument(name, &value, format!("give 1 to {MAX}"))
 }
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-pub(crate) const MOST: u32 = 65_536;
+pub(crate) const MAX: u32 = 65_536;
 
 #[cfg(test)]
 mod tests {

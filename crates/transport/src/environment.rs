@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use vectr_delta::Fingerprint;
 
 use crate::address::Address;
-use crate::config::MOST;
+use crate::config::MAX;
 use crate::protocol::DEFAULT_PORT;
 use crate::{EndpointConfig, TlsConfig, TlsFile, TlsSecret, TransportError};
 
@@ -79,8 +79,8 @@ impl Environment {
             port: read("QUIC_PORT")?.map(|given| given.number(0, u16::MAX)).transpose()?,
             server_host: read("QUIC_SERVER_HOST")?.map(Variable::host).transpose()?,
             server_port: read("QUIC_SERVER_PORT")?.map(|given| given.number(1, u16::MAX)).transpose()?,
-            max_connections: read("QUIC_MAX_CONNECTIONS")?.map(|given| given.number(1, MOST)).transpose()?,
-            max_streams: read("QUIC_MAX_STREAMS")?.map(|given| given.number(1, MOST)).transpose()?,
+            max_connections: read("QUIC_MAX_CONNECTIONS")?.map(|given| given.number(1, MAX)).transpose()?,
+            max_streams: read("QUIC_MAX_STREAMS")?.map(|given| given.number(1, MAX)).transpose()?,
             certificate: read("QUIC_CERT_PATH")?.map(Variable::file),
             key: read("QUIC_KEY_PATH")?.map(Variable::file),
             authority: read("QUIC_CA_PATH")?.map(Variable::file),
@@ -95,7 +95,7 @@ impl Environment {
         let default = EndpointConfig::default();
         EndpointConfig {
             quic: self.quic.unwrap_or(default.quic),
-            max_connections: self.max_connections.map_or(default.max_connections, |most| most as usize),
+            max_connections: self.max_connections.map_or(default.max_connections, |max| max as usize),
             max_concurrent_streams: self.max_streams.unwrap_or(default.max_concurrent_streams),
             ..default
         }
@@ -145,13 +145,13 @@ impl Variable {
         }
     }
 
-    fn number<N>(&self, least: N, most: N) -> Result<N, TransportError>
+    fn number<N>(&self, min: N, max: N) -> Result<N, TransportError>
     where
         N: std::str::FromStr + PartialOrd + fmt::Display + Copy,
     {
         let is_plain = self.text.bytes().all(|byte| byte.is_ascii_digit());
-        let number = self.text.parse().ok().filter(|number| is_plain && (&least..=&most).contains(&number));
-        number.ok_or_else(|| self.refuse(&format!("give a whole number from {least} to {most}")))
+        let number = self.text.parse().ok().filter(|number| is_plain && (&min..=&max).contains(&number));
+        number.ok_or_else(|| self.refuse(&format!("give a whole number from {min} to {max}")))
     }
 
     fn host(self) -> Result<String, TransportError> {

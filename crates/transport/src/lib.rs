@@ -29,8 +29,8 @@ pub use endpoint::pool::PoolStatistics;
 pub use environment::Environment;
 pub use error::TransportError;
 pub use messages::{
-    Attachment, AttachmentKind, Delivery, MAX_MESSAGE, Message, MessageStatistics, Messenger,
-    MessengerConfig, Receiving, StreamForm, StreamName, Ticket,
+    AckHandle, Attachment, AttachmentKind, Delivery, MAX_MESSAGE, Message, MessageStatistics, Messenger,
+    MessengerConfig, PendingReceive, StreamForm, StreamName,
 };
 pub use protocol::{ALPN, DEFAULT_PORT, STREAM_ABANDONED};
 pub use tls::identity::Identity;

@@ -12,13 +12,13 @@ use crate::{Distrust, TransportError};
 
 /// The two ends of a connection, for its errors.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ends {
+pub(crate) struct ErrorContext {
     pub(crate) ours: Fingerprint,
     pub(crate) remote: SocketAddr,
     pub(crate) idle_timeout: Duration,
 }
 
-impl Ends {
+impl ErrorContext {
     /// What the end of a connection means to the caller. A refusal is one whether it arrives as a TLS alert during
     /// the handshake or as an application close after it.
     pub(crate) fn explain(&self, error: &ConnectionError) -> TransportError {

@@ -9,25 +9,25 @@ use crate::tcp::{TcpConnection, TcpRecv, TcpSend};
 
 /// What carries streams to a peer: QUIC, or TCP where UDP does not get through. Both fail with the errors of QUIC.
 #[derive(Clone, Debug)]
-pub(crate) enum Carrier {
+pub(crate) enum RawConnection {
     Quic(quinn::Connection),
     Tcp(TcpConnection),
 }
 
-impl Carrier {
+impl RawConnection {
     /// Opens a stream in both directions. Waits while the peer allows no more.
-    pub(crate) async fn open_bi(&self) -> Result<(CarrierSend, CarrierRecv), ConnectionError> {
+    pub(crate) async fn open_bi(&self) -> Result<(RawSend, RawRecv), ConnectionError> {
         match self {
-            Self::Quic(connection) => connection.open_bi().await.map(of_quic),
-            Self::Tcp(connection) => connection.open_bi().await.map(of_tcp),
+            Self::Quic(connection) => connection.open_bi().await.map(from_quic),
+            Self::Tcp(connection) => connection.open_bi().await.map(from_tcp),
         }
     }
 
     /// The next stream that the peer opens.
-    pub(crate) async fn accept_bi(&self) -> Result<(CarrierSend, CarrierRecv), ConnectionError> {
+    pub(crate) async fn accept_bi(&self) -> Result<(RawSend, RawRecv), ConnectionError> {
         match self {
-            Self::Quic(connection) => connection.accept_bi().await.map(of_quic),
-            Self::Tcp(connection) => connection.accept_bi().await.map(of_tcp),
+            Self::Quic(connection) => connection.accept_bi().await.map(from_quic),
+            Self::Tcp(connection) => connection.accept_bi().await.map(from_tcp),
         }
     }
 
@@ -84,10 +84,10 @@ impl Carrier {
     }
 
     /// Gives the peer the room of one that is trusted.
-    pub(crate) fn trust_fully(&self, window: u32) {
+    pub(crate) fn lift_restrictions(&self, window: u32) {
         match self {
             Self::Quic(connection) => connection.set_receive_window(VarInt::from_u32(window)),
-            Self::Tcp(connection) => connection.trust_fully(),
+            Self::Tcp(connection) => connection.lift_restrictions(),
         }
     }
 
@@ -97,12 +97,12 @@ impl Carrier {
 }
 
 /// The sending half of a stream.
-pub(crate) enum CarrierSend {
+pub(crate) enum RawSend {
     Quic(quinn::SendStream),
     Tcp(TcpSend),
 }
 
-impl CarrierSend {
+impl RawSend {
     pub(crate) async fn write_chunk(&mut self, bytes: Bytes) -> Result<(), WriteError> {
         match self {
             Self::Quic(stream) => stream.write_chunk(bytes).await,
@@ -148,12 +148,12 @@ impl CarrierSend {
 }
 
 /// The receiving half of a stream.
-pub(crate) enum CarrierRecv {
+pub(crate) enum RawRecv {
     Quic(quinn::RecvStream),
     Tcp(TcpRecv),
 }
 
-impl CarrierRecv {
+impl RawRecv {
     /// As many pieces as there are, at least one; `None` at the end. Safe to cancel.
     pub(crate) async fn read_chunks(&mut self, chunks: &mut [Bytes]) -> Result<Option<usize>, ReadError> {
         match self {
@@ -171,10 +171,10 @@ impl CarrierRecv {
     }
 }
 
-pub(crate) fn of_quic((send, recv): (quinn::SendStream, quinn::RecvStream)) -> (CarrierSend, CarrierRecv) {
-    (CarrierSend::Quic(send), CarrierRecv::Quic(recv))
+pub(crate) fn from_quic((send, recv): (quinn::SendStream, quinn::RecvStream)) -> (RawSend, RawRecv) {
+    (RawSend::Quic(send), RawRecv::Quic(recv))
 }
 
-fn of_tcp((send, recv): (TcpSend, TcpRecv)) -> (CarrierSend, CarrierRecv) {
-    (CarrierSend::Tcp(send), CarrierRecv::Tcp(recv))
+fn from_tcp((send, recv): (TcpSend, TcpRecv)) -> (RawSend, RawRecv) {
+    (RawSend::Tcp(send), RawRecv::Tcp(recv))
 }

@@ -1,8 +1,8 @@
 use bytes::{Buf, Bytes, BytesMut};
 use quinn::{ReadError, WriteError};
 
-use crate::connection::error::Ends;
-use crate::connection::raw::{Carrier, CarrierRecv, CarrierSend};
+use crate::connection::error::ErrorContext;
+use crate::connection::raw::{RawConnection, RawRecv, RawSend};
 use crate::protocol::StreamKind;
 use crate::trust::{ClusterSecret, Credentials, Exported, MAX_OFFER, Proven, exported_label};
 use crate::{Distrust, TransportError, Trust};
@@ -13,22 +13,22 @@ use crate::{Distrust, TransportError, Trust};
 /// # Errors
 /// `ERR_TRUST` where the peer proves nothing, or wants no proof; as the connection ended.
 pub(crate) async fn give(
-    connection: &Carrier,
+    raw: &RawConnection,
     trust: &Trust,
-    ends: &Ends,
+    context: &ErrorContext,
     peer: &Credentials,
 ) -> Result<Proven, TransportError> {
     let secrets = trust.read(|rules| rules.secrets.clone());
     if secrets.is_empty() {
         return Ok(Proven::default());
     }
-    let exported = export(connection);
+    let exported = export(raw);
     let offer = ClusterSecret::offer(&secrets, &exported);
-    let answer = exchange(connection, offer).await.map_err(|error| match error {
-        Failure::Connection(error) => ends.explain(&error),
-        Failure::Stream => ends.untrusted(Some(peer), Distrust::Secret),
+    let answer = exchange(raw, offer).await.map_err(|error| match error {
+        Failure::Connection(error) => context.explain(&error),
+        Failure::Stream => context.untrusted(Some(peer), Distrust::Secret),
     })?;
-    ClusterSecret::accept(&secrets, &exported, &answer).ok_or(ends.untrusted(Some(peer), Distrust::Secret))
+    ClusterSecret::accept(&secrets, &exported, &answer).ok_or(context.untrusted(Some(peer), Distrust::Secret))
 }
 
 /// Has the peer that called prove the cluster's secret before anything else, and proves it in turn.
@@ -36,24 +36,23 @@ pub(crate) async fn give(
 /// # Errors
 /// As [`give`].
 pub(crate) async fn demand(
-    connection: &Carrier,
+    raw: &RawConnection,
     trust: &Trust,
-    ends: &Ends,
+    context: &ErrorContext,
     peer: &Credentials,
 ) -> Result<Proven, TransportError> {
     let secrets = trust.read(|rules| rules.secrets.clone());
     if secrets.is_empty() {
         return Ok(Proven::default());
     }
-    let untrusted = || ends.untrusted(Some(peer), Distrust::Secret);
-    let (mut send, mut recv) = connection.accept_bi().await.map_err(|error| ends.explain(&error))?;
+    let untrusted = || context.untrusted(Some(peer), Distrust::Secret);
+    let (mut send, mut recv) = raw.accept_bi().await.map_err(|error| context.explain(&error))?;
     let mut offer = read_whole(&mut recv, 1 + MAX_OFFER, is_proof).await.map_err(|_| untrusted())?;
     if offer.is_empty() {
         return Err(untrusted());
     }
     offer.advance(1);
-    let (proven, answer) =
-        ClusterSecret::answer(&secrets, &export(connection), &offer).ok_or_else(untrusted)?;
+    let (proven, answer) = ClusterSecret::answer(&secrets, &export(raw), &offer).ok_or_else(untrusted)?;
     write_whole(&mut send, answer).await.map_err(|_| untrusted())?;
     Ok(proven)
 }
@@ -63,14 +62,14 @@ enum Failure {
     Stream,
 }
 
-async fn exchange(connection: &Carrier, offer: Bytes) -> Result<Bytes, Failure> {
-    let (mut send, mut recv) = connection.open_bi().await.map_err(Failure::Connection)?;
+async fn exchange(raw: &RawConnection, offer: Bytes) -> Result<Bytes, Failure> {
+    let (mut send, mut recv) = raw.open_bi().await.map_err(Failure::Connection)?;
     let kind = Bytes::from_static(&[StreamKind::Proof as u8]);
     write_whole(&mut send, [kind, offer].concat().into()).await?;
     read_whole(&mut recv, MAX_OFFER, |_| true).await
 }
 
-async fn write_whole(send: &mut CarrierSend, bytes: Bytes) -> Result<(), Failure> {
+async fn write_whole(send: &mut RawSend, bytes: Bytes) -> Result<(), Failure> {
     send.write_chunk(bytes).await.map_err(|error| match error {
         WriteError::ConnectionLost(error) => Failure::Connection(error),
         _ => Failure::Stream,
@@ -81,7 +80,7 @@ async fn write_whole(send: &mut CarrierSend, bytes: Bytes) -> Result<(), Failure
 
 /// Everything up to the end, unless it is more than this, or begins otherwise.
 async fn read_whole(
-    recv: &mut CarrierRecv,
+    recv: &mut RawRecv,
     most: usize,
     may_begin: impl Fn(u8) -> bool,
 ) -> Result<Bytes, Failure> {
@@ -105,6 +104,6 @@ fn is_proof(kind: u8) -> bool {
     StreamKind::from_byte(kind) == Some(StreamKind::Proof)
 }
 
-fn export(connection: &Carrier) -> Exported {
-    connection.export(exported_label())
+fn export(raw: &RawConnection) -> Exported {
+    raw.export(exported_label())
 }

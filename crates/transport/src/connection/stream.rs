@@ -6,8 +6,8 @@ use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, StoppedError, VarInt, WriteError};
 use vectr_delta::Fingerprint;
 
-use crate::connection::raw::{CarrierRecv, CarrierSend};
-use crate::connection::{Lease, Link};
+use crate::connection::raw::{RawRecv, RawSend};
+use crate::connection::{Connection, Lease};
 use crate::protocol::{STREAM_ABANDONED, StreamKind};
 use crate::{PeerRights, TransportError};
 
@@ -28,9 +28,9 @@ pub struct PeerStream {
 }
 
 impl PeerStream {
-    pub(crate) fn new(lease: Lease, send: CarrierSend, recv: CarrierRecv) -> Self {
-        let (peer, remote) = (lease.link().peer, lease.link().remote());
-        let fallback = lease.link().connection.is_fallback();
+    pub(crate) fn new(lease: Lease, send: RawSend, recv: RawRecv) -> Self {
+        let (peer, remote) = (lease.connection().peer, lease.connection().remote());
+        let fallback = lease.connection().raw.is_fallback();
         let lease = Arc::new(lease);
         let send = SendHalf { stream: send, lease: Arc::clone(&lease), finished: false };
         let recv = RecvHalf { stream: recv, lease, arrived: VecDeque::new(), ended: false };
@@ -44,11 +44,11 @@ impl PeerStream {
         kind: StreamKind,
         opening: Option<(Fingerprint, Bytes)>,
     ) -> Result<Self, TransportError> {
-        let link = Arc::clone(lease.link());
-        link.check()?;
-        let (send, recv) = link.connection.open_bi().await.map_err(|error| link.explain(&error))?;
+        let connection = Arc::clone(lease.connection());
+        connection.check()?;
+        let (send, recv) = connection.raw.open_bi().await.map_err(|error| connection.explain(&error))?;
         let mut stream = Self::new(lease, send, recv);
-        let opening = opening.filter(|(expected, _)| *expected == link.peer).map(|(_, bytes)| bytes);
+        let opening = opening.filter(|(expected, _)| *expected == connection.peer).map(|(_, bytes)| bytes);
         stream.opening_sent = opening.is_some();
         let mut first = first_chunks(kind, opening);
         let written = stream.send.stream.write_all_chunks(&mut first).await;
@@ -59,11 +59,11 @@ impl PeerStream {
     /// What the peer may do, as of whenever it is asked.
     #[must_use]
     pub fn rights(&self) -> PeerRights {
-        self.link().rights()
+        self.connection().rights()
     }
 
-    pub(crate) fn link(&self) -> &Arc<Link> {
-        self.send.lease.link()
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        self.send.lease.connection()
     }
 }
 
@@ -79,7 +79,7 @@ impl std::fmt::Debug for PeerStream {
 
 /// The sending half of a stream. Dropped unfinished, it is reset with [`STREAM_ABANDONED`].
 pub struct SendHalf {
-    stream: CarrierSend,
+    stream: RawSend,
     lease: Arc<Lease>,
     finished: bool,
 }
@@ -113,19 +113,19 @@ impl SendHalf {
     pub async fn delivered(&mut self) -> Result<(), TransportError> {
         match self.stream.stopped().await {
             Ok(None) => Ok(()),
-            Ok(Some(code)) => Err(broken_off(self.lease.link(), code)),
-            Err(StoppedError::ConnectionLost(error)) => Err(self.lease.link().explain(&error)),
-            Err(StoppedError::ZeroRttRejected) => Err(rejected(self.lease.link())),
+            Ok(Some(code)) => Err(broken_off(self.lease.connection(), code)),
+            Err(StoppedError::ConnectionLost(error)) => Err(self.lease.connection().explain(&error)),
+            Err(StoppedError::ZeroRttRejected) => Err(early_data_rejected(self.lease.connection())),
         }
     }
 
     fn explain(&self, error: &WriteError) -> TransportError {
-        let link = self.lease.link();
+        let connection = self.lease.connection();
         match error {
-            WriteError::Stopped(code) => broken_off(link, *code),
-            WriteError::ConnectionLost(error) => link.explain(error),
-            WriteError::ClosedStream => closed_half(link),
-            WriteError::ZeroRttRejected => rejected(link),
+            WriteError::Stopped(code) => broken_off(connection, *code),
+            WriteError::ConnectionLost(error) => connection.explain(error),
+            WriteError::ClosedStream => half_closed(connection),
+            WriteError::ZeroRttRejected => early_data_rejected(connection),
         }
     }
 }
@@ -141,7 +141,7 @@ impl Drop for SendHalf {
 
 /// The receiving half of a stream. Dropped before the end, it stops the peer with [`STREAM_ABANDONED`].
 pub struct RecvHalf {
-    stream: CarrierRecv,
+    stream: RawRecv,
     lease: Arc<Lease>,
     arrived: VecDeque<Bytes>,
     ended: bool,
@@ -176,7 +176,7 @@ impl RecvHalf {
 
     /// Many packets for each turn of the connection's lock.
     async fn refill(&mut self) -> Result<(), TransportError> {
-        let mut chunks = [const { Bytes::new() }; CHUNKS];
+        let mut chunks = [const { Bytes::new() }; MAX_CHUNKS];
         match self.stream.read_chunks(&mut chunks).await {
             Ok(Some(count)) => self.arrived.extend(chunks.into_iter().take(count)),
             Ok(None) => self.ended = true,
@@ -186,12 +186,12 @@ impl RecvHalf {
     }
 
     fn explain(&self, error: &ReadError) -> TransportError {
-        let link = self.lease.link();
+        let connection = self.lease.connection();
         match error {
-            ReadError::Reset(code) => broken_off(link, *code),
-            ReadError::ConnectionLost(error) => link.explain(error),
-            ReadError::ClosedStream | ReadError::IllegalOrderedRead => closed_half(link),
-            ReadError::ZeroRttRejected => rejected(link),
+            ReadError::Reset(code) => broken_off(connection, *code),
+            ReadError::ConnectionLost(error) => connection.explain(error),
+            ReadError::ClosedStream | ReadError::IllegalOrderedRead => half_closed(connection),
+            ReadError::ZeroRttRejected => early_data_rejected(connection),
         }
     }
 }
@@ -208,17 +208,17 @@ pub(crate) fn first_chunks(kind: StreamKind, opening: Option<Bytes>) -> [Bytes; 
 }
 
 /// Once the connection is over its end says more than the state of the stream.
-fn closed_half(link: &Link) -> TransportError {
-    link.end().unwrap_or(TransportError::Closed { what: "this half of the stream" })
+fn half_closed(connection: &Connection) -> TransportError {
+    connection.end().unwrap_or(TransportError::Closed { what: "this half of the stream" })
 }
 
-fn broken_off(link: &Link, code: VarInt) -> TransportError {
-    TransportError::BrokenOff { remote: link.remote(), stream_code: code.into_inner() }
+fn broken_off(connection: &Connection, code: VarInt) -> TransportError {
+    TransportError::BrokenOff { remote: connection.remote(), stream_code: code.into_inner() }
 }
 
 /// Streams are handed out only after the handshake, when early data has been accepted or sent again.
-fn rejected(link: &Link) -> TransportError {
-    link.explain(&ConnectionError::Reset)
+fn early_data_rejected(connection: &Connection) -> TransportError {
+    connection.explain(&ConnectionError::Reset)
 }
 
-const CHUNKS: usize = 64;
+const MAX_CHUNKS: usize = 64;

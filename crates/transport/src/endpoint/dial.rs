@@ -11,10 +11,10 @@ use tokio::task::JoinSet;
 use vectr_delta::Fingerprint;
 
 use crate::address::Address;
-use crate::connection::raw::{Carrier, of_quic};
+use crate::connection::raw::{RawConnection, from_quic};
 use crate::connection::stream::{PeerStream, first_chunks};
-use crate::connection::{Lease, Link};
-use crate::endpoint::inner::Node;
+use crate::connection::{Connection, Lease};
+use crate::endpoint::inner::EndpointInner;
 use crate::protocol::StreamKind;
 use crate::tls::Tls;
 use crate::tls::tickets::{AttemptTickets, Tickets};
@@ -23,7 +23,7 @@ use crate::{TransportError, tcp};
 
 /// An authenticated new connection, and the stream that its early data opened, if that was accepted.
 pub(crate) struct Dialed {
-    pub(crate) link: Arc<Link>,
+    pub(crate) connection: Arc<Connection>,
     pub(crate) early: Option<PeerStream>,
 }
 
@@ -32,24 +32,24 @@ pub(crate) struct Dialed {
 ///
 /// A refusal for lack of trust is final, whatever else the name may mean.
 pub(crate) async fn dial(
-    node: Arc<Node>,
+    inner: Arc<EndpointInner>,
     address: Address,
     tickets: Arc<Tickets>,
     opening: Option<(Fingerprint, Bytes)>,
 ) -> Result<Dialed, TransportError> {
-    let limit = node.config.connect_timeout;
+    let limit = inner.config.connect_timeout;
     let no_answer = TransportError::Unreachable {
         address: address.to_string(),
         reason: format!(
             "no answer within {limit:?}; is it listening there, and does a firewall let it through?"
         ),
     };
-    let race = race(node, &address, tickets, opening);
+    let race = race(inner, &address, tickets, opening);
     tokio::time::timeout(limit, race).await.unwrap_or(Err(no_answer))
 }
 
 async fn race(
-    node: Arc<Node>,
+    inner: Arc<EndpointInner>,
     address: &Address,
     tickets: Arc<Tickets>,
     mut opening: Option<(Fingerprint, Bytes)>,
@@ -61,7 +61,7 @@ async fn race(
         let next = remotes.next();
         let more = next.is_some();
         if let Some(remote) = next {
-            tries.spawn(reach(Arc::clone(&node), remote, Arc::clone(&tickets), opening.take()));
+            tries.spawn(connect_either(Arc::clone(&inner), remote, Arc::clone(&tickets), opening.take()));
         }
         tokio::select! {
             Some(ended) = tries.join_next() => match ended {
@@ -70,7 +70,7 @@ async fn race(
                 Ok(Err(error)) => last = Some(error),
                 Err(_) => last = Some(TransportError::endpoint_closed()),
             },
-            () = tokio::time::sleep(HEAD_START), if more => {}
+            () = tokio::time::sleep(NEXT_ADDRESS_DELAY), if more => {}
             else => break,
         }
     }
@@ -79,89 +79,95 @@ async fn race(
 
 /// Connects to one socket address: over QUIC or, where that does not answer in time, over TCP; the other way round
 /// where UDP has not got through lately. The first that answers is taken, whatever it answers: a refusal is final.
-async fn reach(
-    node: Arc<Node>,
+async fn connect_either(
+    inner: Arc<EndpointInner>,
     remote: SocketAddr,
     tickets: Arc<Tickets>,
     opening: Option<(Fingerprint, Bytes)>,
 ) -> Result<Dialed, TransportError> {
-    let (quic, fallback) = (node.config.quic, node.config.fallback);
+    let (quic, fallback) = (inner.config.quic, inner.config.fallback);
     if !fallback {
-        return connect(&node, remote, &tickets, opening).await;
+        return connect(&inner, remote, &tickets, opening).await;
     }
     if !quic {
-        return connect_tcp(&node, remote).await;
+        return connect_tcp(&inner, remote).await;
     }
-    let tcp_first = node.routes.prefers_tcp(remote);
+    let tcp_first = inner.fallback_cache.prefers_tcp(remote);
     let dialed = {
-        let over_quic: Dialing<'_> = Box::pin(connect(&node, remote, &tickets, opening));
-        let over_tcp: Dialing<'_> = Box::pin(connect_tcp(&node, remote));
+        let over_quic: Dialing<'_> = Box::pin(connect(&inner, remote, &tickets, opening));
+        let over_tcp: Dialing<'_> = Box::pin(connect_tcp(&inner, remote));
         let order = if tcp_first { [over_tcp, over_quic] } else { [over_quic, over_tcp] };
-        either(order, FALLBACK_DELAY.min(node.config.connect_timeout / 4)).await?
+        race_transports(order, FALLBACK_DELAY.min(inner.config.connect_timeout / 4)).await?
     };
-    node.routes.note(remote, dialed.link.connection.is_fallback());
+    inner.fallback_cache.record(remote, dialed.connection.raw.is_fallback());
     Ok(dialed)
 }
 
 type Dialing<'a> = Pin<Box<dyn Future<Output = Result<Dialed, TransportError>> + Send + 'a>>;
 
 /// The first of two that succeeds. The second begins where the first has failed, or not succeeded after `delay`.
-async fn either(
+async fn race_transports(
     [mut first, mut second]: [Dialing<'_>; 2],
     delay: Duration,
 ) -> Result<Dialed, TransportError> {
     let failed = tokio::select! {
         ended = &mut first => match ended {
-            Err(error) if nobody_answered(&error) => Some(error),
+            Err(error) if is_unanswered(&error) => Some(error),
             ended => return ended,
         },
         () = tokio::time::sleep(delay) => None,
     };
     if let Some(error) = failed {
-        return second.await.map_err(|other| the_answer(error, other));
+        return second.await.map_err(|other| prefer_answered(error, other));
     }
     tokio::select! {
         ended = &mut first => match ended {
-            Err(error) if nobody_answered(&error) => second.await.map_err(|other| the_answer(error, other)),
+            Err(error) if is_unanswered(&error) => second.await.map_err(|other| prefer_answered(error, other)),
             ended => ended,
         },
         ended = &mut second => match ended {
-            Err(error) if nobody_answered(&error) => first.await,
+            Err(error) if is_unanswered(&error) => first.await,
             ended => ended,
         },
     }
 }
 
 /// Of two failures the one that the peer answered with; else the one of the way that is tried first.
-fn the_answer(first: TransportError, second: TransportError) -> TransportError {
-    if nobody_answered(&second) { first } else { second }
+fn prefer_answered(first: TransportError, second: TransportError) -> TransportError {
+    if is_unanswered(&second) { first } else { second }
 }
 
 /// Whether the other way may still reach the peer.
-const fn nobody_answered(error: &TransportError) -> bool {
+const fn is_unanswered(error: &TransportError) -> bool {
     matches!(
         error,
         TransportError::Unreachable { .. } | TransportError::TimedOut { .. } | TransportError::Lost { .. }
     )
 }
 
-async fn connect_tcp(node: &Node, remote: SocketAddr) -> Result<Dialed, TransportError> {
-    let name = ServerName::try_from(node.config.server_name.clone()).map_err(|error| {
-        TransportError::argument("serverName", &node.config.server_name, error.to_string())
+async fn connect_tcp(inner: &EndpointInner, remote: SocketAddr) -> Result<Dialed, TransportError> {
+    let name = ServerName::try_from(inner.config.server_name.clone()).map_err(|error| {
+        TransportError::argument("serverName", &inner.config.server_name, error.to_string())
     })?;
-    let dialed = tcp::dial(remote, node.tls.tcp_client(), name, exported_label(), node.terms()).await;
-    let connection = dialed.map_err(|error| tcp_failed(node, remote, &error))?;
-    if !node.tcp.add(&connection) {
+    let dialed = tcp::dial(remote, inner.tls.tcp_client(), name, exported_label(), inner.tcp_params()).await;
+    let connection = dialed.map_err(|error| tcp_failed(inner, remote, &error))?;
+    if !inner.tcp.add(&connection) {
         return Err(TransportError::endpoint_closed());
     }
-    let link = Link::admit(Carrier::Tcp(connection), Role::Server, &node.trust, node.ends(remote)).await?;
-    Tls::trust_fully(&link.connection);
-    Ok(Dialed { link, early: None })
+    let connection = Connection::admit(
+        RawConnection::Tcp(connection),
+        Role::Server,
+        &inner.trust,
+        inner.error_context(remote),
+    )
+    .await?;
+    Tls::lift_restrictions(&connection.raw);
+    Ok(Dialed { connection, early: None })
 }
 
 /// Whoever answers there and is no node at all may leave UDP to one that is.
-fn tcp_failed(node: &Node, remote: SocketAddr, error: &io::Error) -> TransportError {
-    match tcp::handshake_error(error).map(|error| node.ends(remote).explain(&error)) {
+fn tcp_failed(inner: &EndpointInner, remote: SocketAddr, error: &io::Error) -> TransportError {
+    match tcp::handshake_error(error).map(|error| inner.error_context(remote).explain(&error)) {
         Some(refusal @ (TransportError::Untrusted { .. } | TransportError::Refused { .. })) => refusal,
         _ => {
             TransportError::Unreachable { address: remote.to_string(), reason: format!("over TCP: {error}") }
@@ -171,91 +177,91 @@ fn tcp_failed(node: &Node, remote: SocketAddr, error: &io::Error) -> TransportEr
 
 /// One handshake with one socket address.
 async fn connect(
-    node: &Node,
+    inner: &EndpointInner,
     remote: SocketAddr,
     tickets: &Arc<Tickets>,
     opening: Option<(Fingerprint, Bytes)>,
 ) -> Result<Dialed, TransportError> {
     let expected = tickets.peer();
-    if expected.is_some_and(|peer| is_distrusted(node, &peer, remote)) {
+    if expected.is_some_and(|peer| is_distrusted(inner, &peer, remote)) {
         tickets.clear();
     }
     let attempt = tickets.attempt();
-    let config = node.tls.client(Arc::clone(&attempt));
-    let connecting = node
+    let config = inner.tls.client(Arc::clone(&attempt));
+    let connecting = inner
         .client(remote)?
-        .connect_with(config, remote, &node.config.server_name)
-        .map_err(|error| refused_call(&error, remote))?;
+        .connect_with(config, remote, &inner.config.server_name)
+        .map_err(|error| connect_error(&error, remote))?;
     // Early data would leave before the peer has proven the secret anew: there is nothing yet to bind a proof to.
-    let has_secrets = node.trust.read(|rules| !rules.secrets.is_empty());
+    let has_secrets = inner.trust.read(|rules| !rules.secrets.is_empty());
     let is_for = |(expected, _): &(Fingerprint, Bytes)| !has_secrets && attempt.offered() == Some(*expected);
     let opening = opening.filter(is_for).map(|(_, bytes)| bytes);
     let Some(opening) = opening else {
-        return finish(node, remote, &attempt, connecting).await;
+        return finish(inner, remote, &attempt, connecting).await;
     };
     match connecting.into_0rtt() {
-        Ok((connection, accepted)) => finish_early(node, &attempt, connection, accepted, opening).await,
-        Err(connecting) => finish(node, remote, &attempt, connecting).await,
+        Ok((connection, accepted)) => finish_early(inner, &attempt, connection, accepted, opening).await,
+        Err(connecting) => finish(inner, remote, &attempt, connecting).await,
     }
 }
 
 async fn finish(
-    node: &Node,
+    inner: &EndpointInner,
     remote: SocketAddr,
     attempt: &AttemptTickets,
     connecting: quinn::Connecting,
 ) -> Result<Dialed, TransportError> {
-    let connection = connecting.await.map_err(|error| failed(node, remote, &error))?;
-    let link = authenticate(node, attempt, Carrier::Quic(connection)).await?;
-    Ok(Dialed { link, early: None })
+    let connection = connecting.await.map_err(|error| failed(inner, remote, &error))?;
+    let connection = authenticate(inner, attempt, RawConnection::Quic(connection)).await?;
+    Ok(Dialed { connection, early: None })
 }
 
 /// Sends the opening before the handshake is complete. Where the peer rejects it, whoever asked for the stream sends
 /// it again on another one.
 async fn finish_early(
-    node: &Node,
+    inner: &EndpointInner,
     attempt: &AttemptTickets,
     connection: quinn::Connection,
     accepted: quinn::ZeroRttAccepted,
     opening: Bytes,
 ) -> Result<Dialed, TransportError> {
     let remote = connection.remote_address();
-    let opened = connection.open_bi().await.map_err(|error| failed(node, remote, &error))?;
-    let (mut send, recv) = of_quic(opened);
+    let opened = connection.open_bi().await.map_err(|error| failed(inner, remote, &error))?;
+    let (mut send, recv) = from_quic(opened);
     let mut first = first_chunks(StreamKind::Session, Some(opening));
     let written = send.write_all_chunks(&mut first).await;
     let accepted = accepted.await;
     if let Some(error) = connection.close_reason() {
-        return Err(failed(node, remote, &error));
+        return Err(failed(inner, remote, &error));
     }
-    let link = authenticate(node, attempt, Carrier::Quic(connection)).await?;
+    let connection = authenticate(inner, attempt, RawConnection::Quic(connection)).await?;
     if !accepted || written.is_err() {
-        return Ok(Dialed { link, early: None });
+        return Ok(Dialed { connection, early: None });
     }
-    node.pool.count_zero_rtt();
-    let mut early = PeerStream::new(Lease::new(&link), send, recv);
+    inner.pool.count_zero_rtt();
+    let mut early = PeerStream::new(Lease::new(&connection), send, recv);
     early.opening_sent = true;
-    Ok(Dialed { link, early: Some(early) })
+    Ok(Dialed { connection, early: Some(early) })
 }
 
 async fn authenticate(
-    node: &Node,
+    inner: &EndpointInner,
     attempt: &AttemptTickets,
-    connection: Carrier,
-) -> Result<Arc<Link>, TransportError> {
-    let ends = node.ends(connection.remote_address());
-    let link = Link::admit(connection, Role::Server, &node.trust, ends).await?;
-    attempt.authenticated(link.credentials());
-    Ok(link)
+    connection: RawConnection,
+) -> Result<Arc<Connection>, TransportError> {
+    let context = inner.error_context(connection.remote_address());
+    let connection = Connection::admit(connection, Role::Server, &inner.trust, context).await?;
+    attempt.authenticated(connection.credentials());
+    Ok(connection)
 }
 
-fn is_distrusted(node: &Node, peer: &Credentials, remote: SocketAddr) -> bool {
-    node.trust.read(|rules| rules.check_certificate(peer, remote.ip(), UnixTime::now()).is_err())
+fn is_distrusted(inner: &EndpointInner, peer: &Credentials, remote: SocketAddr) -> bool {
+    inner.trust.read(|rules| rules.check_certificate(peer, remote.ip(), UnixTime::now()).is_err())
 }
 
 /// Before the handshake is complete, silence means that nobody is there.
-fn failed(node: &Node, remote: SocketAddr, error: &ConnectionError) -> TransportError {
-    match node.ends(remote).explain(error) {
+fn failed(inner: &EndpointInner, remote: SocketAddr, error: &ConnectionError) -> TransportError {
+    match inner.error_context(remote).explain(error) {
         TransportError::TimedOut { remote, .. } => {
             TransportError::Unreachable { address: remote.to_string(), reason: "no answer".to_owned() }
         }
@@ -263,7 +269,7 @@ fn failed(node: &Node, remote: SocketAddr, error: &ConnectionError) -> Transport
     }
 }
 
-fn refused_call(error: &ConnectError, remote: SocketAddr) -> TransportError {
+fn connect_error(error: &ConnectError, remote: SocketAddr) -> TransportError {
     match error {
         ConnectError::EndpointStopping => TransportError::endpoint_closed(),
         ConnectError::InvalidRemoteAddress(_) => {
@@ -276,4 +282,4 @@ fn refused_call(error: &ConnectError, remote: SocketAddr) -> TransportError {
 /// How long one way is tried alone.
 const FALLBACK_DELAY: Duration = Duration::from_secs(1);
 /// How long an address is tried alone.
-const HEAD_START: Duration = Duration::from_millis(250);
+const NEXT_ADDRESS_DELAY: Duration = Duration::from_millis(250);

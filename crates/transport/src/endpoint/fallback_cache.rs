@@ -4,20 +4,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::protocol::CloseCode;
-use crate::tcp::{TcpConnection, WeakTcp};
+use crate::tcp::{TcpConnection, WeakTcpConnection};
 
 /// To which addresses UDP does not get through, as far as was seen lately.
 #[derive(Default)]
-pub(crate) struct Routes(Mutex<HashMap<SocketAddr, Instant>>);
+pub(crate) struct FallbackCache(Mutex<HashMap<SocketAddr, Instant>>);
 
-impl Routes {
+impl FallbackCache {
     /// Whether to try TCP first.
     pub(crate) fn prefers_tcp(&self, remote: SocketAddr) -> bool {
         self.seen().get(&remote).is_some_and(is_recent)
     }
 
     /// What got through in the end.
-    pub(crate) fn note(&self, remote: SocketAddr, over_tcp: bool) {
+    pub(crate) fn record(&self, remote: SocketAddr, over_tcp: bool) {
         let mut seen = self.seen();
         if !over_tcp {
             seen.remove(&remote);
@@ -27,10 +27,10 @@ impl Routes {
             // Kept as it is: else UDP would not be tried again as long as there are new connections.
             return;
         }
-        if seen.len() >= MOST {
+        if seen.len() >= MAX {
             seen.retain(|_, seen| is_recent(seen));
         }
-        if seen.len() < MOST {
+        if seen.len() < MAX {
             seen.insert(remote, Instant::now());
         }
     }
@@ -41,7 +41,7 @@ impl Routes {
 }
 
 /// The connections over TCP that end together, by whom they belong to.
-pub(crate) struct TcpConnections(Mutex<Option<Vec<WeakTcp>>>);
+pub(crate) struct TcpConnections(Mutex<Option<Vec<WeakTcpConnection>>>);
 
 impl Default for TcpConnections {
     fn default() -> Self {
@@ -75,12 +75,12 @@ impl TcpConnections {
 }
 
 fn is_recent(seen: &Instant) -> bool {
-    seen.elapsed() < REMEMBERED
+    seen.elapsed() < TCP_FIRST_FOR
 }
 
 /// How long TCP is tried first before UDP gets another chance.
-const REMEMBERED: Duration = Duration::from_secs(600);
-const MOST: usize = 4_096;
+const TCP_FIRST_FOR: Duration = Duration::from_secs(600);
+const MAX: usize = 4_096;
 
 #[cfg(test)]
 mod tests {
@@ -88,11 +88,11 @@ mod tests {
 
     #[test]
     fn what_got_through_over_tcp_is_tried_there_first_until_udp_does() {
-        let (routes, remote) = (Routes::default(), "192.0.2.1:4433".parse().unwrap());
-        assert!(!routes.prefers_tcp(remote));
-        routes.note(remote, true);
-        assert!(routes.prefers_tcp(remote) && !routes.prefers_tcp("192.0.2.2:4433".parse().unwrap()));
-        routes.note(remote, false);
-        assert!(!routes.prefers_tcp(remote));
+        let (cache, remote) = (FallbackCache::default(), "192.0.2.1:4433".parse().unwrap());
+        assert!(!cache.prefers_tcp(remote));
+        cache.record(remote, true);
+        assert!(cache.prefers_tcp(remote) && !cache.prefers_tcp("192.0.2.2:4433".parse().unwrap()));
+        cache.record(remote, false);
+        assert!(!cache.prefers_tcp(remote));
     }
 }

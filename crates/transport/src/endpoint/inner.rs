@@ -7,37 +7,37 @@ use tokio::sync::{Semaphore, watch};
 use vectr_delta::Fingerprint;
 
 use crate::address::Address;
-use crate::connection::error::Ends;
-use crate::connection::{Lease, Link};
-use crate::endpoint::fallback_cache::{Routes, TcpConnections};
+use crate::connection::error::ErrorContext;
+use crate::connection::{Connection, Lease};
+use crate::endpoint::fallback_cache::{FallbackCache, TcpConnections};
 use crate::endpoint::pool::Pool;
-use crate::endpoint::sockets::Accepting;
+use crate::endpoint::sockets::ListenerSockets;
 use crate::messages::Inbox;
 use crate::protocol::CloseCode;
-use crate::tcp::{TcpConnection, Terms};
+use crate::tcp::{TcpConnection, TcpParams};
 use crate::tls::Tls;
-use crate::tls::cert_resolver::Presented;
+use crate::tls::cert_resolver::CertResolver;
 use crate::{EndpointConfig, Identity, TransportError, Trust};
 
 /// What the endpoint, its listeners and its connection attempts share.
-pub(crate) struct Node {
+pub(crate) struct EndpointInner {
     pub(crate) trust: Trust,
     pub(crate) config: EndpointConfig,
     pub(crate) tls: Tls,
     pub(crate) pool: Pool,
-    pub(crate) routes: Routes,
+    pub(crate) fallback_cache: FallbackCache,
     /// Those that this node made.
     pub(crate) tcp: TcpConnections,
     /// One permit for each accepted connection.
-    pub(crate) places: Arc<Semaphore>,
+    pub(crate) accept_permits: Arc<Semaphore>,
     /// Where messages go, once somebody takes them.
     pub(crate) inbox: OnceLock<Arc<Inbox>>,
     /// Accepted connections, by the address that the peer had.
-    accepted: Mutex<HashMap<String, Weak<Link>>>,
+    accepted: Mutex<HashMap<String, Weak<Connection>>>,
     /// Connections ever accepted, and those of them that ended.
     accepted_count: AtomicU64,
     ended_count: AtomicU64,
-    open: Mutex<Option<Open>>,
+    open: Mutex<Option<OpenSockets>>,
     closed: watch::Sender<bool>,
 }
 
@@ -54,20 +54,20 @@ pub struct AcceptedStatistics {
 
 /// The sockets of a node that is not closed.
 #[derive(Default)]
-struct Open {
+struct OpenSockets {
     ipv4: Option<quinn::Endpoint>,
     ipv6: Option<quinn::Endpoint>,
-    listeners: Vec<Weak<Accepting>>,
+    listeners: Vec<Weak<ListenerSockets>>,
 }
 
 /// What is left to be closed.
-pub(crate) struct Remains {
+pub(crate) struct Shutdown {
     pub(crate) sockets: Vec<quinn::Endpoint>,
-    pub(crate) listeners: Vec<Arc<Accepting>>,
+    pub(crate) listeners: Vec<Arc<ListenerSockets>>,
     pub(crate) tcp: Vec<TcpConnection>,
 }
 
-impl Node {
+impl EndpointInner {
     pub(crate) fn new(
         identity: &Identity,
         trust: &Trust,
@@ -75,16 +75,16 @@ impl Node {
     ) -> Result<Self, TransportError> {
         config.validate()?;
         Ok(Self {
-            tls: Tls::new(Presented::new(identity.clone()), trust, &config)?,
+            tls: Tls::new(CertResolver::new(identity.clone()), trust, &config)?,
             pool: Pool::new(config.max_connections),
-            routes: Routes::default(),
+            fallback_cache: FallbackCache::default(),
             tcp: TcpConnections::default(),
-            places: Arc::new(Semaphore::new(config.max_connections)),
+            accept_permits: Arc::new(Semaphore::new(config.max_connections)),
             inbox: OnceLock::new(),
             accepted: Mutex::default(),
             accepted_count: AtomicU64::new(0),
             ended_count: AtomicU64::new(0),
-            open: Mutex::new(Some(Open::default())),
+            open: Mutex::new(Some(OpenSockets::default())),
             closed: watch::Sender::new(false),
             trust: trust.clone(),
             config,
@@ -92,18 +92,18 @@ impl Node {
     }
 
     /// The fingerprint of the certificate that this node shows now.
-    pub(crate) fn ours(&self) -> Fingerprint {
-        self.tls.presented.identity().fingerprint()
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        self.tls.cert_resolver.identity().fingerprint()
     }
 
     /// The ends of a connection with a peer.
-    pub(crate) fn ends(&self, remote: SocketAddr) -> Ends {
-        Ends { ours: self.ours(), remote, idle_timeout: self.config.idle_timeout }
+    pub(crate) fn error_context(&self, remote: SocketAddr) -> ErrorContext {
+        ErrorContext { ours: self.fingerprint(), remote, idle_timeout: self.config.idle_timeout }
     }
 
     /// What is agreed on over TCP.
-    pub(crate) fn terms(&self) -> Terms {
-        Terms { idle_timeout: self.config.idle_timeout, max_streams: self.config.max_concurrent_streams }
+    pub(crate) fn tcp_params(&self) -> TcpParams {
+        TcpParams { idle_timeout: self.config.idle_timeout, max_streams: self.config.max_concurrent_streams }
     }
 
     /// The client socket for an address of this family, bound on first use.
@@ -124,8 +124,8 @@ impl Node {
         Ok(socket.insert(bound.0).clone())
     }
 
-    /// Counts a new listener among those that [`Node::shut`] returns.
-    pub(crate) fn adopt(&self, listener: &Arc<Accepting>) -> Result<(), TransportError> {
+    /// Counts a new listener among those that [`EndpointInner::shut_down`] returns.
+    pub(crate) fn add_listener(&self, listener: &Arc<ListenerSockets>) -> Result<(), TransportError> {
         let mut open = self.open();
         let open = open.as_mut().ok_or(TransportError::endpoint_closed())?;
         open.listeners.retain(|listener| listener.strong_count() > 0);
@@ -134,10 +134,10 @@ impl Node {
     }
 
     /// Refuses all further work; what is to be closed comes back to the first caller only.
-    pub(crate) fn shut(&self) -> Option<Remains> {
+    pub(crate) fn shut_down(&self) -> Option<Shutdown> {
         let open = self.open().take()?;
         self.closed.send_replace(true);
-        Some(Remains {
+        Some(Shutdown {
             sockets: open.ipv4.into_iter().chain(open.ipv6).collect(),
             listeners: open.listeners.iter().filter_map(Weak::upgrade).collect(),
             tcp: self.tcp.close(),
@@ -145,19 +145,19 @@ impl Node {
     }
 
     /// Counts an accepted connection among those that can be sent to, and returns its address.
-    pub(crate) fn remember(&self, link: &Arc<Link>) -> String {
-        let remote = link.remote();
+    pub(crate) fn add_accepted(&self, connection: &Arc<Connection>) -> String {
+        let remote = connection.remote();
         let origin = SocketAddr::new(remote.ip().to_canonical(), remote.port()).to_string();
         self.accepted_count.fetch_add(1, Ordering::Relaxed);
-        self.accepted().insert(origin.clone(), Arc::downgrade(link));
+        self.accepted().insert(origin.clone(), Arc::downgrade(connection));
         origin
     }
 
-    /// The opposite of [`Node::remember`], unless another connection has the address by now.
-    pub(crate) fn forget(&self, origin: &str, link: &Arc<Link>) {
+    /// The opposite of [`EndpointInner::add_accepted`], unless another connection has the address by now.
+    pub(crate) fn remove_accepted(&self, origin: &str, connection: &Arc<Connection>) {
         self.ended_count.fetch_add(1, Ordering::Relaxed);
         let mut accepted = self.accepted();
-        if accepted.get(origin).is_some_and(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(link))) {
+        if accepted.get(origin).is_some_and(|known| std::ptr::eq(known.as_ptr(), Arc::as_ptr(connection))) {
             accepted.remove(origin);
         }
     }
@@ -171,8 +171,8 @@ impl Node {
 
     /// The live connection that was accepted from an address.
     pub(crate) fn accepted_from(&self, address: &Address) -> Option<Lease> {
-        let link = self.accepted().get(&address.to_string())?.upgrade()?;
-        link.end().is_none().then(|| Lease::new(&link))
+        let connection = self.accepted().get(&address.to_string())?.upgrade()?;
+        connection.end().is_none().then(|| Lease::new(&connection))
     }
 
     pub(crate) fn ensure_open(&self) -> Result<(), TransportError> {
@@ -185,18 +185,18 @@ impl Node {
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
-    fn accepted(&self) -> MutexGuard<'_, HashMap<String, Weak<Link>>> {
+    fn accepted(&self) -> MutexGuard<'_, HashMap<String, Weak<Connection>>> {
         self.accepted.lock().expect("nothing panics while it holds the accepted connections")
     }
 
-    fn open(&self) -> MutexGuard<'_, Option<Open>> {
+    fn open(&self) -> MutexGuard<'_, Option<OpenSockets>> {
         self.open.lock().expect("nothing panics while it holds the sockets")
     }
 }
 
-impl Drop for Node {
+impl Drop for EndpointInner {
     fn drop(&mut self) {
-        for socket in self.shut().into_iter().flat_map(|remains| remains.sockets) {
+        for socket in self.shut_down().into_iter().flat_map(|shutdown| shutdown.sockets) {
             socket.close(CloseCode::Done.into(), b"dropped");
         }
     }

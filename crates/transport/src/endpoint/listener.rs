@@ -7,13 +7,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::address::Address;
-use crate::connection::raw::Carrier;
+use crate::connection::raw::RawConnection;
 use crate::connection::stream::PeerStream;
-use crate::connection::{Lease, Link};
+use crate::connection::{Connection, Lease};
 use crate::endpoint::fallback_cache::TcpConnections;
-use crate::endpoint::inner::Node;
+use crate::endpoint::inner::EndpointInner;
 use crate::endpoint::ping;
-use crate::endpoint::sockets::{Accepting, Sockets};
+use crate::endpoint::sockets::{ListenerSockets, Sockets};
 use crate::messages::{Inbox, inbound_stream};
 use crate::protocol::{CloseCode, Protocol, STREAM_KIND_UNKNOWN, StreamKind, WITHOUT_SECRET};
 use crate::tls::Tls;
@@ -22,32 +22,32 @@ use crate::{TransportError, tcp};
 
 /// Accepts the streams of trusted peers on one address. Dropped, it is closed.
 pub struct Listener {
-    accepting: Arc<Accepting>,
+    sockets: Arc<ListenerSockets>,
     local: SocketAddr,
     streams: tokio::sync::Mutex<mpsc::Receiver<PeerStream>>,
 }
 
 impl Listener {
-    pub(crate) async fn bind(node: &Arc<Node>, address: &Address) -> Result<Self, TransportError> {
+    pub(crate) async fn bind(inner: &Arc<EndpointInner>, address: &Address) -> Result<Self, TransportError> {
         let mut bound = Err(TransportError::config(address, &"its name has no address"));
         for local in address.resolve().await? {
-            bound = Sockets::bind(node, local).await.map_err(|error| cannot_listen(address, &error));
+            bound = Sockets::bind(inner, local).await.map_err(|error| cannot_listen(address, &error));
             if bound.is_ok() {
                 break;
             }
         }
         let Sockets { local, udp, tcp } = bound?;
-        let (sender, receiver) = mpsc::channel(QUEUE);
+        let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let connections = Arc::<TcpConnections>::default();
-        let accept = |tcp| accept_tcp(Arc::clone(node), tcp, Arc::clone(&connections), sender.clone());
+        let accept = |tcp| accept_tcp(Arc::clone(inner), tcp, Arc::clone(&connections), sender.clone());
         let tcp = tcp.map(|tcp| tokio::spawn(accept(tcp)));
         let endpoint = udp.as_ref().map(|(endpoint, _)| endpoint.clone());
-        let accepting = Arc::new(Accepting::new(udp, tcp, Arc::clone(&connections)));
-        node.adopt(&accepting)?;
+        let sockets = Arc::new(ListenerSockets::new(udp, tcp, Arc::clone(&connections)));
+        inner.add_listener(&sockets)?;
         if let Some(endpoint) = endpoint {
-            tokio::spawn(accept_quic(Arc::clone(node), endpoint, sender));
+            tokio::spawn(accept_quic(Arc::clone(inner), endpoint, sender));
         }
-        Ok(Self { accepting, local, streams: tokio::sync::Mutex::new(receiver) })
+        Ok(Self { sockets, local, streams: tokio::sync::Mutex::new(receiver) })
     }
 
     /// The address that is listened on, with the real port.
@@ -62,7 +62,7 @@ impl Listener {
         let mut streams = self.streams.lock().await;
         loop {
             let stream = streams.recv().await?;
-            if stream.link().end().is_none() && stream.link().check().is_ok() {
+            if stream.connection().end().is_none() && stream.connection().check().is_ok() {
                 return Some(stream);
             }
         }
@@ -71,7 +71,7 @@ impl Listener {
     /// Closes the listener and the connections that it accepted. Closing again does nothing. The port is free
     /// afterwards, unless a stream from this listener is still held.
     pub async fn close(&self) {
-        self.accepting.close().await;
+        self.sockets.close().await;
     }
 }
 
@@ -81,16 +81,20 @@ impl fmt::Debug for Listener {
     }
 }
 
-async fn accept_quic(node: Arc<Node>, endpoint: quinn::Endpoint, streams: mpsc::Sender<PeerStream>) {
+async fn accept_quic(
+    inner: Arc<EndpointInner>,
+    endpoint: quinn::Endpoint,
+    streams: mpsc::Sender<PeerStream>,
+) {
     while let Some(incoming) = endpoint.accept().await {
         // Whoever forges source addresses gets at most half of the places, for as long as a handshake may take.
-        let crowded = node.places.available_permits() * 2 <= node.config.max_connections;
+        let crowded = inner.accept_permits.available_permits() * 2 <= inner.config.max_connections;
         if crowded && !incoming.remote_address_validated() && incoming.may_retry() {
             let _ = incoming.retry();
             continue;
         }
-        match Arc::clone(&node.places).try_acquire_owned() {
-            Ok(place) => drop(tokio::spawn(serve(Arc::clone(&node), incoming, place, streams.clone()))),
+        match Arc::clone(&inner.accept_permits).try_acquire_owned() {
+            Ok(permit) => drop(tokio::spawn(serve(Arc::clone(&inner), incoming, permit, streams.clone()))),
             Err(_) => incoming.refuse(),
         }
     }
@@ -98,77 +102,83 @@ async fn accept_quic(node: Arc<Node>, endpoint: quinn::Endpoint, streams: mpsc::
 
 /// One accepted connection. Its handshake is awaited: `into_0rtt` would hand out streams of strangers.
 async fn serve(
-    node: Arc<Node>,
+    inner: Arc<EndpointInner>,
     incoming: quinn::Incoming,
-    place: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
     streams: mpsc::Sender<PeerStream>,
 ) {
-    let has_secrets = node.trust.read(|rules| !rules.secrets.is_empty());
-    let accepted = if has_secrets { node.tls.accept_warily(incoming) } else { incoming.accept() };
+    let has_secrets = inner.trust.read(|rules| !rules.secrets.is_empty());
+    let accepted = if has_secrets { inner.tls.accept_restricted(incoming) } else { incoming.accept() };
     let Ok(connecting) = accepted else { return };
-    let Ok(Ok(connection)) = tokio::time::timeout(node.config.connect_timeout, connecting).await else {
+    let Ok(Ok(connection)) = tokio::time::timeout(inner.config.connect_timeout, connecting).await else {
         return;
     };
     match Protocol::of(&connection) {
         Some(Protocol::Vectr1) => {
-            if let Some(link) = admit(&node, Carrier::Quic(connection)).await {
-                serve_vectr(&node, link, &streams).await;
+            if let Some(connection) = admit(&inner, RawConnection::Quic(connection)).await {
+                serve_connection(&inner, connection, &streams).await;
             }
         }
         None => connection.close(CloseCode::Protocol.into(), b"unknown protocol"),
     }
-    drop(place);
+    drop(permit);
 }
 
 async fn accept_tcp(
-    node: Arc<Node>,
+    inner: Arc<EndpointInner>,
     listener: TcpListener,
     connections: Arc<TcpConnections>,
     streams: mpsc::Sender<PeerStream>,
 ) {
     // Strangers take no place among the connections: only so many are being looked at.
-    let desks = Arc::new(Semaphore::new(HANDSHAKES));
+    let handshake_permits = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     loop {
-        let desk = Arc::clone(&desks).acquire_owned().await.expect("nobody closes it");
+        let handshake_permit =
+            Arc::clone(&handshake_permits).acquire_owned().await.expect("nobody closes it");
         match listener.accept().await {
             Ok((socket, _)) => {
-                let serving =
-                    serve_tcp(Arc::clone(&node), socket, desk, Arc::clone(&connections), streams.clone());
+                let serving = serve_tcp(
+                    Arc::clone(&inner),
+                    socket,
+                    handshake_permit,
+                    Arc::clone(&connections),
+                    streams.clone(),
+                );
                 tokio::spawn(serving);
             }
             // Out of file descriptors, most likely: some may come back.
-            Err(_) => tokio::time::sleep(PAUSE).await,
+            Err(_) => tokio::time::sleep(ACCEPT_RETRY_DELAY).await,
         }
     }
 }
 
 async fn serve_tcp(
-    node: Arc<Node>,
+    inner: Arc<EndpointInner>,
     socket: TcpStream,
-    desk: OwnedSemaphorePermit,
+    handshake_permit: OwnedSemaphorePermit,
     connections: Arc<TcpConnections>,
     streams: mpsc::Sender<PeerStream>,
 ) {
-    let accepted = tcp::accept(socket, node.tls.tcp_server(), exported_label(), node.terms());
-    let Ok(Ok(connection)) = tokio::time::timeout(node.config.connect_timeout, accepted).await else {
+    let accepted = tcp::accept(socket, inner.tls.tcp_server(), exported_label(), inner.tcp_params());
+    let Ok(Ok(connection)) = tokio::time::timeout(inner.config.connect_timeout, accepted).await else {
         return;
     };
     if !connections.add(&connection) {
         return;
     }
-    let Some(link) = admit(&node, Carrier::Tcp(connection)).await else { return };
-    drop(desk);
-    match Arc::clone(&node.places).try_acquire_owned() {
-        Ok(_place) => serve_vectr(&node, link, &streams).await,
-        Err(_) => link.connection.close(CloseCode::Busy, b"no more connections"),
+    let Some(connection) = admit(&inner, RawConnection::Tcp(connection)).await else { return };
+    drop(handshake_permit);
+    match Arc::clone(&inner.accept_permits).try_acquire_owned() {
+        Ok(_permit) => serve_connection(&inner, connection, &streams).await,
+        Err(_) => connection.raw.close(CloseCode::Busy, b"no more connections"),
     }
 }
 
 /// Lets a peer in that is trusted.
-async fn admit(node: &Node, connection: Carrier) -> Option<Arc<Link>> {
-    let ends = node.ends(connection.remote_address());
-    let admitted = Link::admit(connection.clone(), Role::Client, &node.trust, ends);
-    match tokio::time::timeout(node.config.connect_timeout, admitted).await {
+async fn admit(inner: &EndpointInner, connection: RawConnection) -> Option<Arc<Connection>> {
+    let context = inner.error_context(connection.remote_address());
+    let admitted = Connection::admit(connection.clone(), Role::Client, &inner.trust, context);
+    match tokio::time::timeout(inner.config.connect_timeout, admitted).await {
         Ok(admitted) => admitted.ok(),
         Err(_) => {
             connection.close(CloseCode::Trust, WITHOUT_SECRET);
@@ -177,30 +187,39 @@ async fn admit(node: &Node, connection: Carrier) -> Option<Arc<Link>> {
     }
 }
 
-async fn serve_vectr(node: &Node, link: Arc<Link>, streams: &mpsc::Sender<PeerStream>) {
-    Tls::trust_fully(&link.connection);
-    link.watch();
-    let origin = node.remember(&link);
-    while let Ok((send, recv)) = link.connection.accept_bi().await {
-        if link.check().is_err() {
+async fn serve_connection(
+    inner: &EndpointInner,
+    connection: Arc<Connection>,
+    streams: &mpsc::Sender<PeerStream>,
+) {
+    Tls::lift_restrictions(&connection.raw);
+    connection.watch_trust();
+    let origin = inner.add_accepted(&connection);
+    while let Ok((send, recv)) = connection.raw.accept_bi().await {
+        if connection.check().is_err() {
             break;
         }
-        let stream = PeerStream::new(Lease::new(&link), send, recv);
-        tokio::spawn(route(stream, streams.clone(), node.inbox.get().cloned(), origin.clone()));
+        let stream = PeerStream::new(Lease::new(&connection), send, recv);
+        tokio::spawn(route(stream, streams.clone(), inner.inbox.get().cloned(), origin.clone()));
     }
-    node.forget(&origin, &link);
+    inner.remove_accepted(&origin, &connection);
 }
 
 /// Takes the messages that a peer sends over a connection which this node made.
-pub(crate) async fn serve_dialed(inbox: Arc<Inbox>, link: Weak<Link>, connection: Carrier, origin: String) {
-    while let Ok((send, recv)) = connection.accept_bi().await {
-        let Some(link) = link.upgrade() else { return };
-        if link.check().is_err() {
+pub(crate) async fn serve_dialed(
+    inbox: Arc<Inbox>,
+    connection: Weak<Connection>,
+    raw: RawConnection,
+    origin: String,
+) {
+    while let Ok((send, recv)) = raw.accept_bi().await {
+        let Some(connection) = connection.upgrade() else { return };
+        if connection.check().is_err() {
             return;
         }
         // A listener's streams are for listeners: only messages have a taker here.
         let (nobody, _) = mpsc::channel(1);
-        let stream = PeerStream::new(Lease::new(&link), send, recv);
+        let stream = PeerStream::new(Lease::new(&connection), send, recv);
         tokio::spawn(route(stream, nobody, Some(Arc::clone(&inbox)), origin.clone()));
     }
 }
@@ -229,7 +248,7 @@ async fn route(
             inbound_stream::serve(inbox, stream, origin).await;
         }
         // A proof that nobody asked for: the two are not configured alike.
-        (Some(StreamKind::Proof), _) => stream.link().refuse_proof(),
+        (Some(StreamKind::Proof), _) => stream.connection().refuse_proof(),
         (Some(StreamKind::Messages) | None, _) => {
             stream.send.reset(STREAM_KIND_UNKNOWN);
             stream.recv.stop(STREAM_KIND_UNKNOWN);
@@ -242,7 +261,7 @@ fn cannot_listen(address: &Address, error: &std::io::Error) -> TransportError {
 }
 
 /// TCP connections whose peers are not known yet.
-const HANDSHAKES: usize = 64;
-const PAUSE: Duration = Duration::from_millis(100);
+const MAX_HANDSHAKES: usize = 64;
+const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Streams that wait for `accept`. Those beyond wait in their connections.
-const QUEUE: usize = 64;
+const STREAM_QUEUE: usize = 64;

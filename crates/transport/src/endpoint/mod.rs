@@ -18,9 +18,9 @@ use crate::address::Address;
 use crate::connection::Lease;
 use crate::connection::stream::PeerStream;
 use crate::endpoint::dial::{Dialed, dial};
-use crate::endpoint::inner::{AcceptedStatistics, Node};
+use crate::endpoint::inner::{AcceptedStatistics, EndpointInner};
 use crate::endpoint::listener::{Listener, serve_dialed};
-use crate::endpoint::pool::{Found, Outcome, PoolStatistics, Settle};
+use crate::endpoint::pool::{Lookup, Outcome, OutcomeSender, PoolStatistics};
 use crate::protocol::{CloseCode, StreamKind};
 use crate::tls::tickets::Tickets;
 use crate::{EndpointConfig, Identity, PeerRights, TlsConfig, TransportError, Trust};
@@ -28,7 +28,7 @@ use crate::{EndpointConfig, Identity, PeerRights, TlsConfig, TransportError, Tru
 /// One node on the network: opens streams to peers and listens for theirs. Clones are the same endpoint.
 #[derive(Clone)]
 pub struct Endpoint {
-    pub(crate) node: Arc<Node>,
+    pub(crate) inner: Arc<EndpointInner>,
 }
 
 impl Endpoint {
@@ -37,7 +37,7 @@ impl Endpoint {
     /// # Errors
     /// `ERR_ARGUMENT` for a value of `config` that is out of range.
     pub fn new(identity: &Identity, trust: &Trust, config: EndpointConfig) -> Result<Self, TransportError> {
-        Ok(Self { node: Arc::new(Node::new(identity, trust, config)?) })
+        Ok(Self { inner: Arc::new(EndpointInner::new(identity, trust, config)?) })
     }
 
     /// As [`Endpoint::new`], with the identity and trust of a configuration; without a certificate in it, with an
@@ -61,9 +61,9 @@ impl Endpoint {
     /// As [`TlsConfig::load`]; nothing has changed then.
     pub fn set_trust(&self, tls: &TlsConfig) -> Result<(), TransportError> {
         let (rules, identity) = tls.load()?;
-        identity.into_iter().for_each(|identity| self.node.tls.presented.replace(identity));
-        self.node.trust.set(rules);
-        self.node.pool.renew();
+        identity.into_iter().for_each(|identity| self.inner.tls.cert_resolver.replace(identity));
+        self.inner.trust.set(rules);
+        self.inner.pool.renew();
         Ok(())
     }
 
@@ -73,8 +73,8 @@ impl Endpoint {
     /// `ERR_ARGUMENT` for a malformed address, `ERR_CONFIG` where it cannot be bound, `ERR_CLOSED`.
     pub async fn listen(&self, address: &str) -> Result<Listener, TransportError> {
         let address = Address::listening(address)?;
-        self.node.ensure_open()?;
-        Listener::bind(&self.node, &address).await
+        self.inner.ensure_open()?;
+        Listener::bind(&self.inner, &address).await
     }
 
     /// Whether this is the address of one peer: `host:port`, `host` or `[ipv6]:port`.
@@ -89,20 +89,20 @@ impl Endpoint {
     /// written for it can be given to [`Endpoint::open`].
     #[must_use]
     pub fn known_peer(&self, address: &str) -> Option<Fingerprint> {
-        self.node.pool.known_peer(&Address::peer(address).ok()?).map(|peer| peer.fingerprint())
+        self.inner.pool.known_peer(&Address::peer(address).ok()?).map(|peer| peer.fingerprint())
     }
 
     /// What the peer that is expected at an address may do, if one is.
     #[must_use]
     pub fn known_rights(&self, address: &str) -> Option<PeerRights> {
-        let peer = self.node.pool.known_peer(&Address::peer(address).ok()?)?;
-        Some(PeerRights::new(self.node.trust.clone(), peer))
+        let peer = self.inner.pool.known_peer(&Address::peer(address).ok()?)?;
+        Some(PeerRights::new(self.inner.trust.clone(), peer))
     }
 
     /// Whether there is a live connection to an address.
     #[must_use]
     pub fn is_connected(&self, address: &str) -> bool {
-        Address::peer(address).is_ok_and(|address| self.node.pool.is_connected(&address))
+        Address::peer(address).is_ok_and(|address| self.inner.pool.is_connected(&address))
     }
 
     /// Makes sure of a live connection to whoever is at an address: takes the pooled one, joins the attempt that is
@@ -112,10 +112,10 @@ impl Endpoint {
     /// As for [`Endpoint::open`], without those of a stream.
     pub async fn connect(&self, address: &str) -> Result<Fingerprint, TransportError> {
         let address = Address::peer(address)?;
-        self.node.ensure_open()?;
+        self.inner.ensure_open()?;
         tokio::select! {
             connected = self.connect_to(&address) => connected,
-            () = self.node.closed() => Err(TransportError::endpoint_closed()),
+            () = self.inner.closed() => Err(TransportError::endpoint_closed()),
         }
     }
 
@@ -144,48 +144,48 @@ impl Endpoint {
     /// As for [`Endpoint::open`]; `ERR_TIMEOUT` where a connected peer does not answer.
     pub async fn ping(&self, address: &str) -> Result<Duration, TransportError> {
         let stream = self.open_kind(address, StreamKind::Ping, None).await?;
-        ping::measure(stream, self.node.config.connect_timeout).await
+        ping::measure(stream, self.inner.config.connect_timeout).await
     }
 
     /// The connections that this endpoint made.
     #[must_use]
     pub fn statistics(&self) -> PoolStatistics {
-        self.node.pool.statistics()
+        self.inner.pool.statistics()
     }
 
     /// The connections that this endpoint's listeners accepted.
     #[must_use]
     pub fn accepted(&self) -> AcceptedStatistics {
-        self.node.accepted_statistics()
+        self.inner.accepted_statistics()
     }
 
     /// The fingerprint of the certificate that this node shows.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
-        self.node.ours()
+        self.inner.fingerprint()
     }
 
     /// Whom this node trusts. What is changed here counts at once.
     #[must_use]
     pub fn trust(&self) -> &Trust {
-        &self.node.trust
+        &self.inner.trust
     }
 
     /// Closes all connections and listeners, and tells the peers. Every later call gives `ERR_CLOSED`; closing again
     /// does nothing.
     pub async fn close(&self) {
-        let Some(remains) = self.node.shut() else { return };
-        for socket in &remains.sockets {
+        let Some(shutdown) = self.inner.shut_down() else { return };
+        for socket in &shutdown.sockets {
             socket.close(CloseCode::Done.into(), b"closed");
         }
-        for listener in &remains.listeners {
+        for listener in &shutdown.listeners {
             listener.close().await;
         }
-        for socket in &remains.sockets {
-            let _ = tokio::time::timeout(FAREWELL, socket.wait_idle()).await;
+        for socket in &shutdown.sockets {
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, socket.wait_idle()).await;
         }
-        for connection in &remains.tcp {
-            let _ = tokio::time::timeout(FAREWELL, connection.gone()).await;
+        for connection in &shutdown.tcp {
+            let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.socket_closed()).await;
         }
     }
 
@@ -196,10 +196,10 @@ impl Endpoint {
         opening: Option<(Fingerprint, Bytes)>,
     ) -> Result<PeerStream, TransportError> {
         let address = Address::peer(address)?;
-        self.node.ensure_open()?;
+        self.inner.ensure_open()?;
         tokio::select! {
             opened = self.open_at(&address, kind, opening) => opened,
-            () = self.node.closed() => Err(TransportError::endpoint_closed()),
+            () = self.inner.closed() => Err(TransportError::endpoint_closed()),
         }
     }
 
@@ -211,21 +211,21 @@ impl Endpoint {
     ) -> Result<PeerStream, TransportError> {
         let mut may_be_stale = true;
         if kind == StreamKind::Messages
-            && let Some(lease) = self.node.accepted_from(address)
+            && let Some(lease) = self.inner.accepted_from(address)
         {
             return self.open_on(lease, kind, opening).await;
         }
         loop {
-            let (lease, pooled) = match self.node.pool.find(address)? {
-                Found::Live(lease) => (lease, true),
-                Found::Connecting(outcome) => (self.wait_for(outcome).await?, false),
-                Found::Vacant(settle, tickets) => {
+            let (lease, pooled) = match self.inner.pool.find(address)? {
+                Lookup::Live(lease) => (lease, true),
+                Lookup::Connecting(outcome) => (self.wait_for(outcome).await?, false),
+                Lookup::Vacant(sender, tickets) => {
                     let early = opening.clone().filter(|_| kind == StreamKind::Session);
-                    let dialed = self.dial(address, settle, tickets, early).await?;
+                    let dialed = self.dial(address, sender, tickets, early).await?;
                     if let Some(stream) = dialed.early {
                         return Ok(stream);
                     }
-                    (self.node.pool.lease(&dialed.link)?, false)
+                    (self.inner.pool.lease(&dialed.connection)?, false)
                 }
             };
             match self.open_on(lease, kind, opening.clone()).await {
@@ -241,13 +241,13 @@ impl Endpoint {
     }
 
     async fn connect_to(&self, address: &Address) -> Result<Fingerprint, TransportError> {
-        let link = match self.node.pool.find(address)? {
-            Found::Live(lease) => Arc::clone(lease.link()),
-            Found::Connecting(outcome) => Arc::clone(self.wait_for(outcome).await?.link()),
-            Found::Vacant(settle, tickets) => self.dial(address, settle, tickets, None).await?.link,
+        let connection = match self.inner.pool.find(address)? {
+            Lookup::Live(lease) => Arc::clone(lease.connection()),
+            Lookup::Connecting(outcome) => Arc::clone(self.wait_for(outcome).await?.connection()),
+            Lookup::Vacant(sender, tickets) => self.dial(address, sender, tickets, None).await?.connection,
         };
-        link.check()?;
-        Ok(link.peer)
+        connection.check()?;
+        Ok(connection.peer)
     }
 
     async fn open_on(
@@ -256,41 +256,41 @@ impl Endpoint {
         kind: StreamKind,
         opening: Option<(Fingerprint, Bytes)>,
     ) -> Result<PeerStream, TransportError> {
-        let remote = lease.link().remote();
+        let remote = lease.connection().remote();
         let opened = PeerStream::open(lease, kind, opening);
         let busy = TransportError::Busy { remote, reason: "it allows no more streams at a time" };
-        tokio::time::timeout(self.node.config.connect_timeout, opened).await.unwrap_or(Err(busy))
+        tokio::time::timeout(self.inner.config.connect_timeout, opened).await.unwrap_or(Err(busy))
     }
 
     async fn wait_for(&self, mut outcome: Outcome) -> Result<Lease, TransportError> {
-        let link = match outcome.wait_for(Option::is_some).await {
+        let connection = match outcome.wait_for(Option::is_some).await {
             Ok(ended) => ended.clone().expect("an outcome that is there was waited for")?,
             Err(_) => return Err(TransportError::endpoint_closed()),
         };
-        self.node.pool.lease(&link)
+        self.inner.pool.lease(&connection)
     }
 
     /// Dials in a task of its own: others wait for the same attempt, so that it outlives a caller who gives up.
     async fn dial(
         &self,
         address: &Address,
-        settle: Settle,
+        sender: OutcomeSender,
         tickets: Arc<Tickets>,
         opening: Option<(Fingerprint, Bytes)>,
     ) -> Result<Dialed, TransportError> {
         let (hand_over, handed) = oneshot::channel();
-        let (node, address) = (Arc::clone(&self.node), address.clone());
+        let (inner, address) = (Arc::clone(&self.inner), address.clone());
         tokio::spawn(async move {
-            let dialed = dial(Arc::clone(&node), address.clone(), tickets, opening).await;
-            let result = dialed.as_ref().map(|dialed| Arc::clone(&dialed.link)).map_err(Clone::clone);
-            if let Ok(link) = &result {
-                link.watch();
-                if let Some(inbox) = node.inbox.get().cloned() {
-                    let (connection, origin) = (link.connection.clone(), address.to_string());
-                    tokio::spawn(serve_dialed(inbox, Arc::downgrade(link), connection, origin));
+            let dialed = dial(Arc::clone(&inner), address.clone(), tickets, opening).await;
+            let result = dialed.as_ref().map(|dialed| Arc::clone(&dialed.connection)).map_err(Clone::clone);
+            if let Ok(connection) = &result {
+                connection.watch_trust();
+                if let Some(inbox) = inner.inbox.get().cloned() {
+                    let (raw, origin) = (connection.raw.clone(), address.to_string());
+                    tokio::spawn(serve_dialed(inbox, Arc::downgrade(connection), raw, origin));
                 }
             }
-            node.pool.settle(&address, &settle, result);
+            inner.pool.settle(&address, &sender, result);
             let _ = hand_over.send(dialed);
         });
         handed.await.unwrap_or(Err(TransportError::endpoint_closed()))
@@ -299,9 +299,9 @@ impl Endpoint {
 
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Endpoint").field("fingerprint", &self.node.ours()).finish_non_exhaustive()
+        f.debug_struct("Endpoint").field("fingerprint", &self.inner.fingerprint()).finish_non_exhaustive()
     }
 }
 
 /// How long closing waits for peers to take notice. They are told once in any case.
-pub(crate) const FAREWELL: Duration = Duration::from_secs(1);
+pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

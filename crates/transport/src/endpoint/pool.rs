@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use crate::TransportError;
 use crate::address::Address;
-use crate::connection::{Lease, Link};
+use crate::connection::{Connection, Lease};
 use crate::protocol::CloseCode;
 use crate::tls::tickets::Tickets;
 use crate::trust::Credentials;
@@ -56,20 +56,20 @@ enum State {
     #[default]
     Vacant,
     Connecting(Outcome),
-    Live(Arc<Link>),
+    Live(Arc<Connection>),
 }
 
 /// How a connection attempt ended; `None` while it goes on.
-pub(crate) type Outcome = watch::Receiver<Option<Result<Arc<Link>, TransportError>>>;
-pub(crate) type Settle = watch::Sender<Option<Result<Arc<Link>, TransportError>>>;
+pub(crate) type Outcome = watch::Receiver<Option<Result<Arc<Connection>, TransportError>>>;
+pub(crate) type OutcomeSender = watch::Sender<Option<Result<Arc<Connection>, TransportError>>>;
 
 /// What the pool has for an address.
-pub(crate) enum Found {
+pub(crate) enum Lookup {
     Live(Lease),
     /// Somebody is connecting: wait for the outcome.
     Connecting(Outcome),
     /// Nothing, and the caller has to connect, then to [`Pool::settle`].
-    Vacant(Settle, Arc<Tickets>),
+    Vacant(OutcomeSender, Arc<Tickets>),
 }
 
 impl Pool {
@@ -84,7 +84,7 @@ impl Pool {
     }
 
     /// What there is for an address. Makes room by closing the idle connection that was used least recently.
-    pub(crate) fn find(&self, address: &Address) -> Result<Found, TransportError> {
+    pub(crate) fn find(&self, address: &Address) -> Result<Lookup, TransportError> {
         let mut slots = self.slots();
         slots.uses += 1;
         let used = slots.uses;
@@ -92,43 +92,43 @@ impl Pool {
             slot.used = used;
             slot.clear_dead();
             match &slot.state {
-                State::Live(link) => return Ok(Found::Live(Lease::new(link))),
-                State::Connecting(outcome) => return Ok(Found::Connecting(outcome.clone())),
+                State::Live(connection) => return Ok(Lookup::Live(Lease::new(connection))),
+                State::Connecting(outcome) => return Ok(Lookup::Connecting(outcome.clone())),
                 State::Vacant => {}
             }
         }
         slots.make_room(self.limit)?;
         let slot = slots.by_address.entry(address.clone()).or_default();
-        let (settle, outcome) = watch::channel(None);
+        let (sender, outcome) = watch::channel(None);
         slot.used = used;
         slot.state = State::Connecting(outcome);
-        Ok(Found::Vacant(settle, Arc::clone(&slot.tickets)))
+        Ok(Lookup::Vacant(sender, Arc::clone(&slot.tickets)))
     }
 
     /// Ends a connection attempt that [`Pool::find`] asked for, and wakes all who wait for it.
     pub(crate) fn settle(
         &self,
         address: &Address,
-        settle: &Settle,
-        result: Result<Arc<Link>, TransportError>,
+        sender: &OutcomeSender,
+        result: Result<Arc<Connection>, TransportError>,
     ) {
         if let Some(slot) = self.slots().by_address.get_mut(address) {
             slot.state = match &result {
-                Ok(link) => State::Live(Arc::clone(link)),
+                Ok(connection) => State::Live(Arc::clone(connection)),
                 Err(_) => State::Vacant,
             };
         }
-        if let Ok(link) = &result {
+        if let Ok(connection) = &result {
             self.created.fetch_add(1, Ordering::Relaxed);
-            self.fallback.fetch_add(u64::from(link.connection.is_fallback()), Ordering::Relaxed);
+            self.fallback.fetch_add(u64::from(connection.raw.is_fallback()), Ordering::Relaxed);
         }
-        settle.send_replace(Some(result));
+        sender.send_replace(Some(result));
     }
 
     /// Holds a link that is in the pool, so that it cannot be closed as idle.
-    pub(crate) fn lease(&self, link: &Arc<Link>) -> Result<Lease, TransportError> {
+    pub(crate) fn lease(&self, connection: &Arc<Connection>) -> Result<Lease, TransportError> {
         let _slots = self.slots();
-        link.end().map_or_else(|| Ok(Lease::new(link)), Err)
+        connection.end().map_or_else(|| Ok(Lease::new(connection)), Err)
     }
 
     pub(crate) fn count_zero_rtt(&self) {
@@ -141,7 +141,7 @@ impl Pool {
         let slot = slots.by_address.get_mut(address)?;
         slot.clear_dead();
         match &slot.state {
-            State::Live(link) => Some(link.credentials().clone()),
+            State::Live(connection) => Some(connection.credentials().clone()),
             State::Vacant | State::Connecting(_) => slot.tickets.peer(),
         }
     }
@@ -151,12 +151,12 @@ impl Pool {
         let mut retired = Vec::new();
         for slot in self.slots().by_address.values_mut() {
             slot.tickets.clear();
-            if let State::Live(link) = &slot.state {
-                retired.push(Arc::clone(link));
+            if let State::Live(connection) = &slot.state {
+                retired.push(Arc::clone(connection));
                 slot.state = State::Vacant;
             }
         }
-        retired.iter().for_each(|link| link.retire());
+        retired.iter().for_each(|connection| connection.retire());
     }
 
     /// Whether there is a live connection to an address.
@@ -167,7 +167,7 @@ impl Pool {
     pub(crate) fn statistics(&self) -> PoolStatistics {
         let slots = self.slots();
         let live = slots.by_address.values().filter_map(Slot::live);
-        let (idle, active): (Vec<_>, Vec<_>) = live.partition(|link| link.is_idle());
+        let (idle, active): (Vec<_>, Vec<_>) = live.partition(|connection| connection.is_idle());
         let created = self.created.load(Ordering::Relaxed);
         PoolStatistics {
             active: active.len(),
@@ -192,13 +192,16 @@ impl Slots {
         if occupied < limit {
             return Ok(());
         }
-        let idle = self.by_address.values_mut().filter(|slot| slot.live().is_some_and(|link| link.is_idle()));
+        let idle = self
+            .by_address
+            .values_mut()
+            .filter(|slot| slot.live().is_some_and(|connection| connection.is_idle()));
         let Some(oldest) = idle.min_by_key(|slot| slot.used) else {
             return Err(TransportError::Limit { limit });
         };
-        if let State::Live(link) = std::mem::take(&mut oldest.state) {
-            let cause = link.ends().lost("it was idle, and its place in the pool was needed");
-            link.close(CloseCode::Done, b"idle", cause);
+        if let State::Live(connection) = std::mem::take(&mut oldest.state) {
+            let cause = connection.error_context().lost("it was idle, and its place in the pool was needed");
+            connection.close(CloseCode::Done, b"idle", cause);
         }
         Ok(())
     }
@@ -217,9 +220,9 @@ impl Slots {
 }
 
 impl Slot {
-    fn live(&self) -> Option<&Arc<Link>> {
+    fn live(&self) -> Option<&Arc<Connection>> {
         match &self.state {
-            State::Live(link) if link.end().is_none() => Some(link),
+            State::Live(connection) if connection.end().is_none() => Some(connection),
             _ => None,
         }
     }
@@ -229,7 +232,7 @@ impl Slot {
         let dead = match &self.state {
             State::Vacant => false,
             State::Connecting(outcome) => outcome.has_changed().is_err(),
-            State::Live(link) => link.end().is_some(),
+            State::Live(connection) => connection.end().is_some(),
         };
         if dead {
             self.state = State::Vacant;

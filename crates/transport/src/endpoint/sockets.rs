@@ -7,9 +7,9 @@ use quinn::AsyncUdpSocket;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::endpoint::FAREWELL;
+use crate::endpoint::CLOSE_TIMEOUT;
 use crate::endpoint::fallback_cache::TcpConnections;
-use crate::endpoint::inner::Node;
+use crate::endpoint::inner::EndpointInner;
 use crate::protocol::CloseCode;
 
 /// The sockets of a listener, of one port for UDP and TCP.
@@ -21,22 +21,22 @@ pub(crate) struct Sockets {
 
 impl Sockets {
     /// Binds what the configuration asks for. For port 0 a port is sought that is free for both.
-    pub(crate) async fn bind(node: &Node, local: SocketAddr) -> io::Result<Self> {
-        if !node.config.quic {
+    pub(crate) async fn bind(inner: &EndpointInner, local: SocketAddr) -> io::Result<Self> {
+        if !inner.config.quic {
             let tcp = TcpListener::bind(local).await?;
             return Ok(Self { local: tcp.local_addr()?, udp: None, tcp: Some(tcp) });
         }
-        let mut left = if local.port() == 0 { TRIES } else { 1 };
+        let mut left = if local.port() == 0 { MAX_PORT_TRIES } else { 1 };
         loop {
-            let udp = node.tls.bind(local, true)?;
+            let udp = inner.tls.bind(local, true)?;
             let bound = udp.0.local_addr()?;
-            if !node.config.fallback {
+            if !inner.config.fallback {
                 return Ok(Self { local: bound, udp: Some(udp), tcp: None });
             }
             left -= 1;
             match TcpListener::bind(bound).await {
                 Ok(tcp) => return Ok(Self { local: bound, udp: Some(udp), tcp: Some(tcp) }),
-                Err(error) if left == 0 => return Err(taken(&error)),
+                Err(error) if left == 0 => return Err(tcp_port_taken(&error)),
                 Err(_) => {}
             }
         }
@@ -44,19 +44,19 @@ impl Sockets {
 }
 
 /// A web server, say, has the port for TCP.
-fn taken(error: &io::Error) -> io::Error {
+fn tcp_port_taken(error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("over TCP: {error}: free that port, or set enableFallback: false"))
 }
 
 /// What accepts for a listener; its endpoint closes it too.
-pub(crate) struct Accepting {
+pub(crate) struct ListenerSockets {
     udp: Mutex<Option<(quinn::Endpoint, Weak<dyn AsyncUdpSocket>)>>,
     tcp: Mutex<Option<JoinHandle<()>>>,
     /// Those accepted over TCP.
     pub(crate) connections: Arc<TcpConnections>,
 }
 
-impl Accepting {
+impl ListenerSockets {
     pub(crate) fn new(
         udp: Option<(quinn::Endpoint, Weak<dyn AsyncUdpSocket>)>,
         tcp: Option<JoinHandle<()>>,
@@ -67,8 +67,8 @@ impl Accepting {
 
     /// Resolves once the peers took notice and the port is free, or after a second.
     pub(crate) async fn close(&self) {
-        let until = Instant::now() + FAREWELL;
-        let (udp, tcp, connections) = self.shut();
+        let until = Instant::now() + CLOSE_TIMEOUT;
+        let (udp, tcp, connections) = self.shut_down();
         if let Some(tcp) = tcp {
             // The socket is closed when the task has ended.
             let _ = tcp.await;
@@ -81,11 +81,11 @@ impl Accepting {
             }
         }
         for connection in connections {
-            let _ = tokio::time::timeout_at(until.into(), connection.gone()).await;
+            let _ = tokio::time::timeout_at(until.into(), connection.socket_closed()).await;
         }
     }
 
-    fn shut(&self) -> Remains {
+    fn shut_down(&self) -> Shutdown {
         let udp = self.udp.lock().unwrap_or_else(PoisonError::into_inner).take();
         let tcp = self.tcp.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some((endpoint, _)) = &udp {
@@ -98,17 +98,17 @@ impl Accepting {
     }
 }
 
-impl Drop for Accepting {
+impl Drop for ListenerSockets {
     fn drop(&mut self) {
-        self.shut();
+        self.shut_down();
     }
 }
 
-type Remains = (
+type Shutdown = (
     Option<(quinn::Endpoint, Weak<dyn AsyncUdpSocket>)>,
     Option<JoinHandle<()>>,
     Vec<crate::tcp::TcpConnection>,
 );
 
 /// How many ports are tried.
-const TRIES: usize = 16;
+const MAX_PORT_TRIES: usize = 16;

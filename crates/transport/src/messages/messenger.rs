@@ -11,12 +11,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::address::Address;
 use crate::connection::stream::PeerStream;
-use crate::messages::answer::Answer;
 use crate::messages::message::{Message, StreamName};
+use crate::messages::pending_answer::PendingAnswer;
 use crate::messages::receive::delivery::Delivery;
-use crate::messages::receive::inbox::{Inbox, Key};
-use crate::messages::receive::receiving::Receiving;
-use crate::messages::send::send_queue::{self, Counted, Letter, ReplyTo};
+use crate::messages::receive::inbox::{Inbox, StreamKey};
+use crate::messages::receive::pending_receive::PendingReceive;
+use crate::messages::send::send_queue::{self, ByteCount, Outbound, ReplyTo};
 use crate::protocol::StreamKind;
 use crate::{Endpoint, TransportError};
 
@@ -49,11 +49,11 @@ pub(crate) struct Shared {
     endpoint: Endpoint,
     inbox: Arc<Inbox>,
     runtime: Handle,
-    couriers: Mutex<HashMap<Key, mpsc::UnboundedSender<Letter>>>,
+    queues: Mutex<HashMap<StreamKey, mpsc::UnboundedSender<Outbound>>>,
     outgoing: Arc<AtomicUsize>,
     streams: AtomicU64,
     /// Changes when a stream is wanted: who has an idle one gives it back.
-    wanted: watch::Sender<u64>,
+    stream_wanted: watch::Sender<u64>,
 }
 
 impl Messenger {
@@ -68,7 +68,7 @@ impl Messenger {
         handler: impl Fn(Delivery) + Send + Sync + 'static,
     ) -> Result<Self, TransportError> {
         let inbox = Arc::new(Inbox::new(handler));
-        if endpoint.node.inbox.set(Arc::clone(&inbox)).is_err() {
+        if endpoint.inner.inbox.set(Arc::clone(&inbox)).is_err() {
             return Err(TransportError::config(&"endpoint", &"it has a messenger already: clone that one"));
         }
         let shared = Shared {
@@ -76,10 +76,10 @@ impl Messenger {
             endpoint,
             inbox,
             runtime: Handle::current(),
-            couriers: Mutex::default(),
+            queues: Mutex::default(),
             outgoing: Arc::default(),
             streams: AtomicU64::new(0),
-            wanted: watch::Sender::new(0),
+            stream_wanted: watch::Sender::new(0),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -124,11 +124,11 @@ impl Messenger {
         limit: Option<Duration>,
     ) -> impl Future<Output = Result<(), TransportError>> + Send + use<> {
         let (sender, outcome) = oneshot::channel();
-        let posted = self.shared.key(address, &message.stream).and_then(|key| {
-            self.shared.post(&key, message, ReplyTo::Sender(sender))?;
+        let queued = self.shared.key(address, &message.stream).and_then(|key| {
+            self.shared.enqueue(&key, message, ReplyTo::Sender(sender))?;
             Ok(key)
         });
-        async move { within(limit, outcome, "the acknowledgement of", &posted?).await }
+        async move { within(limit, outcome, "the acknowledgement of", &queued?).await }
     }
 
     /// Sends a message as [`Messenger::send`] does, and resolves to its answer: what the peer's handler answers, else
@@ -143,9 +143,9 @@ impl Messenger {
         message: Message,
         limit: Option<Duration>,
     ) -> impl Future<Output = Result<Message, TransportError>> + Send + use<> {
-        let asked = self.shared.ask(address, message);
+        let started = self.shared.start_request(address, message);
         async move {
-            let mut request = asked?;
+            let mut request = started?;
             let outcome = request.outcome.as_mut().expect("it is given up on drop only");
             within(limit, outcome, "the answer of", &request.key).await
         }
@@ -155,8 +155,8 @@ impl Messenger {
     ///
     /// # Errors
     /// `ERR_ARGUMENT` for a malformed address, `ERR_CLOSED`.
-    pub fn receive(&self, address: &str, stream: &StreamName) -> Result<Receiving, TransportError> {
-        Ok(Receiving::new(&self.shared.inbox, self.shared.key(address, stream)?))
+    pub fn receive(&self, address: &str, stream: &StreamName) -> Result<PendingReceive, TransportError> {
+        Ok(PendingReceive::new(&self.shared.inbox, self.shared.key(address, stream)?))
     }
 
     /// What waits, and what was done.
@@ -180,13 +180,13 @@ impl Messenger {
     pub async fn close(&self) {
         self.shared.inbox.close().await;
         self.shared.endpoint.close().await;
-        self.shared.couriers().clear();
+        self.shared.queues().clear();
     }
 }
 
 impl Shared {
     /// Opens a stream to whoever is at an address. Idle streams make room for it where the peer allows no more.
-    pub(crate) async fn open(&self, key: &Key) -> Result<PeerStream, TransportError> {
+    pub(crate) async fn open(&self, key: &StreamKey) -> Result<PeerStream, TransportError> {
         let mut opening = pin!(self.endpoint.open_kind(&key.address, StreamKind::Messages, None));
         loop {
             tokio::select! {
@@ -194,80 +194,89 @@ impl Shared {
                     self.streams.fetch_add(u64::from(opened.is_ok()), Ordering::Relaxed);
                     return opened;
                 }
-                () = tokio::time::sleep(PATIENCE) => self.wanted.send_modify(|wanted| *wanted += 1),
+                () = tokio::time::sleep(REQUEST_IDLE_AFTER) => self.stream_wanted.send_modify(|count| *count += 1),
             }
         }
     }
 
-    pub(crate) fn asked(&self) -> watch::Receiver<u64> {
-        self.wanted.subscribe()
+    pub(crate) fn stream_wanted(&self) -> watch::Receiver<u64> {
+        self.stream_wanted.subscribe()
     }
 
     /// Whether the courier may go: nothing was posted in the meantime.
-    pub(crate) fn dismiss(&self, key: &Key, letters: &mpsc::UnboundedReceiver<Letter>) -> bool {
-        let mut couriers = self.couriers();
-        let idle = letters.is_empty();
+    pub(crate) fn remove_idle_queue(
+        &self,
+        key: &StreamKey,
+        queue: &mpsc::UnboundedReceiver<Outbound>,
+    ) -> bool {
+        let mut queues = self.queues();
+        let idle = queue.is_empty();
         if idle {
-            couriers.remove(key);
+            queues.remove(key);
         }
         idle
     }
 
-    fn key(&self, address: &str, stream: &StreamName) -> Result<Key, TransportError> {
+    fn key(&self, address: &str, stream: &StreamName) -> Result<StreamKey, TransportError> {
         let address = Address::peer(address)?.to_string();
-        self.endpoint.node.ensure_open()?;
-        Ok(Key { address, stream: stream.text.clone() })
+        self.endpoint.inner.ensure_open()?;
+        Ok(StreamKey { address, name: stream.text.clone() })
     }
 
-    fn ask(self: &Arc<Self>, address: &str, message: Message) -> Result<Request, TransportError> {
+    fn start_request(self: &Arc<Self>, address: &str, message: Message) -> Result<Request, TransportError> {
         let key = self.key(address, &message.stream)?;
-        let (answer, outcome) = Answer::new(message.id.clone());
+        let (answer, outcome) = PendingAnswer::new(message.id.clone());
         let answer = Arc::new(answer);
-        self.inbox.ask(&key, Arc::clone(&answer));
+        self.inbox.add_request(&key, Arc::clone(&answer));
         let reply = ReplyTo::Requester(Arc::clone(&answer));
         let request = Request { outcome: Some(outcome), answer, inbox: Arc::clone(&self.inbox), key };
-        self.post(&request.key, message, reply)?;
+        self.enqueue(&request.key, message, reply)?;
         Ok(request)
     }
 
-    fn post(self: &Arc<Self>, key: &Key, message: Message, reply: ReplyTo) -> Result<(), TransportError> {
+    fn enqueue(
+        self: &Arc<Self>,
+        key: &StreamKey,
+        message: Message,
+        reply: ReplyTo,
+    ) -> Result<(), TransportError> {
         message.check()?;
         let weight = message.weight();
         let size = self.outgoing.load(Ordering::Relaxed) + weight;
-        if size > MOST_OUTGOING {
+        if size > MAX_OUTGOING {
             let what = "what waits to be sent";
             let hint = "await what was sent before";
-            return Err(TransportError::TooLarge { what, size, limit: MOST_OUTGOING, hint });
+            return Err(TransportError::TooLarge { what, size, limit: MAX_OUTGOING, hint });
         }
-        let letter = Letter { message, reply, _counted: Counted::new(&self.outgoing, weight) };
-        let mut couriers = self.couriers();
-        let courier = couriers.entry(key.clone()).or_insert_with(|| {
-            let (courier, letters) = mpsc::unbounded_channel();
-            self.runtime.spawn(send_queue::run(Arc::clone(self), key.clone(), letters));
-            courier
+        let outbound = Outbound { message, reply, _counted: ByteCount::new(&self.outgoing, weight) };
+        let mut queues = self.queues();
+        let queue = queues.entry(key.clone()).or_insert_with(|| {
+            let (sender, queue) = mpsc::unbounded_channel();
+            self.runtime.spawn(send_queue::run(Arc::clone(self), key.clone(), queue));
+            sender
         });
         // A courier leaves only when it has been taken off the list.
-        let _ = courier.send(letter);
+        let _ = queue.send(outbound);
         Ok(())
     }
 
-    fn couriers(&self) -> MutexGuard<'_, HashMap<Key, mpsc::UnboundedSender<Letter>>> {
-        self.couriers.lock().expect("nothing panics while it holds the couriers")
+    fn queues(&self) -> MutexGuard<'_, HashMap<StreamKey, mpsc::UnboundedSender<Outbound>>> {
+        self.queues.lock().expect("nothing panics while it holds the queues")
     }
 }
 
 /// A request that waits.
 struct Request {
     outcome: Option<oneshot::Receiver<Result<Message, TransportError>>>,
-    answer: Arc<Answer>,
+    answer: Arc<PendingAnswer>,
     inbox: Arc<Inbox>,
-    key: Key,
+    key: StreamKey,
 }
 
 impl Drop for Request {
     fn drop(&mut self) {
         self.outcome = None;
-        self.inbox.forget_request(&self.key, &self.answer);
+        self.inbox.remove_request(&self.key, &self.answer);
     }
 }
 
@@ -281,7 +290,7 @@ async fn within<T>(
     limit: Option<Duration>,
     outcome: impl Future<Output = Result<Result<T, TransportError>, oneshot::error::RecvError>>,
     what: &'static str,
-    key: &Key,
+    key: &StreamKey,
 ) -> Result<T, TransportError> {
     let ended =
         match limit {
@@ -294,6 +303,6 @@ async fn within<T>(
 }
 
 /// How long a stream is waited for before idle ones are asked to go.
-const PATIENCE: Duration = Duration::from_millis(50);
+const REQUEST_IDLE_AFTER: Duration = Duration::from_millis(50);
 /// Bytes of all messages on their way.
-const MOST_OUTGOING: usize = 256 << 20;
+const MAX_OUTGOING: usize = 256 << 20;

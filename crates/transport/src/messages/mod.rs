@@ -5,9 +5,9 @@
 //! back when it is idle. The receiver keeps a [`inbound_stream`] for each such stream, and its [`inbox`](receive::inbox) hands out what the lanes
 //! hold: to an answer that is waited for, to the handler, or to whoever receives.
 
-mod answer;
 mod message;
 mod messenger;
+mod pending_answer;
 mod receive;
 mod send;
 mod wire;
@@ -17,5 +17,5 @@ pub(crate) use receive::inbox::Inbox;
 
 pub use message::{Attachment, AttachmentKind, MAX_MESSAGE, Message, StreamForm, StreamName};
 pub use messenger::{MessageStatistics, Messenger, MessengerConfig};
-pub use receive::delivery::{Delivery, Ticket};
-pub use receive::receiving::Receiving;
+pub use receive::delivery::{AckHandle, Delivery};
+pub use receive::pending_receive::PendingReceive;

@@ -13,12 +13,14 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::connection::{FAREWELL, Met, Opener, Shared, TcpConnection, keep_alive, start_control};
+use super::connection::{
+    CLOSE_TIMEOUT, ConnectionState, Opener, PeerHandshake, TcpConnection, keep_alive, start_control,
+};
 use super::socket::Socket;
 use super::stream::{TcpRecv, TcpSend};
 use super::{
-    ALPN, CONNECTION_WINDOW, CONTROL, FRAME, FRAMING_BUDGET, OWN_STREAMS, PARKED, SEND_BUFFER, STREAM_WINDOW,
-    Terms,
+    ALPN, CONNECTION_WINDOW, CONTROL, DATA_FRAME_BUDGET, INTERNAL_STREAMS, MAX_FRAME, RESERVED, SEND_BUFFER,
+    STREAM_WINDOW, TcpParams,
 };
 
 /// Connects over TCP. Nothing of the application has left when it resolves.
@@ -30,7 +32,7 @@ pub(crate) async fn dial(
     tls: Arc<rustls::ClientConfig>,
     name: ServerName<'static>,
     label: &[u8],
-    terms: Terms,
+    params: TcpParams,
 ) -> io::Result<TcpConnection> {
     let socket = TcpStream::connect(remote).await?;
     socket.set_nodelay(true)?;
@@ -39,44 +41,44 @@ pub(crate) async fn dial(
     if session.alpn_protocol() != Some(ALPN) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it speaks no HTTP/2"));
     }
-    let met = Met::over(session, remote, label)?;
+    let peer = PeerHandshake::of(session, remote, label)?;
     let (socket, failure) = Socket::new(stream);
     let handshake = Builder::new()
         .initial_window_size(STREAM_WINDOW)
-        .max_frame_size(FRAME)
+        .max_frame_size(MAX_FRAME)
         .max_send_buffer_size(SEND_BUFFER)
-        .data_frame_budget(FRAMING_BUDGET)
+        .data_frame_budget(DATA_FRAME_BUDGET)
         // Until the server has said how many it takes: the least that every server does.
-        .initial_max_send_streams(OWN_STREAMS as usize + 1)
+        .initial_max_send_streams(INTERNAL_STREAMS as usize + 1)
         .enable_push(false)
         .handshake(socket);
     let (requests, connection) = handshake.await.map_err(io::Error::other)?;
-    start(met, requests, connection, failure, terms).await
+    start(peer, requests, connection, failure, params).await
 }
 
 async fn start(
-    met: Met,
+    peer: PeerHandshake,
     requests: SendRequest<Bytes>,
     mut connection: Connection<Socket<TlsStream<TcpStream>>, Bytes>,
     failure: Arc<OnceLock<ConnectionError>>,
-    terms: Terms,
+    params: TcpParams,
 ) -> io::Result<TcpConnection> {
     let (streams, incoming) = mpsc::unbounded_channel();
     let (record, records) = mpsc::unbounded_channel();
     let pings = connection.ping_pong().expect("nobody has taken it yet");
-    let made = TcpConnection::new(met, Opener::Client(requests.clone()), incoming, record);
-    let shared = made.shared();
-    let driven = Arc::clone(shared);
+    let made = TcpConnection::new(peer, Opener::Client(requests.clone()), incoming, record);
+    let state = made.state();
+    let driven = Arc::clone(state);
     tokio::spawn(async move {
         drive(connection, &driven, &failure).await;
-        driven.note_gone();
+        driven.mark_socket_closed();
     });
-    tokio::spawn(keep_alive(Arc::clone(shared), pings, terms.idle_timeout));
+    tokio::spawn(keep_alive(Arc::clone(state), pings, params.idle_timeout));
     // Where it is over already, its end says why.
-    if let Some((send, recv)) = open(&requests, CONTROL, shared).await {
-        start_control(shared, send, recv, records);
+    if let Some((send, recv)) = open(&requests, CONTROL, state).await {
+        start_control(state, send, recv, records);
     }
-    tokio::spawn(park(requests, Arc::clone(shared), streams, terms.max_streams));
+    tokio::spawn(reserve_streams(requests, Arc::clone(state), streams, params.max_streams));
     Ok(made)
 }
 
@@ -84,10 +86,10 @@ async fn start(
 pub(super) async fn open(
     requests: &SendRequest<Bytes>,
     path: &'static str,
-    shared: &Arc<Shared>,
+    state: &Arc<ConnectionState>,
 ) -> Option<(TcpSend, TcpRecv)> {
     let (response, send) = request(requests, path).await?;
-    let send = TcpSend::new(send, shared);
+    let send = TcpSend::new(send, state);
     let recv = TcpRecv::of_response(response, &send);
     Some((send, recv))
 }
@@ -102,19 +104,19 @@ async fn request(
 }
 
 /// Keeps a stream open for the server to use, as long as it has not too many.
-async fn park(
+async fn reserve_streams(
     requests: SendRequest<Bytes>,
-    shared: Arc<Shared>,
+    state: Arc<ConnectionState>,
     streams: mpsc::UnboundedSender<(TcpSend, TcpRecv)>,
     most: u32,
 ) {
-    let places = Arc::new(Semaphore::new(most as usize));
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        let Some((response, send)) = request(&requests, PARKED).await else { return };
+    let permits = Arc::new(Semaphore::new(most as usize));
+    while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
+        let Some((response, send)) = request(&requests, RESERVED).await else { return };
         // The answer comes with the use that the server makes of it.
         let Ok(response) = response.await else { return };
-        let mut send = TcpSend::new(send, &shared);
-        send.place = Some(place);
+        let mut send = TcpSend::new(send, &state);
+        send.permit = Some(permit);
         let recv = TcpRecv::new(response.into_body(), &send);
         if streams.send((send, recv)).is_err() {
             return;
@@ -124,22 +126,22 @@ async fn park(
 
 async fn drive(
     mut connection: Connection<Socket<TlsStream<TcpStream>>, Bytes>,
-    shared: &Shared,
+    state: &ConnectionState,
     failure: &OnceLock<ConnectionError>,
 ) {
     loop {
         tokio::select! {
             biased;
             _ = &mut connection => {
-                return shared.end(failure.get().cloned().unwrap_or(ConnectionError::Reset));
+                return state.end(failure.get().cloned().unwrap_or(ConnectionError::Reset));
             }
-            error = shared.ended() => {
+            error = state.ended() => {
                 if matches!(error, ConnectionError::LocallyClosed) {
-                    let _ = tokio::time::timeout(FAREWELL, connection).await;
+                    let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection).await;
                 }
                 return;
             }
-            () = shared.admitted.notified() => connection.set_target_window_size(CONNECTION_WINDOW),
+            () = state.trusted.notified() => connection.set_target_window_size(CONNECTION_WINDOW),
         }
     }
 }

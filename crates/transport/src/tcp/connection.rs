@@ -15,7 +15,7 @@ use rustls::pki_types::CertificateDer;
 use tokio::sync::{Notify, mpsc, watch};
 
 use super::control::{self, Record};
-use super::stream::{TcpRecv, TcpSend, pair};
+use super::stream::{TcpRecv, TcpSend, accept_stream};
 use super::{STREAM, client};
 use crate::protocol::CloseCode;
 
@@ -26,7 +26,7 @@ pub(crate) struct TcpConnection {
 }
 
 /// Its tasks hold what is shared, so that only handles tell whether somebody still wants the connection.
-struct Handle(Arc<Shared>);
+struct Handle(Arc<ConnectionState>);
 
 impl Drop for Handle {
     fn drop(&mut self) {
@@ -35,7 +35,7 @@ impl Drop for Handle {
 }
 
 /// What the handle, the tasks and the streams of a connection share.
-pub(super) struct Shared {
+pub(super) struct ConnectionState {
     remote: SocketAddr,
     certificates: Vec<CertificateDer<'static>>,
     exported: [u8; 32],
@@ -43,16 +43,16 @@ pub(super) struct Shared {
     incoming: tokio::sync::Mutex<mpsc::UnboundedReceiver<(TcpSend, TcpRecv)>>,
     records: mpsc::UnboundedSender<Record>,
     end: watch::Sender<Option<ConnectionError>>,
-    pub(super) admitted: Notify,
+    pub(super) trusted: Notify,
     /// True once the socket is closed.
-    gone: watch::Sender<bool>,
+    socket_closed: watch::Sender<bool>,
     /// What became of each stream that is sent, by its HTTP/2 number.
-    fates: Mutex<HashMap<u32, watch::Sender<Fate>>>,
+    send_status: Mutex<HashMap<u32, watch::Sender<SendStatus>>>,
 }
 
 /// What the peer has said of a stream that is sent to it.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Fate {
+pub(super) struct SendStatus {
     /// Every byte is there.
     pub(super) arrived: bool,
     /// No more are wanted, with this code.
@@ -67,19 +67,15 @@ pub(super) enum Opener {
 }
 
 /// What a handshake has shown of the peer.
-pub(super) struct Met {
+pub(super) struct PeerHandshake {
     pub(super) remote: SocketAddr,
     pub(super) certificates: Vec<CertificateDer<'static>>,
     pub(super) exported: [u8; 32],
 }
 
-impl Met {
+impl PeerHandshake {
     /// Reads it off a TLS session whose handshake is complete.
-    pub(super) fn over<D>(
-        session: &ConnectionCommon<D>,
-        remote: SocketAddr,
-        label: &[u8],
-    ) -> io::Result<Self> {
+    pub(super) fn of<D>(session: &ConnectionCommon<D>, remote: SocketAddr, label: &[u8]) -> io::Result<Self> {
         let exported = session.export_keying_material([0; 32], label, Some(b"")).map_err(io::Error::other)?;
         let certificates = session.peer_certificates().unwrap_or_default();
         let certificates = certificates.iter().map(|one| one.clone().into_owned()).collect();
@@ -89,13 +85,13 @@ impl Met {
 
 impl TcpConnection {
     pub(super) fn new(
-        met: Met,
+        peer: PeerHandshake,
         opener: Opener,
         incoming: mpsc::UnboundedReceiver<(TcpSend, TcpRecv)>,
         records: mpsc::UnboundedSender<Record>,
     ) -> Self {
-        let Met { remote, certificates, exported } = met;
-        let shared = Shared {
+        let PeerHandshake { remote, certificates, exported } = peer;
+        let state = ConnectionState {
             remote,
             certificates,
             exported,
@@ -103,91 +99,91 @@ impl TcpConnection {
             incoming: tokio::sync::Mutex::new(incoming),
             records,
             end: watch::Sender::new(None),
-            admitted: Notify::new(),
-            gone: watch::Sender::new(false),
-            fates: Mutex::default(),
+            trusted: Notify::new(),
+            socket_closed: watch::Sender::new(false),
+            send_status: Mutex::default(),
         };
-        Self { handle: Arc::new(Handle(Arc::new(shared))) }
+        Self { handle: Arc::new(Handle(Arc::new(state))) }
     }
 
-    pub(super) fn shared(&self) -> &Arc<Shared> {
+    pub(super) fn state(&self) -> &Arc<ConnectionState> {
         &self.handle.0
     }
 
     /// Opens a stream. Waits while the peer allows no more.
     pub(crate) async fn open_bi(&self) -> Result<(TcpSend, TcpRecv), ConnectionError> {
-        let opened = match &self.shared().opener {
-            Opener::Client(requests) => client::open(requests, STREAM, self.shared()).await,
-            Opener::Server(parked) => match parked.lock().await.recv().await {
-                Some((recv, respond)) => pair(recv, respond, self.shared()),
+        let opened = match &self.state().opener {
+            Opener::Client(requests) => client::open(requests, STREAM, self.state()).await,
+            Opener::Server(reserved) => match reserved.lock().await.recv().await {
+                Some((recv, respond)) => accept_stream(recv, respond, self.state()),
                 None => None,
             },
         };
         match opened {
             Some(opened) => Ok(opened),
-            None => Err(self.shared().ended().await),
+            None => Err(self.state().ended().await),
         }
     }
 
     /// The next stream that the peer has opened.
     pub(crate) async fn accept_bi(&self) -> Result<(TcpSend, TcpRecv), ConnectionError> {
-        let mut incoming = self.shared().incoming.lock().await;
+        let mut incoming = self.state().incoming.lock().await;
         tokio::select! {
             biased;
-            error = self.shared().ended() => Err(error),
+            error = self.state().ended() => Err(error),
             Some(stream) = incoming.recv() => Ok(stream),
         }
     }
 
     /// Closes the connection, and tells the peer why. Only the first end counts.
     pub(crate) fn close(&self, code: u32, reason: &[u8]) {
-        self.shared().close(code, reason);
+        self.state().close(code, reason);
     }
 
     /// Resolves once the connection is over.
     pub(crate) async fn closed(&self) -> ConnectionError {
-        self.shared().ended().await
+        self.state().ended().await
     }
 
     pub(crate) fn close_reason(&self) -> Option<ConnectionError> {
-        self.shared().ended_yet()
+        self.state().end_reason()
     }
 
     pub(crate) fn remote_address(&self) -> SocketAddr {
-        self.shared().remote
+        self.state().remote
     }
 
     /// What the peer has shown, its own certificate first.
     pub(crate) fn certificates(&self) -> Vec<CertificateDer<'static>> {
-        self.shared().certificates.clone()
+        self.state().certificates.clone()
     }
 
     /// The TLS session's keying material for proofs.
     pub(crate) fn exported(&self) -> [u8; 32] {
-        self.shared().exported
+        self.state().exported
     }
 
     /// A handle that does not keep the connection.
-    pub(crate) fn downgrade(&self) -> WeakTcp {
-        WeakTcp(Arc::downgrade(&self.handle))
+    pub(crate) fn downgrade(&self) -> WeakTcpConnection {
+        WeakTcpConnection(Arc::downgrade(&self.handle))
     }
 
     /// Resolves once the connection is closed and the peer has heard of it, or has had its time.
-    pub(crate) async fn gone(&self) {
+    pub(crate) async fn socket_closed(&self) {
         // An error means that the task which drives it has ended too.
-        let _ = self.shared().gone.subscribe().wait_for(|gone| *gone).await;
+        let _ = self.state().socket_closed.subscribe().wait_for(|socket_closed| *socket_closed).await;
     }
 
     /// Gives the peer the room of one that is trusted.
-    pub(crate) fn trust_fully(&self) {
-        self.shared().admitted.notify_one();
+    pub(crate) fn lift_restrictions(&self) {
+        self.state().trusted.notify_one();
     }
 }
 
 /// A handle that does not keep the connection.
-pub(crate) struct WeakTcp(Weak<Handle>);
+pub(crate) struct WeakTcpConnection(Weak<Handle>);
 
-impl WeakTcp {
+impl WeakTcpConnection {
     /// The connection, where somebody still holds it and it is not over.
     pub(crate) fn upgrade(&self) -> Option<TcpConnection> {
         let connection = TcpConnection { handle: self.0.upgrade()? };
@@ -195,15 +191,15 @@ impl WeakTcp {
     }
 }
 
-impl Shared {
+impl ConnectionState {
     /// Says that the socket is closed.
-    pub(super) fn note_gone(&self) {
-        self.gone.send_replace(true);
+    pub(super) fn mark_socket_closed(&self) {
+        self.socket_closed.send_replace(true);
     }
 
     /// What streams do once they see the end is behind the word of it.
     fn close(&self, code: u32, reason: &[u8]) {
-        self.end_with(ConnectionError::LocallyClosed, || {
+        self.end_once(ConnectionError::LocallyClosed, || {
             // An error means that the peer is gone.
             let _ = self.records.send(Record::Close(code, Bytes::copy_from_slice(reason)));
         });
@@ -211,22 +207,22 @@ impl Shared {
 
     /// Ends the connection without a word to the peer: it knows, or is gone.
     pub(super) fn end(&self, error: ConnectionError) {
-        self.end_with(error, || {});
+        self.end_once(error, || {});
     }
 
-    /// Only the first end counts. `say` runs before anybody sees it.
-    fn end_with(&self, error: ConnectionError, say: impl FnOnce()) {
+    /// Only the first end counts. `before` runs before anybody sees it.
+    fn end_once(&self, error: ConnectionError, before: impl FnOnce()) {
         self.end.send_if_modified(|end| {
             let is_first = end.is_none();
             if is_first {
-                say();
+                before();
                 *end = Some(error);
             }
             is_first
         });
     }
 
-    pub(super) fn ended_yet(&self) -> Option<ConnectionError> {
+    pub(super) fn end_reason(&self) -> Option<ConnectionError> {
         self.end.borrow().clone()
     }
 
@@ -237,8 +233,8 @@ impl Shared {
     }
 
     /// How the connection ended, of which a stream has noticed that it is over. Ends it where nothing else does.
-    pub(super) async fn broken(&self) -> ConnectionError {
-        let ended = tokio::time::timeout(FAREWELL, self.ended()).await;
+    pub(super) async fn await_end(&self) -> ConnectionError {
+        let ended = tokio::time::timeout(CLOSE_TIMEOUT, self.ended()).await;
         ended.unwrap_or_else(|_| {
             self.end(ConnectionError::Reset);
             ConnectionError::Reset
@@ -246,67 +242,67 @@ impl Shared {
     }
 
     /// Tells the peer that no more bytes of a stream are wanted.
-    pub(super) fn tell_stopped(&self, stream: u32, code: u32) {
+    pub(super) fn send_stop(&self, stream: u32, code: u32) {
         let _ = self.records.send(Record::Stop(stream, code));
     }
 
     /// Tells the peer that a stream has arrived whole.
-    pub(super) fn tell_arrived(&self, stream: u32) {
+    pub(super) fn send_arrived(&self, stream: u32) {
         let _ = self.records.send(Record::Arrived(stream));
     }
 
-    pub(super) fn note_arrived(&self, stream: u32) {
-        if let Some(fate) = self.fates().get(&stream) {
-            fate.send_modify(|fate| fate.arrived = true);
+    pub(super) fn mark_arrived(&self, stream: u32) {
+        if let Some(status) = self.send_status().get(&stream) {
+            status.send_modify(|status| status.arrived = true);
         }
     }
 
-    pub(super) fn note_stopped(&self, stream: u32, code: u32) {
-        if let Some(fate) = self.fates().get(&stream) {
-            fate.send_modify(|fate| fate.stopped = Some(code));
+    pub(super) fn mark_stopped(&self, stream: u32, code: u32) {
+        if let Some(status) = self.send_status().get(&stream) {
+            status.send_modify(|status| status.stopped = Some(code));
         }
     }
 
     /// Tells what becomes of a stream that is sent, until it is forgotten.
-    pub(super) fn follow(&self, stream: u32) -> watch::Receiver<Fate> {
-        let (sender, fate) = watch::channel(Fate::default());
-        self.fates().insert(stream, sender);
-        fate
+    pub(super) fn track(&self, stream: u32) -> watch::Receiver<SendStatus> {
+        let (sender, status) = watch::channel(SendStatus::default());
+        self.send_status().insert(stream, sender);
+        status
     }
 
-    pub(super) fn forget(&self, stream: u32) {
-        self.fates().remove(&stream);
+    pub(super) fn untrack(&self, stream: u32) {
+        self.send_status().remove(&stream);
     }
 
-    fn fates(&self) -> MutexGuard<'_, HashMap<u32, watch::Sender<Fate>>> {
-        self.fates.lock().unwrap_or_else(PoisonError::into_inner)
+    fn send_status(&self) -> MutexGuard<'_, HashMap<u32, watch::Sender<SendStatus>>> {
+        self.send_status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Starts what both sides of the first stream do.
 pub(super) fn start_control(
-    shared: &Arc<Shared>,
+    state: &Arc<ConnectionState>,
     send: TcpSend,
     recv: TcpRecv,
     records: mpsc::UnboundedReceiver<Record>,
 ) {
     tokio::spawn(control::write(send, records));
-    let shared = Arc::clone(shared);
-    tokio::spawn(async move { control::read(recv, &shared).await });
+    let state = Arc::clone(state);
+    tokio::spawn(async move { control::read(recv, &state).await });
 }
 
 /// Asks the peer now and then whether it is there, and ends the connection where it is silent.
-pub(super) async fn keep_alive(shared: Arc<Shared>, mut pings: PingPong, idle_timeout: Duration) {
+pub(super) async fn keep_alive(state: Arc<ConnectionState>, mut pings: PingPong, idle_timeout: Duration) {
     loop {
         tokio::select! {
-            _ = shared.ended() => return,
+            _ = state.ended() => return,
             () = tokio::time::sleep(idle_timeout / 3) => {}
         }
         match tokio::time::timeout(idle_timeout, pings.ping(Ping::opaque())).await {
             Ok(Ok(_)) => {}
             // The task that drives the connection says how it ended.
             Ok(Err(_)) => return,
-            Err(_) => return shared.end(ConnectionError::TimedOut),
+            Err(_) => return state.end(ConnectionError::TimedOut),
         }
     }
 }
@@ -318,4 +314,4 @@ impl fmt::Debug for TcpConnection {
 }
 
 /// How long the peer may take to hear of the end.
-pub(super) const FAREWELL: Duration = Duration::from_secs(1);
+pub(super) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -4,7 +4,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use quinn::{ApplicationClose, ConnectionError, VarInt};
 use tokio::sync::mpsc;
 
-use super::connection::Shared;
+use super::connection::ConnectionState;
 use super::stream::{TcpRecv, TcpSend};
 
 /// What one side tells the other:
@@ -66,28 +66,28 @@ pub(super) async fn write(mut send: TcpSend, mut records: mpsc::UnboundedReceive
             return;
         }
         if matches!(record, Record::Close(..)) {
-            send.finish_at_last();
+            send.finish_always();
             return;
         }
     }
 }
 
 /// Reads the peer's records, and does what they say.
-pub(super) async fn read(mut recv: TcpRecv, shared: &Shared) {
+pub(super) async fn read(mut recv: TcpRecv, state: &ConnectionState) {
     let mut bytes = BytesMut::new();
     while let Ok(Some(chunk)) = recv.read_chunk().await {
         bytes.extend_from_slice(&chunk);
         loop {
             match Record::take(&mut bytes) {
                 Ok(None) => break,
-                Ok(Some(Record::Arrived(stream))) => shared.note_arrived(stream),
-                Ok(Some(Record::Stop(stream, code))) => shared.note_stopped(stream, code),
+                Ok(Some(Record::Arrived(stream))) => state.mark_arrived(stream),
+                Ok(Some(Record::Stop(stream, code))) => state.mark_stopped(stream, code),
                 Ok(Some(Record::Close(code, reason))) => {
                     let error_code = VarInt::from_u32(code);
                     let close = ApplicationClose { error_code, reason };
-                    return shared.end(ConnectionError::ApplicationClosed(close));
+                    return state.end(ConnectionError::ApplicationClosed(close));
                 }
-                Err(_) => return shared.end(ConnectionError::VersionMismatch),
+                Err(_) => return state.end(ConnectionError::VersionMismatch),
             }
         }
     }

@@ -9,7 +9,7 @@ use quinn::VarInt;
 use tokio::sync::Notify;
 
 /// What is taken off a stream. The end of the queue is the end of the stream.
-pub(super) enum Arrival {
+pub(super) enum Received {
     Bytes(Bytes),
     /// The direction was broken off, with this code.
     Reset(VarInt),
@@ -18,7 +18,7 @@ pub(super) enum Arrival {
 }
 
 /// Takes what comes as it comes; the room that the peer has shrinks by it until it is read.
-pub(super) struct Arrivals {
+pub(super) struct RecvBuffer {
     state: Mutex<State>,
     ready: Notify,
 }
@@ -28,7 +28,7 @@ struct State {
     waiting: VecDeque<Piece>,
     end: Option<End>,
     /// Nobody reads any more.
-    unwanted: bool,
+    refused: bool,
     flow: Option<FlowControl>,
 }
 
@@ -46,26 +46,26 @@ enum End {
     Lost,
 }
 
-impl Arrivals {
+impl RecvBuffer {
     pub(super) fn new() -> Arc<Self> {
         Arc::new(Self { state: Mutex::default(), ready: Notify::new() })
     }
 
     /// Where the room for what is read is given back.
-    pub(super) fn controlled_by(&self, flow: FlowControl) {
+    pub(super) fn set_flow_control(&self, flow: FlowControl) {
         self.state().flow = Some(flow);
     }
 
     /// Takes in what has come, or lets go of it where nobody wants it.
     pub(super) fn push(&self, bytes: Bytes) {
         let mut state = self.state();
-        if state.unwanted {
+        if state.refused {
             state.release(bytes.len());
             return;
         }
         match state.waiting.back_mut() {
-            _ if bytes.len() >= SHORT => state.waiting.push_back(Piece::Long(bytes)),
-            Some(Piece::Short(last)) if last.len() < SHORT => last.extend_from_slice(&bytes),
+            _ if bytes.len() >= MIN_PIECE => state.waiting.push_back(Piece::Long(bytes)),
+            Some(Piece::Short(last)) if last.len() < MIN_PIECE => last.extend_from_slice(&bytes),
             _ => state.waiting.push_back(Piece::Short(BytesMut::from(&bytes[..]))),
         }
         drop(state);
@@ -91,18 +91,18 @@ impl Arrivals {
     }
 
     /// What is next, once it is there; `None` at the end. For one reader. Safe to cancel.
-    pub(super) async fn next(&self) -> Option<Arrival> {
+    pub(super) async fn next(&self) -> Option<Received> {
         loop {
             let ready = self.ready.notified();
             {
                 let mut state = self.state();
                 if let Some(bytes) = state.take() {
-                    return Some(Arrival::Bytes(bytes));
+                    return Some(Received::Bytes(bytes));
                 }
                 match state.end {
                     Some(End::Finished) => return None,
-                    Some(End::Reset(code)) => return Some(Arrival::Reset(code)),
-                    Some(End::Lost) => return Some(Arrival::Lost),
+                    Some(End::Reset(code)) => return Some(Received::Reset(code)),
+                    Some(End::Lost) => return Some(Received::Lost),
                     None => {}
                 }
             }
@@ -111,14 +111,14 @@ impl Arrivals {
     }
 
     /// The next bytes, where they are there.
-    pub(super) fn poll(&self) -> Option<Bytes> {
+    pub(super) fn try_next(&self) -> Option<Bytes> {
         self.state().take()
     }
 
     /// Lets go of what has come and of all that will. Tells whether the end had not come yet.
     pub(super) fn refuse(&self) -> bool {
         let mut state = self.state();
-        state.unwanted = true;
+        state.refused = true;
         while state.take().is_some() {}
         state.end.is_none()
     }
@@ -147,7 +147,7 @@ impl State {
 }
 
 /// Below this many bytes pieces are put together.
-const SHORT: usize = 1024;
+const MIN_PIECE: usize = 1024;
 
 #[cfg(test)]
 mod tests {
@@ -155,32 +155,32 @@ mod tests {
 
     #[tokio::test]
     async fn short_pieces_are_put_together_and_nothing_is_lost_before_the_end() {
-        let arrivals = Arrivals::new();
+        let buffer = RecvBuffer::new();
         let mut sent = Vec::new();
         for number in 0..5_000_u32 {
             let piece = vec![number as u8; if number % 1000 == 999 { 3000 } else { 1 }];
             sent.extend_from_slice(&piece);
-            arrivals.push(piece.into());
+            buffer.push(piece.into());
         }
-        arrivals.reset(VarInt::from_u32(7));
-        arrivals.finish();
+        buffer.reset(VarInt::from_u32(7));
+        buffer.finish();
         let (mut pieces, mut read) = (0, Vec::new());
-        while let Some(Arrival::Bytes(bytes)) = arrivals.next().await {
+        while let Some(Received::Bytes(bytes)) = buffer.next().await {
             pieces += 1;
             read.extend_from_slice(&bytes);
         }
         assert!(read == sent && pieces <= 15, "{pieces} pieces");
-        assert!(matches!(arrivals.next().await, Some(Arrival::Reset(code)) if code == VarInt::from_u32(7)));
+        assert!(matches!(buffer.next().await, Some(Received::Reset(code)) if code == VarInt::from_u32(7)));
     }
 
     #[tokio::test]
     async fn what_nobody_wants_is_let_go_of() {
-        let arrivals = Arrivals::new();
-        arrivals.push(Bytes::from_static(b"some"));
-        assert!(arrivals.refuse(), "the end had not come");
-        arrivals.push(Bytes::from_static(b"more"));
-        assert!(arrivals.poll().is_none());
-        arrivals.finish();
-        assert!(!arrivals.refuse() && arrivals.next().await.is_none());
+        let buffer = RecvBuffer::new();
+        buffer.push(Bytes::from_static(b"some"));
+        assert!(buffer.refuse(), "the end had not come");
+        buffer.push(Bytes::from_static(b"more"));
+        assert!(buffer.try_next().is_none());
+        buffer.finish();
+        assert!(!buffer.refuse() && buffer.next().await.is_none());
     }
 }

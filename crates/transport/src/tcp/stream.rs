@@ -10,32 +10,32 @@ use http::{HeaderMap, HeaderValue, Response};
 use quinn::{ReadError, StoppedError, VarInt, WriteError};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::connection::{Fate, Shared};
-use super::recv_buffer::{Arrival, Arrivals};
+use super::connection::{ConnectionState, SendStatus};
+use super::recv_buffer::{Received, RecvBuffer};
 use crate::protocol::STREAM_ABANDONED;
 
 /// The sending half of a stream.
 pub(crate) struct TcpSend {
     id: u32,
     stream: SendStream<Bytes>,
-    fate: watch::Receiver<Fate>,
-    shared: Arc<Shared>,
+    status: watch::Receiver<SendStatus>,
+    state: Arc<ConnectionState>,
     /// Counts the stream among those that the peer has open.
-    pub(super) place: Option<OwnedSemaphorePermit>,
+    pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
 impl TcpSend {
-    pub(super) fn new(stream: SendStream<Bytes>, shared: &Arc<Shared>) -> Self {
+    pub(super) fn new(stream: SendStream<Bytes>, state: &Arc<ConnectionState>) -> Self {
         let id = stream.stream_id().as_u32();
-        let fate = shared.follow(id);
-        Self { id, stream, fate, shared: Arc::clone(shared), place: None }
+        let status = state.track(id);
+        Self { id, stream, status, state: Arc::clone(state), permit: None }
     }
 
     /// Hands over bytes, and waits while the peer or the network is behind.
     pub(crate) async fn write_chunk(&mut self, mut bytes: Bytes) -> Result<(), WriteError> {
         while !bytes.is_empty() {
             let wanted = bytes.len();
-            let (stream, fate) = (&mut self.stream, &mut self.fate);
+            let (stream, status) = (&mut self.stream, &mut self.status);
             let room = poll_fn(|context| {
                 stream.reserve_capacity(wanted);
                 match stream.capacity() {
@@ -45,7 +45,7 @@ impl TcpSend {
             });
             let room = tokio::select! {
                 biased;
-                code = stopped(fate) => return Err(WriteError::Stopped(code)),
+                code = stopped(status) => return Err(WriteError::Stopped(code)),
                 room = room => room,
             };
             let written = match room {
@@ -62,13 +62,13 @@ impl TcpSend {
     /// Says that nothing follows.
     pub(crate) fn finish(&mut self) {
         // On its way to the end of the connection nothing shall arrive before the word of it.
-        if self.shared.ended_yet().is_none() {
-            self.finish_at_last();
+        if self.state.end_reason().is_none() {
+            self.finish_always();
         }
     }
 
     /// Says that nothing follows, also where the connection has been closed.
-    pub(super) fn finish_at_last(&mut self) {
+    pub(super) fn finish_always(&mut self) {
         // An error means that the stream is over already.
         let _ = self.stream.send_data(Bytes::new(), true);
     }
@@ -76,31 +76,31 @@ impl TcpSend {
     /// Breaks this direction off, behind what was written.
     pub(crate) fn reset(&mut self, code: u32) {
         // As in `finish`.
-        if self.shared.ended_yet().is_some() {
+        if self.state.end_reason().is_some() {
             return;
         }
         let mut trailers = HeaderMap::new();
-        trailers.insert(RESET, HeaderValue::from(code));
+        trailers.insert(RESET_TRAILER, HeaderValue::from(code));
         // An error means that the stream is over already.
         let _ = self.stream.send_trailers(trailers);
     }
 
     /// Waits until every byte has arrived, or the peer wants no more.
     pub(crate) async fn stopped(&mut self) -> Result<Option<VarInt>, StoppedError> {
-        let decided = self.fate.wait_for(|fate| fate.arrived || fate.stopped.is_some());
+        let decided = self.status.wait_for(|status| status.arrived || status.stopped.is_some());
         tokio::select! {
             biased;
-            Ok(fate) = decided => Ok(fate.stopped.filter(|_| !fate.arrived).map(VarInt::from_u32)),
-            error = self.shared.ended() => Err(StoppedError::ConnectionLost(error)),
+            Ok(status) = decided => Ok(status.stopped.filter(|_| !status.arrived).map(VarInt::from_u32)),
+            error = self.state.ended() => Err(StoppedError::ConnectionLost(error)),
         }
     }
 
     /// Why nothing can be written any more.
     async fn end(&mut self) -> WriteError {
-        if self.shared.ended_yet().is_none() && self.is_closed() {
+        if self.state.end_reason().is_none() && self.is_closed() {
             return WriteError::ClosedStream;
         }
-        WriteError::ConnectionLost(self.shared.broken().await)
+        WriteError::ConnectionLost(self.state.await_end().await)
     }
 
     /// Whether this side has ended the stream.
@@ -111,13 +111,13 @@ impl TcpSend {
 
 impl Drop for TcpSend {
     fn drop(&mut self) {
-        self.shared.forget(self.id);
+        self.state.untrack(self.id);
     }
 }
 
 /// The code with which the peer wants no more bytes; waits for ever where it does.
-async fn stopped(fate: &mut watch::Receiver<Fate>) -> VarInt {
-    match fate.wait_for(|fate| fate.stopped.is_some()).await.map(|fate| fate.stopped) {
+async fn stopped(status: &mut watch::Receiver<SendStatus>) -> VarInt {
+    match status.wait_for(|status| status.stopped.is_some()).await.map(|status| status.stopped) {
         Ok(Some(code)) => VarInt::from_u32(code),
         _ => std::future::pending().await,
     }
@@ -126,33 +126,33 @@ async fn stopped(fate: &mut watch::Receiver<Fate>) -> VarInt {
 /// The receiving half of a stream.
 pub(crate) struct TcpRecv {
     id: u32,
-    arrivals: Arc<Arrivals>,
-    shared: Arc<Shared>,
+    buffer: Arc<RecvBuffer>,
+    state: Arc<ConnectionState>,
     stopped: bool,
 }
 
 impl TcpRecv {
     pub(super) fn new(recv: RecvStream, send: &TcpSend) -> Self {
         let made = Self::of(send);
-        tokio::spawn(pump(recv, Arc::clone(&made.arrivals), Arc::clone(&send.shared)));
+        tokio::spawn(pump(recv, Arc::clone(&made.buffer), Arc::clone(&send.state)));
         made
     }
 
     /// Of a stream that the peer has not answered yet.
     pub(super) fn of_response(response: ResponseFuture, send: &TcpSend) -> Self {
         let made = Self::of(send);
-        let (arrivals, shared) = (Arc::clone(&made.arrivals), Arc::clone(&send.shared));
+        let (buffer, state) = (Arc::clone(&made.buffer), Arc::clone(&send.state));
         tokio::spawn(async move {
             match response.await {
-                Ok(response) => pump(response.into_body(), arrivals, shared).await,
-                Err(_) => arrivals.lose(),
+                Ok(response) => pump(response.into_body(), buffer, state).await,
+                Err(_) => buffer.lose(),
             }
         });
         made
     }
 
     fn of(send: &TcpSend) -> Self {
-        Self { id: send.id, arrivals: Arrivals::new(), shared: Arc::clone(&send.shared), stopped: false }
+        Self { id: send.id, buffer: RecvBuffer::new(), state: Arc::clone(&send.state), stopped: false }
     }
 
     /// The next bytes, never empty; `None` at the end. Safe to cancel.
@@ -160,10 +160,10 @@ impl TcpRecv {
         if self.stopped {
             return Err(ReadError::ClosedStream);
         }
-        match self.arrivals.next().await {
-            Some(Arrival::Bytes(bytes)) => Ok(Some(bytes)),
-            Some(Arrival::Reset(code)) => Err(ReadError::Reset(code)),
-            Some(Arrival::Lost) => Err(ReadError::ConnectionLost(self.shared.broken().await)),
+        match self.buffer.next().await {
+            Some(Received::Bytes(bytes)) => Ok(Some(bytes)),
+            Some(Received::Reset(code)) => Err(ReadError::Reset(code)),
+            Some(Received::Lost) => Err(ReadError::ConnectionLost(self.state.await_end().await)),
             None => Ok(None),
         }
     }
@@ -174,9 +174,9 @@ impl TcpRecv {
         let Some(bytes) = self.read_chunk().await? else { return Ok(None) };
         *first = bytes;
         let mut count = 1;
-        for place in others {
-            let Some(bytes) = self.arrivals.poll() else { break };
-            *place = bytes;
+        for chunk in others {
+            let Some(bytes) = self.buffer.try_next() else { break };
+            *chunk = bytes;
             count += 1;
         }
         Ok(Some(count))
@@ -184,8 +184,8 @@ impl TcpRecv {
 
     /// Wants no more bytes, and forgets those that came.
     pub(crate) fn stop(&mut self, code: u32) {
-        if self.arrivals.refuse() && !self.stopped {
-            self.shared.tell_stopped(self.id, code);
+        if self.buffer.refuse() && !self.stopped {
+            self.state.send_stop(self.id, code);
         }
         self.stopped = true;
     }
@@ -198,43 +198,43 @@ impl Drop for TcpRecv {
 }
 
 /// Answers a stream that the client has opened.
-pub(super) fn pair(
+pub(super) fn accept_stream(
     recv: RecvStream,
     mut respond: SendResponse<Bytes>,
-    shared: &Arc<Shared>,
+    state: &Arc<ConnectionState>,
 ) -> Option<(TcpSend, TcpRecv)> {
-    let send = TcpSend::new(respond.send_response(Response::new(()), false).ok()?, shared);
+    let send = TcpSend::new(respond.send_response(Response::new(()), false).ok()?, state);
     let recv = TcpRecv::new(recv, &send);
     Some((send, recv))
 }
 
 /// Takes what comes as soon as it comes, so that the end of a stream is noticed when it arrives. It goes on where nobody
 /// reads any more: to drop the stream early would break off the other direction too.
-async fn pump(mut recv: RecvStream, arrivals: Arc<Arrivals>, shared: Arc<Shared>) {
-    arrivals.controlled_by(recv.flow_control().clone());
+async fn pump(mut recv: RecvStream, buffer: Arc<RecvBuffer>, state: Arc<ConnectionState>) {
+    buffer.set_flow_control(recv.flow_control().clone());
     loop {
         match recv.data().await {
             Some(Ok(bytes)) if bytes.is_empty() => {}
-            Some(Ok(bytes)) => arrivals.push(bytes),
-            Some(Err(_)) => return arrivals.lose(),
+            Some(Ok(bytes)) => buffer.push(bytes),
+            Some(Err(_)) => return buffer.lose(),
             None => break,
         }
     }
     match recv.trailers().await {
-        Ok(Some(trailers)) => arrivals.reset(code_of(&trailers)),
+        Ok(Some(trailers)) => buffer.reset(code_of(&trailers)),
         Ok(None) => {
-            shared.tell_arrived(recv.stream_id().as_u32());
-            arrivals.finish();
+            state.send_arrived(recv.stream_id().as_u32());
+            buffer.finish();
         }
-        Err(_) => arrivals.lose(),
+        Err(_) => buffer.lose(),
     }
 }
 
 /// The code with which a direction was broken off.
 fn code_of(trailers: &HeaderMap) -> VarInt {
-    let code = trailers.get(RESET).and_then(|code| code.to_str().ok()?.parse().ok());
+    let code = trailers.get(RESET_TRAILER).and_then(|code| code.to_str().ok()?.parse().ok());
     VarInt::from_u32(code.unwrap_or(STREAM_ABANDONED))
 }
 
 /// In the trailers of a direction that is broken off: the code.
-const RESET: &str = "vectr-reset";
+const RESET_TRAILER: &str = "vectr-reset";

@@ -11,11 +11,11 @@ use rustls::pki_types::ServerName;
 use rustls::version::TLS13;
 use tokio::net::{TcpListener, TcpStream};
 
-use super::{ALPN, TcpConnection, TcpRecv, TcpSend, Terms, accept, dial};
+use super::{ALPN, TcpConnection, TcpParams, TcpRecv, TcpSend, accept, dial};
 use crate::tls::verifier::PeerVerifier;
 use crate::{Identity, Trust};
 
-const TERMS: Terms = Terms { idle_timeout: Duration::from_secs(30), max_streams: 4 };
+const PARAMS: TcpParams = TcpParams { idle_timeout: Duration::from_secs(30), max_streams: 4 };
 
 /// The client's end and the server's.
 async fn connected() -> (TcpConnection, TcpConnection) {
@@ -23,11 +23,11 @@ async fn connected() -> (TcpConnection, TcpConnection) {
     let remote = listener.local_addr().unwrap();
     let answering = async {
         let (socket, _) = listener.accept().await.unwrap();
-        accept(socket, Arc::new(server_tls()), b"label", TERMS).await.unwrap()
+        accept(socket, Arc::new(server_tls()), b"label", PARAMS).await.unwrap()
     };
     let name = ServerName::try_from("localhost").unwrap();
     let (client, server) =
-        tokio::join!(dial(remote, Arc::new(client_tls()), name, b"label", TERMS), answering);
+        tokio::join!(dial(remote, Arc::new(client_tls()), name, b"label", PARAMS), answering);
     (client.unwrap(), server)
 }
 
@@ -110,8 +110,8 @@ async fn bytes_have_arrived_before_anybody_reads_them() {
 #[tokio::test]
 async fn a_receiver_that_does_not_read_slows_the_sender_and_nobody_else() {
     let (client, server) = connected().await;
-    client.trust_fully();
-    server.trust_fully();
+    client.lift_restrictions();
+    server.lift_restrictions();
     let ((mut send, _recv), (_back, mut slow)) = stream(&client, &server).await;
     let whole = Bytes::from(vec![9; 32 << 20]);
     let sending = tokio::spawn({
@@ -205,7 +205,7 @@ async fn a_connection_that_nobody_holds_is_closed() {
 async fn more_streams_than_the_peer_allows_wait_for_their_turn() {
     let (client, server) = connected().await;
     let mut open = Vec::new();
-    for _ in 0..TERMS.max_streams {
+    for _ in 0..PARAMS.max_streams {
         open.push(stream(&server, &client).await);
     }
     let mut waiting = Box::pin(server.open_bi());
@@ -218,7 +218,7 @@ async fn more_streams_than_the_peer_allows_wait_for_their_turn() {
 async fn a_peer_that_falls_silent_is_noticed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let remote = listener.local_addr().unwrap();
-    let terms = Terms { idle_timeout: Duration::from_millis(300), ..TERMS };
+    let params = TcpParams { idle_timeout: Duration::from_millis(300), ..PARAMS };
     // What passes between the two stops at some point, and neither hears of an end.
     let between = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let front = between.local_addr().unwrap();
@@ -235,10 +235,10 @@ async fn a_peer_that_falls_silent_is_noticed() {
     });
     let answering = async {
         let (socket, _) = listener.accept().await.unwrap();
-        accept(socket, Arc::new(server_tls()), b"label", terms).await.unwrap()
+        accept(socket, Arc::new(server_tls()), b"label", params).await.unwrap()
     };
     let name = ServerName::try_from("localhost").unwrap();
-    let dialing = dial(front, Arc::new(client_tls()), name, b"label", terms);
+    let dialing = dial(front, Arc::new(client_tls()), name, b"label", params);
     let (client, server) = tokio::join!(dialing, answering);
     let client = client.unwrap();
     let _open = stream(&client, &server).await;
@@ -250,8 +250,8 @@ async fn a_peer_that_falls_silent_is_noticed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn many_streams_at_once_mix_nothing_up() {
     let (client, server) = connected().await;
-    client.trust_fully();
-    server.trust_fully();
+    client.lift_restrictions();
+    server.lift_restrictions();
     let echoing = tokio::spawn({
         let server = server.clone();
         async move {
@@ -271,7 +271,7 @@ async fn many_streams_at_once_mix_nothing_up() {
         let client = client.clone();
         calls.spawn(async move {
             let sent: Bytes = (0..number * 997 % 70_000)
-                .map(|place| (place * 31 + number) as u8)
+                .map(|index| (index * 31 + number) as u8)
                 .collect::<Vec<_>>()
                 .into();
             let (mut send, mut recv) = client.open_bi().await.unwrap();

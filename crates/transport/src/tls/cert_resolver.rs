@@ -9,9 +9,9 @@ use crate::Identity;
 
 /// The identity that this node shows in handshakes from now on.
 #[derive(Debug)]
-pub(crate) struct Presented(RwLock<Identity>);
+pub(crate) struct CertResolver(RwLock<Identity>);
 
-impl Presented {
+impl CertResolver {
     pub(crate) fn new(identity: Identity) -> Arc<Self> {
         Arc::new(Self(RwLock::new(identity)))
     }
@@ -29,7 +29,7 @@ impl Presented {
     }
 }
 
-impl ResolvesClientCert for Presented {
+impl ResolvesClientCert for CertResolver {
     fn resolve(&self, _: &[&[u8]], _: &[SignatureScheme]) -> Option<Arc<CertifiedKey>> {
         self.certified()
     }
@@ -39,7 +39,7 @@ impl ResolvesClientCert for Presented {
     }
 }
 
-impl ResolvesServerCert for Presented {
+impl ResolvesServerCert for CertResolver {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.certified()
     }

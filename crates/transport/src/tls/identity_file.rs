@@ -11,7 +11,7 @@ use crate::tls::identity::{Identity, NewIdentity, sha256};
 /// The identity in a file; `None` where there is no file.
 pub(crate) fn load(path: &Path) -> Result<Option<Identity>, TransportError> {
     let mut text = String::new();
-    match File::open(path).and_then(|file| file.take(LARGEST).read_to_string(&mut text)) {
+    match File::open(path).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text)) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
@@ -24,7 +24,7 @@ pub(crate) fn load(path: &Path) -> Result<Option<Identity>, TransportError> {
 
 /// Puts a new identity into a file, unless one is there by now: then that one stays.
 pub(crate) fn publish(path: &Path, new: &NewIdentity) -> Result<(), TransportError> {
-    let temporary = beside(path)?;
+    let temporary = temporary_path(path)?;
     let published = write_new(&temporary, &render(new)).and_then(|()| link_or_rename(&temporary, path));
     let _ = fs::remove_file(&temporary);
     published.and_then(|()| sync_folder(path)).map_err(|error| {
@@ -37,14 +37,14 @@ pub(crate) fn publish(path: &Path, new: &NewIdentity) -> Result<(), TransportErr
 fn render(new: &NewIdentity) -> String {
     let fingerprint = new.identity.fingerprint();
     let blocks = format!("{}{}", new.key_pem, new.certificate_pem);
-    format!("{FINGERPRINT}{fingerprint}\n{CHECKSUM}{}\n{blocks}", sha256(blocks.as_bytes()))
+    format!("{FINGERPRINT_LABEL}{fingerprint}\n{CHECKSUM_LABEL}{}\n{blocks}", sha256(blocks.as_bytes()))
 }
 
 fn parse(text: &str) -> Result<Identity, String> {
     let mut parts = text.splitn(3, '\n');
     let mut part = |label: &str| parts.next().and_then(|line| line.strip_prefix(label));
-    let fingerprint = part(FINGERPRINT).ok_or("its fingerprint line is missing")?;
-    let checksum = part(CHECKSUM).ok_or("its checksum line is missing")?;
+    let fingerprint = part(FINGERPRINT_LABEL).ok_or("its fingerprint line is missing")?;
+    let checksum = part(CHECKSUM_LABEL).ok_or("its checksum line is missing")?;
     let blocks = part("").ok_or("its key is missing")?;
     if checksum != sha256(blocks.as_bytes()).to_string() {
         return Err("its checksum is another".to_owned());
@@ -65,7 +65,7 @@ fn damaged(path: &Path, reason: &str) -> TransportError {
     TransportError::config(&path.display(), &format!("the identity file is damaged ({reason}): {way_out}"))
 }
 
-fn beside(path: &Path) -> Result<PathBuf, TransportError> {
+fn temporary_path(path: &Path) -> Result<PathBuf, TransportError> {
     let mut random = [0; 8];
     getrandom::fill(&mut random).map_err(|error| TransportError::config(&path.display(), &error))?;
     let mut name = path.as_os_str().to_owned();
@@ -105,8 +105,8 @@ fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-const FINGERPRINT: &str = "vectr fingerprint: ";
-const CHECKSUM: &str = "checksum: ";
+const FINGERPRINT_LABEL: &str = "vectr fingerprint: ";
+const CHECKSUM_LABEL: &str = "checksum: ";
 
 /// More than any identity needs: a wrong path must not read a database into memory.
-const LARGEST: u64 = 64 * 1024;
+const MAX_FILE: u64 = 64 * 1024;

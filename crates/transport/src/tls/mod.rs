@@ -19,21 +19,21 @@ use rustls::client::Resumption;
 use rustls::server::ServerSessionMemoryCache;
 use rustls::version::TLS13;
 
-use crate::connection::raw::Carrier;
+use crate::connection::raw::RawConnection;
 use crate::protocol::Protocol;
 use crate::tcp;
-use crate::tls::cert_resolver::Presented;
+use crate::tls::cert_resolver::CertResolver;
 use crate::tls::tickets::AttemptTickets;
 use crate::tls::verifier::PeerVerifier;
 use crate::{EndpointConfig, TransportError, Trust};
 
 /// The quinn and rustls configurations of one node.
 pub(crate) struct Tls {
-    pub(crate) presented: Arc<Presented>,
+    pub(crate) cert_resolver: Arc<CertResolver>,
     client: rustls::ClientConfig,
     server: quinn::ServerConfig,
     /// For clients that have to prove themselves before they are listened to.
-    wary_server: Arc<quinn::ServerConfig>,
+    restricted_server: Arc<quinn::ServerConfig>,
     transport: Arc<TransportConfig>,
     endpoint: quinn::EndpointConfig,
     tcp_client: Arc<rustls::ClientConfig>,
@@ -42,7 +42,7 @@ pub(crate) struct Tls {
 
 impl Tls {
     pub(crate) fn new(
-        presented: Arc<Presented>,
+        cert_resolver: Arc<CertResolver>,
         trust: &Trust,
         config: &EndpointConfig,
     ) -> Result<Self, TransportError> {
@@ -50,9 +50,9 @@ impl Tls {
         let verifier = Arc::new(PeerVerifier::new(trust.clone()));
         // Sessions are kept here, not in the tickets: each is good for one use, which early data depends on.
         let sessions = ServerSessionMemoryCache::new(config.max_connections.saturating_mul(4).max(256));
-        let tls = server_tls(&presented, Arc::clone(&verifier), sessions)?;
-        let wary_transport = Arc::new(self::transport(config, WARY_WINDOW)?);
-        let client = client(&presented, verifier, config)?;
+        let tls = server_tls(&cert_resolver, Arc::clone(&verifier), sessions)?;
+        let restricted_transport = Arc::new(self::transport(config, RESTRICTED_WINDOW)?);
+        let client = client(&cert_resolver, verifier, config)?;
         let mut tcp_client = client.clone();
         tcp_client.alpn_protocols = vec![tcp::ALPN.to_vec()];
         tcp_client.enable_early_data = false;
@@ -65,25 +65,25 @@ impl Tls {
             tcp_client: Arc::new(tcp_client),
             tcp_server: Arc::new(tcp_server),
             server: server(tls.clone(), config, config.enable_0rtt, Arc::clone(&transport))?,
-            wary_server: Arc::new(server(tls, config, false, wary_transport)?),
+            restricted_server: Arc::new(server(tls, config, false, restricted_transport)?),
             transport,
-            endpoint: endpoint(&presented.identity()),
-            presented,
+            endpoint: endpoint(&cert_resolver.identity()),
+            cert_resolver,
         })
     }
 
     /// Takes a call that is not trusted for its certificate alone: without early data, and what it may send is bounded
-    /// until [`Tls::trust_fully`].
-    pub(crate) fn accept_warily(
+    /// until [`Tls::lift_restrictions`].
+    pub(crate) fn accept_restricted(
         &self,
         incoming: quinn::Incoming,
     ) -> Result<quinn::Connecting, ConnectionError> {
-        incoming.accept_with(Arc::clone(&self.wary_server))
+        incoming.accept_with(Arc::clone(&self.restricted_server))
     }
 
     /// Gives a connection the room of any other.
-    pub(crate) fn trust_fully(connection: &Carrier) {
-        connection.trust_fully(CONNECTION_WINDOW);
+    pub(crate) fn lift_restrictions(connection: &RawConnection) {
+        connection.lift_restrictions(CONNECTION_WINDOW);
     }
 
     /// For calls over TCP. Sessions are not resumed there.
@@ -133,7 +133,7 @@ fn enlarge_buffers(socket: &UdpSocket) {
 }
 
 fn client(
-    presented: &Arc<Presented>,
+    cert_resolver: &Arc<CertResolver>,
     verifier: Arc<PeerVerifier>,
     config: &EndpointConfig,
 ) -> Result<rustls::ClientConfig, TransportError> {
@@ -142,14 +142,14 @@ fn client(
         .map_err(|error| TransportError::config(&"TLS", &error))?
         .dangerous()
         .with_custom_certificate_verifier(verifier)
-        .with_client_cert_resolver(Arc::clone(presented) as Arc<_>);
+        .with_client_cert_resolver(Arc::clone(cert_resolver) as Arc<_>);
     tls.alpn_protocols = alpn();
     tls.enable_early_data = config.enable_0rtt;
     Ok(tls)
 }
 
 fn server_tls(
-    presented: &Arc<Presented>,
+    cert_resolver: &Arc<CertResolver>,
     verifier: Arc<PeerVerifier>,
     sessions: Arc<ServerSessionMemoryCache>,
 ) -> Result<rustls::ServerConfig, TransportError> {
@@ -157,7 +157,7 @@ fn server_tls(
         .with_protocol_versions(&[&TLS13])
         .map_err(|error| TransportError::config(&"TLS", &error))?
         .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::clone(presented) as Arc<_>);
+        .with_cert_resolver(Arc::clone(cert_resolver) as Arc<_>);
     tls.alpn_protocols = alpn();
     tls.session_storage = sessions;
     Ok(tls)
@@ -236,5 +236,5 @@ const ID_LENGTH: usize = 8;
 const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
 const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 /// Room for a proof, and little else.
-const WARY_WINDOW: u32 = 16 * 1024;
+const RESTRICTED_WINDOW: u32 = 16 * 1024;
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;

@@ -12,52 +12,57 @@ use crate::trust::Credentials;
 /// The TLS session tickets of one address, all of the peer that was last authenticated there. In memory only.
 #[derive(Default)]
 pub(crate) struct Tickets {
-    stock: Mutex<Stock>,
+    state: Mutex<TicketState>,
 }
 
 #[derive(Default)]
-struct Stock {
+struct TicketState {
     peer: Option<Credentials>,
     tickets: VecDeque<Tls13ClientSessionValue>,
     /// Counts how often all was forgotten.
-    era: u64,
+    generation: u64,
 }
 
 impl Tickets {
     /// The peer that a ticket is left for.
     pub(crate) fn peer(&self) -> Option<Credentials> {
-        let stock = self.stock();
-        stock.peer.clone().filter(|_| !stock.tickets.is_empty())
+        let state = self.state();
+        state.peer.clone().filter(|_| !state.tickets.is_empty())
     }
 
     /// Forgets all tickets, also those that are still to come over connections of before.
     pub(crate) fn clear(&self) {
-        let mut stock = self.stock();
-        *stock = Stock { era: stock.era + 1, ..Stock::default() };
+        let mut state = self.state();
+        *state = TicketState { generation: state.generation + 1, ..TicketState::default() };
     }
 
     /// The view of one connection attempt.
     pub(crate) fn attempt(self: &Arc<Self>) -> Arc<AttemptTickets> {
-        let era = self.stock().era;
-        Arc::new(AttemptTickets { all: Arc::clone(self), era, progress: Mutex::default() })
+        let generation = self.state().generation;
+        Arc::new(AttemptTickets { all: Arc::clone(self), generation, progress: Mutex::default() })
     }
 
-    fn add(&self, era: u64, peer: &Credentials, tickets: impl IntoIterator<Item = Tls13ClientSessionValue>) {
-        let mut stock = self.stock();
-        if stock.era != era {
+    fn add(
+        &self,
+        generation: u64,
+        peer: &Credentials,
+        tickets: impl IntoIterator<Item = Tls13ClientSessionValue>,
+    ) {
+        let mut state = self.state();
+        if state.generation != generation {
             return;
         }
-        let known = stock.peer.as_ref().map(Credentials::fingerprint);
+        let known = state.peer.as_ref().map(Credentials::fingerprint);
         if known != Some(peer.fingerprint()) {
-            *stock = Stock { peer: Some(peer.clone()), tickets: VecDeque::new(), era };
+            *state = TicketState { peer: Some(peer.clone()), tickets: VecDeque::new(), generation };
         }
-        stock.tickets.extend(tickets);
-        let surplus = stock.tickets.len().saturating_sub(KEPT);
-        stock.tickets.drain(..surplus);
+        state.tickets.extend(tickets);
+        let surplus = state.tickets.len().saturating_sub(MAX_TICKETS);
+        state.tickets.drain(..surplus);
     }
 
-    fn stock(&self) -> MutexGuard<'_, Stock> {
-        self.stock.lock().expect("nothing panics while it holds the tickets")
+    fn state(&self) -> MutexGuard<'_, TicketState> {
+        self.state.lock().expect("nothing panics while it holds the tickets")
     }
 }
 
@@ -65,7 +70,7 @@ impl Tickets {
 /// peer is authenticated, under that peer.
 pub(crate) struct AttemptTickets {
     all: Arc<Tickets>,
-    era: u64,
+    generation: u64,
     progress: Mutex<Progress>,
 }
 
@@ -73,7 +78,7 @@ pub(crate) struct AttemptTickets {
 struct Progress {
     offered: Option<Fingerprint>,
     authenticated: Option<Credentials>,
-    waiting: Vec<Tls13ClientSessionValue>,
+    pending: Vec<Tls13ClientSessionValue>,
 }
 
 impl AttemptTickets {
@@ -86,8 +91,8 @@ impl AttemptTickets {
     pub(crate) fn authenticated(&self, peer: &Credentials) {
         let mut progress = self.progress();
         progress.authenticated = Some(peer.clone());
-        let waiting = std::mem::take(&mut progress.waiting);
-        self.all.add(self.era, peer, waiting);
+        let pending = std::mem::take(&mut progress.pending);
+        self.all.add(self.generation, peer, pending);
     }
 
     fn progress(&self) -> MutexGuard<'_, Progress> {
@@ -105,16 +110,16 @@ impl ClientSessionStore for AttemptTickets {
     fn insert_tls13_ticket(&self, _: ServerName<'static>, ticket: Tls13ClientSessionValue) {
         let mut progress = self.progress();
         match &progress.authenticated {
-            Some(peer) => self.all.add(self.era, peer, [ticket]),
-            None if progress.waiting.len() < KEPT => progress.waiting.push(ticket),
+            Some(peer) => self.all.add(self.generation, peer, [ticket]),
+            None if progress.pending.len() < MAX_TICKETS => progress.pending.push(ticket),
             None => {}
         }
     }
 
     fn take_tls13_ticket(&self, _: &ServerName<'static>) -> Option<Tls13ClientSessionValue> {
-        let mut stock = self.all.stock();
-        let ticket = stock.tickets.pop_back()?;
-        self.progress().offered = stock.peer.as_ref().map(Credentials::fingerprint);
+        let mut state = self.all.state();
+        let ticket = state.tickets.pop_back()?;
+        self.progress().offered = state.peer.as_ref().map(Credentials::fingerprint);
         Some(ticket)
     }
 
@@ -134,4 +139,4 @@ impl ClientSessionStore for AttemptTickets {
 }
 
 /// Tickets are good for one use each; a listener sends two a connection.
-const KEPT: usize = 8;
+const MAX_TICKETS: usize = 8;

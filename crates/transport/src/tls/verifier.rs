@@ -16,7 +16,7 @@ use crate::{Distrust, Trust};
 
 /// Refuses during the handshake a certificate that cannot be trusted, and proves that the peer holds its key.
 ///
-/// It neither knows the peer's address nor is it asked on resumption: `Link` has the last word.
+/// It neither knows the peer's address nor is it asked on resumption: `Connection` has the last word.
 #[derive(Debug)]
 pub(crate) struct PeerVerifier {
     trust: Trust,
@@ -41,7 +41,7 @@ impl PeerVerifier {
             return Err(Error::InvalidCertificate(CertificateError::ApplicationVerificationFailure));
         };
         let refuse = |because| {
-            let refused = Refused { peer: peer.fingerprint(), because };
+            let refused = RefusedCertificate { peer: peer.fingerprint(), because };
             Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(refused))))
         };
         self.trust.read(|rules| rules.may_admit(&peer, now)).map_err(refuse)
@@ -131,28 +131,28 @@ impl ClientCertVerifier for PeerVerifier {
 
 /// Travels through rustls and quinn as text, the only thing that quinn keeps of a local TLS error; rustls makes it
 /// with `Debug`.
-struct Refused {
+struct RefusedCertificate {
     peer: Fingerprint,
     because: Distrust,
 }
 
-impl fmt::Debug for Refused {
+impl fmt::Debug for RefusedCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-impl fmt::Display for Refused {
+impl fmt::Display for RefusedCertificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{MARK}{} {}", self.peer, self.because)
+        write!(f, "{REFUSED_PREFIX}{} {}", self.peer, self.because)
     }
 }
 
-impl std::error::Error for Refused {}
+impl std::error::Error for RefusedCertificate {}
 
 /// What [`PeerVerifier`] refused and why, from the text of quinn's error.
 pub(crate) fn refused_certificate(reason: &str) -> (Option<Fingerprint>, Distrust) {
-    let text = reason.split_once(MARK).map_or("", |(_, text)| text);
+    let text = reason.split_once(REFUSED_PREFIX).map_or("", |(_, text)| text);
     let Some(peer) = text.get(..64).and_then(|digits| digits.parse().ok()) else {
         return (None, Distrust::Unknown);
     };
@@ -161,4 +161,4 @@ pub(crate) fn refused_certificate(reason: &str) -> (Option<Fingerprint>, Distrus
     (Some(peer), known.unwrap_or_else(|| Distrust::Certificate(words.to_owned())))
 }
 
-const MARK: &str = "refused certificate ";
+const REFUSED_PREFIX: &str = "refused certificate ";

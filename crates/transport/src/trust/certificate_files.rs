@@ -32,13 +32,13 @@ pub(crate) fn read_identity(certificate: &TlsFile, key: &TlsFile) -> Result<Iden
 
 fn read(file: &TlsFile) -> Result<Vec<u8>, TransportError> {
     let mut bytes = Vec::new();
-    let read = File::open(&file.path).and_then(|open| open.take(LARGEST).read_to_end(&mut bytes));
+    let read = File::open(&file.path).and_then(|open| open.take(MAX_FILE).read_to_end(&mut bytes));
     match read {
-        Ok(length) if (length as u64) < LARGEST => Ok(bytes),
+        Ok(length) if (length as u64) < MAX_FILE => Ok(bytes),
         Ok(_) => Err(file.refuse("it is too large for certificates")),
         Err(error) => Err(file.refuse(&error)),
     }
 }
 
 /// A wrong path must not read a database into memory.
-const LARGEST: u64 = 1 << 20;
+const MAX_FILE: u64 = 1 << 20;

@@ -8,7 +8,7 @@ use super::authority::Authority;
 use super::certificate_files::{read_certificates, read_identity};
 use super::rights::Rights;
 use super::rules::TrustRules;
-use super::secret::{ClusterSecret, MOST_SECRETS};
+use super::secret::{ClusterSecret, MAX_SECRETS};
 use crate::{Identity, TransportError};
 
 /// Whom to trust, and what to show, as a configuration says it. With nothing in it: this machine only (loopback
@@ -85,8 +85,8 @@ impl TlsConfig {
     }
 
     fn secrets(&self) -> Result<Vec<ClusterSecret>, TransportError> {
-        if let Some(surplus) = self.secrets.get(MOST_SECRETS) {
-            return Err(TransportError::config(&surplus.name, &format!("at most {MOST_SECRETS} at a time")));
+        if let Some(surplus) = self.secrets.get(MAX_SECRETS) {
+            return Err(TransportError::config(&surplus.name, &format!("at most {MAX_SECRETS} at a time")));
         }
         let prepare = |secret: &TlsSecret| {
             ClusterSecret::new(&secret.text).map_err(|reason| TransportError::config(&secret.name, &reason))

@@ -27,7 +27,7 @@ impl Credentials {
     /// `None` for no certificates, or more than anyone needs.
     pub(crate) fn new(chain: Vec<CertificateDer<'static>>, role: Role) -> Option<Self> {
         let fingerprint = sha256(chain.first()?);
-        (chain.len() <= LONGEST).then(|| Self { chain: chain.into(), fingerprint, role })
+        (chain.len() <= MAX_CHAIN).then(|| Self { chain: chain.into(), fingerprint, role })
     }
 
     /// SHA-256 of the peer's own certificate.
@@ -56,4 +56,4 @@ impl fmt::Debug for Credentials {
 }
 
 /// Certificates in a chain.
-const LONGEST: usize = 8;
+const MAX_CHAIN: usize = 8;

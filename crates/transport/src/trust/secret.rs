@@ -22,10 +22,10 @@ impl ClusterSecret {
     /// Stretches the text: each guess at it costs as much. Takes tens of milliseconds. The reason where it is too
     /// short, or long.
     pub(crate) fn new(text: &str) -> Result<Self, String> {
-        if !(SHORTEST..=LONGEST).contains(&text.len()) {
+        if !(MIN_LENGTH..=MAX_LENGTH).contains(&text.len()) {
             let length = text.len();
             return Err(format!(
-                "it has {length} bytes: give {SHORTEST} to {LONGEST}, best 32 random ones (openssl rand -hex 32)"
+                "it has {length} bytes: give {MIN_LENGTH} to {MAX_LENGTH}, best 32 random ones (openssl rand -hex 32)"
             ));
         }
         let rounds = NonZeroU32::new(ROUNDS).expect("the number of rounds is not 0");
@@ -38,19 +38,19 @@ impl ClusterSecret {
 
     /// What the side that called says first: a proof for each secret that it knows.
     pub(crate) fn offer(secrets: &[Self], exported: &Exported) -> Bytes {
-        tags(secrets.iter().take(MOST_SECRETS).map(|secret| tag(&secret.key, CALLER, exported)))
+        tags(secrets.iter().take(MAX_SECRETS).map(|secret| tag(&secret.key, CLIENT_LABEL, exported)))
     }
 
     /// What the called side answers, and what was proven to it; `None` where no proof is one.
     pub(crate) fn answer(secrets: &[Self], exported: &Exported, offer: &[u8]) -> Option<(Proven, Bytes)> {
-        let shared = proven(secrets, CALLER, exported, offer)?;
-        let answers = shared.iter().map(|secret| tag(&secret.key, CALLED, exported));
+        let shared = proven(secrets, CLIENT_LABEL, exported, offer)?;
+        let answers = shared.iter().map(|secret| tag(&secret.key, SERVER_LABEL, exported));
         Some((shared.iter().map(|secret| secret.id).collect(), tags(answers)))
     }
 
     /// What the answer proves to the side that called; `None` where it proves nothing.
     pub(crate) fn accept(secrets: &[Self], exported: &Exported, answer: &[u8]) -> Option<Proven> {
-        let shared = proven(secrets, CALLED, exported, answer)?;
+        let shared = proven(secrets, SERVER_LABEL, exported, answer)?;
         Some(shared.iter().map(|secret| secret.id).collect())
     }
 
@@ -82,7 +82,7 @@ fn proven<'a>(
 ) -> Option<Vec<&'a ClusterSecret>> {
     let (count, tags) = message.split_first()?;
     let (tags, rest) = tags.as_chunks::<TAG>();
-    if tags.len() != usize::from(*count) || !rest.is_empty() || tags.len() > MOST_SECRETS {
+    if tags.len() != usize::from(*count) || !rest.is_empty() || tags.len() > MAX_SECRETS {
         return None;
     }
     let signed = [label, exported].concat();
@@ -110,17 +110,17 @@ pub(crate) const fn exported_label() -> &'static [u8] {
 }
 
 /// The most bytes that an offer or an answer has.
-pub(crate) const MAX_OFFER: usize = 1 + MOST_SECRETS * TAG;
+pub(crate) const MAX_OFFER: usize = 1 + MAX_SECRETS * TAG;
 
 /// More than a rotation needs.
-pub(crate) const MOST_SECRETS: usize = 8;
+pub(crate) const MAX_SECRETS: usize = 8;
 
 const TAG: usize = 32;
 /// A proof of one direction is none of the other.
-const CALLER: &[u8] = b"vectr/1 caller";
-const CALLED: &[u8] = b"vectr/1 called";
-const SHORTEST: usize = 16;
-const LONGEST: usize = 1024;
+const CLIENT_LABEL: &[u8] = b"vectr/1 caller";
+const SERVER_LABEL: &[u8] = b"vectr/1 called";
+const MIN_LENGTH: usize = 16;
+const MAX_LENGTH: usize = 1024;
 const ROUNDS: u32 = 100_000;
 const SALT: &[u8] = b"vectr/1 cluster secret";
 

@@ -10,7 +10,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use vectr_transport::{EndpointConfig, TlsConfig, TlsSecret};
 
-use crate::support::bare_tcp::{BareTcp, CONTROL, PARKED, STREAM, closed, tls};
+use crate::support::bare_tcp::{BareTcp, CONTROL, RESERVED, STREAM, closed, tls};
 use crate::support::{Node, echo, within};
 
 /// What an application says: an outsider must never read it.
@@ -42,7 +42,7 @@ async fn an_outsider_without_the_secret_reads_that_it_is_refused_and_nothing_els
                 client.hear(CONTROL, ""),
                 client.hear(STREAM, opening),
                 client.hear(STREAM, "\0"),
-                client.hear(PARKED, "\0"),
+                client.hear(RESERVED, "\0"),
             )
         };
         let (control, one, other, parked) = within(heard).await;

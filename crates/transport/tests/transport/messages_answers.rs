@@ -3,26 +3,26 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use vectr_transport::{Delivery, Message, Messenger, Ticket, TransportError};
+use vectr_transport::{AckHandle, Delivery, Message, Messenger, TransportError};
 
 use crate::support::talk::{Talker, bytes_message, keep, keeping, message};
 use crate::support::{Node, pin_each_other, until, within};
 
 /// Answers `echo`, fails at `fail`, keeps tickets of `keep`, and takes the rest without a word.
-fn answering() -> (Talker, Arc<Mutex<Vec<Ticket>>>) {
-    let tickets = Arc::<Mutex<Vec<Ticket>>>::default();
-    let kept = Arc::clone(&tickets);
-    let talker = Talker::new(move |Delivery { message, ticket, .. }| {
-        ticket.taken();
+fn answering() -> (Talker, Arc<Mutex<Vec<AckHandle>>>) {
+    let acks = Arc::<Mutex<Vec<AckHandle>>>::default();
+    let kept = Arc::clone(&acks);
+    let talker = Talker::new(move |Delivery { message, ack, .. }| {
+        ack.acknowledge();
         match message.kind.as_str() {
-            "echo" => ticket.answer(Message { kind: "result".to_owned(), ..message }).unwrap(),
-            "fail" => ticket.fail("no such task"),
-            "keep" => kept.lock().unwrap().push(ticket),
-            _ => drop(ticket),
+            "echo" => ack.answer(Message { kind: "result".to_owned(), ..message }).unwrap(),
+            "fail" => ack.fail("no such task"),
+            "keep" => kept.lock().unwrap().push(ack),
+            _ => drop(ack),
         }
     });
     talker.messenger.subscribe(None);
-    (talker, tickets)
+    (talker, acks)
 }
 
 fn task(kind: &str, id: impl ToString) -> Message {
@@ -35,19 +35,19 @@ async fn ask(messenger: &Messenger, address: &str, message: Message) -> Result<M
 
 #[tokio::test]
 async fn a_request_gets_what_the_handler_answers_each_its_own() {
-    let ((server, tickets), client) = (answering(), Talker::silent());
+    let ((server, acks), client) = (answering(), Talker::silent());
     let address = server.listen().await;
     let kept: Vec<_> = (0..10)
         .map(|index| client.messenger.request(&address, task("keep", index), None))
         .map(|request| tokio::spawn(request))
         .collect();
-    until(|| tickets.lock().unwrap().len() == 10).await;
+    until(|| acks.lock().unwrap().len() == 10).await;
     let answer = ask(&client.messenger, &address, task("echo", "quick")).await.unwrap();
     assert_eq!((answer.id.as_str(), answer.kind.as_str()), ("quick", "result"));
     // Answered in the opposite order.
     for index in (0..10).rev() {
-        let ticket = tickets.lock().unwrap().pop().unwrap();
-        ticket.answer(message("work", format!("answer {index}"))).unwrap();
+        let ack = acks.lock().unwrap().pop().unwrap();
+        ack.answer(message("work", format!("answer {index}"))).unwrap();
     }
     for (index, request) in kept.into_iter().enumerate() {
         let answer = within(request).await.unwrap().unwrap();
@@ -57,12 +57,12 @@ async fn a_request_gets_what_the_handler_answers_each_its_own() {
 
 #[tokio::test]
 async fn a_large_answer_arrives_whole() {
-    let ((server, tickets), client) = (answering(), Talker::silent());
+    let ((server, acks), client) = (answering(), Talker::silent());
     let address = server.listen().await;
     let request = tokio::spawn(client.messenger.request(&address, task("keep", 0), None));
-    until(|| tickets.lock().unwrap().len() == 1).await;
+    until(|| acks.lock().unwrap().len() == 1).await;
     let bytes = vec![9; 20 << 20];
-    tickets.lock().unwrap().pop().unwrap().answer(bytes_message("work", bytes.clone())).unwrap();
+    acks.lock().unwrap().pop().unwrap().answer(bytes_message("work", bytes.clone())).unwrap();
     let answer = within(request).await.unwrap().unwrap();
     assert!(answer.attachments[0].bytes == bytes);
 }
@@ -80,25 +80,25 @@ async fn a_handler_that_fails_is_an_error_for_who_asked_alone() {
 
 #[tokio::test]
 async fn an_answer_that_is_too_large_is_an_error_on_both_sides() {
-    let ((server, tickets), client) = (answering(), Talker::silent());
+    let ((server, acks), client) = (answering(), Talker::silent());
     let address = server.listen().await;
     let request = tokio::spawn(client.messenger.request(&address, task("keep", 0), None));
-    until(|| tickets.lock().unwrap().len() == 1).await;
-    let ticket = tickets.lock().unwrap().pop().unwrap();
-    let error = ticket.answer(bytes_message("work", vec![0; (64 << 20) + 1])).unwrap_err();
+    until(|| acks.lock().unwrap().len() == 1).await;
+    let ack = acks.lock().unwrap().pop().unwrap();
+    let error = ack.answer(bytes_message("work", vec![0; (64 << 20) + 1])).unwrap_err();
     assert_eq!(error.code(), "ERR_LIMIT");
     assert_eq!(within(request).await.unwrap().unwrap_err().code(), "ERR_HANDLER");
 }
 
 #[tokio::test]
 async fn without_an_answer_only_the_callers_limit_ends_a_request() {
-    let ((server, tickets), client) = (answering(), Talker::silent());
+    let ((server, acks), client) = (answering(), Talker::silent());
     let address = server.listen().await;
     let limit = Some(Duration::from_millis(20));
     let error = within(client.messenger.request(&address, task("keep", 1), limit)).await.unwrap_err();
     assert_eq!(error.code(), "ERR_TIMEOUT");
     // The late answer changes nothing.
-    tickets.lock().unwrap().pop().unwrap().answer(message("work", "late")).unwrap();
+    acks.lock().unwrap().pop().unwrap().answer(message("work", "late")).unwrap();
     assert_eq!(ask(&client.messenger, &address, task("echo", 2)).await.unwrap().id, "2");
 
     let silent = Talker::silent();

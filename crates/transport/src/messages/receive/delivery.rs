@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use crate::TransportError;
 use crate::messages::message::Message;
-use crate::messages::receive::inbound_stream::Lane;
+use crate::messages::receive::inbound_stream::InboundStream;
 use crate::messages::receive::inbox::Inbox;
 
 /// A message on its way into the application's hands.
@@ -12,13 +12,13 @@ pub struct Delivery {
     /// The message.
     pub message: Message,
     /// What has to be said about it.
-    pub ticket: Ticket,
+    pub ack: AckHandle,
 }
 
 /// What the receiver of a message owes: to say when the application has it, and what comes of it. Dropped, it says
 /// that there is no answer.
-pub struct Ticket {
-    lane: Option<Arc<Lane>>,
+pub struct AckHandle {
+    stream: Option<Arc<InboundStream>>,
     inbox: Arc<Inbox>,
     number: u64,
     wants_answer: bool,
@@ -28,22 +28,22 @@ pub struct Ticket {
 impl Delivery {
     /// Gives the message back: nobody took it after all. It waits for the next who receives.
     pub fn put_back(self) {
-        let Self { address, message, ticket } = self;
-        ticket.taken();
-        let inbox = Arc::clone(&ticket.inbox);
-        drop(ticket);
+        let Self { address, message, ack } = self;
+        ack.acknowledge();
+        let inbox = Arc::clone(&ack.inbox);
+        drop(ack);
         inbox.put_back(address, message);
     }
 }
 
-impl Ticket {
+impl AckHandle {
     pub(crate) const fn new(
-        lane: Option<Arc<Lane>>,
+        stream: Option<Arc<InboundStream>>,
         inbox: Arc<Inbox>,
         number: u64,
         wants_answer: bool,
     ) -> Self {
-        Self { lane, inbox, number, wants_answer, settled: false }
+        Self { stream, inbox, number, wants_answer, settled: false }
     }
 
     /// Whether the sender waits for an answer.
@@ -53,9 +53,9 @@ impl Ticket {
     }
 
     /// The application has the message: its sender is told so. To be said once, in the order of messages.
-    pub fn taken(&self) {
-        if let Some(lane) = &self.lane {
-            lane.count_taken();
+    pub fn acknowledge(&self) {
+        if let Some(stream) = &self.stream {
+            stream.count_taken();
         }
     }
 
@@ -74,7 +74,7 @@ impl Ticket {
 
     /// The handler failed.
     pub fn fail(self, reason: &str) {
-        let shortened = reason.chars().take(LONGEST_REASON).collect();
+        let shortened = reason.chars().take(MAX_REASON).collect();
         self.settle(Some(Err(shortened)));
     }
 
@@ -83,18 +83,18 @@ impl Ticket {
     }
 
     fn end(&mut self, outcome: Option<Result<Message, String>>) {
-        let Some(lane) = self.lane.as_ref().filter(|_| !self.settled) else { return };
+        let Some(stream) = self.stream.as_ref().filter(|_| !self.settled) else { return };
         self.settled = true;
-        lane.settle(self.number, self.wants_answer, outcome);
-        self.inbox.pump(lane);
+        stream.settle(self.number, self.wants_answer, outcome);
+        self.inbox.pump(stream);
     }
 }
 
-impl Drop for Ticket {
+impl Drop for AckHandle {
     fn drop(&mut self) {
         self.end(None);
     }
 }
 
 /// Characters of an error that travel.
-const LONGEST_REASON: usize = 4096;
+const MAX_REASON: usize = 4096;

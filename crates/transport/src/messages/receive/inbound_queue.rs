@@ -5,34 +5,34 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::messages::message::Message;
 
 /// A message that is here, and that nobody has yet.
-pub(crate) struct Arrived {
+pub(crate) struct InboundMessage {
     pub(crate) number: u64,
     pub(crate) wants_answer: bool,
     pub(crate) message: Message,
     /// Room for a large message, held until somebody has it.
-    pub(crate) _room: Option<OwnedSemaphorePermit>,
+    pub(crate) _large_message: Option<OwnedSemaphorePermit>,
 }
 
 /// What waits in a lane, bounded by number and by bytes.
 #[derive(Default)]
-pub(crate) struct Queue {
-    waiting: VecDeque<Arrived>,
+pub(crate) struct InboundQueue {
+    waiting: VecDeque<InboundMessage>,
     bytes: usize,
 }
 
-impl Queue {
-    pub(crate) fn push(&mut self, arrived: Arrived) {
-        self.bytes += arrived.message.weight();
-        self.waiting.push_back(arrived);
+impl InboundQueue {
+    pub(crate) fn push(&mut self, message: InboundMessage) {
+        self.bytes += message.message.weight();
+        self.waiting.push_back(message);
     }
 
-    pub(crate) fn pop(&mut self) -> Option<Arrived> {
-        let arrived = self.waiting.pop_front()?;
-        self.bytes -= arrived.message.weight();
-        Some(arrived)
+    pub(crate) fn pop(&mut self) -> Option<InboundMessage> {
+        let message = self.waiting.pop_front()?;
+        self.bytes -= message.message.weight();
+        Some(message)
     }
 
-    pub(crate) fn first(&self) -> Option<&Arrived> {
+    pub(crate) fn first(&self) -> Option<&InboundMessage> {
         self.waiting.front()
     }
 

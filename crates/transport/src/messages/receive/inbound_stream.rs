@@ -7,19 +7,19 @@ use tokio::sync::{Notify, OwnedSemaphorePermit};
 use vectr_delta::FrameDecoder;
 
 use crate::TransportError;
-use crate::connection::Link;
+use crate::connection::Connection;
 use crate::connection::stream::{PeerStream, RecvHalf, SendHalf};
 use crate::messages::message::{MAX_NAME, Message};
-use crate::messages::receive::inbound_queue::{Arrived, Queue};
-use crate::messages::receive::inbox::{Inbox, Key};
+use crate::messages::receive::inbound_queue::{InboundMessage, InboundQueue};
+use crate::messages::receive::inbox::{Inbox, StreamKey};
 use crate::messages::wire::assembly::{Assembly, Fault};
 use crate::messages::wire::frames::{FrameKind, frames, note};
 use crate::protocol::STREAM_MALFORMED;
 
 /// The receiving end of one stream of messages.
-pub(crate) struct Lane {
-    pub(crate) key: Key,
-    link: Arc<Link>,
+pub(crate) struct InboundStream {
+    pub(crate) key: StreamKey,
+    connection: Arc<Connection>,
     state: Mutex<State>,
     /// The reader waits here for room.
     room: Notify,
@@ -29,7 +29,7 @@ pub(crate) struct Lane {
 
 #[derive(Default)]
 pub(crate) struct State {
-    queue: Queue,
+    queue: InboundQueue,
     /// Messages whose handler has not ended, or whose answer has not been written.
     in_handlers: usize,
     pumping: bool,
@@ -37,20 +37,20 @@ pub(crate) struct State {
     /// Everything that was sent is here.
     ended: bool,
     taken: u64,
-    taken_told: u64,
+    reported_taken: u64,
     outcomes: VecDeque<Outcome>,
 }
 
 struct Outcome {
     number: u64,
-    came_of: Result<Message, String>,
+    result: Result<Message, String>,
 }
 
 /// Reads one incoming stream of messages to its end, and says what came of them.
 pub(crate) async fn serve(inbox: Arc<Inbox>, stream: PeerStream, address: String) {
-    let link = Arc::clone(stream.link());
+    let connection = Arc::clone(stream.connection());
     let PeerStream { mut send, mut recv, .. } = stream;
-    let served = serve_halves(&inbox, link, &mut send, &mut recv, address).await;
+    let served = serve_halves(&inbox, connection, &mut send, &mut recv, address).await;
     if served.is_err() {
         send.reset(STREAM_MALFORMED);
         recv.stop(STREAM_MALFORMED);
@@ -59,35 +59,35 @@ pub(crate) async fn serve(inbox: Arc<Inbox>, stream: PeerStream, address: String
 
 async fn serve_halves(
     inbox: &Arc<Inbox>,
-    link: Arc<Link>,
+    connection: Arc<Connection>,
     send: &mut SendHalf,
     recv: &mut RecvHalf,
     address: String,
 ) -> Result<(), Fault> {
     let mut decoder = FrameDecoder::default();
-    let stream = read_opening(recv, &mut decoder).await?;
-    let lane = Arc::new(Lane {
-        key: Key { address, stream },
-        link,
+    let name = read_opening(recv, &mut decoder).await?;
+    let inbound = Arc::new(InboundStream {
+        key: StreamKey { address, name },
+        connection,
         state: Mutex::default(),
         room: Notify::new(),
         work: Notify::new(),
     });
-    inbox.add(&lane);
+    inbox.add(&inbound);
     let ended = {
-        let mut writing = pin!(lane.write(inbox, send));
+        let mut writing = pin!(inbound.write(inbox, send));
         let read = tokio::select! {
-            read = lane.read(inbox, recv, &mut decoder) => read,
+            read = inbound.read(inbox, recv, &mut decoder) => read,
             () = &mut writing => Err("the sender does not listen".to_owned()),
         };
         if read.is_ok() {
-            lane.end();
+            inbound.end();
             writing.await;
         }
         read
     };
-    lane.forget();
-    inbox.remove(&lane);
+    inbound.discard();
+    inbox.remove(&inbound);
     ended
 }
 
@@ -108,7 +108,7 @@ async fn read_opening(recv: &mut RecvHalf, decoder: &mut FrameDecoder) -> Result
     }
 }
 
-impl Lane {
+impl InboundStream {
     /// The sender is told that the application has one more message.
     pub(crate) fn count_taken(&self) {
         self.state().taken += 1;
@@ -119,7 +119,7 @@ impl Lane {
     pub(crate) fn settle(&self, number: u64, wants_answer: bool, outcome: Option<Result<Message, String>>) {
         let mut state = self.state();
         match outcome.filter(|_| wants_answer) {
-            Some(came_of) => state.outcomes.push_back(Outcome { number, came_of }),
+            Some(result) => state.outcomes.push_back(Outcome { number, result }),
             None => state.in_handlers -= 1,
         }
         drop(state);
@@ -159,7 +159,7 @@ impl Lane {
     /// The first message, for a handler, unless enough of them are at work.
     pub(crate) fn take_for_handler(&self) -> Option<(u64, bool, Message)> {
         let mut state = self.state();
-        if state.in_handlers >= MOST_IN_HANDLERS {
+        if state.in_handlers >= MAX_IN_HANDLERS {
             return None;
         }
         let arrived = state.queue.pop()?;
@@ -180,9 +180,9 @@ impl Lane {
     }
 
     /// What nobody has taken is not delivered: its sender has been told so, or will be.
-    fn forget(&self) {
+    fn discard(&self) {
         let mut state = self.state();
-        state.queue = Queue::default();
+        state.queue = InboundQueue::default();
         state.outcomes.clear();
     }
 
@@ -198,7 +198,7 @@ impl Lane {
                 if FrameKind::of(&frame) != Some(FrameKind::Message) {
                     return Err(format!("a frame of kind {} from a sender", frame.kind));
                 }
-                let Some(assembled) = assembly.push(frame, &self.key.stream)? else {
+                let Some(assembled) = assembly.push(frame, &self.key.name)? else {
                     if room.is_none() && assembly.under_way() > LARGE {
                         room = Some(self.room_for(assembly.under_way()).await?);
                     }
@@ -210,7 +210,12 @@ impl Lane {
                 expected += 1;
                 let (number, wants_answer) = (assembled.number, assembled.wants_answer);
                 let message = assembled.message;
-                self.state().queue.push(Arrived { number, wants_answer, message, _room: room.take() });
+                self.state().queue.push(InboundMessage {
+                    number,
+                    wants_answer,
+                    message,
+                    _large_message: room.take(),
+                });
                 inbox.pump(self);
                 self.wait_for_room().await?;
             }
@@ -227,7 +232,7 @@ impl Lane {
         while self.state().queue.is_full() {
             tokio::select! {
                 () = self.room.notified() => {}
-                _ = self.link.connection.closed() => return Err("the connection is over".to_owned()),
+                _ = self.connection.raw.closed() => return Err("the connection is over".to_owned()),
             }
         }
         Ok(())
@@ -236,10 +241,10 @@ impl Lane {
     async fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Fault> {
         let kib = bytes.div_ceil(1024).min(64 * 1024) as u32;
         tokio::select! {
-            room = Arc::clone(&self.link.room).acquire_many_owned(kib) => {
+            room = Arc::clone(&self.connection.large_messages).acquire_many_owned(kib) => {
                 room.map_err(|_| "no room".to_owned())
             }
-            _ = self.link.connection.closed() => Err("the connection is over".to_owned()),
+            _ = self.connection.raw.closed() => Err("the connection is over".to_owned()),
         }
     }
 
@@ -254,11 +259,11 @@ impl Lane {
                 }
                 tokio::select! {
                     () = self.work.notified() => continue,
-                    _ = self.link.connection.closed() => return,
+                    _ = self.connection.raw.closed() => return,
                 }
             }
             let settles = outcome.is_some();
-            if write_out(send, taken, outcome).await.is_err() {
+            if write_report(send, taken, outcome).await.is_err() {
                 return;
             }
             if settles {
@@ -270,8 +275,8 @@ impl Lane {
 
     fn next_work(&self) -> (Option<u64>, Option<Outcome>, bool) {
         let mut state = self.state();
-        let taken = (state.taken != state.taken_told).then_some(state.taken);
-        state.taken_told = state.taken;
+        let taken = (state.taken != state.reported_taken).then_some(state.taken);
+        state.reported_taken = state.taken;
         let outcome = state.outcomes.pop_front();
         let done = state.ended && state.queue.is_empty() && state.in_handlers == 0;
         (taken, outcome, done)
@@ -282,27 +287,27 @@ impl Lane {
     }
 }
 
-async fn write_out(
+async fn write_report(
     send: &mut SendHalf,
     taken: Option<u64>,
     outcome: Option<Outcome>,
 ) -> Result<(), TransportError> {
     // Both mostly fit one packet.
-    let mut told = taken.map_or_else(Bytes::new, |count| note(FrameKind::Taken, count, ""));
+    let mut bytes = taken.map_or_else(Bytes::new, |count| note(FrameKind::Taken, count, ""));
     for frame in outcome.into_iter().flat_map(Outcome::into_frames) {
-        if told.is_empty() {
+        if bytes.is_empty() {
             send.write(frame).await?;
         } else {
-            send.write([told, frame].concat().into()).await?;
-            told = Bytes::new();
+            send.write([bytes, frame].concat().into()).await?;
+            bytes = Bytes::new();
         }
     }
-    if told.is_empty() { Ok(()) } else { send.write(told).await }
+    if bytes.is_empty() { Ok(()) } else { send.write(bytes).await }
 }
 
 impl Outcome {
     fn into_frames(self) -> impl Iterator<Item = Bytes> {
-        let made = self.came_of.and_then(|message| {
+        let made = self.result.and_then(|message| {
             frames(FrameKind::Answer, self.number, false, message).map_err(|error| error.to_string())
         });
         let (answer, failure) = match made {
@@ -314,6 +319,6 @@ impl Outcome {
 }
 
 /// Messages of one stream that handlers may be at work on.
-const MOST_IN_HANDLERS: usize = 64;
+const MAX_IN_HANDLERS: usize = 64;
 /// A message that is larger needs room among the connection's large ones.
 const LARGE: usize = 1 << 20;

@@ -3,179 +3,179 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{oneshot, watch};
 
-use crate::messages::answer::Answer;
 use crate::messages::message::Message;
-use crate::messages::receive::delivery::{Delivery, Ticket};
-use crate::messages::receive::inbound_stream::Lane;
+use crate::messages::pending_answer::PendingAnswer;
+use crate::messages::receive::delivery::{AckHandle, Delivery};
+use crate::messages::receive::inbound_stream::InboundStream;
 
 /// Where messages of one stream from one address come in.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct Key {
+pub(crate) struct StreamKey {
     pub(crate) address: String,
-    pub(crate) stream: String,
+    pub(crate) name: String,
 }
 
 /// What has come and what is waited for.
 pub(crate) struct Inbox {
     handler: Box<dyn Fn(Delivery) + Send + Sync>,
-    desk: Mutex<Desk>,
+    state: Mutex<InboxState>,
     /// How many calls may be handing something to the handler.
-    handing: watch::Sender<usize>,
+    dispatching: watch::Sender<usize>,
 }
 
 #[derive(Default)]
-struct Desk {
-    slots: HashMap<Key, Slot>,
+struct InboxState {
+    slots: HashMap<StreamKey, Slot>,
     /// How often each stream is subscribed to.
-    streams: HashMap<String, usize>,
+    subscriptions: HashMap<String, usize>,
     /// How often all streams are.
-    all: usize,
+    all_streams: usize,
     closed: bool,
 }
 
 #[derive(Default)]
 struct Slot {
-    lanes: Vec<Arc<Lane>>,
+    streams: Vec<Arc<InboundStream>>,
     /// Who receives, in the order of calls.
     receivers: VecDeque<oneshot::Sender<Message>>,
     /// Requests whose answer may come as a message of its own.
-    asked: VecDeque<Arc<Answer>>,
+    requests: VecDeque<Arc<PendingAnswer>>,
     /// What somebody took and gave back.
     returned: VecDeque<Message>,
 }
 
 impl Inbox {
     pub(crate) fn new(handler: impl Fn(Delivery) + Send + Sync + 'static) -> Self {
-        Self { handler: Box::new(handler), desk: Mutex::default(), handing: watch::Sender::new(0) }
+        Self { handler: Box::new(handler), state: Mutex::default(), dispatching: watch::Sender::new(0) }
     }
 
-    pub(crate) fn add(&self, lane: &Arc<Lane>) {
-        let mut desk = self.desk();
-        if desk.closed {
+    pub(crate) fn add(&self, stream: &Arc<InboundStream>) {
+        let mut state = self.state();
+        if state.closed {
             return;
         }
-        desk.slots.entry(lane.key.clone()).or_default().lanes.push(Arc::clone(lane));
+        state.slots.entry(stream.key.clone()).or_default().streams.push(Arc::clone(stream));
     }
 
-    pub(crate) fn remove(&self, lane: &Arc<Lane>) {
-        let mut desk = self.desk();
-        if let Some(slot) = desk.slots.get_mut(&lane.key) {
-            slot.lanes.retain(|other| !Arc::ptr_eq(other, lane));
+    pub(crate) fn remove(&self, stream: &Arc<InboundStream>) {
+        let mut state = self.state();
+        if let Some(slot) = state.slots.get_mut(&stream.key) {
+            slot.streams.retain(|other| !Arc::ptr_eq(other, stream));
         }
-        desk.tidy(&lane.key);
+        state.remove_if_empty(&stream.key);
     }
 
     /// Hands messages of this stream (of all, where none is named) to the handler from now on, those that wait first.
     pub(crate) fn subscribe(self: &Arc<Self>, stream: Option<&str>) {
-        let _handing = Handing::new(&self.handing);
-        let mut desk = self.desk();
+        let _dispatching = DispatchGuard::new(&self.dispatching);
+        let mut state = self.state();
         match stream {
-            Some(stream) => *desk.streams.entry(stream.to_owned()).or_default() += 1,
-            None => desk.all += 1,
+            Some(stream) => *state.subscriptions.entry(stream.to_owned()).or_default() += 1,
+            None => state.all_streams += 1,
         }
-        let lanes: Vec<_> = desk.slots.values().flat_map(|slot| slot.lanes.clone()).collect();
-        let returned = desk.take_returned();
-        drop(desk);
+        let streams: Vec<_> = state.slots.values().flat_map(|slot| slot.streams.clone()).collect();
+        let returned = state.take_returned();
+        drop(state);
         for (key, message) in returned {
-            let ticket = Ticket::new(None, Arc::clone(self), 0, false);
-            (self.handler)(Delivery { address: key.address, message, ticket });
+            let ack = AckHandle::new(None, Arc::clone(self), 0, false);
+            (self.handler)(Delivery { address: key.address, message, ack });
         }
-        for lane in lanes {
-            self.pump(&lane);
+        for stream in streams {
+            self.pump(&stream);
         }
     }
 
     /// The opposite of [`Inbox::subscribe`].
     pub(crate) fn unsubscribe(&self, stream: Option<&str>) {
-        let mut desk = self.desk();
+        let mut state = self.state();
         let Some(stream) = stream else {
-            desk.all = desk.all.saturating_sub(1);
+            state.all_streams = state.all_streams.saturating_sub(1);
             return;
         };
-        if let Some(count) = desk.streams.get_mut(stream) {
+        if let Some(count) = state.subscriptions.get_mut(stream) {
             *count -= 1;
             if *count == 0 {
-                desk.streams.remove(stream);
+                state.subscriptions.remove(stream);
             }
         }
     }
 
     /// The place of a new receiver, behind those who wait already.
-    pub(crate) fn receive(self: &Arc<Self>, key: &Key) -> oneshot::Receiver<Message> {
+    pub(crate) fn receive(self: &Arc<Self>, key: &StreamKey) -> oneshot::Receiver<Message> {
         let (sender, place) = oneshot::channel();
-        let mut desk = self.desk();
-        if desk.closed {
+        let mut state = self.state();
+        if state.closed {
             return place;
         }
-        let slot = desk.slots.entry(key.clone()).or_default();
+        let slot = state.slots.entry(key.clone()).or_default();
         if let Some(message) = slot.returned.pop_front() {
             let _ = sender.send(message);
-            desk.tidy(key);
+            state.remove_if_empty(key);
             return place;
         }
         slot.receivers.push_back(sender);
-        let lanes = slot.lanes.clone();
-        drop(desk);
-        for lane in lanes {
-            self.pump(&lane);
+        let streams = slot.streams.clone();
+        drop(state);
+        for stream in streams {
+            self.pump(&stream);
         }
         place
     }
 
     /// A request waits for its answer: a message of the same stream from the same address may be it.
-    pub(crate) fn ask(&self, key: &Key, answer: Arc<Answer>) {
-        let mut desk = self.desk();
-        if !desk.closed {
-            desk.slots.entry(key.clone()).or_default().asked.push_back(answer);
+    pub(crate) fn add_request(&self, key: &StreamKey, answer: Arc<PendingAnswer>) {
+        let mut state = self.state();
+        if !state.closed {
+            state.slots.entry(key.clone()).or_default().requests.push_back(answer);
         }
     }
 
     /// A request has ended.
-    pub(crate) fn forget_request(&self, key: &Key, answer: &Arc<Answer>) {
-        let mut desk = self.desk();
+    pub(crate) fn remove_request(&self, key: &StreamKey, answer: &Arc<PendingAnswer>) {
+        let mut state = self.state();
         // Mostly the oldest one.
-        if let Some(slot) = desk.slots.get_mut(key)
-            && let Some(index) = slot.asked.iter().position(|asked| Arc::ptr_eq(asked, answer))
+        if let Some(slot) = state.slots.get_mut(key)
+            && let Some(index) = slot.requests.iter().position(|request| Arc::ptr_eq(request, answer))
         {
-            slot.asked.remove(index);
+            slot.requests.remove(index);
         }
-        desk.tidy(key);
+        state.remove_if_empty(key);
     }
 
     /// A receiver has given up.
-    pub(crate) fn forget_receiver(&self, key: &Key) {
-        let mut desk = self.desk();
-        if let Some(slot) = desk.slots.get_mut(key) {
+    pub(crate) fn remove_receiver(&self, key: &StreamKey) {
+        let mut state = self.state();
+        if let Some(slot) = state.slots.get_mut(key) {
             slot.receivers.retain(|receiver| !receiver.is_closed());
         }
-        desk.tidy(key);
+        state.remove_if_empty(key);
     }
 
     /// A message that was handed out and not kept goes to the next who receives.
     pub(crate) fn put_back(self: &Arc<Self>, address: String, mut message: Message) {
-        let key = Key { address, stream: message.stream.text.clone() };
-        let mut desk = self.desk();
-        let slot = desk.slots.entry(key.clone()).or_default();
+        let key = StreamKey { address, name: message.stream.text.clone() };
+        let mut state = self.state();
+        let slot = state.slots.entry(key.clone()).or_default();
         while let Some(receiver) = slot.receivers.pop_front() {
             match receiver.send(message) {
                 Ok(()) => return,
-                Err(unkept) => message = unkept,
+                Err(undelivered) => message = undelivered,
             }
         }
         slot.returned.push_front(message);
     }
 
     /// Hands out what the lane holds for as long as somebody takes it.
-    pub(crate) fn pump(self: &Arc<Self>, lane: &Arc<Lane>) {
-        if !lane.begin_pumping() {
+    pub(crate) fn pump(self: &Arc<Self>, stream: &Arc<InboundStream>) {
+        if !stream.begin_pumping() {
             return;
         }
-        let _handing = Handing::new(&self.handing);
+        let _dispatching = DispatchGuard::new(&self.dispatching);
         loop {
-            while let Some(delivery) = self.next_for_handler(lane) {
+            while let Some(delivery) = self.next_for_handler(stream) {
                 (self.handler)(delivery);
             }
-            if lane.end_pumping() {
+            if stream.end_pumping() {
                 return;
             }
         }
@@ -183,81 +183,82 @@ impl Inbox {
 
     /// Bytes that wait here for somebody to take them.
     pub(crate) fn queued_bytes(&self) -> usize {
-        let desk = self.desk();
-        let lanes = desk.slots.values().flat_map(|slot| &slot.lanes);
-        lanes.map(|lane| lane.queued_bytes()).sum()
+        let state = self.state();
+        let streams = state.slots.values().flat_map(|slot| &slot.streams);
+        streams.map(|stream| stream.queued_bytes()).sum()
     }
 
     /// Nobody receives any more. Once it resolves, the handler is not called again.
     pub(crate) async fn close(&self) {
         {
-            let mut desk = self.desk();
-            desk.closed = true;
-            desk.slots.clear();
+            let mut state = self.state();
+            state.closed = true;
+            state.slots.clear();
         }
         // Never an error: the inbox holds the sender.
-        let _ = self.handing.subscribe().wait_for(|calls| *calls == 0).await;
+        let _ = self.dispatching.subscribe().wait_for(|calls| *calls == 0).await;
     }
 
     /// Serves receivers and requests up to the first message that is for the handler.
-    fn next_for_handler(self: &Arc<Self>, lane: &Arc<Lane>) -> Option<Delivery> {
-        let mut desk = self.desk();
-        let subscribed = desk.all > 0 || desk.streams.contains_key(&lane.key.stream);
-        let slot = desk.slots.get_mut(&lane.key)?;
+    fn next_for_handler(self: &Arc<Self>, stream: &Arc<InboundStream>) -> Option<Delivery> {
+        let mut state = self.state();
+        let subscribed = state.all_streams > 0 || state.subscriptions.contains_key(&stream.key.name);
+        let slot = state.slots.get_mut(&stream.key)?;
         loop {
-            let by_id = lane.first(|message| slot.request(|answer| answer.id == message.id))?;
+            let by_id = stream.first(|message| slot.request(|answer| answer.id == message.id))?;
             if let Some(answer) = by_id {
-                slot.answer(&answer, lane);
+                slot.answer(&answer, stream);
                 continue;
             }
             if subscribed {
-                let (number, wants_answer, message) = lane.take_for_handler()?;
-                let ticket = Ticket::new(Some(Arc::clone(lane)), Arc::clone(self), number, wants_answer);
-                return Some(Delivery { address: lane.key.address.clone(), message, ticket });
+                let (number, wants_answer, message) = stream.take_for_handler()?;
+                let ack = AckHandle::new(Some(Arc::clone(stream)), Arc::clone(self), number, wants_answer);
+                return Some(Delivery { address: stream.key.address.clone(), message, ack });
             }
             if let Some(receiver) = slot.receiver() {
-                if let Err(unkept) = receiver.send(lane.take()?) {
-                    slot.returned.push_back(unkept);
+                if let Err(undelivered) = receiver.send(stream.take()?) {
+                    slot.returned.push_back(undelivered);
                 }
                 continue;
             }
             let answer = slot.request(|_| true)?;
-            slot.answer(&answer, lane);
+            slot.answer(&answer, stream);
         }
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().expect("nothing panics while it holds the inbox")
+    fn state(&self) -> MutexGuard<'_, InboxState> {
+        self.state.lock().expect("nothing panics while it holds the inbox")
     }
 }
 
 /// Counts a call that hands out, until it is over.
-struct Handing<'i>(&'i watch::Sender<usize>);
+struct DispatchGuard<'i>(&'i watch::Sender<usize>);
 
-impl<'i> Handing<'i> {
+impl<'i> DispatchGuard<'i> {
     fn new(calls: &'i watch::Sender<usize>) -> Self {
         calls.send_modify(|calls| *calls += 1);
         Self(calls)
     }
 }
 
-impl Drop for Handing<'_> {
+impl Drop for DispatchGuard<'_> {
     fn drop(&mut self) {
         self.0.send_modify(|calls| *calls -= 1);
     }
 }
 
-impl Desk {
-    fn tidy(&mut self, key: &Key) {
+impl InboxState {
+    fn remove_if_empty(&mut self, key: &StreamKey) {
         if self.slots.get(key).is_some_and(Slot::is_empty) {
             self.slots.remove(key);
         }
     }
 
     /// What was given back and is subscribed to.
-    fn take_returned(&mut self) -> Vec<(Key, Message)> {
-        let (all, streams) = (self.all > 0, &self.streams);
-        let subscribed = self.slots.iter_mut().filter(|(key, _)| all || streams.contains_key(&key.stream));
+    fn take_returned(&mut self) -> Vec<(StreamKey, Message)> {
+        let (all, subscriptions) = (self.all_streams > 0, &self.subscriptions);
+        let subscribed =
+            self.slots.iter_mut().filter(|(key, _)| all || subscriptions.contains_key(&key.name));
         subscribed
             .flat_map(|(key, slot)| slot.returned.drain(..).map(|message| (key.clone(), message)))
             .collect()
@@ -266,22 +267,22 @@ impl Desk {
 
 impl Slot {
     fn is_empty(&self) -> bool {
-        self.lanes.is_empty()
+        self.streams.is_empty()
             && self.receivers.is_empty()
-            && self.asked.is_empty()
+            && self.requests.is_empty()
             && self.returned.is_empty()
     }
 
     /// The oldest request that waits and fits.
-    fn request(&mut self, fits: impl Fn(&Answer) -> bool) -> Option<Arc<Answer>> {
-        let index = self.asked.iter().position(|answer| !answer.is_closed() && fits(answer))?;
-        self.asked.remove(index)
+    fn request(&mut self, fits: impl Fn(&PendingAnswer) -> bool) -> Option<Arc<PendingAnswer>> {
+        let index = self.requests.iter().position(|answer| !answer.is_closed() && fits(answer))?;
+        self.requests.remove(index)
     }
 
-    fn answer(&mut self, answer: &Answer, lane: &Lane) {
-        let Some(message) = lane.take() else { return };
-        if let Some(unkept) = answer.settle(Ok(message)) {
-            self.returned.push_back(unkept);
+    fn answer(&mut self, answer: &PendingAnswer, stream: &InboundStream) {
+        let Some(message) = stream.take() else { return };
+        if let Some(undelivered) = answer.settle(Ok(message)) {
+            self.returned.push_back(undelivered);
         }
     }
 

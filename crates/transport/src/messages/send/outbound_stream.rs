@@ -8,20 +8,20 @@ use vectr_delta::{Frame, FrameDecoder};
 use crate::TransportError;
 use crate::connection::stream::{PeerStream, RecvHalf, SendHalf};
 use crate::messages::receive::inbound_queue::{WINDOW_BYTES, WINDOW_MESSAGES};
-use crate::messages::send::send_queue::{Letter, ReplyTo};
+use crate::messages::send::send_queue::{Outbound, ReplyTo};
 use crate::messages::wire::assembly::Assembly;
 use crate::messages::wire::frames::{FrameKind, frames, opening, read_note};
 use crate::protocol::{STREAM_KIND_UNKNOWN, STREAM_MALFORMED};
 
 /// The sending end of one stream of messages.
-pub(crate) struct Outgoing {
+pub(crate) struct OutboundStream {
     send: SendHalf,
-    ledger: Arc<Ledger>,
+    in_flight: Arc<InFlight>,
     next: u64,
 }
 
 /// What was sent on a stream, until it is settled.
-struct Ledger {
+struct InFlight {
     state: Mutex<State>,
     changed: Notify,
     remote: std::net::SocketAddr,
@@ -33,71 +33,71 @@ struct State {
     /// Messages that were sent whole.
     sent: u64,
     taken: u64,
-    untaken_messages: usize,
+    unacknowledged_messages: usize,
     /// The weight of what was not taken.
-    untaken_bytes: usize,
+    unacknowledged_bytes: usize,
     failed: Option<TransportError>,
 }
 
 struct Pending {
-    letter: Letter,
+    outbound: Outbound,
     weight: usize,
     taken: bool,
 }
 
-impl Outgoing {
+impl OutboundStream {
     /// Takes a new stream into use.
-    pub(crate) async fn begin(stream: PeerStream, name: &str) -> Result<Self, TransportError> {
+    pub(crate) async fn open(stream: PeerStream, name: &str) -> Result<Self, TransportError> {
         let PeerStream { mut send, recv, remote, .. } = stream;
         send.write(opening(name)).await?;
-        let ledger = Arc::new(Ledger { state: Mutex::default(), changed: Notify::new(), remote });
-        tokio::spawn(listen(Arc::clone(&ledger), recv, name.to_owned()));
-        Ok(Self { send, ledger, next: 0 })
+        let in_flight = Arc::new(InFlight { state: Mutex::default(), changed: Notify::new(), remote });
+        tokio::spawn(read_replies(Arc::clone(&in_flight), recv, name.to_owned()));
+        Ok(Self { send, in_flight, next: 0 })
     }
 
     /// Sends a message whole, as soon as the receiver has room. Whatever fails ends the letter too.
-    pub(crate) async fn post(&mut self, mut letter: Letter) {
-        let message = std::mem::take(&mut letter.message);
-        let (weight, wants_answer) = (message.weight(), letter.wants_answer());
+    pub(crate) async fn send(&mut self, mut outbound: Outbound) {
+        let message = std::mem::take(&mut outbound.message);
+        let (weight, wants_answer) = (message.weight(), outbound.wants_answer());
         let number = self.next;
         let frames = match frames(FrameKind::Message, number, wants_answer, message) {
             Ok(frames) => frames,
-            Err(error) => return letter.fail(error),
+            Err(error) => return outbound.fail(error),
         };
-        if let Err(error) = self.ledger.room(weight).await {
-            return letter.fail(error);
+        if let Err(error) = self.in_flight.wait_for_room(weight).await {
+            return outbound.fail(error);
         }
-        if !self.ledger.enter(number, weight, letter) {
+        if !self.in_flight.add(number, weight, outbound) {
             return;
         }
         self.next += 1;
         for frame in frames {
             if let Err(error) = self.send.write(frame).await {
-                return self.ledger.fail(&undelivered(error));
+                return self.in_flight.fail(&undelivered(error));
             }
         }
-        self.ledger.state().sent = self.next;
+        self.in_flight.state().sent = self.next;
     }
 
     /// Waits until nothing has been under way for a while, or for as long as it takes to be asked for the stream.
-    pub(crate) async fn idle(&self, while_: Duration, asked: &mut watch::Receiver<u64>) {
+    pub(crate) async fn wait_idle(&self, idle_after: Duration, stream_wanted: &mut watch::Receiver<u64>) {
         loop {
-            if self.ledger.is_settled() {
+            if self.in_flight.is_settled() {
                 tokio::select! {
-                    () = tokio::time::sleep(while_) => {}
-                    _ = asked.changed() => {}
+                    () = tokio::time::sleep(idle_after) => {}
+                    _ = stream_wanted.changed() => {}
                 }
-                if self.ledger.is_settled() {
+                if self.in_flight.is_settled() {
                     return;
                 }
             }
             // What is no longer waited for tells nobody.
-            let _ = tokio::time::timeout(while_, self.ledger.changed.notified()).await;
+            let _ = tokio::time::timeout(idle_after, self.in_flight.changed.notified()).await;
         }
     }
 
     pub(crate) fn has_failed(&self) -> bool {
-        self.ledger.state().failed.is_some()
+        self.in_flight.state().failed.is_some()
     }
 
     /// Gives the stream back. All its messages are acknowledged.
@@ -106,8 +106,8 @@ impl Outgoing {
     }
 }
 
-impl Ledger {
-    async fn room(&self, weight: usize) -> Result<(), TransportError> {
+impl InFlight {
+    async fn wait_for_room(&self, weight: usize) -> Result<(), TransportError> {
         while !self.has_room(weight)? {
             self.changed.notified().await;
         }
@@ -119,27 +119,28 @@ impl Ledger {
         if let Some(error) = &state.failed {
             return Err(error.clone());
         }
-        let fits = state.untaken_messages < WINDOW_MESSAGES && state.untaken_bytes + weight <= WINDOW_BYTES;
-        Ok(fits || state.untaken_messages == 0)
+        let fits = state.unacknowledged_messages < WINDOW_MESSAGES
+            && state.unacknowledged_bytes + weight <= WINDOW_BYTES;
+        Ok(fits || state.unacknowledged_messages == 0)
     }
 
     /// Whether the stream still stands; the letter has failed where it does not.
-    fn enter(&self, number: u64, weight: usize, letter: Letter) -> bool {
+    fn add(&self, number: u64, weight: usize, outbound: Outbound) -> bool {
         let mut state = self.state();
         if let Some(error) = &state.failed {
-            letter.fail(error.clone());
+            outbound.fail(error.clone());
             return false;
         }
-        state.untaken_messages += 1;
-        state.untaken_bytes += weight;
-        state.pending.insert(number, Pending { letter, weight, taken: false });
+        state.unacknowledged_messages += 1;
+        state.unacknowledged_bytes += weight;
+        state.pending.insert(number, Pending { outbound, weight, taken: false });
         true
     }
 
     /// Whether nothing is under way. Requests that nobody waits for any more are forgotten.
     fn is_settled(&self) -> bool {
         let mut state = self.state();
-        state.pending.retain(|_, pending| !(pending.taken && pending.letter.is_closed()));
+        state.pending.retain(|_, pending| !(pending.taken && pending.outbound.is_closed()));
         state.failed.is_some() || state.pending.is_empty()
     }
 
@@ -154,7 +155,7 @@ impl Ledger {
         for (number, pending) in std::mem::take(&mut state.pending) {
             let cause = Box::new(error.clone());
             let whole = number < sent || pending.taken;
-            pending.letter.fail(if whole { TransportError::Unacknowledged { cause } } else { *cause });
+            pending.outbound.fail(if whole { TransportError::Unacknowledged { cause } } else { *cause });
         }
         drop(state);
         self.changed.notify_one();
@@ -171,8 +172,8 @@ impl Ledger {
         state.taken = count;
         for number in numbers {
             let Some(mut pending) = state.pending.remove(&number) else { continue };
-            state.untaken_messages -= 1;
-            state.untaken_bytes -= pending.weight;
+            state.unacknowledged_messages -= 1;
+            state.unacknowledged_bytes -= pending.weight;
             pending.taken = true;
             if let Some(pending) = pending.acknowledge() {
                 state.pending.insert(number, pending);
@@ -208,7 +209,7 @@ impl Ledger {
     fn settle(&self, number: u64, outcome: Result<crate::Message, TransportError>) {
         let state = self.state();
         if let Some(ReplyTo::Requester(answer)) =
-            state.pending.get(&number).map(|pending| &pending.letter.reply)
+            state.pending.get(&number).map(|pending| &pending.outbound.reply)
         {
             let _ = answer.settle(outcome);
         }
@@ -224,19 +225,19 @@ impl Ledger {
 impl Pending {
     /// What is left to wait for.
     fn acknowledge(self) -> Option<Self> {
-        let Self { letter, weight, taken } = self;
-        match letter.reply {
+        let Self { outbound, weight, taken } = self;
+        match outbound.reply {
             ReplyTo::Sender(sender) => {
                 let _ = sender.send(Ok(()));
                 None
             }
-            ReplyTo::Requester(_) => Some(Self { letter, weight, taken }),
+            ReplyTo::Requester(_) => Some(Self { outbound, weight, taken }),
         }
     }
 }
 
 /// Hears what the receiver says, until the stream ends.
-async fn listen(ledger: Arc<Ledger>, mut recv: RecvHalf, stream: String) {
+async fn read_replies(in_flight: Arc<InFlight>, mut recv: RecvHalf, stream: String) {
     let (mut decoder, mut answer) = (FrameDecoder::default(), Assembly::default());
     let end = loop {
         let frame = match decoder.poll_frame() {
@@ -247,23 +248,23 @@ async fn listen(ledger: Arc<Ledger>, mut recv: RecvHalf, stream: String) {
                     continue;
                 }
                 Ok(None) => {
-                    let (remote, reason) = (ledger.remote, "the peer ended the stream".to_owned());
+                    let (remote, reason) = (in_flight.remote, "the peer ended the stream".to_owned());
                     break TransportError::Lost { remote, reason };
                 }
                 Err(error) => break undelivered(error),
             },
-            Err(error) => break malformed(&ledger, &mut recv, error.to_string()),
+            Err(error) => break malformed(&in_flight, &mut recv, error.to_string()),
         };
-        if let Err(reason) = ledger.frame(frame, &mut answer, &stream) {
-            break malformed(&ledger, &mut recv, reason);
+        if let Err(reason) = in_flight.frame(frame, &mut answer, &stream) {
+            break malformed(&in_flight, &mut recv, reason);
         }
     };
-    ledger.fail(&end);
+    in_flight.fail(&end);
 }
 
-fn malformed(ledger: &Ledger, recv: &mut RecvHalf, reason: String) -> TransportError {
+fn malformed(in_flight: &InFlight, recv: &mut RecvHalf, reason: String) -> TransportError {
     recv.stop(STREAM_MALFORMED);
-    TransportError::Protocol { remote: ledger.remote, reason }
+    TransportError::Protocol { remote: in_flight.remote, reason }
 }
 
 /// Silence is for the caller's limit to judge: a connection that died of it is lost.
@@ -289,24 +290,27 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::messages::send::send_queue::Counted;
+    use crate::messages::send::send_queue::ByteCount;
 
     /// The stream may end between the look for room and the entry.
     #[tokio::test]
     async fn a_letter_that_meets_a_stream_which_has_just_failed_hears_why() {
         let remote = "127.0.0.1:1".parse().unwrap();
-        let ledger = Ledger { state: Mutex::default(), changed: Notify::new(), remote };
-        let letter = || {
+        let in_flight = InFlight { state: Mutex::default(), changed: Notify::new(), remote };
+        let outbound = || {
             let (sender, outcome) = oneshot::channel();
-            let _counted = Counted::new(&Arc::default(), 1);
-            (Letter { message: crate::Message::default(), reply: ReplyTo::Sender(sender), _counted }, outcome)
+            let _counted = ByteCount::new(&Arc::default(), 1);
+            (
+                Outbound { message: crate::Message::default(), reply: ReplyTo::Sender(sender), _counted },
+                outcome,
+            )
         };
-        let (before, lost) = letter();
-        assert!(ledger.enter(0, 1, before));
-        ledger.fail(&TransportError::Lost { remote, reason: "gone".to_owned() });
+        let (before, lost) = outbound();
+        assert!(in_flight.add(0, 1, before));
+        in_flight.fail(&TransportError::Lost { remote, reason: "gone".to_owned() });
         assert_eq!(lost.await.unwrap().unwrap_err().code(), "ERR_PEER_UNREACHABLE");
-        let (after, refused) = letter();
-        assert!(!ledger.enter(1, 1, after));
+        let (after, refused) = outbound();
+        assert!(!in_flight.add(1, 1, after));
         assert_eq!(refused.await.unwrap().unwrap_err().code(), "ERR_PEER_UNREACHABLE");
     }
 }

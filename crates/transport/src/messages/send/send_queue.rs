@@ -4,18 +4,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::TransportError;
-use crate::messages::answer::Answer;
 use crate::messages::message::Message;
 use crate::messages::messenger::Shared;
-use crate::messages::receive::inbox::Key;
-use crate::messages::send::outbound_stream::Outgoing;
+use crate::messages::pending_answer::PendingAnswer;
+use crate::messages::receive::inbox::StreamKey;
+use crate::messages::send::outbound_stream::OutboundStream;
 
 /// A message on its way, and who waits to hear of it.
-pub(crate) struct Letter {
+pub(crate) struct Outbound {
     pub(crate) message: Message,
     pub(crate) reply: ReplyTo,
     /// Counts the message among those on their way.
-    pub(crate) _counted: Counted,
+    pub(crate) _counted: ByteCount,
 }
 
 /// Who waits for what.
@@ -23,16 +23,16 @@ pub(crate) enum ReplyTo {
     /// For the acknowledgement.
     Sender(oneshot::Sender<Result<(), TransportError>>),
     /// For the answer.
-    Requester(Arc<Answer>),
+    Requester(Arc<PendingAnswer>),
 }
 
 /// Bytes on their way, for as long as this lives.
-pub(crate) struct Counted {
+pub(crate) struct ByteCount {
     total: Arc<AtomicUsize>,
     bytes: usize,
 }
 
-impl Letter {
+impl Outbound {
     pub(crate) fn fail(self, error: TransportError) {
         // Who no longer waits need not know.
         match self.reply {
@@ -54,14 +54,14 @@ impl Letter {
     }
 }
 
-impl Counted {
+impl ByteCount {
     pub(crate) fn new(total: &Arc<AtomicUsize>, bytes: usize) -> Self {
         total.fetch_add(bytes, Ordering::Relaxed);
         Self { total: Arc::clone(total), bytes }
     }
 }
 
-impl Drop for Counted {
+impl Drop for ByteCount {
     fn drop(&mut self) {
         self.total.fetch_sub(self.bytes, Ordering::Relaxed);
     }
@@ -69,51 +69,51 @@ impl Drop for Counted {
 
 /// Sends the letters for one address and stream in their order, over one stream at a time: the next one is opened only
 /// when all messages of the last one are acknowledged or reported as failed.
-pub(crate) async fn run(shared: Arc<Shared>, key: Key, mut letters: mpsc::UnboundedReceiver<Letter>) {
-    let mut asked = shared.asked();
-    let mut open: Option<Outgoing> = None;
+pub(crate) async fn run(shared: Arc<Shared>, key: StreamKey, mut queue: mpsc::UnboundedReceiver<Outbound>) {
+    let mut stream_wanted = shared.stream_wanted();
+    let mut open: Option<OutboundStream> = None;
     loop {
-        let letter = match &open {
+        let outbound = match &open {
             Some(stream) => tokio::select! {
-                letter = letters.recv() => letter,
-                () = stream.idle(shared.config.idle_after, &mut asked) => {
+                outbound = queue.recv() => outbound,
+                () = stream.wait_idle(shared.config.idle_after, &mut stream_wanted) => {
                     if let Some(stream) = open.take().filter(|stream| !stream.has_failed()) {
                         stream.finish();
                     }
                     continue;
                 }
             },
-            None => match tokio::time::timeout(shared.config.idle_after, letters.recv()).await {
-                Ok(letter) => letter,
-                Err(_) if shared.dismiss(&key, &letters) => return,
+            None => match tokio::time::timeout(shared.config.idle_after, queue.recv()).await {
+                Ok(outbound) => outbound,
+                Err(_) if shared.remove_idle_queue(&key, &queue) => return,
                 Err(_) => continue,
             },
         };
-        let Some(letter) = letter else { return };
+        let Some(outbound) = outbound else { return };
         // Its sender gave up in time.
-        if letter.is_closed() {
+        if outbound.is_closed() {
             continue;
         }
         open = open.filter(|stream| !stream.has_failed());
         let mut stream = match open.take() {
             Some(stream) => stream,
-            None => match begin(&shared, &key).await {
+            None => match open_stream(&shared, &key).await {
                 Ok(stream) => stream,
                 Err(error) => {
-                    letter.fail(error.clone());
+                    outbound.fail(error.clone());
                     // Each would try in vain, one after the other.
-                    while let Ok(letter) = letters.try_recv() {
-                        letter.fail(error.clone());
+                    while let Ok(outbound) = queue.try_recv() {
+                        outbound.fail(error.clone());
                     }
                     continue;
                 }
             },
         };
-        stream.post(letter).await;
+        stream.send(outbound).await;
         open = Some(stream);
     }
 }
 
-async fn begin(shared: &Shared, key: &Key) -> Result<Outgoing, TransportError> {
-    Outgoing::begin(shared.open(key).await?, &key.stream).await
+async fn open_stream(shared: &Shared, key: &StreamKey) -> Result<OutboundStream, TransportError> {
+    OutboundStream::open(shared.open(key).await?, &key.name).await
 }

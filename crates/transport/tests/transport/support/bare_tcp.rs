@@ -16,7 +16,7 @@ use super::bare::{self, stranger};
 
 pub const CONTROL: &str = "/vectr/1/control";
 pub const STREAM: &str = "/vectr/1/stream";
-pub const PARKED: &str = "/vectr/1/parked";
+pub const RESERVED: &str = "/vectr/1/parked";
 
 /// A client that believes any server.
 pub struct BareTcp {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use vectr_transport::{
-    Attachment, AttachmentKind, Delivery, EndpointConfig, Message, Messenger, MessengerConfig, Ticket,
+    AckHandle, Attachment, AttachmentKind, Delivery, EndpointConfig, Message, Messenger, MessengerConfig,
 };
 
 use super::Node;
@@ -77,10 +77,10 @@ pub fn keeping() -> (Heard, impl Fn(Delivery) + Send + Sync) {
 }
 
 /// Takes a message; nothing comes of it.
-pub fn keep(heard: &Heard, delivery: Delivery) -> Ticket {
+pub fn keep(heard: &Heard, delivery: Delivery) -> AckHandle {
     heard.lock().unwrap().push((delivery.address, delivery.message));
-    delivery.ticket.taken();
-    delivery.ticket
+    delivery.ack.acknowledge();
+    delivery.ack
 }
 
 pub fn message(stream: &str, id: impl ToString) -> Message {

@@ -8,33 +8,33 @@ use crate::messages::message::Message;
 type Outcome = Result<Message, TransportError>;
 
 /// The place that a request keeps for its answer, whichever way it comes. The first one counts.
-pub(crate) struct Answer {
+pub(crate) struct PendingAnswer {
     /// The id of the request.
     pub(crate) id: String,
-    place: Mutex<Option<oneshot::Sender<Outcome>>>,
+    sender: Mutex<Option<oneshot::Sender<Outcome>>>,
 }
 
-impl Answer {
+impl PendingAnswer {
     pub(crate) fn new(id: String) -> (Self, oneshot::Receiver<Outcome>) {
-        let (place, outcome) = oneshot::channel();
-        (Self { id, place: Mutex::new(Some(place)) }, outcome)
+        let (sender, outcome) = oneshot::channel();
+        (Self { id, sender: Mutex::new(Some(sender)) }, outcome)
     }
 
     /// Ends the request; gives back a message that comes too late.
     pub(crate) fn settle(&self, outcome: Outcome) -> Option<Message> {
-        let unkept = match self.place().take() {
-            Some(place) => place.send(outcome).err()?,
+        let undelivered = match self.sender().take() {
+            Some(sender) => sender.send(outcome).err()?,
             None => outcome,
         };
-        unkept.ok()
+        undelivered.ok()
     }
 
     /// Whether nobody waits any more.
     pub(crate) fn is_closed(&self) -> bool {
-        self.place().as_ref().is_none_or(oneshot::Sender::is_closed)
+        self.sender().as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
-    fn place(&self) -> MutexGuard<'_, Option<oneshot::Sender<Outcome>>> {
-        self.place.lock().expect("nothing panics while it holds an answer's place")
+    fn sender(&self) -> MutexGuard<'_, Option<oneshot::Sender<Outcome>>> {
+        self.sender.lock().expect("nothing panics while it holds an answer's place")
     }
 }

@@ -5,18 +5,18 @@ use tokio::sync::oneshot;
 
 use crate::TransportError;
 use crate::messages::message::Message;
-use crate::messages::receive::inbox::{Inbox, Key};
+use crate::messages::receive::inbox::{Inbox, StreamKey};
 
 /// A place in the queue of those who receive from one address and stream. Dropped, it is given up, and a message that
 /// has come in the meantime goes to the next.
-pub struct Receiving {
+pub struct PendingReceive {
     place: Option<oneshot::Receiver<Message>>,
     inbox: Arc<Inbox>,
-    key: Key,
+    key: StreamKey,
 }
 
-impl Receiving {
-    pub(crate) fn new(inbox: &Arc<Inbox>, key: Key) -> Self {
+impl PendingReceive {
+    pub(crate) fn new(inbox: &Arc<Inbox>, key: StreamKey) -> Self {
         Self { place: Some(inbox.receive(&key)), inbox: Arc::clone(inbox), key }
     }
 
@@ -44,13 +44,13 @@ impl Receiving {
     }
 }
 
-impl Drop for Receiving {
+impl Drop for PendingReceive {
     fn drop(&mut self) {
         let Some(mut place) = self.place.take() else { return };
         place.close();
         match place.try_recv() {
             Ok(message) => self.inbox.put_back(self.key.address.clone(), message),
-            Err(_) => self.inbox.forget_receiver(&self.key),
+            Err(_) => self.inbox.remove_receiver(&self.key),
         }
     }
 }
