@@ -1,5 +1,4 @@
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 
 use ring::digest;
@@ -9,7 +8,6 @@ use rustls::sign::CertifiedKey;
 use vectr_delta::Fingerprint;
 
 use crate::TransportError;
-use crate::tls::identity_file;
 
 /// Who a node is: a key, and a certificate for it that peers check. By itself a node makes an Ed25519 key and signs its
 /// certificate itself; an operator may give others. Clones are the same identity.
@@ -21,21 +19,6 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads the identity kept in `path`, or makes one and keeps it there with mode 0600. Where several processes do
-    /// this at once, all end up with the same identity.
-    ///
-    /// # Errors
-    /// `ERR_CONFIG` for a file that cannot be read or written, and for a damaged one, which is never replaced.
-    pub fn load_or_create(path: &Path) -> Result<Self, TransportError> {
-        if let Some(identity) = identity_file::load(path)? {
-            return Ok(identity);
-        }
-        identity_file::publish(path, &NewIdentity::generate()?)?;
-        identity_file::load(path)?.ok_or_else(|| {
-            TransportError::config(&path.display(), &"the identity file vanished while it was made")
-        })
-    }
-
     /// A new identity that is kept nowhere.
     ///
     /// # Errors
@@ -107,7 +90,7 @@ pub(crate) struct NewIdentity {
 }
 
 impl NewIdentity {
-    fn generate() -> Result<Self, TransportError> {
+    pub(crate) fn generate() -> Result<Self, TransportError> {
         let refuse = |error: rcgen::Error| TransportError::config(&"new identity", &error);
         let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ED25519).map_err(refuse)?;
         let mut parameters = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).map_err(refuse)?;

@@ -8,8 +8,25 @@ use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use crate::TransportError;
 use crate::tls::identity::{Identity, NewIdentity, sha256};
 
+impl Identity {
+    /// Reads the identity kept in `path`, or makes one and keeps it there with mode 0600. Where several processes do
+    /// this at once, all end up with the same identity.
+    ///
+    /// # Errors
+    /// `ERR_CONFIG` for a file that cannot be read or written, and for a damaged one, which is never replaced.
+    pub fn load_or_create(path: &Path) -> Result<Self, TransportError> {
+        if let Some(identity) = load(path)? {
+            return Ok(identity);
+        }
+        publish(path, &NewIdentity::generate()?)?;
+        load(path)?.ok_or_else(|| {
+            TransportError::config(&path.display(), &"the identity file vanished while it was made")
+        })
+    }
+}
+
 /// The identity in a file; `None` where there is no file.
-pub(crate) fn load(path: &Path) -> Result<Option<Identity>, TransportError> {
+fn load(path: &Path) -> Result<Option<Identity>, TransportError> {
     let mut text = String::new();
     match File::open(path).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text)) {
         Ok(_) => {}
@@ -23,7 +40,7 @@ pub(crate) fn load(path: &Path) -> Result<Option<Identity>, TransportError> {
 }
 
 /// Puts a new identity into a file, unless one is there by now: then that one stays.
-pub(crate) fn publish(path: &Path, new: &NewIdentity) -> Result<(), TransportError> {
+fn publish(path: &Path, new: &NewIdentity) -> Result<(), TransportError> {
     let temporary = temporary_path(path)?;
     let published = write_new(&temporary, &render(new)).and_then(|()| link_or_rename(&temporary, path));
     let _ = fs::remove_file(&temporary);

@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, TrustAnchor, UnixTime};
 use webpki::{EndEntityCert, Error, KeyUsage, anchor_from_trusted_cert};
 
 use super::credentials::{Credentials, Role};
-use super::rules::Distrust;
+use super::distrust::Distrust;
 
 /// The certificates of one or several authorities. Every certificate that they issued for the peer's role is good,
 /// whatever names stand in it.

@@ -4,7 +4,7 @@ use std::io::Read;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
-use super::config::TlsFile;
+use super::tls_file::TlsFile;
 use crate::{Identity, TransportError};
 
 /// The certificates in a file of PEM blocks, in their order: at least one.

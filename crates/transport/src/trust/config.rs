@@ -1,6 +1,5 @@
 use std::collections::BTreeSet;
 use std::fmt;
-use std::path::PathBuf;
 
 use vectr_delta::Fingerprint;
 
@@ -9,6 +8,7 @@ use super::certificate_files::{read_certificates, read_identity};
 use super::rights::Rights;
 use super::rules::TrustRules;
 use super::secret::{ClusterSecret, MAX_SECRETS};
+use super::tls_file::TlsFile;
 use crate::{Identity, TransportError};
 
 /// Whom to trust, and what to show, as a configuration says it. With nothing in it: this machine only (loopback
@@ -29,15 +29,6 @@ pub struct TlsConfig {
     pub rights: Option<Rights>,
     /// Takes any certificate, on any network: whoever reaches this node may read and write all its shards.
     pub dangerous_accept_any_peer: bool,
-}
-
-/// A file that a configuration names.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TlsFile {
-    /// What it was given as, for errors: an option, or a variable of the environment.
-    pub name: &'static str,
-    /// Where it is.
-    pub path: PathBuf,
 }
 
 /// A secret of the cluster: 16 to 1,024 bytes, best random ones.
@@ -92,18 +83,6 @@ impl TlsConfig {
             ClusterSecret::new(&secret.text).map_err(|reason| TransportError::config(&secret.name, &reason))
         };
         self.secrets.iter().map(prepare).collect()
-    }
-}
-
-impl TlsFile {
-    pub(crate) fn refuse(&self, reason: &(impl fmt::Display + ?Sized)) -> TransportError {
-        TransportError::config(self, &reason)
-    }
-}
-
-impl fmt::Display for TlsFile {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} '{}'", self.name, self.path.display())
     }
 }
 

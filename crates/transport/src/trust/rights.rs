@@ -1,10 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use rustls::pki_types::UnixTime;
 use vectr_delta::{Fingerprint, ShardId};
 
-use super::credentials::Credentials;
-use super::handle::Trust;
 use crate::TransportError;
 
 /// What trusted peers may do with which shards. A peer has what is granted to its fingerprint, to the names in its
@@ -105,31 +102,6 @@ impl Subject {
         let hint =
             "give a fingerprint of 64 hexadecimal digits, a DNS name of a certificate, or '*' for every peer";
         Err(TransportError::argument("rights of", &text, hint))
-    }
-}
-
-/// What one peer may do, as of whenever it is asked.
-#[derive(Debug, Clone)]
-pub struct PeerRights {
-    trust: Trust,
-    peer: Credentials,
-}
-
-impl PeerRights {
-    pub(crate) const fn new(trust: Trust, peer: Credentials) -> Self {
-        Self { trust, peer }
-    }
-
-    /// What the peer may do with a shard now.
-    #[must_use]
-    pub fn access(&self, shard: &ShardId) -> Access {
-        self.trust.read(|rules| rules.access(&self.peer, shard, UnixTime::now()))
-    }
-
-    /// Whose rights these are.
-    #[must_use]
-    pub const fn peer(&self) -> Fingerprint {
-        self.peer.fingerprint()
     }
 }
 

@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::fmt;
 use std::net::IpAddr;
 
 use rustls::pki_types::UnixTime;
@@ -7,6 +6,7 @@ use vectr_delta::{Fingerprint, ShardId};
 
 use super::authority::Authority;
 use super::credentials::Credentials;
+use super::distrust::Distrust;
 use super::rights::{Access, Rights};
 use super::secret::{ClusterSecret, Proven};
 
@@ -23,20 +23,6 @@ pub struct TrustRules {
     pub(crate) any_peer: bool,
     /// `None`: whoever is trusted may read and write everything.
     pub(crate) rights: Option<Rights>,
-}
-
-/// Why a peer is not trusted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Distrust {
-    /// Its certificate is not pinned, and nothing else lets it in.
-    Unknown,
-    /// No configured authority stands behind its certificate, for this reason.
-    Certificate(String),
-    /// Its certificate has expired.
-    Expired,
-    /// It has not proven the cluster's secret.
-    Secret,
 }
 
 impl TrustRules {
@@ -90,17 +76,6 @@ impl TrustRules {
     /// Whether nothing is configured that could let anyone in but this machine.
     fn names_nobody(&self) -> bool {
         !self.any_peer && self.pins.is_none() && self.authority.is_none() && self.secrets.is_empty()
-    }
-}
-
-impl fmt::Display for Distrust {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unknown => f.write_str("it is not pinned"),
-            Self::Certificate(reason) => f.write_str(reason),
-            Self::Expired => f.write_str("its certificate has expired"),
-            Self::Secret => f.write_str("it did not prove the cluster's secret"),
-        }
     }
 }
 
