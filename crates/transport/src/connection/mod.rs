@@ -55,10 +55,9 @@ impl Connection {
         };
         let known =
             trust.read(|rules| rules.check_certificate(&credentials, context.remote.ip(), UnixTime::now()));
-        let proven = match (known, role) {
-            (Err(because), _) => Err(context.untrusted(Some(&credentials), because)),
-            (Ok(()), Role::Server) => secret_proof::give(&raw, trust, &context, &credentials).await,
-            (Ok(()), Role::Client) => secret_proof::demand(&raw, trust, &context, &credentials).await,
+        let proven = match known {
+            Ok(()) => secret_proof::exchange(&raw, trust, &context, &credentials).await,
+            Err(because) => Err(context.untrusted(Some(&credentials), because)),
         };
         let proven = proven.inspect_err(|error| refuse(&raw, error))?;
         let connection = Self {

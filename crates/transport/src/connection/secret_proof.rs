@@ -4,15 +4,15 @@ use quinn::{ReadError, WriteError};
 use crate::connection::error::ErrorContext;
 use crate::connection::raw::{RawConnection, RawRecv, RawSend};
 use crate::protocol::StreamKind;
-use crate::trust::{ClusterSecret, Credentials, Exported, MAX_OFFER, Proven, exported_label};
+use crate::trust::{ClusterSecret, Credentials, Exported, MAX_OFFER, Proven, Role, exported_label};
 use crate::{Distrust, TransportError, Trust};
 
-/// Proves the cluster's secret to the peer that was called, and has it prove that it knows the same. The side that
-/// calls goes first: who merely connects to a listener is given nothing that a secret could be guessed against.
+/// Has both sides prove that they know the cluster's secret, where this node has one. The client proves it first: a
+/// server gives nothing to a stranger that a secret could be guessed against.
 ///
 /// # Errors
-/// `ERR_TRUST` where the peer proves nothing, or wants no proof; as the connection ended.
-pub(crate) async fn give(
+/// `ERR_TRUST` if the peer proves nothing or does not ask for a proof; otherwise as the connection ended.
+pub(crate) async fn exchange(
     raw: &RawConnection,
     trust: &Trust,
     context: &ErrorContext,
@@ -22,67 +22,65 @@ pub(crate) async fn give(
     if secrets.is_empty() {
         return Ok(Proven::default());
     }
-    let exported = export(raw);
-    let offer = ClusterSecret::offer(&secrets, &exported);
-    let answer = exchange(raw, offer).await.map_err(|error| match error {
+    let exported = raw.export(exported_label());
+    let proven = match peer.role() {
+        Role::Server => prove_first(raw, &secrets, &exported).await,
+        Role::Client => prove_second(raw, &secrets, &exported).await,
+    };
+    proven.map_err(|failure| match failure {
         Failure::Connection(error) => context.explain(&error),
-        Failure::Stream => context.untrusted(Some(peer), Distrust::Secret),
-    })?;
-    ClusterSecret::accept(&secrets, &exported, &answer).ok_or(context.untrusted(Some(peer), Distrust::Secret))
-}
-
-/// Has the peer that called prove the cluster's secret before anything else, and proves it in turn.
-///
-/// # Errors
-/// As [`give`].
-pub(crate) async fn demand(
-    raw: &RawConnection,
-    trust: &Trust,
-    context: &ErrorContext,
-    peer: &Credentials,
-) -> Result<Proven, TransportError> {
-    let secrets = trust.read(|rules| rules.secrets.clone());
-    if secrets.is_empty() {
-        return Ok(Proven::default());
-    }
-    let untrusted = || context.untrusted(Some(peer), Distrust::Secret);
-    let (mut send, mut recv) = raw.accept_bi().await.map_err(|error| context.explain(&error))?;
-    let mut offer = read_whole(&mut recv, 1 + MAX_OFFER, is_proof).await.map_err(|_| untrusted())?;
-    if offer.is_empty() {
-        return Err(untrusted());
-    }
-    offer.advance(1);
-    let (proven, answer) = ClusterSecret::answer(&secrets, &export(raw), &offer).ok_or_else(untrusted)?;
-    write_whole(&mut send, answer).await.map_err(|_| untrusted())?;
-    Ok(proven)
+        Failure::Unproven => context.untrusted(Some(peer), Distrust::Secret),
+    })
 }
 
 enum Failure {
     Connection(quinn::ConnectionError),
-    Stream,
+    Unproven,
 }
 
-async fn exchange(raw: &RawConnection, offer: Bytes) -> Result<Bytes, Failure> {
+async fn prove_first(
+    raw: &RawConnection,
+    secrets: &[ClusterSecret],
+    exported: &Exported,
+) -> Result<Proven, Failure> {
     let (mut send, mut recv) = raw.open_bi().await.map_err(Failure::Connection)?;
+    let offer = ClusterSecret::offer(secrets, exported);
     let kind = Bytes::from_static(&[StreamKind::Proof as u8]);
     write_whole(&mut send, [kind, offer].concat().into()).await?;
-    read_whole(&mut recv, MAX_OFFER, |_| true).await
+    let answer = read_whole(&mut recv, MAX_OFFER, |_| true).await?;
+    ClusterSecret::accept(secrets, exported, &answer).ok_or(Failure::Unproven)
+}
+
+async fn prove_second(
+    raw: &RawConnection,
+    secrets: &[ClusterSecret],
+    exported: &Exported,
+) -> Result<Proven, Failure> {
+    let (mut send, mut recv) = raw.accept_bi().await.map_err(Failure::Connection)?;
+    let mut offer = read_whole(&mut recv, 1 + MAX_OFFER, is_proof).await?;
+    if offer.is_empty() {
+        return Err(Failure::Unproven);
+    }
+    offer.advance(1);
+    let (proven, answer) = ClusterSecret::answer(secrets, exported, &offer).ok_or(Failure::Unproven)?;
+    write_whole(&mut send, answer).await?;
+    Ok(proven)
 }
 
 async fn write_whole(send: &mut RawSend, bytes: Bytes) -> Result<(), Failure> {
     send.write_chunk(bytes).await.map_err(|error| match error {
         WriteError::ConnectionLost(error) => Failure::Connection(error),
-        _ => Failure::Stream,
+        _ => Failure::Unproven,
     })?;
     send.finish();
     Ok(())
 }
 
-/// Everything up to the end, unless it is more than this, or begins otherwise.
+/// Reads to the end. Fails as soon as there are more than `max` bytes, or the first one is not accepted.
 async fn read_whole(
     recv: &mut RawRecv,
-    most: usize,
-    may_begin: impl Fn(u8) -> bool,
+    max: usize,
+    accepts_first: impl Fn(u8) -> bool,
 ) -> Result<Bytes, Failure> {
     let mut whole = BytesMut::new();
     loop {
@@ -91,19 +89,15 @@ async fn read_whole(
             Ok(None) => return Ok(whole.freeze()),
             Ok(Some(_)) => whole.extend_from_slice(&chunk[0]),
             Err(ReadError::ConnectionLost(error)) => return Err(Failure::Connection(error)),
-            Err(_) => return Err(Failure::Stream),
+            Err(_) => return Err(Failure::Unproven),
         }
-        if whole.len() > most || whole.first().is_some_and(|first| !may_begin(*first)) {
-            return Err(Failure::Stream);
+        if whole.len() > max || whole.first().is_some_and(|first| !accepts_first(*first)) {
+            return Err(Failure::Unproven);
         }
     }
 }
 
-/// Whoever opens with anything else has no secret: that need not end before it is known.
+/// A peer that opens with another kind of stream has no secret; there is no need to read on.
 fn is_proof(kind: u8) -> bool {
     StreamKind::from_byte(kind) == Some(StreamKind::Proof)
-}
-
-fn export(raw: &RawConnection) -> Exported {
-    raw.export(exported_label())
 }
