@@ -60,10 +60,6 @@ impl EndpointConfig {
         }
         Ok(())
     }
-
-    pub(crate) fn keep_alive(&self) -> Duration {
-        self.idle_timeout / 3
-    }
 }
 
 impl Default for EndpointConfig {

@@ -14,6 +14,7 @@ mod connection;
 mod endpoint;
 mod environment;
 mod error;
+mod limits;
 mod messages;
 mod protocol;
 mod tcp;

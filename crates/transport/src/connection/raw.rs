@@ -4,6 +4,7 @@ use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, StoppedError, VarInt, WriteError};
 use rustls::pki_types::CertificateDer;
 
+use crate::limits::CONNECTION_WINDOW;
 use crate::protocol::CloseCode;
 use crate::tcp::{TcpConnection, TcpRecv, TcpSend};
 
@@ -84,9 +85,9 @@ impl RawConnection {
     }
 
     /// Gives the peer the room of one that is trusted.
-    pub(crate) fn lift_restrictions(&self, window: u32) {
+    pub(crate) fn lift_restrictions(&self) {
         match self {
-            Self::Quic(connection) => connection.set_receive_window(VarInt::from_u32(window)),
+            Self::Quic(connection) => connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW)),
             Self::Tcp(connection) => connection.lift_restrictions(),
         }
     }

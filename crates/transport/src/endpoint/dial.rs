@@ -16,7 +16,6 @@ use crate::connection::stream::{PeerStream, first_chunks};
 use crate::connection::{Connection, Lease};
 use crate::endpoint::inner::EndpointInner;
 use crate::protocol::StreamKind;
-use crate::tls::Tls;
 use crate::tls::tickets::{AttemptTickets, Tickets};
 use crate::trust::{Credentials, Role, exported_label};
 use crate::{TransportError, tcp};
@@ -161,7 +160,7 @@ async fn connect_tcp(inner: &EndpointInner, remote: SocketAddr) -> Result<Dialed
         inner.error_context(remote),
     )
     .await?;
-    Tls::lift_restrictions(&connection.raw);
+    connection.raw.lift_restrictions();
     Ok(Dialed { connection, early: None })
 }
 

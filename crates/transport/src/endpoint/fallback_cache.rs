@@ -3,9 +3,6 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::protocol::CloseCode;
-use crate::tcp::{TcpConnection, WeakTcpConnection};
-
 /// To which addresses UDP does not get through, as far as was seen lately.
 #[derive(Default)]
 pub(crate) struct FallbackCache(Mutex<HashMap<SocketAddr, Instant>>);
@@ -37,40 +34,6 @@ impl FallbackCache {
 
     fn seen(&self) -> MutexGuard<'_, HashMap<SocketAddr, Instant>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The connections over TCP that end together, by whom they belong to.
-pub(crate) struct TcpConnections(Mutex<Option<Vec<WeakTcpConnection>>>);
-
-impl Default for TcpConnections {
-    fn default() -> Self {
-        Self(Mutex::new(Some(Vec::new())))
-    }
-}
-
-impl TcpConnections {
-    /// Takes in one more; false, and closes it, where all have been closed.
-    pub(crate) fn add(&self, connection: &TcpConnection) -> bool {
-        let mut connections = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(connections) = connections.as_mut() else {
-            connection.close(CloseCode::Done as u32, b"closed");
-            return false;
-        };
-        connections.retain(|connection| connection.upgrade().is_some());
-        connections.push(connection.downgrade());
-        true
-    }
-
-    /// Closes all, for good; returns those that have to hear of it.
-    pub(crate) fn close(&self) -> Vec<TcpConnection> {
-        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let live: Vec<_> =
-            taken.into_iter().flatten().filter_map(|connection| connection.upgrade()).collect();
-        for connection in &live {
-            connection.close(CloseCode::Done as u32, b"closed");
-        }
-        live
     }
 }
 

@@ -1,22 +1,20 @@
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::address::Address;
+use crate::connection::Connection;
 use crate::connection::raw::RawConnection;
 use crate::connection::stream::PeerStream;
-use crate::connection::{Connection, Lease};
-use crate::endpoint::fallback_cache::TcpConnections;
 use crate::endpoint::inner::EndpointInner;
-use crate::endpoint::ping;
 use crate::endpoint::sockets::{ListenerSockets, Sockets};
-use crate::messages::{Inbox, inbound_stream};
-use crate::protocol::{CloseCode, Protocol, STREAM_KIND_UNKNOWN, StreamKind, WITHOUT_SECRET};
-use crate::tls::Tls;
+use crate::endpoint::stream_router::serve_connection;
+use crate::endpoint::tcp_connections::TcpConnections;
+use crate::protocol::{CloseCode, Protocol, WITHOUT_SECRET};
 use crate::trust::{Role, exported_label};
 use crate::{TransportError, tcp};
 
@@ -31,7 +29,9 @@ impl Listener {
     pub(crate) async fn bind(inner: &Arc<EndpointInner>, address: &Address) -> Result<Self, TransportError> {
         let mut bound = Err(TransportError::config(address, &"its name has no address"));
         for local in address.resolve().await? {
-            bound = Sockets::bind(inner, local).await.map_err(|error| cannot_listen(address, &error));
+            bound = Sockets::bind(&inner.tls, &inner.config, local)
+                .await
+                .map_err(|error| cannot_listen(address, &error));
             if bound.is_ok() {
                 break;
             }
@@ -183,75 +183,6 @@ async fn admit(inner: &EndpointInner, connection: RawConnection) -> Option<Arc<C
         Err(_) => {
             connection.close(CloseCode::Trust, WITHOUT_SECRET);
             None
-        }
-    }
-}
-
-async fn serve_connection(
-    inner: &EndpointInner,
-    connection: Arc<Connection>,
-    streams: &mpsc::Sender<PeerStream>,
-) {
-    Tls::lift_restrictions(&connection.raw);
-    connection.watch_trust();
-    let origin = inner.add_accepted(&connection);
-    while let Ok((send, recv)) = connection.raw.accept_bi().await {
-        if connection.check().is_err() {
-            break;
-        }
-        let stream = PeerStream::new(Lease::new(&connection), send, recv);
-        tokio::spawn(route(stream, streams.clone(), inner.inbox.get().cloned(), origin.clone()));
-    }
-    inner.remove_accepted(&origin, &connection);
-}
-
-/// Takes the messages that a peer sends over a connection which this node made.
-pub(crate) async fn serve_dialed(
-    inbox: Arc<Inbox>,
-    connection: Weak<Connection>,
-    raw: RawConnection,
-    origin: String,
-) {
-    while let Ok((send, recv)) = raw.accept_bi().await {
-        let Some(connection) = connection.upgrade() else { return };
-        if connection.check().is_err() {
-            return;
-        }
-        // A listener's streams are for listeners: only messages have a taker here.
-        let (nobody, _) = mpsc::channel(1);
-        let stream = PeerStream::new(Lease::new(&connection), send, recv);
-        tokio::spawn(route(stream, nobody, Some(Arc::clone(&inbox)), origin.clone()));
-    }
-}
-
-/// Reads the first byte of a stream, and passes it on to whom it concerns.
-async fn route(
-    mut stream: PeerStream,
-    streams: mpsc::Sender<PeerStream>,
-    inbox: Option<Arc<Inbox>>,
-    origin: String,
-) {
-    let Ok(Some(mut first)) = stream.recv.read().await else { return };
-    match (StreamKind::from_byte(first.split_to(1)[0]), inbox) {
-        (Some(StreamKind::Session), _) => {
-            stream.recv.unread(first);
-            // An error means that the listener is gone.
-            let _ = streams.send(stream).await;
-        }
-        (Some(StreamKind::Ping), _) => {
-            stream.recv.unread(first);
-            // An error means that the peer no longer waits.
-            let _ = ping::answer(stream).await;
-        }
-        (Some(StreamKind::Messages), Some(inbox)) => {
-            stream.recv.unread(first);
-            inbound_stream::serve(inbox, stream, origin).await;
-        }
-        // A proof that nobody asked for: the two are not configured alike.
-        (Some(StreamKind::Proof), _) => stream.connection().refuse_proof(),
-        (Some(StreamKind::Messages) | None, _) => {
-            stream.send.reset(STREAM_KIND_UNKNOWN);
-            stream.recv.stop(STREAM_KIND_UNKNOWN);
         }
     }
 }

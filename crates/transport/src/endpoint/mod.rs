@@ -2,27 +2,27 @@ pub(crate) mod dial;
 pub(crate) mod fallback_cache;
 pub(crate) mod inner;
 pub(crate) mod listener;
+pub(crate) mod open;
 pub(crate) mod ping;
 pub(crate) mod pool;
 pub(crate) mod sockets;
+pub(crate) mod stream_router;
+pub(crate) mod tcp_connections;
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::sync::oneshot;
 use vectr_delta::Fingerprint;
 
 use crate::address::Address;
-use crate::connection::Lease;
 use crate::connection::stream::PeerStream;
-use crate::endpoint::dial::{Dialed, dial};
 use crate::endpoint::inner::{AcceptedStatistics, EndpointInner};
-use crate::endpoint::listener::{Listener, serve_dialed};
-use crate::endpoint::pool::{Lookup, Outcome, OutcomeSender, PoolStatistics};
+use crate::endpoint::listener::Listener;
+use crate::endpoint::pool::PoolStatistics;
+use crate::limits::CLOSE_TIMEOUT;
 use crate::protocol::{CloseCode, StreamKind};
-use crate::tls::tickets::Tickets;
 use crate::{EndpointConfig, Identity, PeerRights, TlsConfig, TransportError, Trust};
 
 /// One node on the network: opens streams to peers and listens for theirs. Clones are the same endpoint.
@@ -114,7 +114,7 @@ impl Endpoint {
         let address = Address::peer(address)?;
         self.inner.ensure_open()?;
         tokio::select! {
-            connected = self.connect_to(&address) => connected,
+            connected = open::connect(&self.inner, &address) => connected,
             () = self.inner.closed() => Err(TransportError::endpoint_closed()),
         }
     }
@@ -198,102 +198,9 @@ impl Endpoint {
         let address = Address::peer(address)?;
         self.inner.ensure_open()?;
         tokio::select! {
-            opened = self.open_at(&address, kind, opening) => opened,
+            opened = open::open(&self.inner, &address, kind, opening) => opened,
             () = self.inner.closed() => Err(TransportError::endpoint_closed()),
         }
-    }
-
-    async fn open_at(
-        &self,
-        address: &Address,
-        kind: StreamKind,
-        opening: Option<(Fingerprint, Bytes)>,
-    ) -> Result<PeerStream, TransportError> {
-        let mut may_be_stale = true;
-        if kind == StreamKind::Messages
-            && let Some(lease) = self.inner.accepted_from(address)
-        {
-            return self.open_on(lease, kind, opening).await;
-        }
-        loop {
-            let (lease, pooled) = match self.inner.pool.find(address)? {
-                Lookup::Live(lease) => (lease, true),
-                Lookup::Connecting(outcome) => (self.wait_for(outcome).await?, false),
-                Lookup::Vacant(sender, tickets) => {
-                    let early = opening.clone().filter(|_| kind == StreamKind::Session);
-                    let dialed = self.dial(address, sender, tickets, early).await?;
-                    if let Some(stream) = dialed.early {
-                        return Ok(stream);
-                    }
-                    (self.inner.pool.lease(&dialed.connection)?, false)
-                }
-            };
-            match self.open_on(lease, kind, opening.clone()).await {
-                // It died unnoticed since it was last used, and took nothing with it.
-                Err(TransportError::Lost { .. } | TransportError::TimedOut { .. })
-                    if pooled && may_be_stale =>
-                {
-                    may_be_stale = false;
-                }
-                opened => return opened,
-            }
-        }
-    }
-
-    async fn connect_to(&self, address: &Address) -> Result<Fingerprint, TransportError> {
-        let connection = match self.inner.pool.find(address)? {
-            Lookup::Live(lease) => Arc::clone(lease.connection()),
-            Lookup::Connecting(outcome) => Arc::clone(self.wait_for(outcome).await?.connection()),
-            Lookup::Vacant(sender, tickets) => self.dial(address, sender, tickets, None).await?.connection,
-        };
-        connection.check()?;
-        Ok(connection.peer)
-    }
-
-    async fn open_on(
-        &self,
-        lease: Lease,
-        kind: StreamKind,
-        opening: Option<(Fingerprint, Bytes)>,
-    ) -> Result<PeerStream, TransportError> {
-        let remote = lease.connection().remote();
-        let opened = PeerStream::open(lease, kind, opening);
-        let busy = TransportError::Busy { remote, reason: "it allows no more streams at a time" };
-        tokio::time::timeout(self.inner.config.connect_timeout, opened).await.unwrap_or(Err(busy))
-    }
-
-    async fn wait_for(&self, mut outcome: Outcome) -> Result<Lease, TransportError> {
-        let connection = match outcome.wait_for(Option::is_some).await {
-            Ok(ended) => ended.clone().expect("an outcome that is there was waited for")?,
-            Err(_) => return Err(TransportError::endpoint_closed()),
-        };
-        self.inner.pool.lease(&connection)
-    }
-
-    /// Dials in a task of its own: others wait for the same attempt, so that it outlives a caller who gives up.
-    async fn dial(
-        &self,
-        address: &Address,
-        sender: OutcomeSender,
-        tickets: Arc<Tickets>,
-        opening: Option<(Fingerprint, Bytes)>,
-    ) -> Result<Dialed, TransportError> {
-        let (hand_over, handed) = oneshot::channel();
-        let (inner, address) = (Arc::clone(&self.inner), address.clone());
-        tokio::spawn(async move {
-            let dialed = dial(Arc::clone(&inner), address.clone(), tickets, opening).await;
-            let result = dialed.as_ref().map(|dialed| Arc::clone(&dialed.connection)).map_err(Clone::clone);
-            if let Ok(connection) = &result {
-                connection.watch_trust();
-                if let Some(inbox) = inner.inbox.get().cloned() {
-                    let (raw, origin) = (connection.raw.clone(), address.to_string());
-                    tokio::spawn(serve_dialed(inbox, Arc::downgrade(connection), raw, origin));
-                }
-            }
-            inner.pool.settle(&address, &sender, result);
-            let _ = hand_over.send(dialed);
-        });
-        handed.await.unwrap_or(Err(TransportError::endpoint_closed()))
     }
 }
 
@@ -302,6 +209,3 @@ impl fmt::Debug for Endpoint {
         f.debug_struct("Endpoint").field("fingerprint", &self.inner.fingerprint()).finish_non_exhaustive()
     }
 }
-
-/// How long closing waits for peers to take notice. They are told once in any case.
-pub(crate) const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

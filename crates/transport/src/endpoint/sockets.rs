@@ -7,10 +7,11 @@ use quinn::AsyncUdpSocket;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
-use crate::endpoint::CLOSE_TIMEOUT;
-use crate::endpoint::fallback_cache::TcpConnections;
-use crate::endpoint::inner::EndpointInner;
+use crate::EndpointConfig;
+use crate::endpoint::tcp_connections::TcpConnections;
+use crate::limits::CLOSE_TIMEOUT;
 use crate::protocol::CloseCode;
+use crate::tls::Tls;
 
 /// The sockets of a listener, of one port for UDP and TCP.
 pub(crate) struct Sockets {
@@ -21,16 +22,16 @@ pub(crate) struct Sockets {
 
 impl Sockets {
     /// Binds what the configuration asks for. For port 0 a port is sought that is free for both.
-    pub(crate) async fn bind(inner: &EndpointInner, local: SocketAddr) -> io::Result<Self> {
-        if !inner.config.quic {
+    pub(crate) async fn bind(tls: &Tls, config: &EndpointConfig, local: SocketAddr) -> io::Result<Self> {
+        if !config.quic {
             let tcp = TcpListener::bind(local).await?;
             return Ok(Self { local: tcp.local_addr()?, udp: None, tcp: Some(tcp) });
         }
         let mut left = if local.port() == 0 { MAX_PORT_TRIES } else { 1 };
         loop {
-            let udp = inner.tls.bind(local, true)?;
+            let udp = tls.bind(local, true)?;
             let bound = udp.0.local_addr()?;
-            if !inner.config.fallback {
+            if !config.fallback {
                 return Ok(Self { local: bound, udp: Some(udp), tcp: None });
             }
             left -= 1;

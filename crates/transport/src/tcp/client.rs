@@ -3,9 +3,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
-use h2::SendStream;
-use h2::client::{Builder, Connection, ResponseFuture, SendRequest};
-use http::Request;
+use h2::client::{Builder, Connection, SendRequest};
 use quinn::ConnectionError;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
@@ -13,15 +11,15 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-use super::connection::{
-    CLOSE_TIMEOUT, ConnectionState, Opener, PeerHandshake, TcpConnection, keep_alive, start_control,
+use super::connection::{Core, Opener, TcpConnection};
+use super::control::{keep_alive, start_control};
+use super::params::{
+    ALPN, CONTROL, DATA_FRAME_BUDGET, INTERNAL_STREAMS, MAX_FRAME, RESERVED, SEND_BUFFER, TcpParams,
 };
 use super::socket::Socket;
-use super::stream::{TcpRecv, TcpSend};
-use super::{
-    ALPN, CONNECTION_WINDOW, CONTROL, DATA_FRAME_BUDGET, INTERNAL_STREAMS, MAX_FRAME, RESERVED, SEND_BUFFER,
-    STREAM_WINDOW, TcpParams,
-};
+use super::state::{ConnectionState, PeerHandshake};
+use super::stream::{TcpRecv, TcpSend, open, request};
+use crate::limits::{CLOSE_TIMEOUT, CONNECTION_WINDOW, STREAM_WINDOW};
 
 /// Connects over TCP. Nothing of the application has left when it resolves.
 ///
@@ -66,41 +64,20 @@ async fn start(
     let (streams, incoming) = mpsc::unbounded_channel();
     let (record, records) = mpsc::unbounded_channel();
     let pings = connection.ping_pong().expect("nobody has taken it yet");
-    let made = TcpConnection::new(peer, Opener::Client(requests.clone()), incoming, record);
-    let state = made.state();
-    let driven = Arc::clone(state);
+    let state = Arc::new(ConnectionState::new(peer, record));
+    let made = TcpConnection::new(Arc::clone(&state), Opener::Client(requests.clone()), incoming);
+    let core = Arc::clone(made.core());
     tokio::spawn(async move {
-        drive(connection, &driven, &failure).await;
-        driven.mark_socket_closed();
+        drive(connection, &core, &failure).await;
+        core.state.mark_socket_closed();
     });
-    tokio::spawn(keep_alive(Arc::clone(state), pings, params.idle_timeout));
+    tokio::spawn(keep_alive(Arc::clone(&state), pings, params.idle_timeout));
     // Where it is over already, its end says why.
-    if let Some((send, recv)) = open(&requests, CONTROL, state).await {
-        start_control(state, send, recv, records);
+    if let Some((send, recv)) = open(&requests, CONTROL, &state).await {
+        start_control(&state, send, recv, records);
     }
-    tokio::spawn(reserve_streams(requests, Arc::clone(state), streams, params.max_streams));
+    tokio::spawn(reserve_streams(requests, state, streams, params.max_streams));
     Ok(made)
-}
-
-/// Opens a stream. `None` where the connection is over.
-pub(super) async fn open(
-    requests: &SendRequest<Bytes>,
-    path: &'static str,
-    state: &Arc<ConnectionState>,
-) -> Option<(TcpSend, TcpRecv)> {
-    let (response, send) = request(requests, path).await?;
-    let send = TcpSend::new(send, state);
-    let recv = TcpRecv::of_response(response, &send);
-    Some((send, recv))
-}
-
-async fn request(
-    requests: &SendRequest<Bytes>,
-    path: &'static str,
-) -> Option<(ResponseFuture, SendStream<Bytes>)> {
-    let uri = format!("https://{HOST}{path}");
-    let request = Request::post(uri).body(()).expect("the address is well formed");
-    requests.clone().ready().await.ok()?.send_request(request, false).ok()
 }
 
 /// Keeps a stream open for the server to use, as long as it has not too many.
@@ -126,9 +103,10 @@ async fn reserve_streams(
 
 async fn drive(
     mut connection: Connection<Socket<TlsStream<TcpStream>>, Bytes>,
-    state: &ConnectionState,
+    core: &Core,
     failure: &OnceLock<ConnectionError>,
 ) {
+    let state = &core.state;
     loop {
         tokio::select! {
             biased;
@@ -145,6 +123,3 @@ async fn drive(
         }
     }
 }
-
-/// Stands where HTTP/2 has the name of a server. Peers are known by their certificates.
-const HOST: &str = "vectr";

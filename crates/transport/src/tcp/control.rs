@@ -1,66 +1,32 @@
 //! The stream on which the two sides of a connection speak about the connection.
 
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use h2::{Ping, PingPong};
 use quinn::{ApplicationClose, ConnectionError, VarInt};
 use tokio::sync::mpsc;
 
-use super::connection::ConnectionState;
+use super::record::Record;
+use super::state::ConnectionState;
 use super::stream::{TcpRecv, TcpSend};
+use crate::limits::keep_alive_interval;
 
-/// What one side tells the other:
-/// `u8 kind | u32 number | u8 length | text`, little-endian.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Record {
-    /// Kind 0: the connection is closed, with this code and reason. Nothing follows.
-    Close(u32, Bytes),
-    /// Kind 1: every byte of the stream with this HTTP/2 number has arrived.
-    Arrived(u32),
-    /// Kind 2: of the stream with this number no more bytes are wanted, with this code: text of four bytes.
-    Stop(u32, u32),
-}
-
-impl Record {
-    const HEAD: usize = 6;
-
-    fn encode(&self) -> Bytes {
-        let code;
-        let (kind, number, text): (u8, u32, &[u8]) = match self {
-            Self::Close(code, reason) => (0, *code, &reason[..reason.len().min(usize::from(u8::MAX))]),
-            Self::Arrived(stream) => (1, *stream, &[]),
-            Self::Stop(stream, given) => {
-                code = given.to_le_bytes();
-                (2, *stream, &code)
-            }
-        };
-        let mut bytes = BytesMut::with_capacity(Self::HEAD + text.len());
-        bytes.put_u8(kind);
-        bytes.put_u32_le(number);
-        bytes.put_u8(text.len() as u8);
-        bytes.put_slice(text);
-        bytes.freeze()
-    }
-
-    /// Takes a record off the front, once it is there whole. `Err` for one of an unknown kind.
-    fn take(bytes: &mut BytesMut) -> Result<Option<Self>, u8> {
-        if bytes.len() < Self::HEAD || bytes.len() < Self::HEAD + usize::from(bytes[Self::HEAD - 1]) {
-            return Ok(None);
-        }
-        let (kind, number, length) = (bytes.get_u8(), bytes.get_u32_le(), bytes.get_u8());
-        let text = bytes.split_to(usize::from(length)).freeze();
-        match kind {
-            0 => Ok(Some(Self::Close(number, text))),
-            1 => Ok(Some(Self::Arrived(number))),
-            2 => match text.first_chunk() {
-                Some(code) => Ok(Some(Self::Stop(number, u32::from_le_bytes(*code)))),
-                None => Err(kind),
-            },
-            unknown => Err(unknown),
-        }
-    }
+/// Starts to write and read the records of a connection on its control stream.
+pub(super) fn start_control(
+    state: &Arc<ConnectionState>,
+    send: TcpSend,
+    recv: TcpRecv,
+    records: mpsc::UnboundedReceiver<Record>,
+) {
+    tokio::spawn(write(send, records));
+    let state = Arc::clone(state);
+    tokio::spawn(async move { read(recv, &state).await });
 }
 
 /// Writes records as they come. Ends with the connection, or once a close has been written.
-pub(super) async fn write(mut send: TcpSend, mut records: mpsc::UnboundedReceiver<Record>) {
+async fn write(mut send: TcpSend, mut records: mpsc::UnboundedReceiver<Record>) {
     while let Some(record) = records.recv().await {
         if send.write_chunk(record.encode()).await.is_err() {
             return;
@@ -73,7 +39,7 @@ pub(super) async fn write(mut send: TcpSend, mut records: mpsc::UnboundedReceive
 }
 
 /// Reads the peer's records, and does what they say.
-pub(super) async fn read(mut recv: TcpRecv, state: &ConnectionState) {
+async fn read(mut recv: TcpRecv, state: &ConnectionState) {
     let mut bytes = BytesMut::new();
     while let Ok(Some(chunk)) = recv.read_chunk().await {
         bytes.extend_from_slice(&chunk);
@@ -93,28 +59,18 @@ pub(super) async fn read(mut recv: TcpRecv, state: &ConnectionState) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn records_are_read_from_any_pieces() {
-        let records = [
-            Record::Arrived(7),
-            Record::Close(1, Bytes::from_static(b"not trusted")),
-            Record::Stop(9, 0xffff_ff01),
-        ];
-        let bytes: Vec<u8> = records.iter().flat_map(|record| record.encode().to_vec()).collect();
-        for size in 1..bytes.len() {
-            let (mut buffer, mut read) = (BytesMut::new(), Vec::new());
-            for piece in bytes.chunks(size) {
-                buffer.extend_from_slice(piece);
-                while let Some(record) = Record::take(&mut buffer).unwrap() {
-                    read.push(record);
-                }
-            }
-            assert_eq!(read, records);
+/// Asks the peer now and then whether it is there, and ends the connection where it is silent.
+pub(super) async fn keep_alive(state: Arc<ConnectionState>, mut pings: PingPong, idle_timeout: Duration) {
+    loop {
+        tokio::select! {
+            _ = state.ended() => return,
+            () = tokio::time::sleep(keep_alive_interval(idle_timeout)) => {}
         }
-        assert_eq!(Record::take(&mut BytesMut::from(&[9, 0, 0, 0, 0, 0][..])), Err(9));
+        match tokio::time::timeout(idle_timeout, pings.ping(Ping::opaque())).await {
+            Ok(Ok(_)) => {}
+            // The task that drives the connection says how it ended.
+            Ok(Err(_)) => return,
+            Err(_) => return state.end(ConnectionError::TimedOut),
+        }
     }
 }

@@ -15,9 +15,12 @@ mod client;
 mod connection;
 mod control;
 mod handshake_error;
+mod params;
+mod record;
 mod recv_buffer;
 mod server;
 mod socket;
+mod state;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -25,33 +28,6 @@ mod tests;
 pub(crate) use client::dial;
 pub(crate) use connection::{TcpConnection, WeakTcpConnection};
 pub(crate) use handshake_error::handshake_error;
+pub(crate) use params::{ALPN, TcpParams};
 pub(crate) use server::accept;
 pub(crate) use stream::{TcpRecv, TcpSend};
-
-/// What both sides of a connection are told beforehand.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TcpParams {
-    /// How long silence may last.
-    pub(crate) idle_timeout: std::time::Duration,
-    /// How many streams the peer may have open.
-    pub(crate) max_streams: u32,
-}
-
-/// The ALPN protocol.
-pub(crate) const ALPN: &[u8] = b"h2";
-/// What a stream is for, by its path.
-const CONTROL: &str = "/vectr/1/control";
-const STREAM: &str = "/vectr/1/stream";
-const RESERVED: &str = "/vectr/1/parked";
-
-const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
-/// Until the peer is trusted the whole connection has what HTTP/2 gives unasked: 64 KiB.
-const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
-/// What may wait in a stream for the connection to take it.
-const SEND_BUFFER: usize = 1024 * 1024;
-/// The control stream and a parked one.
-const INTERNAL_STREAMS: u32 = 2;
-/// What h2 lets unread frames cost beyond their bytes before it gives up on a peer. It takes 256 bytes each for those that
-/// are shorter; the streams take them within a moment, and put short ones together.
-const DATA_FRAME_BUDGET: usize = 16 * 1024 * 1024;
-const MAX_FRAME: u32 = 64 * 1024;

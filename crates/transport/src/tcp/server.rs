@@ -12,16 +12,16 @@ use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::connection::{
-    CLOSE_TIMEOUT, ConnectionState, Opener, PeerHandshake, TcpConnection, keep_alive, start_control,
+use super::connection::{Core, Opener, TcpConnection};
+use super::control::{keep_alive, start_control};
+use super::params::{
+    CONTROL, DATA_FRAME_BUDGET, INTERNAL_STREAMS, MAX_FRAME, RESERVED, SEND_BUFFER, STREAM, TcpParams,
 };
-use super::control::Record;
+use super::record::Record;
 use super::socket::Socket;
-use super::stream::{TcpRecv, TcpSend, accept_stream};
-use super::{
-    CONNECTION_WINDOW, CONTROL, DATA_FRAME_BUDGET, INTERNAL_STREAMS, MAX_FRAME, RESERVED, SEND_BUFFER,
-    STREAM, STREAM_WINDOW, TcpParams,
-};
+use super::state::{ConnectionState, PeerHandshake};
+use super::stream::{self, TcpRecv, TcpSend};
+use crate::limits::{CLOSE_TIMEOUT, CONNECTION_WINDOW, STREAM_WINDOW};
 
 /// Answers a TCP connection. The peer's certificate has been verified when it resolves.
 ///
@@ -57,14 +57,14 @@ pub(crate) async fn accept(
     let (record, records) = mpsc::unbounded_channel();
     let pings = connection.ping_pong().expect("nobody has taken it yet");
     let opener = Opener::Server(tokio::sync::Mutex::new(openable));
-    let made = TcpConnection::new(peer, opener, streams, record);
-    tokio::spawn(keep_alive(Arc::clone(made.state()), pings, params.idle_timeout));
-    let dispatcher =
-        StreamDispatcher { state: Arc::clone(made.state()), incoming, reserved, records: Some(records) };
-    let driven = Arc::clone(made.state());
+    let state = Arc::new(ConnectionState::new(peer, record));
+    let made = TcpConnection::new(Arc::clone(&state), opener, streams);
+    tokio::spawn(keep_alive(Arc::clone(&state), pings, params.idle_timeout));
+    let dispatcher = StreamDispatcher { state, incoming, reserved, records: Some(records) };
+    let core = Arc::clone(made.core());
     tokio::spawn(async move {
-        drive(connection, dispatcher, &failure).await;
-        driven.mark_socket_closed();
+        drive(connection, dispatcher, &core, &failure).await;
+        core.state.mark_socket_closed();
     });
     Ok(made)
 }
@@ -85,14 +85,14 @@ impl StreamDispatcher {
         match (path.as_str(), &mut self.records) {
             (CONTROL, records @ Some(_)) => {
                 if let (Some((send, recv)), Some(records)) =
-                    (accept_stream(recv, respond, &self.state), records.take())
+                    (stream::accept(recv, respond, &self.state), records.take())
                 {
                     start_control(&self.state, send, recv, records);
                 }
             }
             // Nobody waits for it any more where the channel is closed.
             (STREAM, _) => {
-                if let Some(stream) = accept_stream(recv, respond, &self.state) {
+                if let Some(stream) = stream::accept(recv, respond, &self.state) {
                     let _ = self.incoming.send(stream);
                 }
             }
@@ -109,9 +109,10 @@ impl StreamDispatcher {
 async fn drive(
     mut connection: Connection<Socket<TlsStream<TcpStream>>, Bytes>,
     mut dispatcher: StreamDispatcher,
+    core: &Core,
     failure: &OnceLock<ConnectionError>,
 ) {
-    let state = Arc::clone(&dispatcher.state);
+    let state = &core.state;
     loop {
         tokio::select! {
             biased;

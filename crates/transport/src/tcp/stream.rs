@@ -3,15 +3,15 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
-use h2::client::ResponseFuture;
+use h2::client::{ResponseFuture, SendRequest};
 use h2::server::SendResponse;
 use h2::{RecvStream, SendStream};
-use http::{HeaderMap, HeaderValue, Response};
+use http::{HeaderMap, HeaderValue, Request, Response};
 use quinn::{ReadError, StoppedError, VarInt, WriteError};
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::connection::{ConnectionState, SendStatus};
 use super::recv_buffer::{Received, RecvBuffer};
+use super::state::{ConnectionState, SendStatus};
 use crate::protocol::STREAM_ABANDONED;
 
 /// The sending half of a stream.
@@ -197,8 +197,29 @@ impl Drop for TcpRecv {
     }
 }
 
+/// Opens a stream. `None` where the connection is over.
+pub(super) async fn open(
+    requests: &SendRequest<Bytes>,
+    path: &'static str,
+    state: &Arc<ConnectionState>,
+) -> Option<(TcpSend, TcpRecv)> {
+    let (response, send) = request(requests, path).await?;
+    let send = TcpSend::new(send, state);
+    let recv = TcpRecv::of_response(response, &send);
+    Some((send, recv))
+}
+
+pub(super) async fn request(
+    requests: &SendRequest<Bytes>,
+    path: &'static str,
+) -> Option<(ResponseFuture, SendStream<Bytes>)> {
+    let uri = format!("https://{HOST}{path}");
+    let request = Request::post(uri).body(()).expect("the address is well formed");
+    requests.clone().ready().await.ok()?.send_request(request, false).ok()
+}
+
 /// Answers a stream that the client has opened.
-pub(super) fn accept_stream(
+pub(super) fn accept(
     recv: RecvStream,
     mut respond: SendResponse<Bytes>,
     state: &Arc<ConnectionState>,
@@ -238,3 +259,5 @@ fn code_of(trailers: &HeaderMap) -> VarInt {
 
 /// In the trailers of a direction that is broken off: the code.
 const RESET_TRAILER: &str = "vectr-reset";
+/// Stands where HTTP/2 has the name of a server. Peers are known by their certificates.
+const HOST: &str = "vectr";

@@ -19,7 +19,7 @@ use rustls::client::Resumption;
 use rustls::server::ServerSessionMemoryCache;
 use rustls::version::TLS13;
 
-use crate::connection::raw::RawConnection;
+use crate::limits::{CONNECTION_WINDOW, STREAM_WINDOW, keep_alive_interval};
 use crate::protocol::Protocol;
 use crate::tcp;
 use crate::tls::cert_resolver::CertResolver;
@@ -73,17 +73,12 @@ impl Tls {
     }
 
     /// Takes a call that is not trusted for its certificate alone: without early data, and what it may send is bounded
-    /// until [`Tls::lift_restrictions`].
+    /// until `RawConnection::lift_restrictions`.
     pub(crate) fn accept_restricted(
         &self,
         incoming: quinn::Incoming,
     ) -> Result<quinn::Connecting, ConnectionError> {
         incoming.accept_with(Arc::clone(&self.restricted_server))
-    }
-
-    /// Gives a connection the room of any other.
-    pub(crate) fn lift_restrictions(connection: &RawConnection) {
-        connection.lift_restrictions(CONNECTION_WINDOW);
     }
 
     /// For calls over TCP. Sessions are not resumed there.
@@ -187,7 +182,7 @@ fn transport(config: &EndpointConfig, window: u32) -> Result<TransportConfig, Tr
     let mut transport = TransportConfig::default();
     transport
         .max_idle_timeout(Some(idle))
-        .keep_alive_interval(Some(config.keep_alive()))
+        .keep_alive_interval(Some(keep_alive_interval(config.idle_timeout)))
         .max_concurrent_bidi_streams(VarInt::from_u32(config.max_concurrent_streams))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
@@ -233,8 +228,6 @@ fn alpn() -> Vec<Vec<u8>> {
 }
 
 const ID_LENGTH: usize = 8;
-const STREAM_WINDOW: u32 = 4 * 1024 * 1024;
-const CONNECTION_WINDOW: u32 = 16 * 1024 * 1024;
 /// Room for a proof, and little else.
 const RESTRICTED_WINDOW: u32 = 16 * 1024;
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;

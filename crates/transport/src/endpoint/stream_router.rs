@@ -1,0 +1,81 @@
+use std::sync::{Arc, Weak};
+
+use tokio::sync::mpsc;
+
+use crate::connection::raw::RawConnection;
+use crate::connection::stream::PeerStream;
+use crate::connection::{Connection, Lease};
+use crate::endpoint::inner::EndpointInner;
+use crate::endpoint::ping;
+use crate::messages::{Inbox, inbound_stream};
+use crate::protocol::{STREAM_KIND_UNKNOWN, StreamKind};
+
+/// Hands out the streams of an accepted connection until it ends.
+pub(crate) async fn serve_connection(
+    inner: &EndpointInner,
+    connection: Arc<Connection>,
+    streams: &mpsc::Sender<PeerStream>,
+) {
+    connection.raw.lift_restrictions();
+    connection.watch_trust();
+    let origin = inner.add_accepted(&connection);
+    while let Ok((send, recv)) = connection.raw.accept_bi().await {
+        if connection.check().is_err() {
+            break;
+        }
+        let stream = PeerStream::new(Lease::new(&connection), send, recv);
+        tokio::spawn(route(stream, streams.clone(), inner.inbox.get().cloned(), origin.clone()));
+    }
+    inner.remove_accepted(&origin, &connection);
+}
+
+/// Takes the messages that a peer sends over a connection which this node made.
+pub(crate) async fn serve_dialed(
+    inbox: Arc<Inbox>,
+    connection: Weak<Connection>,
+    raw: RawConnection,
+    origin: String,
+) {
+    while let Ok((send, recv)) = raw.accept_bi().await {
+        let Some(connection) = connection.upgrade() else { return };
+        if connection.check().is_err() {
+            return;
+        }
+        // A listener's streams are for listeners: only messages have a taker here.
+        let (nobody, _) = mpsc::channel(1);
+        let stream = PeerStream::new(Lease::new(&connection), send, recv);
+        tokio::spawn(route(stream, nobody, Some(Arc::clone(&inbox)), origin.clone()));
+    }
+}
+
+/// Reads the first byte of a stream, and passes it on to whom it concerns.
+async fn route(
+    mut stream: PeerStream,
+    streams: mpsc::Sender<PeerStream>,
+    inbox: Option<Arc<Inbox>>,
+    origin: String,
+) {
+    let Ok(Some(mut first)) = stream.recv.read().await else { return };
+    match (StreamKind::from_byte(first.split_to(1)[0]), inbox) {
+        (Some(StreamKind::Session), _) => {
+            stream.recv.unread(first);
+            // An error means that the listener is gone.
+            let _ = streams.send(stream).await;
+        }
+        (Some(StreamKind::Ping), _) => {
+            stream.recv.unread(first);
+            // An error means that the peer no longer waits.
+            let _ = ping::answer(stream).await;
+        }
+        (Some(StreamKind::Messages), Some(inbox)) => {
+            stream.recv.unread(first);
+            inbound_stream::serve(inbox, stream, origin).await;
+        }
+        // A proof that nobody asked for: the two are not configured alike.
+        (Some(StreamKind::Proof), _) => stream.connection().refuse_proof(),
+        (Some(StreamKind::Messages) | None, _) => {
+            stream.send.reset(STREAM_KIND_UNKNOWN);
+            stream.recv.stop(STREAM_KIND_UNKNOWN);
+        }
+    }
+}
