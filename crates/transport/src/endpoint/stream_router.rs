@@ -7,7 +7,7 @@ use crate::connection::stream::PeerStream;
 use crate::connection::{Connection, Lease};
 use crate::endpoint::inner::EndpointInner;
 use crate::endpoint::ping;
-use crate::messages::{Inbox, inbound_stream};
+use crate::messages::{self, Inbox};
 use crate::protocol::{STREAM_KIND_UNKNOWN, StreamKind};
 
 /// Hands out the streams of an accepted connection until it ends.
@@ -69,7 +69,7 @@ async fn route(
         }
         (Some(StreamKind::Messages), Some(inbox)) => {
             stream.recv.unread(first);
-            inbound_stream::serve(inbox, stream, origin).await;
+            messages::serve(inbox, stream, origin).await;
         }
         // A proof that nobody asked for: the two are not configured alike.
         (Some(StreamKind::Proof), _) => stream.connection().refuse_proof(),

@@ -1,23 +1,19 @@
-use std::collections::HashMap;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::Handle;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::oneshot;
 
 use crate::address::Address;
-use crate::connection::stream::PeerStream;
 use crate::messages::message::{Message, StreamName};
 use crate::messages::pending_answer::PendingAnswer;
 use crate::messages::receive::delivery::Delivery;
-use crate::messages::receive::inbox::{Inbox, StreamKey};
+use crate::messages::receive::inbox::Inbox;
 use crate::messages::receive::pending_receive::PendingReceive;
-use crate::messages::send::send_queue::{self, ByteCount, Outbound, ReplyTo};
-use crate::protocol::StreamKind;
+use crate::messages::send::outbound::ReplyTo;
+use crate::messages::send::send_queue::SendQueues;
+use crate::messages::stream_key::StreamKey;
 use crate::{Endpoint, TransportError};
 
 /// Sends messages to other nodes, and takes theirs. Clones are the same messenger.
@@ -44,16 +40,10 @@ pub struct MessageStatistics {
     pub streams: u64,
 }
 
-pub(crate) struct Shared {
-    pub(crate) config: MessengerConfig,
+struct Shared {
     endpoint: Endpoint,
     inbox: Arc<Inbox>,
-    runtime: Handle,
-    queues: Mutex<HashMap<StreamKey, mpsc::UnboundedSender<Outbound>>>,
-    outgoing: Arc<AtomicUsize>,
-    streams: AtomicU64,
-    /// Changes when a stream is wanted: who has an idle one gives it back.
-    stream_wanted: watch::Sender<u64>,
+    queues: Arc<SendQueues>,
 }
 
 impl Messenger {
@@ -67,20 +57,13 @@ impl Messenger {
         config: MessengerConfig,
         handler: impl Fn(Delivery) + Send + Sync + 'static,
     ) -> Result<Self, TransportError> {
+        let MessengerConfig { idle_after } = config;
         let inbox = Arc::new(Inbox::new(handler));
         if endpoint.inner.inbox.set(Arc::clone(&inbox)).is_err() {
             return Err(TransportError::config(&"endpoint", &"it has a messenger already: clone that one"));
         }
-        let shared = Shared {
-            config,
-            endpoint,
-            inbox,
-            runtime: Handle::current(),
-            queues: Mutex::default(),
-            outgoing: Arc::default(),
-            streams: AtomicU64::new(0),
-            stream_wanted: watch::Sender::new(0),
-        };
+        let queues = SendQueues::new(endpoint.clone(), idle_after);
+        let shared = Shared { endpoint, inbox, queues: Arc::new(queues) };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -125,7 +108,7 @@ impl Messenger {
     ) -> impl Future<Output = Result<(), TransportError>> + Send + use<> {
         let (sender, outcome) = oneshot::channel();
         let queued = self.shared.key(address, &message.stream).and_then(|key| {
-            self.shared.enqueue(&key, message, ReplyTo::Sender(sender))?;
+            self.shared.queues.enqueue(&key, message, ReplyTo::Sender(sender))?;
             Ok(key)
         });
         async move { within(limit, outcome, "the acknowledgement of", &queued?).await }
@@ -163,9 +146,9 @@ impl Messenger {
     #[must_use]
     pub fn statistics(&self) -> MessageStatistics {
         MessageStatistics {
-            outgoing_bytes: self.shared.outgoing.load(Ordering::Relaxed),
+            outgoing_bytes: self.shared.queues.outgoing_bytes(),
             incoming_bytes: self.shared.inbox.queued_bytes(),
-            streams: self.shared.streams.load(Ordering::Relaxed),
+            streams: self.shared.queues.streams_opened(),
         }
     }
 
@@ -180,88 +163,26 @@ impl Messenger {
     pub async fn close(&self) {
         self.shared.inbox.close().await;
         self.shared.endpoint.close().await;
-        self.shared.queues().clear();
+        self.shared.queues.close();
     }
 }
 
 impl Shared {
-    /// Opens a stream to whoever is at an address. Idle streams make room for it where the peer allows no more.
-    pub(crate) async fn open(&self, key: &StreamKey) -> Result<PeerStream, TransportError> {
-        let mut opening = pin!(self.endpoint.open_kind(&key.address, StreamKind::Messages, None));
-        loop {
-            tokio::select! {
-                opened = &mut opening => {
-                    self.streams.fetch_add(u64::from(opened.is_ok()), Ordering::Relaxed);
-                    return opened;
-                }
-                () = tokio::time::sleep(REQUEST_IDLE_AFTER) => self.stream_wanted.send_modify(|count| *count += 1),
-            }
-        }
-    }
-
-    pub(crate) fn stream_wanted(&self) -> watch::Receiver<u64> {
-        self.stream_wanted.subscribe()
-    }
-
-    /// Whether the courier may go: nothing was posted in the meantime.
-    pub(crate) fn remove_idle_queue(
-        &self,
-        key: &StreamKey,
-        queue: &mpsc::UnboundedReceiver<Outbound>,
-    ) -> bool {
-        let mut queues = self.queues();
-        let idle = queue.is_empty();
-        if idle {
-            queues.remove(key);
-        }
-        idle
-    }
-
     fn key(&self, address: &str, stream: &StreamName) -> Result<StreamKey, TransportError> {
         let address = Address::peer(address)?.to_string();
         self.endpoint.inner.ensure_open()?;
         Ok(StreamKey { address, name: stream.text.clone() })
     }
 
-    fn start_request(self: &Arc<Self>, address: &str, message: Message) -> Result<Request, TransportError> {
+    fn start_request(&self, address: &str, message: Message) -> Result<Request, TransportError> {
         let key = self.key(address, &message.stream)?;
         let (answer, outcome) = PendingAnswer::new(message.id.clone());
         let answer = Arc::new(answer);
         self.inbox.add_request(&key, Arc::clone(&answer));
         let reply = ReplyTo::Requester(Arc::clone(&answer));
         let request = Request { outcome: Some(outcome), answer, inbox: Arc::clone(&self.inbox), key };
-        self.enqueue(&request.key, message, reply)?;
+        self.queues.enqueue(&request.key, message, reply)?;
         Ok(request)
-    }
-
-    fn enqueue(
-        self: &Arc<Self>,
-        key: &StreamKey,
-        message: Message,
-        reply: ReplyTo,
-    ) -> Result<(), TransportError> {
-        message.check()?;
-        let weight = message.weight();
-        let size = self.outgoing.load(Ordering::Relaxed) + weight;
-        if size > MAX_OUTGOING {
-            let what = "what waits to be sent";
-            let hint = "await what was sent before";
-            return Err(TransportError::TooLarge { what, size, limit: MAX_OUTGOING, hint });
-        }
-        let outbound = Outbound { message, reply, _counted: ByteCount::new(&self.outgoing, weight) };
-        let mut queues = self.queues();
-        let queue = queues.entry(key.clone()).or_insert_with(|| {
-            let (sender, queue) = mpsc::unbounded_channel();
-            self.runtime.spawn(send_queue::run(Arc::clone(self), key.clone(), queue));
-            sender
-        });
-        // A courier leaves only when it has been taken off the list.
-        let _ = queue.send(outbound);
-        Ok(())
-    }
-
-    fn queues(&self) -> MutexGuard<'_, HashMap<StreamKey, mpsc::UnboundedSender<Outbound>>> {
-        self.queues.lock().expect("nothing panics while it holds the queues")
     }
 }
 
@@ -301,8 +222,3 @@ async fn within<T>(
         };
     ended.unwrap_or(Err(TransportError::endpoint_closed()))
 }
-
-/// How long a stream is waited for before idle ones are asked to go.
-const REQUEST_IDLE_AFTER: Duration = Duration::from_millis(50);
-/// Bytes of all messages on their way.
-const MAX_OUTGOING: usize = 256 << 20;

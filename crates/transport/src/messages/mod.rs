@@ -10,10 +10,11 @@ mod messenger;
 mod pending_answer;
 mod receive;
 mod send;
+mod stream_key;
 mod wire;
 
-pub(crate) use receive::inbound_stream;
 pub(crate) use receive::inbox::Inbox;
+pub(crate) use receive::serve::serve;
 
 pub use message::{Attachment, AttachmentKind, MAX_MESSAGE, Message, StreamForm, StreamName};
 pub use messenger::{MessageStatistics, Messenger, MessengerConfig};

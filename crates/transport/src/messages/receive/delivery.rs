@@ -3,7 +3,6 @@ use std::sync::Arc;
 use crate::TransportError;
 use crate::messages::message::Message;
 use crate::messages::receive::inbound_stream::InboundStream;
-use crate::messages::receive::inbox::Inbox;
 
 /// A message on its way into the application's hands.
 pub struct Delivery {
@@ -19,10 +18,19 @@ pub struct Delivery {
 /// that there is no answer.
 pub struct AckHandle {
     stream: Option<Arc<InboundStream>>,
-    inbox: Arc<Inbox>,
+    source: Arc<dyn DeliverySource>,
     number: u64,
     wants_answer: bool,
     settled: bool,
+}
+
+/// Where deliveries come from.
+pub(crate) trait DeliverySource: Send + Sync {
+    /// A handler has finished: hands out what `stream` held back until then.
+    fn resume(self: Arc<Self>, stream: &Arc<InboundStream>);
+
+    /// Takes back a message that was handed out and not kept.
+    fn put_back(self: Arc<Self>, address: String, message: Message);
 }
 
 impl Delivery {
@@ -30,20 +38,20 @@ impl Delivery {
     pub fn put_back(self) {
         let Self { address, message, ack } = self;
         ack.acknowledge();
-        let inbox = Arc::clone(&ack.inbox);
+        let source = Arc::clone(&ack.source);
         drop(ack);
-        inbox.put_back(address, message);
+        source.put_back(address, message);
     }
 }
 
 impl AckHandle {
     pub(crate) const fn new(
         stream: Option<Arc<InboundStream>>,
-        inbox: Arc<Inbox>,
+        source: Arc<dyn DeliverySource>,
         number: u64,
         wants_answer: bool,
     ) -> Self {
-        Self { stream, inbox, number, wants_answer, settled: false }
+        Self { stream, source, number, wants_answer, settled: false }
     }
 
     /// Whether the sender waits for an answer.
@@ -86,7 +94,7 @@ impl AckHandle {
         let Some(stream) = self.stream.as_ref().filter(|_| !self.settled) else { return };
         self.settled = true;
         stream.settle(self.number, self.wants_answer, outcome);
-        self.inbox.pump(stream);
+        Arc::clone(&self.source).resume(stream);
     }
 }
 

@@ -3,6 +3,7 @@ use std::collections::VecDeque;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::messages::message::Message;
+use crate::messages::wire::frames::{WINDOW_BYTES, WINDOW_MESSAGES};
 
 /// A message that is here, and that nobody has yet.
 pub(crate) struct InboundMessage {
@@ -49,8 +50,3 @@ impl InboundQueue {
         self.bytes
     }
 }
-
-/// How much of a stream may be sent and not be taken. A sender keeps to it, so that a stalled stream fills no window of
-/// the connection, which all streams share; a receiver reads no further either.
-pub(crate) const WINDOW_BYTES: usize = 4 << 20;
-pub(crate) const WINDOW_MESSAGES: usize = 4096;

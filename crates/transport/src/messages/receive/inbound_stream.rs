@@ -1,20 +1,15 @@
 use std::collections::VecDeque;
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
-use vectr_delta::FrameDecoder;
 
-use crate::TransportError;
 use crate::connection::Connection;
-use crate::connection::stream::{PeerStream, RecvHalf, SendHalf};
-use crate::messages::message::{MAX_NAME, Message};
+use crate::messages::message::Message;
 use crate::messages::receive::inbound_queue::{InboundMessage, InboundQueue};
-use crate::messages::receive::inbox::{Inbox, StreamKey};
-use crate::messages::wire::assembly::{Assembly, Fault};
+use crate::messages::stream_key::StreamKey;
+use crate::messages::wire::assembly::Fault;
 use crate::messages::wire::frames::{FrameKind, frames, note};
-use crate::protocol::STREAM_MALFORMED;
 
 /// The receiving end of one stream of messages.
 pub(crate) struct InboundStream {
@@ -28,7 +23,7 @@ pub(crate) struct InboundStream {
 }
 
 #[derive(Default)]
-pub(crate) struct State {
+struct State {
     queue: InboundQueue,
     /// Messages whose handler has not ended, or whose answer has not been written.
     in_handlers: usize,
@@ -41,74 +36,21 @@ pub(crate) struct State {
     outcomes: VecDeque<Outcome>,
 }
 
-struct Outcome {
+pub(crate) struct Outcome {
     number: u64,
     result: Result<Message, String>,
 }
 
-/// Reads one incoming stream of messages to its end, and says what came of them.
-pub(crate) async fn serve(inbox: Arc<Inbox>, stream: PeerStream, address: String) {
-    let connection = Arc::clone(stream.connection());
-    let PeerStream { mut send, mut recv, .. } = stream;
-    let served = serve_halves(&inbox, connection, &mut send, &mut recv, address).await;
-    if served.is_err() {
-        send.reset(STREAM_MALFORMED);
-        recv.stop(STREAM_MALFORMED);
-    }
-}
-
-async fn serve_halves(
-    inbox: &Arc<Inbox>,
-    connection: Arc<Connection>,
-    send: &mut SendHalf,
-    recv: &mut RecvHalf,
-    address: String,
-) -> Result<(), Fault> {
-    let mut decoder = FrameDecoder::default();
-    let name = read_opening(recv, &mut decoder).await?;
-    let inbound = Arc::new(InboundStream {
-        key: StreamKey { address, name },
-        connection,
-        state: Mutex::default(),
-        room: Notify::new(),
-        work: Notify::new(),
-    });
-    inbox.add(&inbound);
-    let ended = {
-        let mut writing = pin!(inbound.write(inbox, send));
-        let read = tokio::select! {
-            read = inbound.read(inbox, recv, &mut decoder) => read,
-            () = &mut writing => Err("the sender does not listen".to_owned()),
-        };
-        if read.is_ok() {
-            inbound.end();
-            writing.await;
-        }
-        read
-    };
-    inbound.discard();
-    inbox.remove(&inbound);
-    ended
-}
-
-async fn read_opening(recv: &mut RecvHalf, decoder: &mut FrameDecoder) -> Result<String, Fault> {
-    loop {
-        if let Some(frame) = decoder.poll_frame().map_err(|error| error.to_string())? {
-            let name = std::str::from_utf8(&frame.body).unwrap_or_default();
-            let sound = FrameKind::of(&frame) == Some(FrameKind::Open) && !frame.more;
-            if !sound || name.is_empty() || name.len() > MAX_NAME {
-                return Err("a stream without a name".to_owned());
-            }
-            return Ok(name.to_owned());
-        }
-        match recv.read().await {
-            Ok(Some(bytes)) => decoder.receive(&bytes),
-            _ => return Err("a stream that ends before it begins".to_owned()),
-        }
-    }
-}
-
 impl InboundStream {
+    pub(crate) fn new(key: StreamKey, connection: Arc<Connection>) -> Self {
+        Self { key, connection, state: Mutex::default(), room: Notify::new(), work: Notify::new() }
+    }
+
+    /// Puts a message behind those that wait.
+    pub(crate) fn push(&self, message: InboundMessage) {
+        self.state().queue.push(message);
+    }
+
     /// The sender is told that the application has one more message.
     pub(crate) fn count_taken(&self) {
         self.state().taken += 1;
@@ -174,61 +116,19 @@ impl InboundStream {
     }
 
     /// Nothing follows what is here.
-    fn end(&self) {
+    pub(crate) fn end(&self) {
         self.state().ended = true;
         self.work.notify_one();
     }
 
     /// What nobody has taken is not delivered: its sender has been told so, or will be.
-    fn discard(&self) {
+    pub(crate) fn discard(&self) {
         let mut state = self.state();
         state.queue = InboundQueue::default();
         state.outcomes.clear();
     }
 
-    async fn read(
-        self: &Arc<Self>,
-        inbox: &Arc<Inbox>,
-        recv: &mut RecvHalf,
-        decoder: &mut FrameDecoder,
-    ) -> Result<(), Fault> {
-        let (mut assembly, mut expected, mut room) = (Assembly::default(), 0, None);
-        loop {
-            while let Some(frame) = decoder.poll_frame().map_err(|error| error.to_string())? {
-                if FrameKind::of(&frame) != Some(FrameKind::Message) {
-                    return Err(format!("a frame of kind {} from a sender", frame.kind));
-                }
-                let Some(assembled) = assembly.push(frame, &self.key.name)? else {
-                    if room.is_none() && assembly.under_way() > LARGE {
-                        room = Some(self.room_for(assembly.under_way()).await?);
-                    }
-                    continue;
-                };
-                if assembled.number != expected {
-                    return Err(format!("message {} in the place of {expected}", assembled.number));
-                }
-                expected += 1;
-                let (number, wants_answer) = (assembled.number, assembled.wants_answer);
-                let message = assembled.message;
-                self.state().queue.push(InboundMessage {
-                    number,
-                    wants_answer,
-                    message,
-                    _large_message: room.take(),
-                });
-                inbox.pump(self);
-                self.wait_for_room().await?;
-            }
-            match recv.read().await {
-                Ok(Some(bytes)) => decoder.receive(&bytes),
-                Ok(None) if assembly.under_way() == 0 && !decoder.is_amid_frame() => return Ok(()),
-                Ok(None) => return Err("a stream that ends within a message".to_owned()),
-                Err(error) => return Err(error.to_string()),
-            }
-        }
-    }
-
-    async fn wait_for_room(&self) -> Result<(), Fault> {
+    pub(crate) async fn wait_for_room(&self) -> Result<(), Fault> {
         while self.state().queue.is_full() {
             tokio::select! {
                 () = self.room.notified() => {}
@@ -238,7 +138,7 @@ impl InboundStream {
         Ok(())
     }
 
-    async fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Fault> {
+    pub(crate) async fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Fault> {
         let kib = bytes.div_ceil(1024).min(64 * 1024) as u32;
         tokio::select! {
             room = Arc::clone(&self.connection.large_messages).acquire_many_owned(kib) => {
@@ -248,32 +148,20 @@ impl InboundStream {
         }
     }
 
-    /// Says what was taken, and what came of it, until all is said.
-    async fn write(self: &Arc<Self>, inbox: &Arc<Inbox>, send: &mut SendHalf) {
-        loop {
-            let (taken, outcome, done) = self.next_work();
-            if taken.is_none() && outcome.is_none() {
-                if done {
-                    send.finish();
-                    return;
-                }
-                tokio::select! {
-                    () = self.work.notified() => continue,
-                    _ = self.connection.raw.closed() => return,
-                }
-            }
-            let settles = outcome.is_some();
-            if write_report(send, taken, outcome).await.is_err() {
-                return;
-            }
-            if settles {
-                self.state().in_handlers -= 1;
-                inbox.pump(self);
-            }
+    /// Waits until there may be something to report; false once the connection is over.
+    pub(crate) async fn wait_for_work(&self) -> bool {
+        tokio::select! {
+            () = self.work.notified() => true,
+            _ = self.connection.raw.closed() => false,
         }
     }
 
-    fn next_work(&self) -> (Option<u64>, Option<Outcome>, bool) {
+    /// The outcome of a message has been sent: its handler's place is free.
+    pub(crate) fn outcome_written(&self) {
+        self.state().in_handlers -= 1;
+    }
+
+    pub(crate) fn next_work(&self) -> (Option<u64>, Option<Outcome>, bool) {
         let mut state = self.state();
         let taken = (state.taken != state.reported_taken).then_some(state.taken);
         state.reported_taken = state.taken;
@@ -287,26 +175,8 @@ impl InboundStream {
     }
 }
 
-async fn write_report(
-    send: &mut SendHalf,
-    taken: Option<u64>,
-    outcome: Option<Outcome>,
-) -> Result<(), TransportError> {
-    // Both mostly fit one packet.
-    let mut bytes = taken.map_or_else(Bytes::new, |count| note(FrameKind::Taken, count, ""));
-    for frame in outcome.into_iter().flat_map(Outcome::into_frames) {
-        if bytes.is_empty() {
-            send.write(frame).await?;
-        } else {
-            send.write([bytes, frame].concat().into()).await?;
-            bytes = Bytes::new();
-        }
-    }
-    if bytes.is_empty() { Ok(()) } else { send.write(bytes).await }
-}
-
 impl Outcome {
-    fn into_frames(self) -> impl Iterator<Item = Bytes> {
+    pub(crate) fn into_frames(self) -> impl Iterator<Item = Bytes> {
         let made = self.result.and_then(|message| {
             frames(FrameKind::Answer, self.number, false, message).map_err(|error| error.to_string())
         });
@@ -320,5 +190,3 @@ impl Outcome {
 
 /// Messages of one stream that handlers may be at work on.
 const MAX_IN_HANDLERS: usize = 64;
-/// A message that is larger needs room among the connection's large ones.
-const LARGE: usize = 1 << 20;

@@ -5,15 +5,9 @@ use tokio::sync::{oneshot, watch};
 
 use crate::messages::message::Message;
 use crate::messages::pending_answer::PendingAnswer;
-use crate::messages::receive::delivery::{AckHandle, Delivery};
+use crate::messages::receive::delivery::{AckHandle, Delivery, DeliverySource};
 use crate::messages::receive::inbound_stream::InboundStream;
-
-/// Where messages of one stream from one address come in.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-pub(crate) struct StreamKey {
-    pub(crate) address: String,
-    pub(crate) name: String,
-}
+use crate::messages::stream_key::StreamKey;
 
 /// What has come and what is waited for.
 pub(crate) struct Inbox {
@@ -77,7 +71,7 @@ impl Inbox {
         let returned = state.take_returned();
         drop(state);
         for (key, message) in returned {
-            let ack = AckHandle::new(None, Arc::clone(self), 0, false);
+            let ack = AckHandle::new(None, self.source(), 0, false);
             (self.handler)(Delivery { address: key.address, message, ack });
         }
         for stream in streams {
@@ -151,20 +145,6 @@ impl Inbox {
         state.remove_if_empty(key);
     }
 
-    /// A message that was handed out and not kept goes to the next who receives.
-    pub(crate) fn put_back(self: &Arc<Self>, address: String, mut message: Message) {
-        let key = StreamKey { address, name: message.stream.text.clone() };
-        let mut state = self.state();
-        let slot = state.slots.entry(key.clone()).or_default();
-        while let Some(receiver) = slot.receivers.pop_front() {
-            match receiver.send(message) {
-                Ok(()) => return,
-                Err(undelivered) => message = undelivered,
-            }
-        }
-        slot.returned.push_front(message);
-    }
-
     /// Hands out what the lane holds for as long as somebody takes it.
     pub(crate) fn pump(self: &Arc<Self>, stream: &Arc<InboundStream>) {
         if !stream.begin_pumping() {
@@ -212,7 +192,7 @@ impl Inbox {
             }
             if subscribed {
                 let (number, wants_answer, message) = stream.take_for_handler()?;
-                let ack = AckHandle::new(Some(Arc::clone(stream)), Arc::clone(self), number, wants_answer);
+                let ack = AckHandle::new(Some(Arc::clone(stream)), self.source(), number, wants_answer);
                 return Some(Delivery { address: stream.key.address.clone(), message, ack });
             }
             if let Some(receiver) = slot.receiver() {
@@ -226,8 +206,32 @@ impl Inbox {
         }
     }
 
+    fn source(self: &Arc<Self>) -> Arc<dyn DeliverySource> {
+        Arc::clone(self) as Arc<dyn DeliverySource>
+    }
+
     fn state(&self) -> MutexGuard<'_, InboxState> {
         self.state.lock().expect("nothing panics while it holds the inbox")
+    }
+}
+
+impl DeliverySource for Inbox {
+    fn resume(self: Arc<Self>, stream: &Arc<InboundStream>) {
+        self.pump(stream);
+    }
+
+    /// A message that was handed out and not kept goes to the next who receives.
+    fn put_back(self: Arc<Self>, address: String, mut message: Message) {
+        let key = StreamKey { address, name: message.stream.text.clone() };
+        let mut state = self.state();
+        let slot = state.slots.entry(key.clone()).or_default();
+        while let Some(receiver) = slot.receivers.pop_front() {
+            match receiver.send(message) {
+                Ok(()) => return,
+                Err(undelivered) => message = undelivered,
+            }
+        }
+        slot.returned.push_front(message);
     }
 }
 

@@ -5,7 +5,9 @@ use tokio::sync::oneshot;
 
 use crate::TransportError;
 use crate::messages::message::Message;
-use crate::messages::receive::inbox::{Inbox, StreamKey};
+use crate::messages::receive::delivery::DeliverySource;
+use crate::messages::receive::inbox::Inbox;
+use crate::messages::stream_key::StreamKey;
 
 /// A place in the queue of those who receive from one address and stream. Dropped, it is given up, and a message that
 /// has come in the meantime goes to the next.
@@ -49,7 +51,7 @@ impl Drop for PendingReceive {
         let Some(mut place) = self.place.take() else { return };
         place.close();
         match place.try_recv() {
-            Ok(message) => self.inbox.put_back(self.key.address.clone(), message),
+            Ok(message) => Arc::clone(&self.inbox).put_back(self.key.address.clone(), message),
             Err(_) => self.inbox.remove_receiver(&self.key),
         }
     }

@@ -1,2 +1,4 @@
+pub(crate) mod in_flight;
+pub(crate) mod outbound;
 pub(crate) mod outbound_stream;
 pub(crate) mod send_queue;

@@ -1,91 +1,139 @@
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, watch};
 
-use crate::TransportError;
+use crate::connection::stream::PeerStream;
 use crate::messages::message::Message;
-use crate::messages::messenger::Shared;
-use crate::messages::pending_answer::PendingAnswer;
-use crate::messages::receive::inbox::StreamKey;
+use crate::messages::send::outbound::{ByteCount, Outbound, ReplyTo};
 use crate::messages::send::outbound_stream::OutboundStream;
+use crate::messages::stream_key::StreamKey;
+use crate::protocol::StreamKind;
+use crate::{Endpoint, TransportError};
 
-/// A message on its way, and who waits to hear of it.
-pub(crate) struct Outbound {
-    pub(crate) message: Message,
-    pub(crate) reply: ReplyTo,
-    /// Counts the message among those on their way.
-    pub(crate) _counted: ByteCount,
+/// The queues of a messenger: one for each stream with something to send, served by a task of its own.
+pub(crate) struct SendQueues {
+    endpoint: Endpoint,
+    idle_after: Duration,
+    runtime: Handle,
+    queues: Mutex<HashMap<StreamKey, mpsc::UnboundedSender<Outbound>>>,
+    outgoing: Arc<AtomicUsize>,
+    streams: AtomicU64,
+    /// Changes when a stream is wanted: a queue whose stream is idle gives it back.
+    stream_wanted: watch::Sender<u64>,
 }
 
-/// Who waits for what.
-pub(crate) enum ReplyTo {
-    /// For the acknowledgement.
-    Sender(oneshot::Sender<Result<(), TransportError>>),
-    /// For the answer.
-    Requester(Arc<PendingAnswer>),
-}
-
-/// Bytes on their way, for as long as this lives.
-pub(crate) struct ByteCount {
-    total: Arc<AtomicUsize>,
-    bytes: usize,
-}
-
-impl Outbound {
-    pub(crate) fn fail(self, error: TransportError) {
-        // Who no longer waits need not know.
-        match self.reply {
-            ReplyTo::Sender(sender) => drop(sender.send(Err(error))),
-            ReplyTo::Requester(answer) => drop(answer.settle(Err(error))),
+impl SendQueues {
+    /// To be called inside a tokio runtime.
+    pub(crate) fn new(endpoint: Endpoint, idle_after: Duration) -> Self {
+        Self {
+            endpoint,
+            idle_after,
+            runtime: Handle::current(),
+            queues: Mutex::default(),
+            outgoing: Arc::default(),
+            streams: AtomicU64::new(0),
+            stream_wanted: watch::Sender::new(0),
         }
     }
 
-    pub(crate) const fn wants_answer(&self) -> bool {
-        matches!(self.reply, ReplyTo::Requester(_))
+    /// Adds a message to the queue of its stream; this call decides the order.
+    ///
+    /// # Errors
+    /// `ERR_LIMIT` and `ERR_ARGUMENT`, as [`Message::check`] and if too many bytes wait already.
+    pub(crate) fn enqueue(
+        self: &Arc<Self>,
+        key: &StreamKey,
+        message: Message,
+        reply: ReplyTo,
+    ) -> Result<(), TransportError> {
+        message.check()?;
+        let weight = message.weight();
+        let size = self.outgoing.load(Ordering::Relaxed) + weight;
+        if size > MAX_OUTGOING {
+            let what = "what waits to be sent";
+            let hint = "await what was sent before";
+            return Err(TransportError::TooLarge { what, size, limit: MAX_OUTGOING, hint });
+        }
+        let outbound = Outbound { message, reply, _counted: ByteCount::new(&self.outgoing, weight) };
+        let mut queues = self.queues();
+        let queue = queues.entry(key.clone()).or_insert_with(|| {
+            let (sender, queue) = mpsc::unbounded_channel();
+            self.runtime.spawn(run(Arc::clone(self), key.clone(), queue));
+            sender
+        });
+        // Never an error: a task ends only after its queue has been removed.
+        let _ = queue.send(outbound);
+        Ok(())
     }
 
-    /// Whether nobody waits any more.
-    pub(crate) fn is_closed(&self) -> bool {
-        match &self.reply {
-            ReplyTo::Sender(sender) => sender.is_closed(),
-            ReplyTo::Requester(answer) => answer.is_closed(),
+    /// Ends all queues; the messages that wait in them fail.
+    pub(crate) fn close(&self) {
+        self.queues().clear();
+    }
+
+    /// The weight of all messages that are queued or sent and not settled.
+    pub(crate) fn outgoing_bytes(&self) -> usize {
+        self.outgoing.load(Ordering::Relaxed)
+    }
+
+    /// How many streams were ever opened.
+    pub(crate) fn streams_opened(&self) -> u64 {
+        self.streams.load(Ordering::Relaxed)
+    }
+
+    /// Opens a stream to whoever is at an address. Idle streams make room for it where the peer allows no more.
+    async fn open(&self, key: &StreamKey) -> Result<PeerStream, TransportError> {
+        let mut opening = pin!(self.endpoint.open_kind(&key.address, StreamKind::Messages, None));
+        loop {
+            tokio::select! {
+                opened = &mut opening => {
+                    self.streams.fetch_add(u64::from(opened.is_ok()), Ordering::Relaxed);
+                    return opened;
+                }
+                () = tokio::time::sleep(REQUEST_IDLE_AFTER) => self.stream_wanted.send_modify(|count| *count += 1),
+            }
         }
     }
-}
 
-impl ByteCount {
-    pub(crate) fn new(total: &Arc<AtomicUsize>, bytes: usize) -> Self {
-        total.fetch_add(bytes, Ordering::Relaxed);
-        Self { total: Arc::clone(total), bytes }
+    /// Removes a queue, unless a message has been added in the meantime.
+    fn remove_idle(&self, key: &StreamKey, queue: &mpsc::UnboundedReceiver<Outbound>) -> bool {
+        let mut queues = self.queues();
+        let idle = queue.is_empty();
+        if idle {
+            queues.remove(key);
+        }
+        idle
+    }
+
+    fn queues(&self) -> MutexGuard<'_, HashMap<StreamKey, mpsc::UnboundedSender<Outbound>>> {
+        self.queues.lock().expect("nothing panics while it holds the queues")
     }
 }
 
-impl Drop for ByteCount {
-    fn drop(&mut self) {
-        self.total.fetch_sub(self.bytes, Ordering::Relaxed);
-    }
-}
-
-/// Sends the letters for one address and stream in their order, over one stream at a time: the next one is opened only
-/// when all messages of the last one are acknowledged or reported as failed.
-pub(crate) async fn run(shared: Arc<Shared>, key: StreamKey, mut queue: mpsc::UnboundedReceiver<Outbound>) {
-    let mut stream_wanted = shared.stream_wanted();
+/// Sends the messages of one queue in order, over one stream at a time. The next stream is opened only when all messages
+/// of the last one are acknowledged or reported as failed.
+async fn run(queues: Arc<SendQueues>, key: StreamKey, mut queue: mpsc::UnboundedReceiver<Outbound>) {
+    let mut stream_wanted = queues.stream_wanted.subscribe();
     let mut open: Option<OutboundStream> = None;
     loop {
         let outbound = match &open {
             Some(stream) => tokio::select! {
                 outbound = queue.recv() => outbound,
-                () = stream.wait_idle(shared.config.idle_after, &mut stream_wanted) => {
+                () = stream.wait_idle(queues.idle_after, &mut stream_wanted) => {
                     if let Some(stream) = open.take().filter(|stream| !stream.has_failed()) {
                         stream.finish();
                     }
                     continue;
                 }
             },
-            None => match tokio::time::timeout(shared.config.idle_after, queue.recv()).await {
+            None => match tokio::time::timeout(queues.idle_after, queue.recv()).await {
                 Ok(outbound) => outbound,
-                Err(_) if shared.remove_idle_queue(&key, &queue) => return,
+                Err(_) if queues.remove_idle(&key, &queue) => return,
                 Err(_) => continue,
             },
         };
@@ -97,7 +145,7 @@ pub(crate) async fn run(shared: Arc<Shared>, key: StreamKey, mut queue: mpsc::Un
         open = open.filter(|stream| !stream.has_failed());
         let mut stream = match open.take() {
             Some(stream) => stream,
-            None => match open_stream(&shared, &key).await {
+            None => match open_stream(&queues, &key).await {
                 Ok(stream) => stream,
                 Err(error) => {
                     outbound.fail(error.clone());
@@ -114,6 +162,11 @@ pub(crate) async fn run(shared: Arc<Shared>, key: StreamKey, mut queue: mpsc::Un
     }
 }
 
-async fn open_stream(shared: &Shared, key: &StreamKey) -> Result<OutboundStream, TransportError> {
-    OutboundStream::open(shared.open(key).await?, &key.name).await
+async fn open_stream(queues: &SendQueues, key: &StreamKey) -> Result<OutboundStream, TransportError> {
+    OutboundStream::open(queues.open(key).await?, &key.name).await
 }
+
+/// How long a stream is waited for before idle ones are asked to go.
+const REQUEST_IDLE_AFTER: Duration = Duration::from_millis(50);
+/// Bytes of all messages on their way.
+const MAX_OUTGOING: usize = 256 << 20;

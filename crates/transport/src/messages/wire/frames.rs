@@ -136,3 +136,7 @@ impl Iterator for Frames {
 pub(crate) const PREFIX: usize = 8;
 /// The most bytes of a head.
 pub(crate) const MAX_HEAD: usize = 4 << 20;
+/// How much of a stream may be sent and not be taken. A sender keeps to it, so that a stalled stream fills no window of
+/// the connection, which all streams share; a receiver reads no further either.
+pub(crate) const WINDOW_BYTES: usize = 4 << 20;
+pub(crate) const WINDOW_MESSAGES: usize = 4096;

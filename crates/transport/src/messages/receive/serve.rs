@@ -1,0 +1,156 @@
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use vectr_delta::FrameDecoder;
+
+use crate::TransportError;
+use crate::connection::Connection;
+use crate::connection::stream::{PeerStream, RecvHalf, SendHalf};
+use crate::messages::message::MAX_NAME;
+use crate::messages::receive::inbound_queue::InboundMessage;
+use crate::messages::receive::inbound_stream::{InboundStream, Outcome};
+use crate::messages::receive::inbox::Inbox;
+use crate::messages::stream_key::StreamKey;
+use crate::messages::wire::assembly::{Assembly, Fault};
+use crate::messages::wire::frames::{FrameKind, note};
+use crate::protocol::STREAM_MALFORMED;
+
+/// Reads one incoming stream of messages to its end, and says what came of them.
+pub(crate) async fn serve(inbox: Arc<Inbox>, stream: PeerStream, address: String) {
+    let connection = Arc::clone(stream.connection());
+    let PeerStream { mut send, mut recv, .. } = stream;
+    let served = serve_halves(&inbox, connection, &mut send, &mut recv, address).await;
+    if served.is_err() {
+        send.reset(STREAM_MALFORMED);
+        recv.stop(STREAM_MALFORMED);
+    }
+}
+
+async fn serve_halves(
+    inbox: &Arc<Inbox>,
+    connection: Arc<Connection>,
+    send: &mut SendHalf,
+    recv: &mut RecvHalf,
+    address: String,
+) -> Result<(), Fault> {
+    let mut decoder = FrameDecoder::default();
+    let name = read_opening(recv, &mut decoder).await?;
+    let inbound = Arc::new(InboundStream::new(StreamKey { address, name }, connection));
+    inbox.add(&inbound);
+    let ended = {
+        let mut writing = pin!(write(&inbound, inbox, send));
+        let read = tokio::select! {
+            read = read(&inbound, inbox, recv, &mut decoder) => read,
+            () = &mut writing => Err("the sender does not listen".to_owned()),
+        };
+        if read.is_ok() {
+            inbound.end();
+            writing.await;
+        }
+        read
+    };
+    inbound.discard();
+    inbox.remove(&inbound);
+    ended
+}
+
+async fn read_opening(recv: &mut RecvHalf, decoder: &mut FrameDecoder) -> Result<String, Fault> {
+    loop {
+        if let Some(frame) = decoder.poll_frame().map_err(|error| error.to_string())? {
+            let name = std::str::from_utf8(&frame.body).unwrap_or_default();
+            let sound = FrameKind::of(&frame) == Some(FrameKind::Open) && !frame.more;
+            if !sound || name.is_empty() || name.len() > MAX_NAME {
+                return Err("a stream without a name".to_owned());
+            }
+            return Ok(name.to_owned());
+        }
+        match recv.read().await {
+            Ok(Some(bytes)) => decoder.receive(&bytes),
+            _ => return Err("a stream that ends before it begins".to_owned()),
+        }
+    }
+}
+
+async fn read(
+    inbound: &Arc<InboundStream>,
+    inbox: &Arc<Inbox>,
+    recv: &mut RecvHalf,
+    decoder: &mut FrameDecoder,
+) -> Result<(), Fault> {
+    let (mut assembly, mut expected, mut room) = (Assembly::default(), 0, None);
+    loop {
+        while let Some(frame) = decoder.poll_frame().map_err(|error| error.to_string())? {
+            if FrameKind::of(&frame) != Some(FrameKind::Message) {
+                return Err(format!("a frame of kind {} from a sender", frame.kind));
+            }
+            let Some(assembled) = assembly.push(frame, &inbound.key.name)? else {
+                if room.is_none() && assembly.under_way() > LARGE {
+                    room = Some(inbound.room_for(assembly.under_way()).await?);
+                }
+                continue;
+            };
+            if assembled.number != expected {
+                return Err(format!("message {} in the place of {expected}", assembled.number));
+            }
+            expected += 1;
+            let (number, wants_answer) = (assembled.number, assembled.wants_answer);
+            let message = assembled.message;
+            inbound.push(InboundMessage { number, wants_answer, message, _large_message: room.take() });
+            inbox.pump(inbound);
+            inbound.wait_for_room().await?;
+        }
+        match recv.read().await {
+            Ok(Some(bytes)) => decoder.receive(&bytes),
+            Ok(None) if assembly.under_way() == 0 && !decoder.is_amid_frame() => return Ok(()),
+            Ok(None) => return Err("a stream that ends within a message".to_owned()),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// Says what was taken, and what came of it, until all is said.
+async fn write(inbound: &Arc<InboundStream>, inbox: &Arc<Inbox>, send: &mut SendHalf) {
+    loop {
+        let (taken, outcome, done) = inbound.next_work();
+        if taken.is_none() && outcome.is_none() {
+            if done {
+                send.finish();
+                return;
+            }
+            if !inbound.wait_for_work().await {
+                return;
+            }
+            continue;
+        }
+        let settles = outcome.is_some();
+        if write_report(send, taken, outcome).await.is_err() {
+            return;
+        }
+        if settles {
+            inbound.outcome_written();
+            inbox.pump(inbound);
+        }
+    }
+}
+
+async fn write_report(
+    send: &mut SendHalf,
+    taken: Option<u64>,
+    outcome: Option<Outcome>,
+) -> Result<(), TransportError> {
+    // Both mostly fit one packet.
+    let mut bytes = taken.map_or_else(Bytes::new, |count| note(FrameKind::Taken, count, ""));
+    for frame in outcome.into_iter().flat_map(Outcome::into_frames) {
+        if bytes.is_empty() {
+            send.write(frame).await?;
+        } else {
+            send.write([bytes, frame].concat().into()).await?;
+            bytes = Bytes::new();
+        }
+    }
+    if bytes.is_empty() { Ok(()) } else { send.write(bytes).await }
+}
+
+/// A message that is larger needs room among the connection's large ones.
+const LARGE: usize = 1 << 20;
