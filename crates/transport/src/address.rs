@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use crate::TransportError;
 use crate::protocol::DEFAULT_PORT;
 
-/// A well-formed `host:port`: equal addresses share a pooled connection.
+/// A well-formed `host:port`. Equal addresses share a pooled connection.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Address {
     /// A lower-case DNS name, or an IP address without brackets in its canonical form.
@@ -13,32 +13,32 @@ pub(crate) struct Address {
 }
 
 impl Address {
-    /// Reads an address to connect to: `host`, `host:port`, `1.2.3.4:port`, `[v6]:port`, `[v6]`, `v6`.
+    /// Parses an address to connect to: `host`, `host:port`, `1.2.3.4:port`, `[v6]:port`, `[v6]`, `v6`.
     pub(crate) fn peer(text: &str) -> Result<Self, TransportError> {
         let address = Self::listening(text)?;
         if address.port == 0 {
             return Err(refuse(text, "give a port from 1 to 65535"));
         }
         if address.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_unspecified()) {
-            return Err(refuse(text, "it means every interface: give the address of one machine"));
+            return Err(refuse(text, "it stands for every interface: give the address of one machine"));
         }
         Ok(address)
     }
 
-    /// Reads an address to listen on: as for a peer, and port 0 means any free one.
+    /// Parses an address to listen on: as for a peer, but port 0 means any free one.
     pub(crate) fn listening(text: &str) -> Result<Self, TransportError> {
         let (host, port) = split(text)?;
         let port = match port {
             None => DEFAULT_PORT,
             Some(digits) => {
-                parse_port(digits).ok_or_else(|| refuse(text, "its port is no number up to 65535"))?
+                parse_port(digits).ok_or_else(|| refuse(text, "its port must be a number up to 65535"))?
             }
         };
         let host = canonical_host(host).ok_or_else(|| refuse(text, FORMS))?;
         Ok(Self { host, port })
     }
 
-    /// The socket addresses in the order in which to try them.
+    /// Resolves to socket addresses, in the order in which to try them.
     pub(crate) async fn resolve(&self) -> Result<Vec<SocketAddr>, TransportError> {
         let unreachable = |reason: String| TransportError::Unreachable { address: self.to_string(), reason };
         let found = tokio::net::lookup_host((self.host.as_str(), self.port))
@@ -69,7 +69,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// Host without brackets, and the digits of the port.
+/// The host without brackets, and the digits of the port.
 fn split(text: &str) -> Result<(&str, Option<&str>), TransportError> {
     if let Some(rest) = text.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or_else(|| refuse(text, FORMS))?;

@@ -4,27 +4,28 @@ use rustls::pki_types::ServerName;
 
 use crate::TransportError;
 
-/// The limits and timings of an endpoint. The default works untouched.
+/// The limits and timings of an endpoint. The default works as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndpointConfig {
-    /// The TLS server name to send, a DNS name or an IP address. Peers are known by fingerprint, so that it decides
-    /// nothing. Default: `localhost`.
+    /// The TLS server name to send: a DNS name or an IP address. Peers are identified by fingerprint, so it has no
+    /// influence on trust. Default: `localhost`.
     pub server_name: String,
-    /// How long a whole connection attempt may take, name look-up included. Also how long a handshake with an
-    /// accepted peer, a ping, and the wait for a free stream may take. More than 0, at most a day. Default: 5 s.
+    /// The limit for a whole connection attempt, name lookup included. Also limits the handshake with an accepted peer,
+    /// a ping, and the wait for a free stream. More than 0, at most a day. Default: 5 s.
     pub connect_timeout: Duration,
-    /// After how much silence a connection counts as dead; a third of it is the keep-alive interval. The smaller
-    /// value of both sides counts. From 1 s to a day. Default: 30 s.
+    /// The silence after which a connection counts as dead. A third of it is the keep-alive interval. The smaller value
+    /// of the two sides applies. From 1 s to a day. Default: 30 s.
     pub idle_timeout: Duration,
-    /// How many streams a peer may have open on one connection to this node. 1 to 65,536. Default: 100.
+    /// The number of streams that a peer may have open on one connection to this node. 1 to 65,536. Default: 100.
     pub max_concurrent_streams: u32,
-    /// How many connections the pool holds, and how many more are accepted. 1 to 65,536. Default: 100.
+    /// The number of connections that the pool holds, and of those that are accepted in addition. 1 to 65,536. Default:
+    /// 100.
     pub max_connections: usize,
-    /// Whether to use QUIC, over UDP. Without it only the fallback is left. Default: true.
+    /// Whether to use QUIC, over UDP. Without it only the TCP fallback remains. Default: true.
     pub quic: bool,
-    /// Whether to answer over TCP too, and to call over it where UDP does not get through. Default: true.
+    /// Whether to accept connections over TCP too, and to connect over TCP if UDP does not get through. Default: true.
     pub fallback: bool,
-    /// Whether an opening may travel as 0-RTT data, and is accepted as such. Default: true.
+    /// Whether an opening may be sent, and is accepted, as 0-RTT data. Default: true.
     pub enable_0rtt: bool,
 }
 
@@ -32,8 +33,8 @@ impl EndpointConfig {
     /// Checks every value.
     ///
     /// # Errors
-    /// `ERR_ARGUMENT` names the first value that is out of range, and its range; `ERR_CONFIG` with
-    /// neither QUIC nor its fallback.
+    /// `ERR_ARGUMENT` names the first value that is out of range, and its range; `ERR_CONFIG` if both QUIC and its
+    /// fallback are disabled.
     pub fn validate(&self) -> Result<(), TransportError> {
         if ServerName::try_from(self.server_name.as_str()).is_err() {
             return Err(TransportError::argument(
@@ -55,8 +56,8 @@ impl EndpointConfig {
             return Err(count_error("maxConnections", self.max_connections));
         }
         if !self.quic && !self.fallback {
-            let reason = "AGENTIC_FLOW_ENABLE_QUIC or enableQuic, and enableFallback: enable one of them";
-            return Err(TransportError::config(&"neither QUIC nor its fallback over TCP is left", &reason));
+            let reason = "enable AGENTIC_FLOW_ENABLE_QUIC (or enableQuic) or enableFallback";
+            return Err(TransportError::config(&"QUIC and its fallback over TCP are both disabled", &reason));
         }
         Ok(())
     }

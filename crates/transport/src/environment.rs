@@ -8,19 +8,19 @@ use crate::config::MAX;
 use crate::protocol::DEFAULT_PORT;
 use crate::{EndpointConfig, TlsConfig, TlsFile, TlsSecret, TransportError};
 
-/// What the variables of the environment say. An argument in code comes before its variable, a variable before the
-/// default, each for itself.
+/// The configuration given by environment variables. Each setting is looked up by itself: an argument in code comes
+/// before its variable, the variable before the default.
 ///
-/// | variable | stands for |
+/// | variable | sets |
 /// | --- | --- |
 /// | `AGENTIC_FLOW_ENABLE_QUIC` | [`EndpointConfig::quic`] |
-/// | `QUIC_HOST`, `QUIC_PORT` | where to listen, if not told otherwise (127.0.0.1, 4433) |
-/// | `QUIC_SERVER_HOST`, `QUIC_SERVER_PORT` | the peer to sync with, if none is named |
+/// | `QUIC_HOST`, `QUIC_PORT` | the address to listen on, by default (127.0.0.1, 4433) |
+/// | `QUIC_SERVER_HOST`, `QUIC_SERVER_PORT` | the peer to sync with by default |
 /// | `QUIC_MAX_CONNECTIONS`, `QUIC_MAX_STREAMS` | [`EndpointConfig::max_connections`], [`EndpointConfig::max_concurrent_streams`] |
 /// | `QUIC_CERT_PATH`, `QUIC_KEY_PATH`, `QUIC_CA_PATH` | [`TlsConfig::certificate`], [`TlsConfig::key`], [`TlsConfig::authority`] |
 /// | `QUIC_PINNED_FINGERPRINTS` | [`TlsConfig::pins`], separated by commas or spaces |
 /// | `QUIC_CLUSTER_SECRET` | [`TlsConfig::secrets`] |
-/// | `QUIC_VERIFY_PEER` | nothing but `true`: what it would switch off is switched off in code only |
+/// | `QUIC_VERIFY_PEER` | only `true`: verification can be disabled in code only |
 #[derive(Debug, Clone, Default)]
 pub struct Environment {
     quic: Option<bool>,
@@ -38,10 +38,10 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// Reads the variables of this process.
+    /// Reads the environment of this process.
     ///
     /// # Errors
-    /// As [`Environment::read`]; `ERR_CONFIG` for a variable that is no Unicode.
+    /// As [`Environment::read`]; `ERR_CONFIG` for a variable that is not Unicode.
     pub fn current() -> Result<Self, TransportError> {
         let mut odd = None;
         let read = Self::read(|name| {
@@ -49,18 +49,18 @@ impl Environment {
             value.map_err(|_| odd.get_or_insert(name)).ok()
         });
         match odd {
-            Some(name) => Err(TransportError::config(&name, &"it is no Unicode: give plain text")),
+            Some(name) => Err(TransportError::config(&name, &"it is not valid Unicode")),
             None => read,
         }
     }
 
-    /// Reads variables by their names.
+    /// Reads variables through `value`, by name.
     ///
     /// # Errors
-    /// `ERR_CONFIG` names the first variable whose value cannot be used, and the value, unless it is a secret.
+    /// `ERR_CONFIG` names the first variable with an unusable value, and the value unless it is a secret.
     pub fn read(mut value: impl FnMut(&'static str) -> Option<String>) -> Result<Self, TransportError> {
         let mut read = |name: &'static str| match value(name) {
-            // `NAME=$(cat missing)` must not pass for no configuration at all.
+            // `NAME=$(cat missing)` must not count as "not configured".
             Some(text) if text.trim().is_empty() => {
                 Err(refuse(name, &text, "it is empty: unset it, or give a value"))
             }
@@ -69,8 +69,8 @@ impl Environment {
         if let Some(verify) = read("QUIC_VERIFY_PEER")?
             && !verify.flag()?
         {
-            let hint = "peers are always verified here; a program that must not do so says it in its code, by \
-                        tls: { dangerousAcceptAnyPeer: true }";
+            let hint = "the environment cannot disable verification; a program that has to can set \
+                        tls: { dangerousAcceptAnyPeer: true } in its code";
             return Err(verify.refuse(hint));
         }
         Ok(Self {
@@ -89,7 +89,7 @@ impl Environment {
         })
     }
 
-    /// The defaults of an endpoint, as far as the environment says otherwise with its values.
+    /// The default configuration of an endpoint, with the values from the environment.
     #[must_use]
     pub fn endpoint(&self) -> EndpointConfig {
         let default = EndpointConfig::default();
@@ -116,21 +116,22 @@ impl Environment {
         }
     }
 
-    /// Where to listen: what is left out comes from `QUIC_HOST` and `QUIC_PORT`, else it is 127.0.0.1 and 4433.
+    /// The address to listen on. What is left out comes from `QUIC_HOST` and `QUIC_PORT`, or else is 127.0.0.1 and
+    /// 4433.
     #[must_use]
     pub fn listen_address(&self, host: Option<&str>, port: Option<u16>) -> String {
         let host = host.or(self.host.as_deref()).unwrap_or("127.0.0.1");
         join(host, port.or(self.port).unwrap_or(DEFAULT_PORT))
     }
 
-    /// The peer to sync with, where none is named: of `QUIC_SERVER_HOST` and `QUIC_SERVER_PORT` (4433).
+    /// The peer to sync with if none is named, from `QUIC_SERVER_HOST` and `QUIC_SERVER_PORT` (4433).
     #[must_use]
     pub fn server_address(&self) -> Option<String> {
         self.server_host.as_ref().map(|host| join(host, self.server_port.unwrap_or(DEFAULT_PORT)))
     }
 }
 
-/// One variable that is set.
+/// A variable that is set.
 struct Variable {
     name: &'static str,
     text: String,
@@ -214,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn each_variable_counts_where_no_argument_does() {
+    fn a_variable_applies_unless_an_argument_is_given() {
         let pin = "AB".repeat(32);
         let environment = read(&[
             ("AGENTIC_FLOW_ENABLE_QUIC", "TRUE"),
@@ -285,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn without_quic_the_fallback_is_left_and_has_to_be() {
+    fn without_quic_the_fallback_is_required() {
         let endpoint = read(&[("AGENTIC_FLOW_ENABLE_QUIC", "false")]).unwrap().endpoint();
         assert!(!endpoint.quic && endpoint.fallback);
         endpoint.validate().unwrap();

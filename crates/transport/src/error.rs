@@ -6,38 +6,38 @@ use vectr_delta::Fingerprint;
 
 use crate::Distrust;
 
-/// Why bytes could not travel.
+/// An error of the transport.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum TransportError {
-    /// This node does not trust the peer. Never worth retrying: somebody has to configure it first.
+    /// This node does not trust the peer. Retrying does not help until this node's configuration changes.
     #[error("{}", untrusted(peer.as_ref(), *remote, ours.as_ref(), because))]
     Untrusted {
-        /// What the peer presented; `None` where it presented nothing usable.
+        /// The fingerprint of the certificate that the peer presented; `None` if it presented nothing usable.
         peer: Option<Fingerprint>,
         /// Where the peer is.
         remote: IpAddr,
-        /// This node's own fingerprint, where it is known.
+        /// This node's own fingerprint, if it is known.
         ours: Option<Fingerprint>,
-        /// What is missing.
+        /// Why the peer is not trusted.
         because: Distrust,
     },
-    /// The peer does not trust this node. Never worth retrying: the peer has to be configured first.
+    /// The peer does not trust this node. Retrying does not help until the peer's configuration changes.
     #[error("{}", refused(*remote, ours, *secret))]
     Refused {
         /// Where the peer is.
         remote: SocketAddr,
         /// This node's own fingerprint.
         ours: Fingerprint,
-        /// Whether it is the cluster's secret that is not the same on both.
+        /// Whether the reason is that the two nodes do not share a cluster secret.
         secret: bool,
     },
     /// No connection could be made.
     #[error("peer {address} is unreachable: {reason}")]
     Unreachable {
-        /// The address as it was understood.
+        /// The address, in canonical form.
         address: String,
-        /// What was tried.
+        /// Why the peer was not reached.
         reason: String,
     },
     /// An established connection ended.
@@ -45,11 +45,11 @@ pub enum TransportError {
     Lost {
         /// Where the peer is, or was.
         remote: SocketAddr,
-        /// How it ended.
+        /// Why it ended.
         reason: String,
     },
-    /// The peer reset the stream, or refuses to read more of it.
-    #[error("peer {remote} broke off the stream with code {stream_code}")]
+    /// The peer reset the stream or stopped reading it.
+    #[error("peer {remote} aborted the stream with code {stream_code}")]
     BrokenOff {
         /// Where the peer is.
         remote: SocketAddr,
@@ -61,43 +61,43 @@ pub enum TransportError {
     TimedOut {
         /// Where the peer is, or was.
         remote: SocketAddr,
-        /// The silence.
+        /// The length of the silence.
         waited: Duration,
     },
-    /// The peer serves as many connections or streams as it allows.
+    /// The peer has as many connections or streams open as it allows.
     #[error("peer {remote} is busy: {reason}")]
     Busy {
         /// Where the peer is.
         remote: SocketAddr,
-        /// Which of its limits was met.
+        /// The limit that was reached.
         reason: &'static str,
     },
-    /// One of this node's own limits was met.
+    /// One of this node's own limits was reached.
     #[error("all {limit} connections are in use: finish some work first, or raise maxConnections")]
     Limit {
         /// The limit.
         limit: usize,
     },
-    /// A message is larger than messages may be. Nothing was sent.
+    /// A message exceeds the size limit. Nothing was sent.
     #[error("{what} has {size} bytes, and at most {limit} are allowed: {hint}")]
     TooLarge {
         /// What is too large.
         what: &'static str,
         /// Its size.
         size: usize,
-        /// The most that it may have.
+        /// The largest size allowed.
         limit: usize,
-        /// The way out.
+        /// What the caller can do.
         hint: &'static str,
     },
-    /// A message left this node, and its acknowledgement did not come back.
-    #[error("{cause}; the message was sent whole, and may have arrived")]
+    /// A message was sent, but its acknowledgement did not arrive.
+    #[error("{cause}; the message was sent in full and may have arrived")]
     Unacknowledged {
         /// How the stream ended.
         cause: Box<TransportError>,
     },
-    /// The limit that the caller gave has passed.
-    #[error("{what} {address} did not come within {limit:?}")]
+    /// The caller's time limit has passed.
+    #[error("{what} {address} did not arrive within {limit:?}")]
     Overdue {
         /// What was waited for.
         what: &'static str,
@@ -106,12 +106,12 @@ pub enum TransportError {
         /// The limit.
         limit: Duration,
     },
-    /// The peer took a request, and its handler failed.
+    /// The peer accepted a request, but its handler failed.
     #[error("the handler of peer {remote} failed: {reason}")]
     Handler {
         /// Where the peer is.
         remote: SocketAddr,
-        /// What the handler said.
+        /// The handler's error message.
         reason: String,
     },
     /// The endpoint, listener or stream half was closed here.
@@ -120,25 +120,25 @@ pub enum TransportError {
         /// What is closed.
         what: &'static str,
     },
-    /// Something on this machine has to be put right: a file, a port.
+    /// Something on this machine has to be fixed, such as a file or a port.
     #[error("{subject}: {reason}")]
     Config {
         /// The file or address.
         subject: String,
-        /// What is wrong with it, and the way out.
+        /// What is wrong with it, and how to fix it.
         reason: String,
     },
-    /// A value that cannot be used.
+    /// An argument is invalid.
     #[error("{name} {value}: {hint}")]
     Argument {
-        /// What the value was given as.
+        /// The name of the argument.
         name: &'static str,
         /// The value, shortened.
         value: String,
-        /// What is allowed.
+        /// The values that are allowed.
         hint: String,
     },
-    /// The peer does not speak this protocol.
+    /// The peer violated the protocol.
     #[error("peer {remote} broke the protocol: {reason}")]
     Protocol {
         /// Where the peer is.
@@ -167,7 +167,7 @@ impl TransportError {
         }
     }
 
-    /// Whether the same call may succeed later with nothing changed here.
+    /// Whether the same call may succeed later without changes on this node.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(
@@ -211,7 +211,7 @@ fn untrusted(
             format!("{who}: to trust it, configure tls: {{ pinnedFingerprints: [\"{peer}\"] }}{ours}")
         }
         Distrust::Certificate(_) | Distrust::Expired => format!(
-            "{who}: {because}; give it a certificate of a configured authority, or configure \
+            "{who}: {because}; give it a certificate from a configured authority, or configure \
              tls: {{ pinnedFingerprints: [\"{peer}\"] }}{ours}"
         ),
         Distrust::Secret => format!("{who}: {because}: configure the same tls.clusterSecret on both"),
@@ -225,8 +225,8 @@ fn refused(remote: SocketAddr, ours: &Fingerprint, secret: bool) -> String {
         );
     }
     format!(
-        "peer {remote} does not trust this node: configure tls: {{ pinnedFingerprints: [\"{ours}\"] }} there; where \
-         it trusts an authority, give this node a valid certificate of that one"
+        "peer {remote} does not trust this node: configure tls: {{ pinnedFingerprints: [\"{ours}\"] }} there or, if \
+         it trusts an authority, give this node a valid certificate from that authority"
     )
 }
 

@@ -1,12 +1,12 @@
-//! Authenticated QUIC between nodes, or TCP where UDP does not get through: identity, trust, endpoint, connection pool and
-//! streams.
+//! Authenticated connections between nodes, over QUIC or, where UDP does not get through, over TCP: identity, trust,
+//! endpoints, connection pool and streams.
 //!
-//! An [`Endpoint`] is one node's presence on the network. It opens [`PeerStream`]s to addresses over pooled
-//! connections and, with a [`Listener`], accepts them. Both sides present the certificate of their [`Identity`], and
-//! no stream is handed out before [`Trust`] has admitted the peer as it is at that moment.
+//! An [`Endpoint`] is a node's presence on the network. It opens [`PeerStream`]s to addresses over pooled connections
+//! and, with a [`Listener`], accepts them. Both sides present the certificate of their [`Identity`]. A stream is handed
+//! out only after [`Trust`] has admitted the peer under the rules in force at that moment.
 //!
-//! The bytes on a stream are the caller's business, except for the first one, which says what kind of stream it is. A
-//! [`Messenger`] sends whole messages over streams of its own.
+//! The bytes on a stream belong to the caller, except for the first one, which is the kind of the stream. A
+//! [`Messenger`] sends whole messages over its own streams.
 
 mod address;
 mod config;

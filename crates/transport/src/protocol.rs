@@ -1,25 +1,25 @@
 use quinn::VarInt;
 use quinn::crypto::rustls::HandshakeData;
 
-/// The ALPN protocol of node to node traffic.
+/// The ALPN protocol of node-to-node traffic.
 pub const ALPN: &str = "vectr/1";
 
-/// The port of an address that names none.
+/// The port of an address without one.
 pub const DEFAULT_PORT: u16 = 4433;
 
-/// The code that a stream half sends when it is dropped unfinished. Callers choose theirs from 1 to 0xffff_feff.
+/// The code sent when a stream half is dropped unfinished. Callers choose their own from 1 to 0xffff_feff.
 pub const STREAM_ABANDONED: u32 = 0;
 
-/// The code with which a stream of an unknown kind is refused.
+/// The code that refuses a stream of an unknown kind.
 pub(crate) const STREAM_KIND_UNKNOWN: u32 = 0xffff_ff00;
 
-/// The code with which a message stream is broken off whose bytes keep to no rule.
+/// The code that aborts a message stream with malformed content.
 pub(crate) const STREAM_MALFORMED: u32 = 0xffff_ff01;
 
-/// The reason that goes with [`CloseCode::Trust`] where the cluster's secret is the matter.
+/// The reason sent with [`CloseCode::Trust`] if the cluster's secret is not shared.
 pub(crate) const WITHOUT_SECRET: &[u8] = b"cluster secret";
 
-/// What a connection speaks, by ALPN. Another protocol joins here and in the listener's dispatch.
+/// The protocol of a connection, negotiated by ALPN. A new protocol needs a variant here and a case in the listener.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Protocol {
     Vectr1,
@@ -34,7 +34,7 @@ impl Protocol {
         }
     }
 
-    /// What the two sides agreed on; `None` for something that is not spoken here.
+    /// The negotiated protocol; `None` if it is not supported.
     pub(crate) fn of(connection: &quinn::Connection) -> Option<Self> {
         let data = connection.handshake_data()?.downcast::<HandshakeData>().ok()?;
         let agreed = data.protocol?;
@@ -47,11 +47,11 @@ impl Protocol {
 pub(crate) enum StreamKind {
     /// Everything after the first byte belongs to the caller.
     Session = 0,
-    /// The acceptor sends the bytes that follow back.
+    /// The acceptor echoes the bytes that follow.
     Ping = 1,
-    /// Messages in order, and what came of them in the other direction.
+    /// Ordered messages, with acknowledgements and answers in the other direction.
     Messages = 2,
-    /// The side that called proves that it knows the cluster's secret, then the other one.
+    /// The client proves that it knows the cluster's secret, then the server does.
     Proof = 3,
 }
 
@@ -70,15 +70,15 @@ impl StreamKind {
 /// Why one side closes a connection: the QUIC application error code.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum CloseCode {
-    /// Nothing is wrong: an endpoint ends, or a connection was idle.
+    /// Nothing is wrong: the endpoint closed, or the connection was idle.
     Done = 0,
-    /// The other side is not trusted here.
+    /// The peer is not trusted.
     Trust = 1,
-    /// The other side does not keep to the protocol.
+    /// The peer violated the protocol.
     Protocol = 2,
-    /// The other side was trusted, and has to connect and prove itself anew.
+    /// The peer was trusted, but has to reconnect and authenticate again.
     Renewal = 3,
-    /// This side has no room for another connection. Over TCP only: QUIC has a refusal of its own.
+    /// There is no room for another connection. Sent over TCP only; QUIC can refuse a connection by itself.
     Busy = 4,
 }
 

@@ -10,7 +10,7 @@ use crate::tls::verifier::refused_certificate;
 use crate::trust::Credentials;
 use crate::{Distrust, TransportError};
 
-/// The two ends of a connection, for its errors.
+/// What the errors of a connection need to know about it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ErrorContext {
     pub(crate) ours: Fingerprint,
@@ -19,8 +19,8 @@ pub(crate) struct ErrorContext {
 }
 
 impl ErrorContext {
-    /// What the end of a connection means to the caller. A refusal is one whether it arrives as a TLS alert during
-    /// the handshake or as an application close after it.
+    /// Translates the end of a connection. A refusal is the same error whether it arrives as a TLS alert during the
+    /// handshake or as an application close after it.
     pub(crate) fn explain(&self, error: &ConnectionError) -> TransportError {
         let Self { ours, remote, idle_timeout } = *self;
         match error {
@@ -32,13 +32,16 @@ impl ErrorContext {
             ConnectionError::ApplicationClosed(close)
                 if close.error_code == VarInt::from(CloseCode::Renewal) =>
             {
-                self.lost("the peer's trust has changed: both have to prove anew who they are")
+                self.lost("the peer's trust rules have changed: both sides must authenticate again")
             }
             ConnectionError::ApplicationClosed(close)
                 if close.error_code == VarInt::from(CloseCode::Protocol) =>
             {
                 let reason = String::from_utf8_lossy(&close.reason);
-                TransportError::Protocol { remote, reason: format!("it says that this node did: {reason}") }
+                TransportError::Protocol {
+                    remote,
+                    reason: format!("it closed the connection over a violation by this node: {reason}"),
+                }
             }
             ConnectionError::ApplicationClosed(close)
                 if close.error_code == VarInt::from(CloseCode::Busy) =>
@@ -56,12 +59,12 @@ impl ErrorContext {
                 TransportError::Protocol { remote, reason: error.to_string() }
             }
             ConnectionError::VersionMismatch => {
-                TransportError::Protocol { remote, reason: "it speaks no common version of QUIC".to_owned() }
+                TransportError::Protocol { remote, reason: "it has no QUIC version in common".to_owned() }
             }
-            ConnectionError::Reset => self.lost("the peer knows it no longer, as after a restart"),
+            ConnectionError::Reset => self.lost("the peer no longer knows it, and may have restarted"),
             ConnectionError::TimedOut => TransportError::TimedOut { remote, waited: idle_timeout },
             ConnectionError::LocallyClosed => TransportError::endpoint_closed(),
-            ConnectionError::CidsExhausted => self.lost("no connection ids are left"),
+            ConnectionError::CidsExhausted => self.lost("its connection ids are exhausted"),
         }
     }
 
@@ -73,7 +76,7 @@ impl ErrorContext {
         if is_refusal(code) {
             return TransportError::Refused { remote, ours, secret: false };
         }
-        // An application close takes this form while the handshake goes on.
+        // During the handshake, an application close arrives in this form.
         if code == TransportErrorCode::APPLICATION_ERROR {
             return self.lost("the peer closed it");
         }
@@ -85,7 +88,7 @@ impl ErrorContext {
         TransportError::Busy { remote: self.remote, reason: "it accepts no more connections" }
     }
 
-    /// The peer at the other end is not trusted here.
+    /// The error for a peer that this node does not trust.
     pub(crate) fn untrusted(&self, peer: Option<&Credentials>, because: Distrust) -> TransportError {
         TransportError::Untrusted {
             peer: peer.map(Credentials::fingerprint),
@@ -100,7 +103,7 @@ impl ErrorContext {
     }
 }
 
-/// Whether a TLS alert says that a certificate, not the protocol, is the matter.
+/// Whether a TLS alert is about a certificate, and not about the protocol.
 fn is_refusal(code: TransportErrorCode) -> bool {
     const REFUSALS: [AlertDescription; 8] = [
         AlertDescription::BadCertificate,

@@ -19,30 +19,30 @@ use crate::protocol::{CloseCode, WITHOUT_SECRET};
 use crate::trust::{Credentials, Proven, Role};
 use crate::{Distrust, PeerRights, TransportError, Trust};
 
-/// An established connection whose peer proved who it is, and was trusted when that was last checked.
+/// An established connection to an authenticated peer that was trusted when last checked.
 pub(crate) struct Connection {
     pub(crate) raw: RawConnection,
     pub(crate) peer: Fingerprint,
-    /// Room for large messages from the peer, in KiB.
+    /// Limits the memory for large messages from the peer, in KiB.
     pub(crate) large_messages: Arc<Semaphore>,
     credentials: Credentials,
     proven: Proven,
     trust: Trust,
     context: ErrorContext,
     streams: AtomicUsize,
-    /// Why this side closed the connection, where there is more to say than that it did.
+    /// Why this side closed the connection, if there is a specific reason.
     cause: OnceLock<TransportError>,
-    /// Whether it is to end with its last stream.
+    /// Whether the connection closes with its last stream.
     retired: AtomicBool,
 }
 
 impl Connection {
-    /// Reads the peer's certificates off a connection whose handshake is complete, has both sides prove the cluster's
-    /// secret where this node has one, and checks that the peer is trusted. A peer that is not gets a close with a code
-    /// of its own, and not one byte. No stream is opened or accepted for anyone before.
+    /// Authenticates the peer of a connection after the handshake: reads its certificates, has both sides prove the
+    /// cluster's secret if this node has one, and checks that the peer is trusted. An untrusted peer gets a close with
+    /// its own code and no other byte. No stream is opened or accepted before this, except for the proof.
     ///
-    /// This is the check that counts: rustls does not ask its verifier when a session is resumed, and early data of
-    /// an untrusted client is waiting in the connection by now.
+    /// This check is the decisive one: rustls does not ask its verifier when a session is resumed, and the early data
+    /// of an untrusted client may already be buffered.
     pub(crate) async fn admit(
         raw: RawConnection,
         role: Role,
@@ -76,16 +76,15 @@ impl Connection {
         Ok(Arc::new(connection))
     }
 
-    /// Checks the peer, at the address that it has now, against the trust of now. Closes the connection where it is
-    /// trusted no longer.
+    /// Checks the peer, at its current address, against the current trust rules. Closes the connection if the peer is
+    /// no longer trusted.
     pub(crate) fn check(&self) -> Result<(), TransportError> {
         let (peer, remote) = (&self.credentials, self.remote().ip());
         let verdict = self.trust.read(|rules| rules.check(peer, &self.proven, remote, UnixTime::now()));
         let Err(because) = verdict else { return Ok(()) };
-        // It was a member, and may still be one that has another secret or certificate by now: a new connection tells.
+        // The peer was a member and may still be one, with a new secret or certificate. A new connection will tell.
         if matches!(because, Distrust::Secret | Distrust::Expired) {
-            let cause =
-                self.error_context().lost(&format!("{because}: both have to prove anew who they are"));
+            let cause = self.error_context().lost(&format!("{because}: both sides must authenticate again"));
             self.close(CloseCode::Renewal, b"prove yourself anew", cause.clone());
             return Err(cause);
         }
@@ -94,13 +93,14 @@ impl Connection {
         Err(untrusted)
     }
 
-    /// The peer wants to prove a secret, and this node has none: neither side shall take the other for a member.
+    /// Refuses a peer that offers a proof when this node has no secret, so that neither side takes the other for a
+    /// member.
     pub(crate) fn refuse_proof(&self) {
         let cause = self.error_context().untrusted(Some(&self.credentials), Distrust::Secret);
         self.close(CloseCode::Trust, WITHOUT_SECRET, cause);
     }
 
-    /// What the peer may do, as of whenever it is asked.
+    /// What the peer may do, evaluated at each query.
     pub(crate) fn rights(&self) -> PeerRights {
         PeerRights::new(self.trust.clone(), self.credentials.clone())
     }
@@ -109,19 +109,19 @@ impl Connection {
         &self.credentials
     }
 
-    /// Ends the connection as soon as no stream needs it.
+    /// Closes the connection as soon as it has no streams.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
         self.close_if_unused();
     }
 
-    /// Closes the connection; its streams fail with `cause` from here on.
+    /// Closes the connection; its streams fail with `cause`.
     pub(crate) fn close(&self, code: CloseCode, reason: &[u8], cause: TransportError) {
         let _ = self.cause.set(cause);
         self.raw.close(code, reason);
     }
 
-    /// Checks the peer after every change of trust, and now and then, as long as the connection lives.
+    /// Rechecks the peer after each change of trust, and periodically, for as long as the connection lives.
     pub(crate) fn watch_trust(self: &Arc<Self>) {
         let connection = Arc::clone(self);
         let mut changes = connection.trust.changes();
@@ -130,14 +130,14 @@ impl Connection {
                 tokio::select! {
                     _ = connection.raw.closed() => return,
                     _ = changes.changed() => {}
-                    // Certificates expire without a word.
+                    // Certificates expire without an event.
                     () = tokio::time::sleep(RECHECK_INTERVAL) => {}
                 }
             }
         });
     }
 
-    /// Why the connection is over; `None` while it lives.
+    /// Why the connection ended; `None` while it is alive.
     pub(crate) fn end(&self) -> Option<TransportError> {
         self.raw.close_reason().map(|error| self.explain(&error))
     }
@@ -172,7 +172,7 @@ impl Connection {
     }
 }
 
-/// Holds a link for one stream, or for somebody about to open one: a link without leases is idle.
+/// Keeps a connection in use for one stream, or for a caller about to open one. A connection without leases is idle.
 pub(crate) struct Lease {
     connection: Arc<Connection>,
 }
@@ -199,7 +199,7 @@ fn credentials_of(raw: &RawConnection, role: Role) -> Option<Credentials> {
     Credentials::new(raw.certificates()?, role)
 }
 
-/// Tells the peer as much as it needs to know whose configuration to look at.
+/// Tells the peer only what it needs to find out which side's configuration is at fault.
 fn refuse(raw: &RawConnection, error: &TransportError) {
     let reason = match error {
         TransportError::Untrusted { because: Distrust::Secret, .. } => WITHOUT_SECRET,
@@ -209,7 +209,7 @@ fn refuse(raw: &RawConnection, error: &TransportError) {
     raw.close(CloseCode::Trust, reason);
 }
 
-/// Three messages of the greatest size.
+/// Three messages of the maximum size.
 const LARGE_MESSAGES_KIB: usize = 3 * 64 * 1024;
-/// How long after its certificate has expired a connection may live.
+/// How long a connection may outlive the peer's certificate.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(60);

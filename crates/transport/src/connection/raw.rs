@@ -8,7 +8,7 @@ use crate::limits::CONNECTION_WINDOW;
 use crate::protocol::CloseCode;
 use crate::tcp::{TcpConnection, TcpRecv, TcpSend};
 
-/// What carries streams to a peer: QUIC, or TCP where UDP does not get through. Both fail with the errors of QUIC.
+/// A QUIC connection, or a TCP connection where UDP does not get through. Both fail with QUIC's errors.
 #[derive(Clone, Debug)]
 pub(crate) enum RawConnection {
     Quic(quinn::Connection),
@@ -16,7 +16,7 @@ pub(crate) enum RawConnection {
 }
 
 impl RawConnection {
-    /// Opens a stream in both directions. Waits while the peer allows no more.
+    /// Opens a bidirectional stream. Waits while the peer allows no more.
     pub(crate) async fn open_bi(&self) -> Result<(RawSend, RawRecv), ConnectionError> {
         match self {
             Self::Quic(connection) => connection.open_bi().await.map(from_quic),
@@ -24,7 +24,7 @@ impl RawConnection {
         }
     }
 
-    /// The next stream that the peer opens.
+    /// Waits for the next stream that the peer opens.
     pub(crate) async fn accept_bi(&self) -> Result<(RawSend, RawRecv), ConnectionError> {
         match self {
             Self::Quic(connection) => connection.accept_bi().await.map(from_quic),
@@ -32,7 +32,7 @@ impl RawConnection {
         }
     }
 
-    /// Closes the connection, and tells the peer why.
+    /// Closes the connection and tells the peer why.
     pub(crate) fn close(&self, code: CloseCode, reason: &[u8]) {
         match self {
             Self::Quic(connection) => connection.close(code.into(), reason),
@@ -40,7 +40,7 @@ impl RawConnection {
         }
     }
 
-    /// Resolves once the connection is over.
+    /// Resolves when the connection has ended.
     pub(crate) async fn closed(&self) -> ConnectionError {
         match self {
             Self::Quic(connection) => connection.closed().await,
@@ -62,7 +62,7 @@ impl RawConnection {
         }
     }
 
-    /// The certificates that the peer has shown, its own first.
+    /// The certificates that the peer presented, its own first.
     pub(crate) fn certificates(&self) -> Option<Vec<CertificateDer<'static>>> {
         match self {
             Self::Quic(connection) => connection.peer_identity()?.downcast().ok().map(|chain| *chain),
@@ -70,7 +70,7 @@ impl RawConnection {
         }
     }
 
-    /// Keying material of the TLS session, alike on both sides and on no other connection.
+    /// Keying material of the TLS session: the same on both sides, and different for every connection.
     pub(crate) fn export(&self, label: &[u8]) -> [u8; 32] {
         match self {
             Self::Quic(connection) => {
@@ -84,7 +84,7 @@ impl RawConnection {
         }
     }
 
-    /// Gives the peer the room of one that is trusted.
+    /// Raises the flow-control window to that of a trusted peer.
     pub(crate) fn lift_restrictions(&self) {
         match self {
             Self::Quic(connection) => connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW)),
@@ -123,10 +123,10 @@ impl RawSend {
         }
     }
 
-    /// Says that nothing follows.
+    /// Marks the end of the stream.
     pub(crate) fn finish(&mut self) {
         match self {
-            // An error means that the stream is over already, which the next read or `stopped` reports.
+            // An error means that the stream has already ended, which the next read or `stopped` reports.
             Self::Quic(stream) => drop(stream.finish()),
             Self::Tcp(stream) => stream.finish(),
         }
@@ -139,7 +139,7 @@ impl RawSend {
         }
     }
 
-    /// Waits until every byte has arrived, or the peer wants no more, and says so with a code.
+    /// Waits until every byte has arrived, or until the peer stops the stream with a code.
     pub(crate) async fn stopped(&mut self) -> Result<Option<VarInt>, StoppedError> {
         match self {
             Self::Quic(stream) => stream.stopped().await,
@@ -155,7 +155,7 @@ pub(crate) enum RawRecv {
 }
 
 impl RawRecv {
-    /// As many pieces as there are, at least one; `None` at the end. Safe to cancel.
+    /// Reads all pieces that are available, at least one; `None` at the end. Safe to cancel.
     pub(crate) async fn read_chunks(&mut self, chunks: &mut [Bytes]) -> Result<Option<usize>, ReadError> {
         match self {
             Self::Quic(stream) => stream.read_chunks(chunks).await,
@@ -163,7 +163,7 @@ impl RawRecv {
         }
     }
 
-    /// Wants no more bytes.
+    /// Stops the stream: the peer is asked to send nothing more.
     pub(crate) fn stop(&mut self, code: u32) {
         match self {
             Self::Quic(stream) => drop(stream.stop(VarInt::from_u32(code))),

@@ -7,8 +7,8 @@ use crate::protocol::StreamKind;
 use crate::trust::{ClusterSecret, Credentials, Exported, MAX_OFFER, Proven, Role, exported_label};
 use crate::{Distrust, TransportError, Trust};
 
-/// Has both sides prove that they know the cluster's secret, where this node has one. The client proves it first: a
-/// server gives nothing to a stranger that a secret could be guessed against.
+/// Has both sides prove that they know the cluster's secret, if this node has one. The client proves it first: a server
+/// gives a stranger nothing that a secret could be guessed against.
 ///
 /// # Errors
 /// `ERR_TRUST` if the peer proves nothing or does not ask for a proof; otherwise as the connection ended.
@@ -97,7 +97,7 @@ async fn read_whole(
     }
 }
 
-/// A peer that opens with another kind of stream has no secret; there is no need to read on.
+/// A peer that opens another kind of stream has no secret, so there is no need to read on.
 fn is_proof(kind: u8) -> bool {
     StreamKind::from_byte(kind) == Some(StreamKind::Proof)
 }

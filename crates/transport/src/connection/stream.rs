@@ -11,19 +11,19 @@ use crate::connection::{Connection, Lease};
 use crate::protocol::{STREAM_ABANDONED, StreamKind};
 use crate::{PeerRights, TransportError};
 
-/// A bidirectional stream to an authenticated peer that was trusted when the stream was handed out.
+/// A bidirectional stream to an authenticated peer, which was trusted when the stream was handed out.
 pub struct PeerStream {
-    /// Who is at the other end.
+    /// The fingerprint of the peer.
     pub peer: Fingerprint,
-    /// Where the other end was when the stream was handed out.
+    /// The peer's address when the stream was handed out.
     pub remote: SocketAddr,
-    /// Whether the opening that was given to `open` has been sent. If not, nothing has.
+    /// Whether the opening passed to `open` was sent. If not, nothing was.
     pub opening_sent: bool,
-    /// Whether it is carried over TCP, for UDP did not get through.
+    /// Whether the stream runs over TCP because UDP did not get through.
     pub fallback: bool,
-    /// What goes to the peer.
+    /// The half that sends to the peer.
     pub send: SendHalf,
-    /// What comes from the peer.
+    /// The half that receives from the peer.
     pub recv: RecvHalf,
 }
 
@@ -37,8 +37,8 @@ impl PeerStream {
         Self { peer, remote, opening_sent: false, fallback, send, recv }
     }
 
-    /// Opens a stream on a live link and says what it is for. `opening` goes out with it if it was made for the peer
-    /// that is really there.
+    /// Opens a stream of this kind on a live connection. `opening` is sent with it if it was made for the peer that is
+    /// actually there.
     pub(crate) async fn open(
         lease: Lease,
         kind: StreamKind,
@@ -56,7 +56,7 @@ impl PeerStream {
         Ok(stream)
     }
 
-    /// What the peer may do, as of whenever it is asked.
+    /// What the peer may do, evaluated at each query.
     #[must_use]
     pub fn rights(&self) -> PeerRights {
         self.connection().rights()
@@ -85,22 +85,23 @@ pub struct SendHalf {
 }
 
 impl SendHalf {
-    /// Hands over bytes without copying them, and waits while the peer or the network is behind. Not to be
-    /// cancelled: a part may have gone out.
+    /// Writes bytes without copying them, and waits while the peer or the network is behind. Not cancel-safe: a part
+    /// may have been sent.
     ///
     /// # Errors
-    /// As the connection ended; `BrokenOff` where the peer wants no more; `ERR_CLOSED` after `finish` or `reset`.
+    /// The error that ended the connection; `BrokenOff` if the peer stopped the stream; `ERR_CLOSED` after `finish` or
+    /// `reset`.
     pub async fn write(&mut self, bytes: Bytes) -> Result<(), TransportError> {
         self.stream.write_chunk(bytes).await.map_err(|error| self.explain(&error))
     }
 
-    /// Says that nothing follows. What was written still travels.
+    /// Marks the end of the stream. What was written is still delivered.
     pub fn finish(&mut self) {
         self.finished = true;
         self.stream.finish();
     }
 
-    /// Breaks the stream off: what has not arrived need not. The peer's reads fail with this code.
+    /// Aborts the stream: bytes that have not arrived may be lost. The peer's reads fail with this code.
     pub fn reset(&mut self, code: u32) {
         self.finished = true;
         self.stream.reset(code);
@@ -132,7 +133,7 @@ impl SendHalf {
 
 impl Drop for SendHalf {
     fn drop(&mut self) {
-        // quinn would finish the stream, and a task that was stopped halfway would look as if it had done its work.
+        // quinn would finish the stream, and a task stopped halfway would look as if it had completed.
         if !self.finished {
             self.stream.reset(STREAM_ABANDONED);
         }
@@ -148,10 +149,10 @@ pub struct RecvHalf {
 }
 
 impl RecvHalf {
-    /// The next bytes in order, as they arrived, never empty; `None` once the peer has finished. Safe to cancel.
+    /// Reads the next bytes in order, as they arrived, never empty; `None` once the peer has finished. Safe to cancel.
     ///
     /// # Errors
-    /// As the connection ended; `BrokenOff` where the peer reset the stream; `ERR_CLOSED` after `stop`.
+    /// The error that ended the connection; `BrokenOff` if the peer reset the stream; `ERR_CLOSED` after `stop`.
     pub async fn read(&mut self) -> Result<Option<Bytes>, TransportError> {
         loop {
             match self.arrived.pop_front() {
@@ -163,18 +164,18 @@ impl RecvHalf {
         }
     }
 
-    /// Wants no more bytes, and forgets those that came. The peer's writes fail with this code.
+    /// Stops the stream and drops the bytes that were not read. The peer's writes fail with this code.
     pub fn stop(&mut self, code: u32) {
         self.arrived.clear();
         self.stream.stop(code);
     }
 
-    /// Puts bytes back in front of those still to be read.
+    /// Puts bytes back in front of the unread ones.
     pub(crate) fn unread(&mut self, bytes: Bytes) {
         self.arrived.push_front(bytes);
     }
 
-    /// Many packets for each turn of the connection's lock.
+    /// Reads many packets each time it takes the connection's lock.
     async fn refill(&mut self) -> Result<(), TransportError> {
         let mut chunks = [const { Bytes::new() }; MAX_CHUNKS];
         match self.stream.read_chunks(&mut chunks).await {
@@ -196,7 +197,7 @@ impl RecvHalf {
     }
 }
 
-/// The start of a stream on the wire.
+/// The first bytes of a stream on the wire.
 pub(crate) fn first_chunks(kind: StreamKind, opening: Option<Bytes>) -> [Bytes; 2] {
     let kind: &'static [u8] = match kind {
         StreamKind::Session => &[StreamKind::Session as u8],
@@ -207,7 +208,7 @@ pub(crate) fn first_chunks(kind: StreamKind, opening: Option<Bytes>) -> [Bytes; 
     [Bytes::from_static(kind), opening.unwrap_or_default()]
 }
 
-/// Once the connection is over its end says more than the state of the stream.
+/// Once the connection has ended, its error says more than the state of the stream.
 fn half_closed(connection: &Connection) -> TransportError {
     connection.end().unwrap_or(TransportError::Closed { what: "this half of the stream" })
 }

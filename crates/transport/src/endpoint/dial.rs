@@ -20,16 +20,16 @@ use crate::tls::tickets::{AttemptTickets, Tickets};
 use crate::trust::{Credentials, Role, exported_label};
 use crate::{TransportError, tcp};
 
-/// An authenticated new connection, and the stream that its early data opened, if that was accepted.
+/// A new authenticated connection, and the stream opened by its early data if that was accepted.
 pub(crate) struct Dialed {
     pub(crate) connection: Arc<Connection>,
     pub(crate) early: Option<PeerStream>,
 }
 
-/// Connects to an address: looks the name up, and tries what it means in order, each a little after the one before,
-/// until one answers. Only the first try carries `opening` as early data.
+/// Connects to an address. Resolves the name and tries its socket addresses in order, each a little after the one
+/// before, until one answers. Only the first attempt sends `opening` as early data.
 ///
-/// A refusal for lack of trust is final, whatever else the name may mean.
+/// A refusal for lack of trust is final, even if other addresses are left.
 pub(crate) async fn dial(
     inner: Arc<EndpointInner>,
     address: Address,
@@ -76,8 +76,8 @@ async fn race(
     Err(last.unwrap_or(TransportError::endpoint_closed()))
 }
 
-/// Connects to one socket address: over QUIC or, where that does not answer in time, over TCP; the other way round
-/// where UDP has not got through lately. The first that answers is taken, whatever it answers: a refusal is final.
+/// Connects to one socket address: over QUIC and, if that does not answer in time, over TCP; in the opposite order if
+/// UDP did not get through recently. The first answer counts, even a refusal.
 async fn connect_either(
     inner: Arc<EndpointInner>,
     remote: SocketAddr,
@@ -104,7 +104,8 @@ async fn connect_either(
 
 type Dialing<'a> = Pin<Box<dyn Future<Output = Result<Dialed, TransportError>> + Send + 'a>>;
 
-/// The first of two that succeeds. The second begins where the first has failed, or not succeeded after `delay`.
+/// Resolves to the first of two attempts that succeeds. The second starts when the first has failed, or has not
+/// succeeded within `delay`.
 async fn race_transports(
     [mut first, mut second]: [Dialing<'_>; 2],
     delay: Duration,
@@ -131,12 +132,12 @@ async fn race_transports(
     }
 }
 
-/// Of two failures the one that the peer answered with; else the one of the way that is tried first.
+/// Of two failures, prefers the one that the peer answered with, or else that of the preferred transport.
 fn prefer_answered(first: TransportError, second: TransportError) -> TransportError {
     if is_unanswered(&second) { first } else { second }
 }
 
-/// Whether the other way may still reach the peer.
+/// Whether the other transport may still reach the peer.
 const fn is_unanswered(error: &TransportError) -> bool {
     matches!(
         error,
@@ -164,7 +165,8 @@ async fn connect_tcp(inner: &EndpointInner, remote: SocketAddr) -> Result<Dialed
     Ok(Dialed { connection, early: None })
 }
 
-/// Whoever answers there and is no node at all may leave UDP to one that is.
+/// Anything but a refusal by a node means "unreachable": another service may own the TCP port, and a node may still
+/// answer over UDP.
 fn tcp_failed(inner: &EndpointInner, remote: SocketAddr, error: &io::Error) -> TransportError {
     match tcp::handshake_error(error).map(|error| inner.error_context(remote).explain(&error)) {
         Some(refusal @ (TransportError::Untrusted { .. } | TransportError::Refused { .. })) => refusal,
@@ -174,7 +176,7 @@ fn tcp_failed(inner: &EndpointInner, remote: SocketAddr, error: &io::Error) -> T
     }
 }
 
-/// One handshake with one socket address.
+/// One QUIC handshake with one socket address.
 async fn connect(
     inner: &EndpointInner,
     remote: SocketAddr,
@@ -191,7 +193,7 @@ async fn connect(
         .client(remote)?
         .connect_with(config, remote, &inner.config.server_name)
         .map_err(|error| connect_error(&error, remote))?;
-    // Early data would leave before the peer has proven the secret anew: there is nothing yet to bind a proof to.
+    // Early data would be sent before the peer has proven the secret on this connection.
     let has_secrets = inner.trust.read(|rules| !rules.secrets.is_empty());
     let is_for = |(expected, _): &(Fingerprint, Bytes)| !has_secrets && attempt.offered() == Some(*expected);
     let opening = opening.filter(is_for).map(|(_, bytes)| bytes);
@@ -215,8 +217,8 @@ async fn finish(
     Ok(Dialed { connection, early: None })
 }
 
-/// Sends the opening before the handshake is complete. Where the peer rejects it, whoever asked for the stream sends
-/// it again on another one.
+/// Sends the opening before the handshake is complete. If the peer rejects it, the caller sends it again on another
+/// stream.
 async fn finish_early(
     inner: &EndpointInner,
     attempt: &AttemptTickets,
@@ -258,7 +260,7 @@ fn is_distrusted(inner: &EndpointInner, peer: &Credentials, remote: SocketAddr) 
     inner.trust.read(|rules| rules.check_certificate(peer, remote.ip(), UnixTime::now()).is_err())
 }
 
-/// Before the handshake is complete, silence means that nobody is there.
+/// Before the handshake is complete, silence means that the peer is unreachable.
 fn failed(inner: &EndpointInner, remote: SocketAddr, error: &ConnectionError) -> TransportError {
     match inner.error_context(remote).explain(error) {
         TransportError::TimedOut { remote, .. } => {
@@ -272,13 +274,13 @@ fn connect_error(error: &ConnectError, remote: SocketAddr) -> TransportError {
     match error {
         ConnectError::EndpointStopping => TransportError::endpoint_closed(),
         ConnectError::InvalidRemoteAddress(_) => {
-            TransportError::argument("address", &remote, "nothing can be reached there")
+            TransportError::argument("address", &remote, "it is not an address to connect to")
         }
         _ => TransportError::config(&remote, error),
     }
 }
 
-/// How long one way is tried alone.
+/// The head start of the first transport.
 const FALLBACK_DELAY: Duration = Duration::from_secs(1);
-/// How long an address is tried alone.
+/// The head start of each address over the next.
 const NEXT_ADDRESS_DELAY: Duration = Duration::from_millis(250);

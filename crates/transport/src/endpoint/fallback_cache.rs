@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// To which addresses UDP does not get through, as far as was seen lately.
+/// Addresses that were recently reached over TCP only.
 #[derive(Default)]
 pub(crate) struct FallbackCache(Mutex<HashMap<SocketAddr, Instant>>);
 
@@ -13,7 +13,7 @@ impl FallbackCache {
         self.seen().get(&remote).is_some_and(is_recent)
     }
 
-    /// What got through in the end.
+    /// Records which transport reached an address.
     pub(crate) fn record(&self, remote: SocketAddr, over_tcp: bool) {
         let mut seen = self.seen();
         if !over_tcp {
@@ -21,7 +21,7 @@ impl FallbackCache {
             return;
         }
         if seen.get(&remote).is_some_and(is_recent) {
-            // Kept as it is: else UDP would not be tried again as long as there are new connections.
+            // Keep the first time: refreshing it would keep UDP from ever being tried again.
             return;
         }
         if seen.len() >= MAX {
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_got_through_over_tcp_is_tried_there_first_until_udp_does() {
+    fn tcp_is_tried_first_until_udp_gets_through() {
         let (cache, remote) = (FallbackCache::default(), "192.0.2.1:4433".parse().unwrap());
         assert!(!cache.prefers_tcp(remote));
         cache.record(remote, true);

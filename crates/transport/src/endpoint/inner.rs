@@ -20,40 +20,40 @@ use crate::tls::Tls;
 use crate::tls::cert_resolver::CertResolver;
 use crate::{EndpointConfig, Identity, TransportError, Trust};
 
-/// What the endpoint, its listeners and its connection attempts share.
+/// State shared by an endpoint, its listeners and its connection attempts.
 pub(crate) struct EndpointInner {
     pub(crate) trust: Trust,
     pub(crate) config: EndpointConfig,
     pub(crate) tls: Tls,
     pub(crate) pool: Pool,
     pub(crate) fallback_cache: FallbackCache,
-    /// Those that this node made.
+    /// TCP connections that this endpoint made.
     pub(crate) tcp: TcpConnections,
-    /// One permit for each accepted connection.
+    /// One permit per accepted connection.
     pub(crate) accept_permits: Arc<Semaphore>,
-    /// Where messages go, once somebody takes them.
+    /// Receives incoming messages, once there is a messenger.
     pub(crate) inbox: OnceLock<Arc<Inbox>>,
-    /// Accepted connections, by the address that the peer had.
+    /// Accepted connections, by the peer's address when it connected.
     accepted: Mutex<HashMap<String, Weak<Connection>>>,
-    /// Connections ever accepted, and those of them that ended.
+    /// Connections ever accepted, and how many of them have ended.
     accepted_count: AtomicU64,
     ended_count: AtomicU64,
     open: Mutex<Option<OpenSockets>>,
     closed: watch::Sender<bool>,
 }
 
-/// The connections that the listeners of an endpoint accepted, from peers that were trusted.
+/// Counts of the connections that an endpoint's listeners accepted from trusted peers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AcceptedStatistics {
-    /// Live ones.
+    /// Live connections.
     pub live: u64,
-    /// All ever accepted.
+    /// Connections ever accepted.
     pub accepted: u64,
-    /// Those of them that ended, for whatever reason.
+    /// Accepted connections that have ended, for any reason.
     pub closed: u64,
 }
 
-/// The sockets of a node that is not closed.
+/// The sockets of an open endpoint.
 #[derive(Default)]
 struct OpenSockets {
     ipv4: Option<quinn::Endpoint>,
@@ -61,7 +61,7 @@ struct OpenSockets {
     listeners: Vec<Weak<ListenerSockets>>,
 }
 
-/// What is left to be closed.
+/// What is left to close.
 pub(crate) struct Shutdown {
     pub(crate) sockets: Vec<quinn::Endpoint>,
     pub(crate) listeners: Vec<Arc<ListenerSockets>>,
@@ -92,17 +92,17 @@ impl EndpointInner {
         })
     }
 
-    /// The fingerprint of the certificate that this node shows now.
+    /// The fingerprint of the certificate that this node currently presents.
     pub(crate) fn fingerprint(&self) -> Fingerprint {
         self.tls.cert_resolver.identity().fingerprint()
     }
 
-    /// The ends of a connection with a peer.
+    /// The context for errors of a connection with a peer.
     pub(crate) fn error_context(&self, remote: SocketAddr) -> ErrorContext {
         ErrorContext { ours: self.fingerprint(), remote, idle_timeout: self.config.idle_timeout }
     }
 
-    /// What is agreed on over TCP.
+    /// The parameters of connections over TCP.
     pub(crate) fn tcp_params(&self) -> TcpParams {
         TcpParams { idle_timeout: self.config.idle_timeout, max_streams: self.config.max_concurrent_streams }
     }
@@ -120,12 +120,12 @@ impl EndpointInner {
         }
         let bound = self.tls.bind(any, false).map_err(|error| TransportError::Unreachable {
             address: remote.to_string(),
-            reason: format!("this machine gives no socket for it: {error}"),
+            reason: format!("cannot open a socket on this machine: {error}"),
         })?;
         Ok(socket.insert(bound.0).clone())
     }
 
-    /// Counts a new listener among those that [`EndpointInner::shut_down`] returns.
+    /// Registers a listener, which [`EndpointInner::shut_down`] will return.
     pub(crate) fn add_listener(&self, listener: &Arc<ListenerSockets>) -> Result<(), TransportError> {
         let mut open = self.open();
         let open = open.as_mut().ok_or(TransportError::endpoint_closed())?;
@@ -134,7 +134,7 @@ impl EndpointInner {
         Ok(())
     }
 
-    /// Refuses all further work; what is to be closed comes back to the first caller only.
+    /// Refuses all further work. Returns what has to be closed, to the first caller only.
     pub(crate) fn shut_down(&self) -> Option<Shutdown> {
         let open = self.open().take()?;
         self.closed.send_replace(true);
@@ -145,7 +145,7 @@ impl EndpointInner {
         })
     }
 
-    /// Counts an accepted connection among those that can be sent to, and returns its address.
+    /// Registers an accepted connection, so that messages can be sent over it. Returns the peer's address.
     pub(crate) fn add_accepted(&self, connection: &Arc<Connection>) -> String {
         let remote = connection.remote();
         let origin = SocketAddr::new(remote.ip().to_canonical(), remote.port()).to_string();
@@ -154,7 +154,7 @@ impl EndpointInner {
         origin
     }
 
-    /// The opposite of [`EndpointInner::add_accepted`], unless another connection has the address by now.
+    /// Reverts [`EndpointInner::add_accepted`], unless another connection has taken the address since.
     pub(crate) fn remove_accepted(&self, origin: &str, connection: &Arc<Connection>) {
         self.ended_count.fetch_add(1, Ordering::Relaxed);
         let mut accepted = self.accepted();
@@ -164,13 +164,13 @@ impl EndpointInner {
     }
 
     pub(crate) fn accepted_statistics(&self) -> AcceptedStatistics {
-        // In this order: none ends that was not counted.
+        // Read in this order, `closed` never exceeds `accepted`.
         let closed = self.ended_count.load(Ordering::Relaxed);
         let accepted = self.accepted_count.load(Ordering::Relaxed);
         AcceptedStatistics { live: accepted.saturating_sub(closed), accepted, closed }
     }
 
-    /// The live connection that was accepted from an address.
+    /// Leases the live connection accepted from an address.
     pub(crate) fn accepted_from(&self, address: &Address) -> Option<Lease> {
         let connection = self.accepted().get(&address.to_string())?.upgrade()?;
         connection.end().is_none().then(|| Lease::new(&connection))
@@ -180,9 +180,9 @@ impl EndpointInner {
         if *self.closed.borrow() { Err(TransportError::endpoint_closed()) } else { Ok(()) }
     }
 
-    /// Waits until the node is closed.
+    /// Waits until the endpoint is closed.
     pub(crate) async fn closed(&self) {
-        // The sender is a field of this node.
+        // Never an error: the sender is a field of `self`.
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 

@@ -18,7 +18,7 @@ use crate::protocol::{CloseCode, Protocol, WITHOUT_SECRET};
 use crate::trust::{Role, exported_label};
 use crate::{TransportError, tcp};
 
-/// Accepts the streams of trusted peers on one address. Dropped, it is closed.
+/// Accepts streams from trusted peers on one address. Closes when dropped.
 pub struct Listener {
     sockets: Arc<ListenerSockets>,
     local: SocketAddr,
@@ -50,14 +50,14 @@ impl Listener {
         Ok(Self { sockets, local, streams: tokio::sync::Mutex::new(receiver) })
     }
 
-    /// The address that is listened on, with the real port.
+    /// The bound address, with the actual port.
     #[must_use]
     pub const fn local_addr(&self) -> SocketAddr {
         self.local
     }
 
-    /// The next stream that a peer opened. The peer's handshake is complete, and the peer is trusted as of now.
-    /// `None` once the listener is closed. Safe to cancel.
+    /// Waits for the next stream opened by a peer. The handshake is complete, and the peer is trusted under the current
+    /// rules. `None` once the listener is closed. Safe to cancel.
     pub async fn accept(&self) -> Option<PeerStream> {
         let mut streams = self.streams.lock().await;
         loop {
@@ -87,7 +87,7 @@ async fn accept_quic(
     streams: mpsc::Sender<PeerStream>,
 ) {
     while let Some(incoming) = endpoint.accept().await {
-        // Whoever forges source addresses gets at most half of the places, for as long as a handshake may take.
+        // Forged source addresses can occupy at most half of the permits, for the duration of a handshake.
         let crowded = inner.accept_permits.available_permits() * 2 <= inner.config.max_connections;
         if crowded && !incoming.remote_address_validated() && incoming.may_retry() {
             let _ = incoming.retry();
@@ -100,7 +100,7 @@ async fn accept_quic(
     }
 }
 
-/// One accepted connection. Its handshake is awaited: `into_0rtt` would hand out streams of strangers.
+/// Serves one incoming connection. Awaits its handshake: `into_0rtt` would hand out streams of unauthenticated peers.
 async fn serve(
     inner: Arc<EndpointInner>,
     incoming: quinn::Incoming,
@@ -130,11 +130,11 @@ async fn accept_tcp(
     connections: Arc<TcpConnections>,
     streams: mpsc::Sender<PeerStream>,
 ) {
-    // Strangers take no place among the connections: only so many are being looked at.
+    // Unauthenticated peers do not use up accepted connections; only their own number is limited.
     let handshake_permits = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     loop {
         let handshake_permit =
-            Arc::clone(&handshake_permits).acquire_owned().await.expect("nobody closes it");
+            Arc::clone(&handshake_permits).acquire_owned().await.expect("the semaphore is never closed");
         match listener.accept().await {
             Ok((socket, _)) => {
                 let serving = serve_tcp(
@@ -146,7 +146,7 @@ async fn accept_tcp(
                 );
                 tokio::spawn(serving);
             }
-            // Out of file descriptors, most likely: some may come back.
+            // Most likely out of file descriptors. Wait for some to be released.
             Err(_) => tokio::time::sleep(ACCEPT_RETRY_DELAY).await,
         }
     }
@@ -174,7 +174,7 @@ async fn serve_tcp(
     }
 }
 
-/// Lets a peer in that is trusted.
+/// Admits the peer if it is trusted.
 async fn admit(inner: &EndpointInner, connection: RawConnection) -> Option<Arc<Connection>> {
     let context = inner.error_context(connection.remote_address());
     let admitted = Connection::admit(connection.clone(), Role::Client, &inner.trust, context);
@@ -191,8 +191,8 @@ fn cannot_listen(address: &Address, error: &std::io::Error) -> TransportError {
     TransportError::config(&format!("cannot listen on {address}"), error)
 }
 
-/// TCP connections whose peers are not known yet.
+/// TCP connections whose peers are not authenticated yet.
 const MAX_HANDSHAKES: usize = 64;
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
-/// Streams that wait for `accept`. Those beyond wait in their connections.
+/// Streams that may wait for `accept`. More wait inside their connections.
 const STREAM_QUEUE: usize = 64;

@@ -25,23 +25,23 @@ use crate::limits::CLOSE_TIMEOUT;
 use crate::protocol::{CloseCode, StreamKind};
 use crate::{EndpointConfig, Identity, PeerRights, TlsConfig, TransportError, Trust};
 
-/// One node on the network: opens streams to peers and listens for theirs. Clones are the same endpoint.
+/// A node on the network. Opens streams to peers and listens for theirs. Clones share one endpoint.
 #[derive(Clone)]
 pub struct Endpoint {
     pub(crate) inner: Arc<EndpointInner>,
 }
 
 impl Endpoint {
-    /// Makes an endpoint, which binds no socket yet. Its futures run inside a tokio runtime.
+    /// Creates an endpoint, which binds no socket yet. Its futures have to run inside a tokio runtime.
     ///
     /// # Errors
-    /// `ERR_ARGUMENT` for a value of `config` that is out of range.
+    /// `ERR_ARGUMENT` if a value of `config` is out of range.
     pub fn new(identity: &Identity, trust: &Trust, config: EndpointConfig) -> Result<Self, TransportError> {
         Ok(Self { inner: Arc::new(EndpointInner::new(identity, trust, config)?) })
     }
 
-    /// As [`Endpoint::new`], with the identity and trust of a configuration; without a certificate in it, with an
-    /// identity that is kept nowhere. Blocks on files, and tens of milliseconds for each secret.
+    /// As [`Endpoint::new`], with the identity and trust from a configuration. Without a certificate in it, the
+    /// identity is a temporary one. Blocks on file access, and for tens of milliseconds per secret.
     ///
     /// # Errors
     /// As [`TlsConfig::load`] and [`Endpoint::new`].
@@ -53,12 +53,13 @@ impl Endpoint {
         Self::new(&identity, &trust, config)
     }
 
-    /// Replaces whom this node trusts, and reads all files anew. Each open connection is checked against it at once, and
-    /// later streams get new ones, on which both prove who they are by what is configured now. A certificate that is
-    /// given is shown from now on; where none is given the last one stays. Blocks as [`Endpoint::configured`] does.
+    /// Replaces the trust configuration and reads all files again. Open connections are checked against it at once.
+    /// Later streams use new connections, on which both sides authenticate under the new configuration. A certificate
+    /// in it is presented from now on; without one the current certificate stays. Blocks as [`Endpoint::configured`]
+    /// does.
     ///
     /// # Errors
-    /// As [`TlsConfig::load`]; nothing has changed then.
+    /// As [`TlsConfig::load`]; nothing changes in that case.
     pub fn set_trust(&self, tls: &TlsConfig) -> Result<(), TransportError> {
         let (rules, identity) = tls.load()?;
         identity.into_iter().for_each(|identity| self.inner.tls.cert_resolver.replace(identity));
@@ -70,14 +71,14 @@ impl Endpoint {
     /// Accepts streams on `host:port`, `host` (port 4433) or `[ipv6]:port`; port 0 means any free one.
     ///
     /// # Errors
-    /// `ERR_ARGUMENT` for a malformed address, `ERR_CONFIG` where it cannot be bound, `ERR_CLOSED`.
+    /// `ERR_ARGUMENT` for a malformed address, `ERR_CONFIG` if it cannot be bound, `ERR_CLOSED`.
     pub async fn listen(&self, address: &str) -> Result<Listener, TransportError> {
         let address = Address::listening(address)?;
         self.inner.ensure_open()?;
         Listener::bind(&self.inner, &address).await
     }
 
-    /// Whether this is the address of one peer: `host:port`, `host` or `[ipv6]:port`.
+    /// Checks that this is the address of a peer: `host:port`, `host` or `[ipv6]:port`.
     ///
     /// # Errors
     /// `ERR_ARGUMENT` says what is wrong with it.
@@ -85,14 +86,14 @@ impl Endpoint {
         Address::peer(address).map(drop)
     }
 
-    /// The peer expected at an address: that of the live connection, else of a session that can be resumed. What is
-    /// written for it can be given to [`Endpoint::open`].
+    /// The peer expected at an address: the one of the live connection, or else of a resumable session. An opening for
+    /// it can be passed to [`Endpoint::open`].
     #[must_use]
     pub fn known_peer(&self, address: &str) -> Option<Fingerprint> {
         self.inner.pool.known_peer(&Address::peer(address).ok()?).map(|peer| peer.fingerprint())
     }
 
-    /// What the peer that is expected at an address may do, if one is.
+    /// The rights of the peer expected at an address, if there is one.
     #[must_use]
     pub fn known_rights(&self, address: &str) -> Option<PeerRights> {
         let peer = self.inner.pool.known_peer(&Address::peer(address).ok()?)?;
@@ -105,11 +106,11 @@ impl Endpoint {
         Address::peer(address).is_ok_and(|address| self.inner.pool.is_connected(&address))
     }
 
-    /// Makes sure of a live connection to whoever is at an address: takes the pooled one, joins the attempt that is
-    /// under way, or connects. Returns who is there, authenticated and trusted as of now.
+    /// Ensures a live connection to an address: uses the pooled one, joins the attempt in progress, or connects.
+    /// Returns the peer, authenticated and trusted under the current rules.
     ///
     /// # Errors
-    /// As for [`Endpoint::open`], without those of a stream.
+    /// As [`Endpoint::open`], without the errors of a stream.
     pub async fn connect(&self, address: &str) -> Result<Fingerprint, TransportError> {
         let address = Address::peer(address)?;
         self.inner.ensure_open()?;
@@ -119,17 +120,16 @@ impl Endpoint {
         }
     }
 
-    /// Opens a stream to whoever is at an address, over the pooled connection or a new one. It resolves once the
-    /// handshake is complete and the peer is trusted as of now.
+    /// Opens a stream to an address over the pooled connection or a new one. Resolves once the handshake is complete
+    /// and the peer is trusted under the current rules.
     ///
-    /// `opening` is written first, if the peer turns out to be the expected one; it may travel as 0-RTT data, so that
-    /// an eavesdropper can repeat it, and it may be sent twice. `opening_sent` says whether it went out. Whether the
-    /// *peer* trusts this node may show only when the stream is read or written.
+    /// `opening` is written first if the peer is the expected one. It may be sent as 0-RTT data, so an eavesdropper can
+    /// replay it, and it may be sent twice. `opening_sent` says whether it was sent. Whether the *peer* trusts this
+    /// node may become known only when the stream is read or written.
     ///
     /// # Errors
-    /// `ERR_TRUST`, `ERR_PEER_UNREACHABLE`, `ERR_BUSY` where the peer allows no more streams for as long as a
-    /// connection attempt may take, `ERR_LIMIT` where the pool is full of busy connections, `ERR_ARGUMENT`,
-    /// `ERR_PROTOCOL`, `ERR_CLOSED`.
+    /// `ERR_TRUST`, `ERR_PEER_UNREACHABLE`, `ERR_BUSY` if the peer allows no more streams within the connect timeout,
+    /// `ERR_LIMIT` if all connections of the pool are busy, `ERR_ARGUMENT`, `ERR_PROTOCOL`, `ERR_CLOSED`.
     pub async fn open(
         &self,
         address: &str,
@@ -138,41 +138,41 @@ impl Endpoint {
         self.open_kind(address, StreamKind::Session, opening).await
     }
 
-    /// A real round trip to whoever is at an address, connecting first where that is needed; its time alone.
+    /// Measures a round trip to an address. Connects first if needed, which is not measured.
     ///
     /// # Errors
-    /// As for [`Endpoint::open`]; `ERR_TIMEOUT` where a connected peer does not answer.
+    /// As [`Endpoint::open`]; `ERR_TIMEOUT` if a connected peer does not answer.
     pub async fn ping(&self, address: &str) -> Result<Duration, TransportError> {
         let stream = self.open_kind(address, StreamKind::Ping, None).await?;
         ping::measure(stream, self.inner.config.connect_timeout).await
     }
 
-    /// The connections that this endpoint made.
+    /// Counts of the connections that this endpoint made.
     #[must_use]
     pub fn statistics(&self) -> PoolStatistics {
         self.inner.pool.statistics()
     }
 
-    /// The connections that this endpoint's listeners accepted.
+    /// Counts of the connections that this endpoint's listeners accepted.
     #[must_use]
     pub fn accepted(&self) -> AcceptedStatistics {
         self.inner.accepted_statistics()
     }
 
-    /// The fingerprint of the certificate that this node shows.
+    /// The fingerprint of the certificate that this node presents.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.inner.fingerprint()
     }
 
-    /// Whom this node trusts. What is changed here counts at once.
+    /// The peers that this node trusts. Changes take effect at once.
     #[must_use]
     pub fn trust(&self) -> &Trust {
         &self.inner.trust
     }
 
-    /// Closes all connections and listeners, and tells the peers. Every later call gives `ERR_CLOSED`; closing again
-    /// does nothing.
+    /// Closes all connections and listeners, and notifies the peers. Every later call fails with `ERR_CLOSED`; closing
+    /// again does nothing.
     pub async fn close(&self) {
         let Some(shutdown) = self.inner.shut_down() else { return };
         for socket in &shutdown.sockets {

@@ -15,7 +15,7 @@ use crate::endpoint::stream_router::serve_dialed;
 use crate::protocol::StreamKind;
 use crate::tls::tickets::Tickets;
 
-/// Opens a stream to an address: over the connection accepted from there (messages only), the pooled one, or a new one.
+/// Opens a stream to an address over the connection accepted from there (messages only), the pooled one, or a new one.
 pub(crate) async fn open(
     inner: &Arc<EndpointInner>,
     address: &Address,
@@ -42,7 +42,7 @@ pub(crate) async fn open(
             }
         };
         match open_on(inner, lease, kind, opening.clone()).await {
-            // It died unnoticed since it was last used, and took nothing with it.
+            // The pooled connection had died unnoticed. Nothing was sent over it, so try once more.
             Err(TransportError::Lost { .. } | TransportError::TimedOut { .. }) if pooled && may_be_stale => {
                 may_be_stale = false;
             }
@@ -51,7 +51,7 @@ pub(crate) async fn open(
     }
 }
 
-/// Returns the peer of the live connection to an address, after connecting where there is none.
+/// Returns the peer at an address, connecting if there is no live connection.
 pub(crate) async fn connect(
     inner: &Arc<EndpointInner>,
     address: &Address,
@@ -81,7 +81,7 @@ async fn open_on(
 
 async fn wait_for(inner: &EndpointInner, mut outcome: Outcome) -> Result<Lease, TransportError> {
     let connection = match outcome.wait_for(Option::is_some).await {
-        Ok(ended) => ended.clone().expect("an outcome that is there was waited for")?,
+        Ok(ended) => ended.clone().expect("waited until there was an outcome")?,
         Err(_) => return Err(TransportError::endpoint_closed()),
     };
     inner.pool.lease(&connection)

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 use crate::TransportError;
 use crate::connection::stream::{PeerStream, RecvHalf};
 
-/// The time from sending a few bytes until the same bytes are back.
+/// Measures the time until a few bytes come back.
 pub(crate) async fn measure(mut stream: PeerStream, limit: Duration) -> Result<Duration, TransportError> {
     let remote = stream.remote;
     let mut sent = [0; LENGTH];
@@ -21,13 +21,13 @@ pub(crate) async fn measure(mut stream: PeerStream, limit: Duration) -> Result<D
     if received != sent[..] {
         return Err(TransportError::Protocol {
             remote,
-            reason: "it answers a ping with other bytes".to_owned(),
+            reason: "it answered a ping with different bytes".to_owned(),
         });
     }
     Ok(started.elapsed())
 }
 
-/// Sends the bytes of a ping back.
+/// Echoes the bytes of a ping.
 pub(crate) async fn answer(mut stream: PeerStream) -> Result<(), TransportError> {
     let payload = read_payload(&mut stream.recv).await?;
     stream.send.write(payload).await?;
@@ -35,7 +35,7 @@ pub(crate) async fn answer(mut stream: PeerStream) -> Result<(), TransportError>
     stream.send.delivered().await
 }
 
-/// At most the length of a ping, however much comes.
+/// Reads at most the length of a ping, however much arrives.
 async fn read_payload(recv: &mut RecvHalf) -> Result<Bytes, TransportError> {
     let mut payload = BytesMut::new();
     while let Some(bytes) = recv.read().await? {

@@ -11,24 +11,24 @@ use crate::protocol::CloseCode;
 use crate::tls::tickets::Tickets;
 use crate::trust::Credentials;
 
-/// The connections that an endpoint made. Those that it accepted are not counted.
+/// Counts of the connections that an endpoint made. Accepted connections are not included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct PoolStatistics {
     /// Live connections with at least one open stream.
     pub active: usize,
-    /// Live connections without one.
+    /// Live connections without open streams.
     pub idle: usize,
     /// Connections ever established.
     pub created: u64,
-    /// Connections that ended, for whatever reason.
+    /// Connections that have ended, for any reason.
     pub closed: u64,
-    /// Connections whose opening travelled as 0-RTT data and was accepted.
+    /// Connections whose opening was sent as 0-RTT data and accepted.
     pub zero_rtt_accepted: u64,
-    /// Connections ever established over TCP, for UDP did not get through.
+    /// Connections established over TCP because UDP did not get through.
     pub fallback: u64,
 }
 
-/// One connection an address, shared by all streams to it.
+/// One connection per address, shared by all streams to it.
 pub(crate) struct Pool {
     slots: Mutex<Slots>,
     limit: usize,
@@ -40,7 +40,7 @@ pub(crate) struct Pool {
 #[derive(Default)]
 struct Slots {
     by_address: HashMap<Address, Slot>,
-    /// Counts uses: a slot with a smaller number was used less recently.
+    /// Counts uses. The slot with the smallest number was used least recently.
     uses: u64,
 }
 
@@ -59,16 +59,16 @@ enum State {
     Live(Arc<Connection>),
 }
 
-/// How a connection attempt ended; `None` while it goes on.
+/// The result of a connection attempt; `None` while it is in progress.
 pub(crate) type Outcome = watch::Receiver<Option<Result<Arc<Connection>, TransportError>>>;
 pub(crate) type OutcomeSender = watch::Sender<Option<Result<Arc<Connection>, TransportError>>>;
 
-/// What the pool has for an address.
+/// The result of looking up an address.
 pub(crate) enum Lookup {
     Live(Lease),
-    /// Somebody is connecting: wait for the outcome.
+    /// A connection attempt is in progress: wait for its outcome.
     Connecting(Outcome),
-    /// Nothing, and the caller has to connect, then to [`Pool::settle`].
+    /// There is no connection. The caller has to connect, and then to call [`Pool::settle`].
     Vacant(OutcomeSender, Arc<Tickets>),
 }
 
@@ -83,7 +83,7 @@ impl Pool {
         }
     }
 
-    /// What there is for an address. Makes room by closing the idle connection that was used least recently.
+    /// Looks up an address. Makes room for a new connection by closing the idle one that was used least recently.
     pub(crate) fn find(&self, address: &Address) -> Result<Lookup, TransportError> {
         let mut slots = self.slots();
         slots.uses += 1;
@@ -105,7 +105,7 @@ impl Pool {
         Ok(Lookup::Vacant(sender, Arc::clone(&slot.tickets)))
     }
 
-    /// Ends a connection attempt that [`Pool::find`] asked for, and wakes all who wait for it.
+    /// Ends a connection attempt started by [`Pool::find`], and wakes everyone waiting for it.
     pub(crate) fn settle(
         &self,
         address: &Address,
@@ -125,7 +125,7 @@ impl Pool {
         sender.send_replace(Some(result));
     }
 
-    /// Holds a link that is in the pool, so that it cannot be closed as idle.
+    /// Leases a pooled connection, so that it cannot be closed as idle.
     pub(crate) fn lease(&self, connection: &Arc<Connection>) -> Result<Lease, TransportError> {
         let _slots = self.slots();
         connection.end().map_or_else(|| Ok(Lease::new(connection)), Err)
@@ -135,7 +135,7 @@ impl Pool {
         self.zero_rtt_accepted.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// The peer of the live connection to an address, else the one that a ticket is left for.
+    /// The peer of the live connection to an address, or else the one that a session ticket is left for.
     pub(crate) fn known_peer(&self, address: &Address) -> Option<Credentials> {
         let mut slots = self.slots();
         let slot = slots.by_address.get_mut(address)?;
@@ -146,7 +146,7 @@ impl Pool {
         }
     }
 
-    /// Has every later stream travel over a new connection, with a whole handshake. Those that are open stay.
+    /// Makes later streams use new connections with a full handshake. Open streams continue.
     pub(crate) fn renew(&self) {
         let mut retired = Vec::new();
         for slot in self.slots().by_address.values_mut() {
@@ -200,13 +200,13 @@ impl Slots {
             return Err(TransportError::Limit { limit });
         };
         if let State::Live(connection) = std::mem::take(&mut oldest.state) {
-            let cause = connection.error_context().lost("it was idle, and its place in the pool was needed");
+            let cause = connection.error_context().lost("it was idle, and the pool was full");
             connection.close(CloseCode::Done, b"idle", cause);
         }
         Ok(())
     }
 
-    /// Tickets outlive connections, but not for any number of addresses.
+    /// Tickets outlive their connections, but only for a limited number of addresses.
     fn forget_addresses(&mut self, limit: usize) {
         while self.by_address.len() >= limit.saturating_mul(4).max(64) {
             let vacant = self.by_address.iter().filter(|(_, slot)| matches!(slot.state, State::Vacant));
@@ -227,7 +227,7 @@ impl Slot {
         }
     }
 
-    /// A connection that ended leaves nothing to share, nor does an attempt whose task is gone.
+    /// Clears a connection that has ended, or an attempt whose task is gone.
     fn clear_dead(&mut self) {
         let dead = match &self.state {
             State::Vacant => false,

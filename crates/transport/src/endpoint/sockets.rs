@@ -13,7 +13,7 @@ use crate::limits::CLOSE_TIMEOUT;
 use crate::protocol::CloseCode;
 use crate::tls::Tls;
 
-/// The sockets of a listener, of one port for UDP and TCP.
+/// The sockets of a listener: UDP and TCP on the same port.
 pub(crate) struct Sockets {
     pub(crate) local: SocketAddr,
     pub(crate) udp: Option<(quinn::Endpoint, Weak<dyn AsyncUdpSocket>)>,
@@ -21,7 +21,7 @@ pub(crate) struct Sockets {
 }
 
 impl Sockets {
-    /// Binds what the configuration asks for. For port 0 a port is sought that is free for both.
+    /// Binds the sockets that the configuration asks for. For port 0, looks for a port that is free for both.
     pub(crate) async fn bind(tls: &Tls, config: &EndpointConfig, local: SocketAddr) -> io::Result<Self> {
         if !config.quic {
             let tcp = TcpListener::bind(local).await?;
@@ -44,16 +44,16 @@ impl Sockets {
     }
 }
 
-/// A web server, say, has the port for TCP.
+/// The TCP port is in use, for example by a web server.
 fn tcp_port_taken(error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("over TCP: {error}: free that port, or set enableFallback: false"))
 }
 
-/// What accepts for a listener; its endpoint closes it too.
+/// The open sockets of a listener, which its endpoint can close too.
 pub(crate) struct ListenerSockets {
     udp: Mutex<Option<(quinn::Endpoint, Weak<dyn AsyncUdpSocket>)>>,
     tcp: Mutex<Option<JoinHandle<()>>>,
-    /// Those accepted over TCP.
+    /// Connections accepted over TCP.
     pub(crate) connections: Arc<TcpConnections>,
 }
 
@@ -66,12 +66,12 @@ impl ListenerSockets {
         Self { udp: Mutex::new(udp), tcp: Mutex::new(tcp), connections }
     }
 
-    /// Resolves once the peers took notice and the port is free, or after a second.
+    /// Resolves once the peers have been notified and the port is free, or after a second.
     pub(crate) async fn close(&self) {
         let until = Instant::now() + CLOSE_TIMEOUT;
         let (udp, tcp, connections) = self.shut_down();
         if let Some(tcp) = tcp {
-            // The socket is closed when the task has ended.
+            // The socket is closed once the task has ended.
             let _ = tcp.await;
         }
         if let Some((endpoint, socket)) = udp {
@@ -111,5 +111,5 @@ type Shutdown = (
     Vec<crate::tcp::TcpConnection>,
 );
 
-/// How many ports are tried.
+/// How many ports to try.
 const MAX_PORT_TRIES: usize = 16;

@@ -10,7 +10,7 @@ use crate::endpoint::ping;
 use crate::messages::{self, Inbox};
 use crate::protocol::{STREAM_KIND_UNKNOWN, StreamKind};
 
-/// Hands out the streams of an accepted connection until it ends.
+/// Serves the streams of an accepted connection until it ends.
 pub(crate) async fn serve_connection(
     inner: &EndpointInner,
     connection: Arc<Connection>,
@@ -29,7 +29,7 @@ pub(crate) async fn serve_connection(
     inner.remove_accepted(&origin, &connection);
 }
 
-/// Takes the messages that a peer sends over a connection which this node made.
+/// Serves the messages that a peer sends over a connection made by this node.
 pub(crate) async fn serve_dialed(
     inbox: Arc<Inbox>,
     connection: Weak<Connection>,
@@ -41,14 +41,14 @@ pub(crate) async fn serve_dialed(
         if connection.check().is_err() {
             return;
         }
-        // A listener's streams are for listeners: only messages have a taker here.
+        // Only messages are accepted here; sessions belong to listeners.
         let (nobody, _) = mpsc::channel(1);
         let stream = PeerStream::new(Lease::new(&connection), send, recv);
         tokio::spawn(route(stream, nobody, Some(Arc::clone(&inbox)), origin.clone()));
     }
 }
 
-/// Reads the first byte of a stream, and passes it on to whom it concerns.
+/// Reads the kind of a stream and passes the stream on accordingly.
 async fn route(
     mut stream: PeerStream,
     streams: mpsc::Sender<PeerStream>,
@@ -64,14 +64,14 @@ async fn route(
         }
         (Some(StreamKind::Ping), _) => {
             stream.recv.unread(first);
-            // An error means that the peer no longer waits.
+            // An error means that the peer has given up.
             let _ = ping::answer(stream).await;
         }
         (Some(StreamKind::Messages), Some(inbox)) => {
             stream.recv.unread(first);
             messages::serve(inbox, stream, origin).await;
         }
-        // A proof that nobody asked for: the two are not configured alike.
+        // An unexpected proof: the two nodes do not share a configuration.
         (Some(StreamKind::Proof), _) => stream.connection().refuse_proof(),
         (Some(StreamKind::Messages) | None, _) => {
             stream.send.reset(STREAM_KIND_UNKNOWN);

@@ -3,7 +3,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::protocol::CloseCode;
 use crate::tcp::{TcpConnection, WeakTcpConnection};
 
-/// The connections over TCP that end together, by whom they belong to.
+/// A group of TCP connections that are closed together.
 pub(crate) struct TcpConnections(Mutex<Option<Vec<WeakTcpConnection>>>);
 
 impl Default for TcpConnections {
@@ -13,7 +13,7 @@ impl Default for TcpConnections {
 }
 
 impl TcpConnections {
-    /// Takes in one more; false, and closes it, where all have been closed.
+    /// Adds a connection. If the group is closed, closes the connection and returns false.
     pub(crate) fn add(&self, connection: &TcpConnection) -> bool {
         let mut connections = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(connections) = connections.as_mut() else {
@@ -25,7 +25,7 @@ impl TcpConnections {
         true
     }
 
-    /// Closes all, for good; returns those that have to hear of it.
+    /// Closes all connections for good. Returns those whose peers have to be notified.
     pub(crate) fn close(&self) -> Vec<TcpConnection> {
         let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let live: Vec<_> =

@@ -2,57 +2,57 @@ use bytes::Bytes;
 
 use crate::TransportError;
 
-/// What one agent tells another.
+/// A message from one agent to another.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Message {
-    /// The sender's name for it, at most 1,024 bytes.
+    /// The id given by the sender, at most 1,024 bytes.
     pub id: String,
-    /// What kind of message it is, at most 1,024 bytes.
+    /// The type of the message, at most 1,024 bytes.
     pub kind: String,
-    /// Which messages it stays in order with.
+    /// The stream whose order the message keeps.
     pub stream: StreamName,
-    /// JSON text, in which null stands for each attachment. `None` where there is no payload, or one attachment is
-    /// the whole of it.
+    /// JSON text, with null in place of each attachment. `None` if there is no payload, or if one attachment is the
+    /// whole payload.
     pub payload: Option<String>,
     /// JSON text.
     pub metadata: Option<String>,
-    /// The arrays of the payload.
+    /// The binary arrays of the payload.
     pub attachments: Vec<Attachment>,
 }
 
-/// An array within a payload.
+/// A binary array within a payload.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attachment {
-    /// A JSON pointer into the payload, empty for the payload itself.
+    /// A JSON pointer to its place in the payload; empty for the payload itself.
     pub pointer: String,
-    /// What the bytes are.
+    /// The type of the elements.
     pub kind: AttachmentKind,
-    /// The content; a multiple of 4 for floats.
+    /// The content. Its length is a multiple of 4 for floats.
     pub bytes: Bytes,
 }
 
-/// What the bytes of an attachment are.
+/// The element type of an attachment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AttachmentKind {
-    /// Bytes.
+    /// Unsigned bytes.
     Bytes = 0,
     /// Little-endian f32.
     Floats = 1,
 }
 
-/// Names a stream of messages. Names with equal texts are the same stream, whatever form they were given in.
+/// The name of a message stream. Names with equal texts mean the same stream, whatever form they were given in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamName {
     /// 1 to 1,024 bytes.
     pub text: String,
-    /// How the sender gave it.
+    /// The form in which the sender gave it.
     pub form: StreamForm,
 }
 
-/// How a sender gave a stream's name.
+/// The form in which a sender gave a stream's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StreamForm {
-    /// Not at all: the text is `default`.
+    /// Not given: the text is `default`.
     Default = 0,
     /// As text.
     Text = 1,
@@ -60,14 +60,14 @@ pub enum StreamForm {
     Number = 2,
 }
 
-/// The most bytes that payload, metadata and attachments of a message may have together.
+/// The maximum size of a message's payload, metadata and attachments together, in bytes.
 pub const MAX_MESSAGE: usize = 64 << 20;
 
-/// The most bytes of an id, a kind and a stream's name.
+/// The maximum size of an id, a kind or a stream's name, in bytes.
 pub(crate) const MAX_NAME: usize = 1024;
 
 impl Message {
-    /// The bytes that [`MAX_MESSAGE`] limits.
+    /// The size that [`MAX_MESSAGE`] limits, in bytes.
     #[must_use]
     pub fn size(&self) -> usize {
         let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
@@ -75,7 +75,7 @@ impl Message {
         text(&self.payload) + text(&self.metadata) + attached
     }
 
-    /// What it costs to keep, with an allowance for all that is not content.
+    /// The memory that the message accounts for: its size, and an allowance for everything else.
     pub(crate) fn weight(&self) -> usize {
         self.size() + self.id.len() + self.kind.len() + OVERHEAD
     }
@@ -83,18 +83,14 @@ impl Message {
     /// Checks every limit.
     ///
     /// # Errors
-    /// `ERR_LIMIT` for what is too large, `ERR_ARGUMENT` for a name that is empty where it may not be.
+    /// `ERR_LIMIT` if something is too large, `ERR_ARGUMENT` if the stream's name is empty.
     pub fn check(&self) -> Result<(), TransportError> {
         limit("a message", self.size(), MAX_MESSAGE)?;
         limit("a message's id", self.id.len(), MAX_NAME)?;
         limit("a message's type", self.kind.len(), MAX_NAME)?;
         limit("a streamId", self.stream.text.len(), MAX_NAME)?;
         if self.stream.text.is_empty() {
-            return Err(TransportError::argument(
-                "streamId",
-                &"",
-                "give a number, or text that is not empty",
-            ));
+            return Err(TransportError::argument("streamId", &"", "give a number or non-empty text"));
         }
         Ok(())
     }

@@ -16,27 +16,27 @@ use crate::messages::send::send_queue::SendQueues;
 use crate::messages::stream_key::StreamKey;
 use crate::{Endpoint, TransportError};
 
-/// Sends messages to other nodes, and takes theirs. Clones are the same messenger.
+/// Sends messages to other nodes and receives theirs. Clones share one messenger.
 #[derive(Clone)]
 pub struct Messenger {
     shared: Arc<Shared>,
 }
 
-/// How a messenger works. The default works untouched.
+/// The settings of a messenger. The default works as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessengerConfig {
-    /// After how long an idle stream is given back. Default: 10 s.
+    /// How long a stream may be idle before it is closed. Default: 10 s.
     pub idle_after: Duration,
 }
 
-/// What a messenger holds and has done.
+/// Counters of a messenger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct MessageStatistics {
-    /// Bytes on their way: given to `send` or `request`, not settled yet.
+    /// Bytes of messages passed to `send` or `request` that are not settled yet.
     pub outgoing_bytes: usize,
-    /// Bytes that are here, and not taken by anybody.
+    /// Bytes of received messages that nobody has taken yet.
     pub incoming_bytes: usize,
-    /// Streams ever opened.
+    /// Streams opened so far.
     pub streams: u64,
 }
 
@@ -47,11 +47,11 @@ struct Shared {
 }
 
 impl Messenger {
-    /// The messenger of an endpoint, which has at most one. `handler` gets the messages of the streams that are
-    /// subscribed to, in their order; it must not block. To be called inside a tokio runtime.
+    /// Creates the messenger of an endpoint, which has at most one. `handler` receives the messages of the subscribed
+    /// streams, in order; it must not block. Call it inside a tokio runtime.
     ///
     /// # Errors
-    /// `ERR_CONFIG` where the endpoint has a messenger already.
+    /// `ERR_CONFIG` if the endpoint already has a messenger.
     pub fn new(
         endpoint: Endpoint,
         config: MessengerConfig,
@@ -60,46 +60,46 @@ impl Messenger {
         let MessengerConfig { idle_after } = config;
         let inbox = Arc::new(Inbox::new(handler));
         if endpoint.inner.inbox.set(Arc::clone(&inbox)).is_err() {
-            return Err(TransportError::config(&"endpoint", &"it has a messenger already: clone that one"));
+            return Err(TransportError::config(&"endpoint", &"it already has a messenger: clone that one"));
         }
         let queues = SendQueues::new(endpoint.clone(), idle_after);
         let shared = Shared { endpoint, inbox, queues: Arc::new(queues) };
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Takes messages on `host:port` too, until it is closed; port 0 means any free one.
+    /// Accepts messages on `host:port` until closed; port 0 means any free one.
     ///
     /// # Errors
     /// As [`Endpoint::listen`].
     pub async fn listen(&self, address: &str) -> Result<SocketAddr, TransportError> {
         let listener = self.shared.endpoint.listen(address).await?;
         let local = listener.local_addr();
-        // Streams of other kinds have no taker here: dropped, they are broken off.
+        // Streams of other kinds are dropped, which aborts them.
         tokio::spawn(async move { while listener.accept().await.is_some() {} });
         Ok(local)
     }
 
-    /// Hands the messages of a stream (of all streams, where none is named) to the handler from now on.
+    /// Passes the messages of a stream, or of all streams if none is named, to the handler from now on.
     pub fn subscribe(&self, stream: Option<&str>) {
         self.shared.inbox.subscribe(stream);
     }
 
-    /// Undoes one [`Messenger::subscribe`] with the same name.
+    /// Reverts one [`Messenger::subscribe`] with the same name.
     pub fn unsubscribe(&self, stream: Option<&str>) {
         self.shared.inbox.unsubscribe(stream);
     }
 
-    /// Sends a message behind all that were given for the same address and stream before; this very call decides the
-    /// order. The future resolves once the peer's application has it. Dropped earlier, it takes the message back if
-    /// nothing of it was sent yet.
+    /// Sends a message after all earlier ones to the same address and stream; the order is that of the calls, not of
+    /// polling. The future resolves once the peer's application has taken the message. Dropping it withdraws the
+    /// message if none of it was sent yet.
     ///
-    /// An address is `host:port`, or what a [`Delivery`] came from: a live connection that was accepted from there is
-    /// preferred to a new one.
+    /// An address is `host:port`, or the address of a [`Delivery`]. A live connection accepted from there is preferred
+    /// to a new one.
     ///
     /// # Errors
     /// `ERR_LIMIT` and `ERR_ARGUMENT` before anything is sent; `ERR_TRUST`, `ERR_PEER_UNREACHABLE`, `ERR_BUSY`,
-    /// `ERR_PROTOCOL`, `ERR_CLOSED` for what was not delivered, which say so where it may have been; `ERR_TIMEOUT` by
-    /// the limit alone.
+    /// `ERR_PROTOCOL` and `ERR_CLOSED` if the message was not delivered (the error says so if it may have been);
+    /// `ERR_TIMEOUT` only when `limit` has passed.
     pub fn send(
         &self,
         address: &str,
@@ -111,15 +111,15 @@ impl Messenger {
             self.shared.queues.enqueue(&key, message, ReplyTo::Sender(sender))?;
             Ok(key)
         });
-        async move { within(limit, outcome, "the acknowledgement of", &queued?).await }
+        async move { within(limit, outcome, "the acknowledgement from", &queued?).await }
     }
 
-    /// Sends a message as [`Messenger::send`] does, and resolves to its answer: what the peer's handler answers, else
-    /// a message of the same stream from the same address that has the request's id, or that neither the handler nor
-    /// a receiver here takes.
+    /// Sends a message like [`Messenger::send`] and resolves to its answer. That is what the peer's handler answers, or
+    /// else a message on the same stream from the same address that either has the request's id, or is taken by no
+    /// handler or receiver here.
     ///
     /// # Errors
-    /// As [`Messenger::send`]; `ERR_HANDLER` where the peer's handler failed.
+    /// As [`Messenger::send`]; `ERR_HANDLER` if the peer's handler failed.
     pub fn request(
         &self,
         address: &str,
@@ -129,12 +129,12 @@ impl Messenger {
         let started = self.shared.start_request(address, message);
         async move {
             let mut request = started?;
-            let outcome = request.outcome.as_mut().expect("it is given up on drop only");
-            within(limit, outcome, "the answer of", &request.key).await
+            let outcome = request.outcome.as_mut().expect("it is taken only on drop");
+            within(limit, outcome, "the answer from", &request.key).await
         }
     }
 
-    /// A place in the queue of those who take messages of a stream from an address.
+    /// Queues up for the next message of a stream from an address.
     ///
     /// # Errors
     /// `ERR_ARGUMENT` for a malformed address, `ERR_CLOSED`.
@@ -142,7 +142,7 @@ impl Messenger {
         Ok(PendingReceive::new(&self.shared.inbox, self.shared.key(address, stream)?))
     }
 
-    /// What waits, and what was done.
+    /// The current counters.
     #[must_use]
     pub fn statistics(&self) -> MessageStatistics {
         MessageStatistics {
@@ -152,14 +152,14 @@ impl Messenger {
         }
     }
 
-    /// The endpoint below.
+    /// The endpoint that this messenger uses.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
         &self.shared.endpoint
     }
 
-    /// Closes the endpoint too. What is pending fails with `ERR_CLOSED`; the handler is not called any more once it
-    /// resolves.
+    /// Closes the messenger and its endpoint. Pending calls fail with `ERR_CLOSED`. After it resolves, the handler is
+    /// no longer called.
     pub async fn close(&self) {
         self.shared.inbox.close().await;
         self.shared.endpoint.close().await;
@@ -186,7 +186,7 @@ impl Shared {
     }
 }
 
-/// A request that waits.
+/// A request waiting for its answer.
 struct Request {
     outcome: Option<oneshot::Receiver<Result<Message, TransportError>>>,
     answer: Arc<PendingAnswer>,

@@ -1,9 +1,9 @@
-//! Whole messages between agents: in order within a stream id, acknowledged once the application has them, and with
-//! answers.
+//! Whole messages between agents: ordered within a stream id, acknowledged once the application has taken them, and
+//! optionally answered.
 //!
-//! A sender has one QUIC stream for each address and stream id, which its [queue](send::send_queue) opens, keeps in order and gives
-//! back when it is idle. The receiver keeps a [`inbound_stream`] for each such stream, and its [`inbox`](receive::inbox) hands out what the lanes
-//! hold: to an answer that is waited for, to the handler, or to whoever receives.
+//! A sender has one stream for each address and stream id, which its send queue opens, keeps in order and closes when
+//! idle. The receiver has an `InboundStream` for each of them. Its [`Inbox`] passes their messages to pending requests,
+//! to the handler, or to pending receivers.
 
 mod message;
 mod messenger;

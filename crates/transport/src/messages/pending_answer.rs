@@ -7,7 +7,7 @@ use crate::messages::message::Message;
 
 type Outcome = Result<Message, TransportError>;
 
-/// The place that a request keeps for its answer, whichever way it comes. The first one counts.
+/// Where a request waits for its answer. The first answer counts, however it arrives.
 pub(crate) struct PendingAnswer {
     /// The id of the request.
     pub(crate) id: String,
@@ -20,7 +20,7 @@ impl PendingAnswer {
         (Self { id, sender: Mutex::new(Some(sender)) }, outcome)
     }
 
-    /// Ends the request; gives back a message that comes too late.
+    /// Ends the request. Returns a message that comes too late.
     pub(crate) fn settle(&self, outcome: Outcome) -> Option<Message> {
         let undelivered = match self.sender().take() {
             Some(sender) => sender.send(outcome).err()?,
@@ -29,12 +29,12 @@ impl PendingAnswer {
         undelivered.ok()
     }
 
-    /// Whether nobody waits any more.
+    /// Whether the caller has given up.
     pub(crate) fn is_closed(&self) -> bool {
         self.sender().as_ref().is_none_or(oneshot::Sender::is_closed)
     }
 
     fn sender(&self) -> MutexGuard<'_, Option<oneshot::Sender<Outcome>>> {
-        self.sender.lock().expect("nothing panics while it holds an answer's place")
+        self.sender.lock().expect("nothing panics while it holds a pending answer")
     }
 }

@@ -21,10 +21,10 @@ use super::state::{ConnectionState, PeerHandshake};
 use super::stream::{TcpRecv, TcpSend, open, request};
 use crate::limits::{CLOSE_TIMEOUT, CONNECTION_WINDOW, STREAM_WINDOW};
 
-/// Connects over TCP. Nothing of the application has left when it resolves.
+/// Connects over TCP. No application data has been sent when it resolves.
 ///
 /// # Errors
-/// As TCP and TLS fail; [`super::handshake_error`] tells them apart.
+/// The error of TCP or TLS; [`super::handshake_error`] tells them apart.
 pub(crate) async fn dial(
     remote: SocketAddr,
     tls: Arc<rustls::ClientConfig>,
@@ -37,7 +37,7 @@ pub(crate) async fn dial(
     let stream = TlsConnector::from(tls).connect(name, socket).await?;
     let session = stream.get_ref().1;
     if session.alpn_protocol() != Some(ALPN) {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "it speaks no HTTP/2"));
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it does not speak HTTP/2"));
     }
     let peer = PeerHandshake::of(session, remote, label)?;
     let (socket, failure) = Socket::new(stream);
@@ -46,7 +46,7 @@ pub(crate) async fn dial(
         .max_frame_size(MAX_FRAME)
         .max_send_buffer_size(SEND_BUFFER)
         .data_frame_budget(DATA_FRAME_BUDGET)
-        // Until the server has said how many it takes: the least that every server does.
+        // Until the server announces its limit, assume the least that every server allows.
         .initial_max_send_streams(INTERNAL_STREAMS as usize + 1)
         .enable_push(false)
         .handshake(socket);
@@ -63,7 +63,7 @@ async fn start(
 ) -> io::Result<TcpConnection> {
     let (streams, incoming) = mpsc::unbounded_channel();
     let (record, records) = mpsc::unbounded_channel();
-    let pings = connection.ping_pong().expect("nobody has taken it yet");
+    let pings = connection.ping_pong().expect("it is taken only here");
     let state = Arc::new(ConnectionState::new(peer, record));
     let made = TcpConnection::new(Arc::clone(&state), Opener::Client(requests.clone()), incoming);
     let core = Arc::clone(made.core());
@@ -72,7 +72,7 @@ async fn start(
         core.state.mark_socket_closed();
     });
     tokio::spawn(keep_alive(Arc::clone(&state), pings, params.idle_timeout));
-    // Where it is over already, its end says why.
+    // If the connection has already ended, its end says why.
     if let Some((send, recv)) = open(&requests, CONTROL, &state).await {
         start_control(&state, send, recv, records);
     }
@@ -80,7 +80,7 @@ async fn start(
     Ok(made)
 }
 
-/// Keeps a stream open for the server to use, as long as it has not too many.
+/// Keeps one unused stream open for the server, up to the limit on the server's streams.
 async fn reserve_streams(
     requests: SendRequest<Bytes>,
     state: Arc<ConnectionState>,
@@ -90,7 +90,7 @@ async fn reserve_streams(
     let permits = Arc::new(Semaphore::new(most as usize));
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         let Some((response, send)) = request(&requests, RESERVED).await else { return };
-        // The answer comes with the use that the server makes of it.
+        // The response arrives when the server starts to use the stream.
         let Ok(response) = response.await else { return };
         let mut send = TcpSend::new(send, &state);
         send.permit = Some(permit);

@@ -21,7 +21,7 @@ pub(crate) struct TcpConnection {
     handle: Arc<Handle>,
 }
 
-/// The tasks of a connection hold its core, so that only handles tell whether somebody still wants the connection.
+/// The tasks of a connection hold its core, so that only the handles show whether anyone still uses the connection.
 struct Handle(Arc<Core>);
 
 impl Drop for Handle {
@@ -30,7 +30,7 @@ impl Drop for Handle {
     }
 }
 
-/// What lives as long as a connection is wanted or driven.
+/// Everything that lives as long as a connection is used or driven.
 pub(super) struct Core {
     pub(super) state: Arc<ConnectionState>,
     opener: Opener,
@@ -40,7 +40,7 @@ pub(super) struct Core {
 /// How this side opens streams.
 pub(super) enum Opener {
     Client(SendRequest<Bytes>),
-    /// Streams that the client has opened for this purpose.
+    /// Streams that the client has reserved for the server.
     Server(tokio::sync::Mutex<mpsc::UnboundedReceiver<(RecvStream, SendResponse<Bytes>)>>),
 }
 
@@ -54,7 +54,7 @@ impl TcpConnection {
         Self { handle: Arc::new(Handle(Arc::new(core))) }
     }
 
-    /// For the task that drives the connection.
+    /// Kept by the task that drives the connection.
     pub(super) fn core(&self) -> &Arc<Core> {
         &self.handle.0
     }
@@ -78,7 +78,7 @@ impl TcpConnection {
         }
     }
 
-    /// The next stream that the peer has opened.
+    /// Waits for the next stream opened by the peer.
     pub(crate) async fn accept_bi(&self) -> Result<(TcpSend, TcpRecv), ConnectionError> {
         let mut incoming = self.core().incoming.lock().await;
         tokio::select! {
@@ -88,12 +88,12 @@ impl TcpConnection {
         }
     }
 
-    /// Closes the connection, and tells the peer why. Only the first end counts.
+    /// Closes the connection and tells the peer why. Only the first end counts.
     pub(crate) fn close(&self, code: u32, reason: &[u8]) {
         self.state().close(code, reason);
     }
 
-    /// Resolves once the connection is over.
+    /// Resolves when the connection has ended.
     pub(crate) async fn closed(&self) -> ConnectionError {
         self.state().ended().await
     }
@@ -106,37 +106,37 @@ impl TcpConnection {
         self.state().peer.remote
     }
 
-    /// What the peer has shown, its own certificate first.
+    /// The certificates that the peer presented, its own first.
     pub(crate) fn certificates(&self) -> Vec<CertificateDer<'static>> {
         self.state().peer.certificates.clone()
     }
 
-    /// The TLS session's keying material for proofs.
+    /// Keying material of the TLS session, for proofs.
     pub(crate) fn exported(&self) -> [u8; 32] {
         self.state().peer.exported
     }
 
-    /// A handle that does not keep the connection.
+    /// A handle that does not keep the connection alive.
     pub(crate) fn downgrade(&self) -> WeakTcpConnection {
         WeakTcpConnection(Arc::downgrade(&self.handle))
     }
 
-    /// Resolves once the connection is closed and the peer has heard of it, or has had its time.
+    /// Resolves once the connection is closed and the peer was told so, or `CLOSE_TIMEOUT` has passed.
     pub(crate) async fn socket_closed(&self) {
         self.state().socket_closed().await;
     }
 
-    /// Gives the peer the room of one that is trusted.
+    /// Raises the flow-control window to that of a trusted peer.
     pub(crate) fn lift_restrictions(&self) {
         self.state().trusted.notify_one();
     }
 }
 
-/// A handle that does not keep the connection.
+/// A handle that does not keep the connection alive.
 pub(crate) struct WeakTcpConnection(Weak<Handle>);
 
 impl WeakTcpConnection {
-    /// The connection, where somebody still holds it and it is not over.
+    /// The connection, if it is still in use and has not ended.
     pub(crate) fn upgrade(&self) -> Option<TcpConnection> {
         let connection = TcpConnection { handle: self.0.upgrade()? };
         connection.close_reason().is_none().then_some(connection)

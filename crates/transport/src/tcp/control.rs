@@ -1,4 +1,4 @@
-//! The stream on which the two sides of a connection speak about the connection.
+//! The control stream of a connection, and its keep-alive.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::state::ConnectionState;
 use super::stream::{TcpRecv, TcpSend};
 use crate::limits::keep_alive_interval;
 
-/// Starts to write and read the records of a connection on its control stream.
+/// Starts the tasks that write and read the records on the control stream.
 pub(super) fn start_control(
     state: &Arc<ConnectionState>,
     send: TcpSend,
@@ -25,7 +25,7 @@ pub(super) fn start_control(
     tokio::spawn(async move { read(recv, &state).await });
 }
 
-/// Writes records as they come. Ends with the connection, or once a close has been written.
+/// Writes records as they come. Ends with the connection, or after a close record.
 async fn write(mut send: TcpSend, mut records: mpsc::UnboundedReceiver<Record>) {
     while let Some(record) = records.recv().await {
         if send.write_chunk(record.encode()).await.is_err() {
@@ -38,7 +38,7 @@ async fn write(mut send: TcpSend, mut records: mpsc::UnboundedReceiver<Record>) 
     }
 }
 
-/// Reads the peer's records, and does what they say.
+/// Reads and applies the peer's records.
 async fn read(mut recv: TcpRecv, state: &ConnectionState) {
     let mut bytes = BytesMut::new();
     while let Ok(Some(chunk)) = recv.read_chunk().await {
@@ -59,7 +59,7 @@ async fn read(mut recv: TcpRecv, state: &ConnectionState) {
     }
 }
 
-/// Asks the peer now and then whether it is there, and ends the connection where it is silent.
+/// Pings the peer regularly, and ends the connection if it does not answer.
 pub(super) async fn keep_alive(state: Arc<ConnectionState>, mut pings: PingPong, idle_timeout: Duration) {
     loop {
         tokio::select! {
@@ -68,7 +68,7 @@ pub(super) async fn keep_alive(state: Arc<ConnectionState>, mut pings: PingPong,
         }
         match tokio::time::timeout(idle_timeout, pings.ping(Ping::opaque())).await {
             Ok(Ok(_)) => {}
-            // The task that drives the connection says how it ended.
+            // The task that drives the connection reports how it ended.
             Ok(Err(_)) => return,
             Err(_) => return state.end(ConnectionError::TimedOut),
         }

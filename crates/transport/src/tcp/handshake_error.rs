@@ -1,4 +1,4 @@
-//! What the errors of TCP, TLS and HTTP/2 are in terms of QUIC.
+//! Translates errors of TLS over TCP into those of QUIC.
 
 use std::io;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 use quinn::{ConnectionClose, ConnectionError, TransportErrorCode};
 use rustls::AlertDescription;
 
-/// How a handshake failed. `None` where nobody speaks TLS there, or nobody is there.
+/// How a handshake failed; `None` if nothing speaks TLS there, or nothing listens.
 pub(crate) fn handshake_error(error: &io::Error) -> Option<ConnectionError> {
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     Some(match error {

@@ -1,15 +1,15 @@
-//! A connection where UDP does not get through: the same streams over TLS 1.3 on TCP, as HTTP/2 streams.
+//! Connections where UDP does not get through: the same streams as HTTP/2 streams over TLS 1.3 on TCP.
 //!
-//! To the rest of the crate it is a QUIC connection: it opens and accepts streams in both directions, ends with the same
-//! codes, and fails with the same errors. What HTTP/2 lacks for that:
+//! To the rest of the crate they behave like QUIC connections: both sides open and accept streams, closes carry the
+//! same codes, and failures give the same errors. HTTP/2 lacks some of that:
 //!
-//! - Only the client opens HTTP/2 streams. It keeps one more open than are in use, over which the
-//!   server opens its own.
-//! - Why a connection is closed, and that the bytes of a stream have arrived, travels as [`Record`]s on a stream of their
-//!   own, the first one.
-//! - Its reset ends both directions of a stream. Here one direction is broken off by trailers that carry the code, and
-//!   whoever wants no more bytes says so in a [`Record`]; what still comes is let go of. HTTP/2's own reset is never sent
-//!   while a connection lives: where one comes, the connection is over, and its end says why.
+//! - Only the client opens HTTP/2 streams. It keeps one unused stream open, which the server takes when it wants to open
+//!   a stream of its own.
+//! - The reason of a close, and the fact that all bytes of a stream have arrived, are sent as
+//!   [`Record`](record::Record)s on the control stream, which is the first one.
+//! - An HTTP/2 reset ends both directions of a stream. Here a direction is reset by trailers that carry the code, and a
+//!   receiver stops a stream by a record; what still arrives is dropped. HTTP/2's own reset is never sent while a
+//!   connection is alive: if one arrives, the connection has ended, and its end says why.
 
 mod client;
 mod connection;

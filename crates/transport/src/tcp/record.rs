@@ -1,14 +1,13 @@
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
-/// What one side tells the other:
-/// `u8 kind | u32 number | u8 length | text`, little-endian.
+/// A record of the control stream: `u8 kind | u32 number | u8 length | text`, little-endian.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Record {
-    /// Kind 0: the connection is closed, with this code and reason. Nothing follows.
+    /// Kind 0: the connection is closed with this code and reason. No record follows.
     Close(u32, Bytes),
     /// Kind 1: every byte of the stream with this HTTP/2 number has arrived.
     Arrived(u32),
-    /// Kind 2: of the stream with this number no more bytes are wanted, with this code: text of four bytes.
+    /// Kind 2: the stream with this number is stopped with this code, sent as four bytes of text.
     Stop(u32, u32),
 }
 
@@ -33,7 +32,7 @@ impl Record {
         bytes.freeze()
     }
 
-    /// Takes a record off the front, once it is there whole. `Err` for one of an unknown kind.
+    /// Takes a record from the front, once it is complete. `Err` for an unknown kind.
     pub(super) fn take(bytes: &mut BytesMut) -> Result<Option<Self>, u8> {
         if bytes.len() < Self::HEAD || bytes.len() < Self::HEAD + usize::from(bytes[Self::HEAD - 1]) {
             return Ok(None);

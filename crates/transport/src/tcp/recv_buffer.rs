@@ -1,4 +1,4 @@
-//! What has arrived of a stream and has not been read.
+//! The bytes of a stream that have arrived and were not read yet.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,16 +8,16 @@ use h2::FlowControl;
 use quinn::VarInt;
 use tokio::sync::Notify;
 
-/// What is taken off a stream. The end of the queue is the end of the stream.
+/// What is read from a stream. The end of the queue is the end of the stream.
 pub(super) enum Received {
     Bytes(Bytes),
-    /// The direction was broken off, with this code.
+    /// The direction was reset with this code.
     Reset(VarInt),
-    /// The connection is over, or soon will be.
+    /// The connection has ended, or is about to.
     Lost,
 }
 
-/// Takes what comes as it comes; the room that the peer has shrinks by it until it is read.
+/// Buffers bytes as they arrive. They count against the peer's window until they are read.
 pub(super) struct RecvBuffer {
     state: Mutex<State>,
     ready: Notify,
@@ -27,15 +27,15 @@ pub(super) struct RecvBuffer {
 struct State {
     waiting: VecDeque<Piece>,
     end: Option<End>,
-    /// Nobody reads any more.
+    /// The reader has stopped.
     refused: bool,
     flow: Option<FlowControl>,
 }
 
 enum Piece {
-    /// As it came.
+    /// A piece as it arrived.
     Long(Bytes),
-    /// Several short ones: each of its own would take more memory than its bytes.
+    /// Several short pieces, merged: kept apart they would take more memory than their bytes.
     Short(BytesMut),
 }
 
@@ -51,12 +51,12 @@ impl RecvBuffer {
         Arc::new(Self { state: Mutex::default(), ready: Notify::new() })
     }
 
-    /// Where the room for what is read is given back.
+    /// Sets the flow control through which read bytes are released.
     pub(super) fn set_flow_control(&self, flow: FlowControl) {
         self.state().flow = Some(flow);
     }
 
-    /// Takes in what has come, or lets go of it where nobody wants it.
+    /// Buffers what has arrived, or releases it if the reader has stopped.
     pub(super) fn push(&self, bytes: Bytes) {
         let mut state = self.state();
         if state.refused {
@@ -72,7 +72,7 @@ impl RecvBuffer {
         self.ready.notify_one();
     }
 
-    /// Nothing more will come. Only the first end counts.
+    /// Marks the end of the stream. Only the first end counts.
     pub(super) fn finish(&self) {
         self.end(End::Finished);
     }
@@ -90,7 +90,7 @@ impl RecvBuffer {
         self.ready.notify_one();
     }
 
-    /// What is next, once it is there; `None` at the end. For one reader. Safe to cancel.
+    /// Waits for what comes next; `None` at the end. For one reader. Safe to cancel.
     pub(super) async fn next(&self) -> Option<Received> {
         loop {
             let ready = self.ready.notified();
@@ -110,12 +110,12 @@ impl RecvBuffer {
         }
     }
 
-    /// The next bytes, where they are there.
+    /// The next bytes, if any have arrived.
     pub(super) fn try_next(&self) -> Option<Bytes> {
         self.state().take()
     }
 
-    /// Lets go of what has come and of all that will. Tells whether the end had not come yet.
+    /// Releases everything that has arrived or will arrive. Returns whether the end is still to come.
     pub(super) fn refuse(&self) -> bool {
         let mut state = self.state();
         state.refused = true;
@@ -140,13 +140,13 @@ impl State {
 
     fn release(&mut self, length: usize) {
         if let Some(flow) = &mut self.flow {
-            // An error means that the stream is over: nobody waits for the room.
+            // An error means that the stream has ended, so the window no longer matters.
             let _ = flow.release_capacity(length);
         }
     }
 }
 
-/// Below this many bytes pieces are put together.
+/// Pieces shorter than this are merged.
 const MIN_PIECE: usize = 1024;
 
 #[cfg(test)]
@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn short_pieces_are_put_together_and_nothing_is_lost_before_the_end() {
+    async fn short_pieces_are_merged_and_nothing_is_lost_before_the_end() {
         let buffer = RecvBuffer::new();
         let mut sent = Vec::new();
         for number in 0..5_000_u32 {
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_nobody_wants_is_let_go_of() {
+    async fn unwanted_bytes_are_released() {
         let buffer = RecvBuffer::new();
         buffer.push(Bytes::from_static(b"some"));
         assert!(buffer.refuse(), "the end had not come");

@@ -23,10 +23,10 @@ use super::state::{ConnectionState, PeerHandshake};
 use super::stream::{self, TcpRecv, TcpSend};
 use crate::limits::{CLOSE_TIMEOUT, CONNECTION_WINDOW, STREAM_WINDOW};
 
-/// Answers a TCP connection. The peer's certificate has been verified when it resolves.
+/// Accepts a TCP connection. The peer's certificate has been verified when it resolves.
 ///
 /// # Errors
-/// As TLS fails; [`super::handshake_error`] tells how.
+/// The error of TLS; [`super::handshake_error`] translates it.
 pub(crate) async fn accept(
     socket: TcpStream,
     tls: Arc<rustls::ServerConfig>,
@@ -55,7 +55,7 @@ pub(crate) async fn accept(
     let (incoming, streams) = mpsc::unbounded_channel();
     let (reserved, openable) = mpsc::unbounded_channel();
     let (record, records) = mpsc::unbounded_channel();
-    let pings = connection.ping_pong().expect("nobody has taken it yet");
+    let pings = connection.ping_pong().expect("it is taken only here");
     let opener = Opener::Server(tokio::sync::Mutex::new(openable));
     let state = Arc::new(ConnectionState::new(peer, record));
     let made = TcpConnection::new(Arc::clone(&state), opener, streams);
@@ -69,12 +69,12 @@ pub(crate) async fn accept(
     Ok(made)
 }
 
-/// Where the streams of a connection go.
+/// Passes on the streams that the client opens.
 struct StreamDispatcher {
     state: Arc<ConnectionState>,
     incoming: mpsc::UnboundedSender<(TcpSend, TcpRecv)>,
     reserved: mpsc::UnboundedSender<(RecvStream, SendResponse<Bytes>)>,
-    /// Until the control stream is there.
+    /// Taken when the control stream is opened.
     records: Option<mpsc::UnboundedReceiver<Record>>,
 }
 
@@ -90,7 +90,7 @@ impl StreamDispatcher {
                     start_control(&self.state, send, recv, records);
                 }
             }
-            // Nobody waits for it any more where the channel is closed.
+            // If the channel is closed, nobody wants the stream any more.
             (STREAM, _) => {
                 if let Some(stream) = stream::accept(recv, respond, &self.state) {
                     let _ = self.incoming.send(stream);
@@ -124,8 +124,8 @@ async fn drive(
             },
             error = state.ended() => {
                 if matches!(error, ConnectionError::LocallyClosed) {
-                    // Streams are still taken: the control stream may not have come yet, and to drop others would
-                    // tell the peer of them first.
+                    // Keep accepting streams: the control stream may not have arrived yet, and dropping others would
+                    // reset them before the peer learns of the close.
                     let farewell = async {
                         while let Some(Ok((request, respond))) = connection.accept().await {
                             dispatcher.take(request, respond);
@@ -140,7 +140,7 @@ async fn drive(
     }
 }
 
-/// Lets the alert that says why arrive: closing a socket with unread bytes takes back what is on its way.
+/// Lets the TLS alert arrive: closing a socket with unread bytes would discard what is being sent.
 async fn drain_refused(mut socket: TcpStream) {
     let _ = socket.shutdown().await;
     let mut unread = [0; 4096];

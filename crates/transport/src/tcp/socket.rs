@@ -8,8 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::handshake_error::handshake_error;
 
-/// A TLS stream that remembers why TLS failed: HTTP/2 passes on no more than the kind of an error. With TLS 1.3 a
-/// client hears only after its handshake that it was refused.
+/// A TLS stream that remembers why TLS failed, because HTTP/2 passes on only the kind of an error. With TLS 1.3 a
+/// client learns only after its handshake that it was refused.
 pub(super) struct Socket<S> {
     stream: S,
     failure: Arc<OnceLock<ConnectionError>>,

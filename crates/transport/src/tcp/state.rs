@@ -12,7 +12,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use super::record::Record;
 use crate::limits::CLOSE_TIMEOUT;
 
-/// What the tasks and the streams of a connection share.
+/// State shared by the tasks and the streams of a connection.
 pub(super) struct ConnectionState {
     pub(super) peer: PeerHandshake,
     records: mpsc::UnboundedSender<Record>,
@@ -20,20 +20,20 @@ pub(super) struct ConnectionState {
     pub(super) trusted: Notify,
     /// True once the socket is closed.
     socket_closed: watch::Sender<bool>,
-    /// What became of each stream that is sent, by its HTTP/2 number.
+    /// The status of each sending stream, by its HTTP/2 number.
     send_status: Mutex<HashMap<u32, watch::Sender<SendStatus>>>,
 }
 
-/// What the peer has said of a stream that is sent to it.
+/// What the peer has reported about a stream that it receives.
 #[derive(Clone, Copy, Default)]
 pub(super) struct SendStatus {
-    /// Every byte is there.
+    /// Every byte has arrived.
     pub(super) arrived: bool,
-    /// No more are wanted, with this code.
+    /// The peer stopped the stream with this code.
     pub(super) stopped: Option<u32>,
 }
 
-/// What a handshake has shown of the peer.
+/// What is known of the peer after the handshake.
 pub(super) struct PeerHandshake {
     pub(super) remote: SocketAddr,
     pub(super) certificates: Vec<CertificateDer<'static>>,
@@ -41,7 +41,7 @@ pub(super) struct PeerHandshake {
 }
 
 impl PeerHandshake {
-    /// Reads it off a TLS session whose handshake is complete.
+    /// Reads it from a TLS session whose handshake is complete.
     pub(super) fn of<D>(session: &ConnectionCommon<D>, remote: SocketAddr, label: &[u8]) -> io::Result<Self> {
         let exported = session.export_keying_material([0; 32], label, Some(b"")).map_err(io::Error::other)?;
         let certificates = session.peer_certificates().unwrap_or_default();
@@ -62,18 +62,18 @@ impl ConnectionState {
         }
     }
 
-    /// Says that the socket is closed.
+    /// Marks the socket as closed.
     pub(super) fn mark_socket_closed(&self) {
         self.socket_closed.send_replace(true);
     }
 
     /// Waits until the socket is closed.
     pub(super) async fn socket_closed(&self) {
-        // Never an error: the sender is a field of this state.
+        // Never an error: the sender is a field of `self`.
         let _ = self.socket_closed.subscribe().wait_for(|closed| *closed).await;
     }
 
-    /// What streams do once they see the end is behind the word of it.
+    /// Ends the connection. The close record is queued before any stream sees the end, so it goes first.
     pub(super) fn close(&self, code: u32, reason: &[u8]) {
         self.end_once(ConnectionError::LocallyClosed, || {
             // An error means that the peer is gone.
@@ -81,12 +81,12 @@ impl ConnectionState {
         });
     }
 
-    /// Ends the connection without a word to the peer: it knows, or is gone.
+    /// Ends the connection without telling the peer, which knows or is gone.
     pub(super) fn end(&self, error: ConnectionError) {
         self.end_once(error, || {});
     }
 
-    /// Only the first end counts. `before` runs before anybody sees it.
+    /// Only the first end counts. `before` runs before anyone sees it.
     fn end_once(&self, error: ConnectionError, before: impl FnOnce()) {
         self.end.send_if_modified(|end| {
             let is_first = end.is_none();
@@ -108,7 +108,7 @@ impl ConnectionState {
         ended.ok().flatten().unwrap_or(ConnectionError::Reset)
     }
 
-    /// How the connection ended, of which a stream has noticed that it is over. Ends it where nothing else does.
+    /// How the connection ended, after a stream has failed with it. Ends it if nothing else does.
     pub(super) async fn await_end(&self) -> ConnectionError {
         let ended = tokio::time::timeout(CLOSE_TIMEOUT, self.ended()).await;
         ended.unwrap_or_else(|_| {
@@ -117,12 +117,12 @@ impl ConnectionState {
         })
     }
 
-    /// Tells the peer that no more bytes of a stream are wanted.
+    /// Tells the peer that a stream is stopped.
     pub(super) fn send_stop(&self, stream: u32, code: u32) {
         let _ = self.records.send(Record::Stop(stream, code));
     }
 
-    /// Tells the peer that a stream has arrived whole.
+    /// Tells the peer that every byte of a stream has arrived.
     pub(super) fn send_arrived(&self, stream: u32) {
         let _ = self.records.send(Record::Arrived(stream));
     }
@@ -139,7 +139,7 @@ impl ConnectionState {
         }
     }
 
-    /// Tells what becomes of a stream that is sent, until it is forgotten.
+    /// Follows the status of a sending stream until [`ConnectionState::untrack`].
     pub(super) fn track(&self, stream: u32) -> watch::Receiver<SendStatus> {
         let (sender, status) = watch::channel(SendStatus::default());
         self.send_status().insert(stream, sender);

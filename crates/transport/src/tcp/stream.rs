@@ -20,7 +20,7 @@ pub(crate) struct TcpSend {
     stream: SendStream<Bytes>,
     status: watch::Receiver<SendStatus>,
     state: Arc<ConnectionState>,
-    /// Counts the stream among those that the peer has open.
+    /// Counts the stream against the peer's limit.
     pub(super) permit: Option<OwnedSemaphorePermit>,
 }
 
@@ -31,7 +31,7 @@ impl TcpSend {
         Self { id, stream, status, state: Arc::clone(state), permit: None }
     }
 
-    /// Hands over bytes, and waits while the peer or the network is behind.
+    /// Writes bytes, and waits while the peer or the network is behind.
     pub(crate) async fn write_chunk(&mut self, mut bytes: Bytes) -> Result<(), WriteError> {
         while !bytes.is_empty() {
             let wanted = bytes.len();
@@ -59,21 +59,21 @@ impl TcpSend {
         Ok(())
     }
 
-    /// Says that nothing follows.
+    /// Marks the end of the stream.
     pub(crate) fn finish(&mut self) {
-        // On its way to the end of the connection nothing shall arrive before the word of it.
+        // While the connection is closing, nothing may reach the peer before the close record.
         if self.state.end_reason().is_none() {
             self.finish_always();
         }
     }
 
-    /// Says that nothing follows, also where the connection has been closed.
+    /// Marks the end of the stream, even if the connection has been closed.
     pub(super) fn finish_always(&mut self) {
-        // An error means that the stream is over already.
+        // An error means that the stream has already ended.
         let _ = self.stream.send_data(Bytes::new(), true);
     }
 
-    /// Breaks this direction off, behind what was written.
+    /// Resets this direction after what was written.
     pub(crate) fn reset(&mut self, code: u32) {
         // As in `finish`.
         if self.state.end_reason().is_some() {
@@ -81,11 +81,11 @@ impl TcpSend {
         }
         let mut trailers = HeaderMap::new();
         trailers.insert(RESET_TRAILER, HeaderValue::from(code));
-        // An error means that the stream is over already.
+        // An error means that the stream has already ended.
         let _ = self.stream.send_trailers(trailers);
     }
 
-    /// Waits until every byte has arrived, or the peer wants no more.
+    /// Waits until every byte has arrived, or the peer stops the stream.
     pub(crate) async fn stopped(&mut self) -> Result<Option<VarInt>, StoppedError> {
         let decided = self.status.wait_for(|status| status.arrived || status.stopped.is_some());
         tokio::select! {
@@ -95,7 +95,7 @@ impl TcpSend {
         }
     }
 
-    /// Why nothing can be written any more.
+    /// Why writing failed.
     async fn end(&mut self) -> WriteError {
         if self.state.end_reason().is_none() && self.is_closed() {
             return WriteError::ClosedStream;
@@ -115,7 +115,7 @@ impl Drop for TcpSend {
     }
 }
 
-/// The code with which the peer wants no more bytes; waits for ever where it does.
+/// The code with which the peer stops the stream; never resolves if it does not.
 async fn stopped(status: &mut watch::Receiver<SendStatus>) -> VarInt {
     match status.wait_for(|status| status.stopped.is_some()).await.map(|status| status.stopped) {
         Ok(Some(code)) => VarInt::from_u32(code),
@@ -138,7 +138,7 @@ impl TcpRecv {
         made
     }
 
-    /// Of a stream that the peer has not answered yet.
+    /// For a stream that the peer has not answered yet.
     pub(super) fn of_response(response: ResponseFuture, send: &TcpSend) -> Self {
         let made = Self::of(send);
         let (buffer, state) = (Arc::clone(&made.buffer), Arc::clone(&send.state));
@@ -155,7 +155,7 @@ impl TcpRecv {
         Self { id: send.id, buffer: RecvBuffer::new(), state: Arc::clone(&send.state), stopped: false }
     }
 
-    /// The next bytes, never empty; `None` at the end. Safe to cancel.
+    /// Reads the next bytes, never empty; `None` at the end. Safe to cancel.
     pub(crate) async fn read_chunk(&mut self) -> Result<Option<Bytes>, ReadError> {
         if self.stopped {
             return Err(ReadError::ClosedStream);
@@ -168,7 +168,7 @@ impl TcpRecv {
         }
     }
 
-    /// As many pieces as there are, at least one; `None` at the end. Safe to cancel.
+    /// Reads all pieces that are available, at least one; `None` at the end. Safe to cancel.
     pub(crate) async fn read_chunks(&mut self, chunks: &mut [Bytes]) -> Result<Option<usize>, ReadError> {
         let Some((first, others)) = chunks.split_first_mut() else { return Ok(Some(0)) };
         let Some(bytes) = self.read_chunk().await? else { return Ok(None) };
@@ -182,7 +182,7 @@ impl TcpRecv {
         Ok(Some(count))
     }
 
-    /// Wants no more bytes, and forgets those that came.
+    /// Stops the stream and drops the bytes that were not read.
     pub(crate) fn stop(&mut self, code: u32) {
         if self.buffer.refuse() && !self.stopped {
             self.state.send_stop(self.id, code);
@@ -197,7 +197,7 @@ impl Drop for TcpRecv {
     }
 }
 
-/// Opens a stream. `None` where the connection is over.
+/// Opens a stream; `None` if the connection has ended.
 pub(super) async fn open(
     requests: &SendRequest<Bytes>,
     path: &'static str,
@@ -218,7 +218,7 @@ pub(super) async fn request(
     requests.clone().ready().await.ok()?.send_request(request, false).ok()
 }
 
-/// Answers a stream that the client has opened.
+/// Accepts a stream that the client has opened.
 pub(super) fn accept(
     recv: RecvStream,
     mut respond: SendResponse<Bytes>,
@@ -229,8 +229,8 @@ pub(super) fn accept(
     Some((send, recv))
 }
 
-/// Takes what comes as soon as it comes, so that the end of a stream is noticed when it arrives. It goes on where nobody
-/// reads any more: to drop the stream early would break off the other direction too.
+/// Takes bytes as they arrive, so that the end of a stream is noticed at once. Continues even if the reader has
+/// stopped: dropping the HTTP/2 stream early would reset the other direction too.
 async fn pump(mut recv: RecvStream, buffer: Arc<RecvBuffer>, state: Arc<ConnectionState>) {
     buffer.set_flow_control(recv.flow_control().clone());
     loop {
@@ -251,13 +251,13 @@ async fn pump(mut recv: RecvStream, buffer: Arc<RecvBuffer>, state: Arc<Connecti
     }
 }
 
-/// The code with which a direction was broken off.
+/// The code with which a direction was reset.
 fn code_of(trailers: &HeaderMap) -> VarInt {
     let code = trailers.get(RESET_TRAILER).and_then(|code| code.to_str().ok()?.parse().ok());
     VarInt::from_u32(code.unwrap_or(STREAM_ABANDONED))
 }
 
-/// In the trailers of a direction that is broken off: the code.
+/// The trailer that carries the code of a reset.
 const RESET_TRAILER: &str = "vectr-reset";
-/// Stands where HTTP/2 has the name of a server. Peers are known by their certificates.
+/// The server name that HTTP/2 requires. Peers are identified by their certificates.
 const HOST: &str = "vectr";

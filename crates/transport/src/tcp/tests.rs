@@ -169,9 +169,9 @@ async fn why_a_connection_was_closed_reaches_the_other_end_and_its_streams() {
     }
 }
 
-/// What streams still do once this end has closed the connection is no news for the peer: it hears of the close.
+/// Streams that are stopped or reset after the close must not reach the peer before it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn the_close_is_what_the_peer_hears_first() {
+async fn the_peer_learns_of_the_close_first() {
     for _ in 0..200 {
         let (client, server) = connected().await;
         let ((mut send, mut recv), (mut back, mut heard)) = stream(&client, &server).await;
@@ -195,7 +195,7 @@ async fn the_close_is_what_the_peer_hears_first() {
 }
 
 #[tokio::test]
-async fn a_connection_that_nobody_holds_is_closed() {
+async fn a_dropped_connection_is_closed() {
     let (client, server) = connected().await;
     drop(client);
     assert!(matches!(server.closed().await, ConnectionError::ApplicationClosed(_)));
@@ -219,7 +219,7 @@ async fn a_peer_that_falls_silent_is_noticed() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let remote = listener.local_addr().unwrap();
     let params = TcpParams { idle_timeout: Duration::from_millis(300), ..PARAMS };
-    // What passes between the two stops at some point, and neither hears of an end.
+    // Forwards bytes between the two until it is told to stop; neither side sees a close.
     let between = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let front = between.local_addr().unwrap();
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
@@ -248,7 +248,7 @@ async fn a_peer_that_falls_silent_is_noticed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn many_streams_at_once_mix_nothing_up() {
+async fn concurrent_streams_keep_their_bytes_apart() {
     let (client, server) = connected().await;
     client.lift_restrictions();
     server.lift_restrictions();

@@ -7,7 +7,7 @@ use rustls::sign::CertifiedKey;
 
 use crate::Identity;
 
-/// The identity that this node shows in handshakes from now on.
+/// The identity that this node currently presents in handshakes.
 #[derive(Debug)]
 pub(crate) struct CertResolver(RwLock<Identity>);
 

@@ -9,8 +9,8 @@ use vectr_delta::Fingerprint;
 
 use crate::TransportError;
 
-/// Who a node is: a key, and a certificate for it that peers check. By itself a node makes an Ed25519 key and signs its
-/// certificate itself; an operator may give others. Clones are the same identity.
+/// The identity of a node: a key and its certificate, which peers check. By default a node generates an Ed25519 key and
+/// a self-signed certificate; an operator may supply others. Clones are the same identity.
 #[derive(Clone)]
 pub struct Identity {
     certified: Arc<CertifiedKey>,
@@ -19,35 +19,35 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// A new identity that is kept nowhere.
+    /// Generates an identity that is not stored.
     ///
     /// # Errors
-    /// `ERR_CONFIG` where the system has no randomness.
+    /// `ERR_CONFIG` if the system provides no randomness.
     pub fn ephemeral() -> Result<Self, TransportError> {
         Ok(NewIdentity::generate()?.identity)
     }
 
-    /// SHA-256 of the certificate: what others pin.
+    /// SHA-256 of the certificate, which peers pin.
     #[must_use]
     pub const fn fingerprint(&self) -> Fingerprint {
         self.fingerprint
     }
 
-    /// Puts both halves together; the reason where they are not two halves of one Ed25519 identity.
+    /// Combines a certificate and a key. Returns the reason if they are not an Ed25519 identity.
     pub(crate) fn from_der(
         certificate: CertificateDer<'static>,
         key: PrivatePkcs8KeyDer<'static>,
     ) -> Result<Self, String> {
         let identity = Self::from_chain(vec![certificate], PrivateKeyDer::Pkcs8(key))
-            .map_err(|reason| format!("its key and certificate do not fit together: {reason}"))?;
+            .map_err(|reason| format!("its key does not match its certificate: {reason}"))?;
         if identity.certified.key.algorithm() != SignatureAlgorithm::ED25519 {
-            return Err("its key is no Ed25519 key".to_owned());
+            return Err("its key is not an Ed25519 key".to_owned());
         }
         Ok(identity)
     }
 
-    /// An identity of an operator: its own certificate first. The reason where the key is none of that certificate, or
-    /// of a kind that is not supported.
+    /// An identity supplied by an operator; its own certificate comes first. Returns the reason if the key does not
+    /// match the certificate, or is not supported.
     pub(crate) fn from_chain(
         chain: Vec<CertificateDer<'static>>,
         key: PrivateKeyDer<'static>,
@@ -67,7 +67,7 @@ impl Identity {
         self.key.secret_der()
     }
 
-    /// 32 bytes that only the holder of the key can know, the same after a restart; another purpose, other bytes.
+    /// Derives 32 bytes that only the holder of the key knows: stable across restarts, different for each purpose.
     pub(crate) fn derive(&self, purpose: &str) -> [u8; 32] {
         let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, self.key_der());
         let tag = ring::hmac::sign(&key, purpose.as_bytes());
@@ -76,13 +76,13 @@ impl Identity {
 }
 
 impl fmt::Debug for Identity {
-    /// The fingerprint; never the key.
+    /// Shows the fingerprint, never the key.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Identity").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
     }
 }
 
-/// An identity that was just made, with the text to keep it as.
+/// A new identity, and the PEM texts to store.
 pub(crate) struct NewIdentity {
     pub(crate) identity: Identity,
     pub(crate) key_pem: String,
@@ -104,7 +104,7 @@ impl NewIdentity {
     }
 }
 
-/// The fingerprint of a certificate is this of its DER.
+/// SHA-256. That of a certificate's DER is its fingerprint.
 pub(crate) fn sha256(bytes: &[u8]) -> Fingerprint {
     let hash = digest::digest(&digest::SHA256, bytes);
     Fingerprint::new(hash.as_ref().try_into().expect("a SHA-256 value has 32 bytes"))

@@ -9,8 +9,8 @@ use crate::TransportError;
 use crate::tls::identity::{Identity, NewIdentity, sha256};
 
 impl Identity {
-    /// Reads the identity kept in `path`, or makes one and keeps it there with mode 0600. Where several processes do
-    /// this at once, all end up with the same identity.
+    /// Reads the identity stored in `path`, or generates one and stores it there with mode 0600. Several processes that
+    /// do this at once end up with the same identity.
     ///
     /// # Errors
     /// `ERR_CONFIG` for a file that cannot be read or written, and for a damaged one, which is never replaced.
@@ -20,36 +20,39 @@ impl Identity {
         }
         publish(path, &NewIdentity::generate()?)?;
         load(path)?.ok_or_else(|| {
-            TransportError::config(&path.display(), &"the identity file vanished while it was made")
+            TransportError::config(
+                &path.display(),
+                &"the identity file disappeared while it was being created",
+            )
         })
     }
 }
 
-/// The identity in a file; `None` where there is no file.
+/// Reads the identity in a file; `None` if there is no file.
 fn load(path: &Path) -> Result<Option<Identity>, TransportError> {
     let mut text = String::new();
     match File::open(path).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text)) {
         Ok(_) => {}
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            return Err(damaged(path, "it is no text"));
+            return Err(damaged(path, "it is not text"));
         }
         Err(error) => return Err(TransportError::config(&path.display(), &error)),
     }
     parse(&text).map(Some).map_err(|reason| damaged(path, &reason))
 }
 
-/// Puts a new identity into a file, unless one is there by now: then that one stays.
+/// Stores a new identity in a file, unless one exists by now, which then stays.
 fn publish(path: &Path, new: &NewIdentity) -> Result<(), TransportError> {
     let temporary = temporary_path(path)?;
     let published = write_new(&temporary, &render(new)).and_then(|()| link_or_rename(&temporary, path));
     let _ = fs::remove_file(&temporary);
     published.and_then(|()| sync_folder(path)).map_err(|error| {
-        TransportError::config(&path.display(), &format!("the identity file cannot be made: {error}"))
+        TransportError::config(&path.display(), &format!("the identity file cannot be created: {error}"))
     })
 }
 
-/// A line with the fingerprint, one with the SHA-256 of the rest, which shows damage that still parses, and two PEM
+/// A line with the fingerprint, a line with the SHA-256 of the rest (to detect damage that still parses), and two PEM
 /// blocks.
 fn render(new: &NewIdentity) -> String {
     let fingerprint = new.identity.fingerprint();
@@ -64,7 +67,7 @@ fn parse(text: &str) -> Result<Identity, String> {
     let checksum = part(CHECKSUM_LABEL).ok_or("its checksum line is missing")?;
     let blocks = part("").ok_or("its key is missing")?;
     if checksum != sha256(blocks.as_bytes()).to_string() {
-        return Err("its checksum is another".to_owned());
+        return Err("its checksum does not match".to_owned());
     }
     let key =
         PrivatePkcs8KeyDer::from_pem_slice(blocks.as_bytes()).map_err(|error| format!("its key: {error}"))?;
@@ -72,13 +75,13 @@ fn parse(text: &str) -> Result<Identity, String> {
         .map_err(|error| format!("its certificate: {error}"))?;
     let identity = Identity::from_der(certificate, key)?;
     if identity.fingerprint().to_string() != fingerprint {
-        return Err("its certificate has another fingerprint than its first line".to_owned());
+        return Err("its certificate does not match the fingerprint in its first line".to_owned());
     }
     Ok(identity)
 }
 
 fn damaged(path: &Path, reason: &str) -> TransportError {
-    let way_out = "put a copy of it back, or move it away to become a node that peers must pin anew";
+    let way_out = "restore a copy, or move it away to get a new identity that peers must pin again";
     TransportError::config(&path.display(), &format!("the identity file is damaged ({reason}): {way_out}"))
 }
 
@@ -100,12 +103,12 @@ fn write_new(path: &Path, text: &str) -> io::Result<()> {
     file.sync_all()
 }
 
-/// A hard link, unlike a rename, cannot replace what another process published first.
+/// A hard link, unlike a rename, cannot replace a file that another process published first.
 fn link_or_rename(from: &Path, to: &Path) -> io::Result<()> {
     match fs::hard_link(from, to) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        // A file system without hard links.
+        // The file system has no hard links.
         Err(_) if !to.try_exists()? => fs::rename(from, to),
         Err(_) => Ok(()),
     }
@@ -125,5 +128,5 @@ fn sync_folder(_: &Path) -> io::Result<()> {
 const FINGERPRINT_LABEL: &str = "vectr fingerprint: ";
 const CHECKSUM_LABEL: &str = "checksum: ";
 
-/// More than any identity needs: a wrong path must not read a database into memory.
+/// More than any identity needs. Keeps a wrong path from reading a database into memory.
 const MAX_FILE: u64 = 64 * 1024;

@@ -27,12 +27,12 @@ use crate::tls::tickets::AttemptTickets;
 use crate::tls::verifier::PeerVerifier;
 use crate::{EndpointConfig, TransportError, Trust};
 
-/// The quinn and rustls configurations of one node.
+/// The quinn and rustls configurations of a node.
 pub(crate) struct Tls {
     pub(crate) cert_resolver: Arc<CertResolver>,
     client: rustls::ClientConfig,
     server: quinn::ServerConfig,
-    /// For clients that have to prove themselves before they are listened to.
+    /// For clients that have to prove a secret first.
     restricted_server: Arc<quinn::ServerConfig>,
     transport: Arc<TransportConfig>,
     endpoint: quinn::EndpointConfig,
@@ -48,7 +48,7 @@ impl Tls {
     ) -> Result<Self, TransportError> {
         let transport = Arc::new(transport(config, CONNECTION_WINDOW)?);
         let verifier = Arc::new(PeerVerifier::new(trust.clone()));
-        // Sessions are kept here, not in the tickets: each is good for one use, which early data depends on.
+        // Keep sessions here, not in tickets: each can be used only once, which early data relies on.
         let sessions = ServerSessionMemoryCache::new(config.max_connections.saturating_mul(4).max(256));
         let tls = server_tls(&cert_resolver, Arc::clone(&verifier), sessions)?;
         let restricted_transport = Arc::new(self::transport(config, RESTRICTED_WINDOW)?);
@@ -72,8 +72,8 @@ impl Tls {
         })
     }
 
-    /// Takes a call that is not trusted for its certificate alone: without early data, and what it may send is bounded
-    /// until `RawConnection::lift_restrictions`.
+    /// Accepts a connection whose certificate alone is not enough to trust it: without early data, and with a small
+    /// window until `RawConnection::lift_restrictions`.
     pub(crate) fn accept_restricted(
         &self,
         incoming: quinn::Incoming,
@@ -81,12 +81,12 @@ impl Tls {
         incoming.accept_with(Arc::clone(&self.restricted_server))
     }
 
-    /// For calls over TCP. Sessions are not resumed there.
+    /// For connecting over TCP, where sessions are not resumed.
     pub(crate) fn tcp_client(&self) -> Arc<rustls::ClientConfig> {
         Arc::clone(&self.tcp_client)
     }
 
-    /// For answers over TCP.
+    /// For accepting over TCP.
     pub(crate) fn tcp_server(&self) -> Arc<rustls::ServerConfig> {
         Arc::clone(&self.tcp_server)
     }
@@ -102,7 +102,7 @@ impl Tls {
         config
     }
 
-    /// Binds a UDP socket. The weak handle shows when the last user of the socket has let it go.
+    /// Binds a UDP socket. The weak handle tells when the last user of the socket has released it.
     pub(crate) fn bind(
         &self,
         address: SocketAddr,
@@ -120,7 +120,7 @@ impl Tls {
     }
 }
 
-/// Room for what arrives while the one thread that reads is busy. Best effort: the system may allow less.
+/// Buffers what arrives while the reading thread is busy. Best effort: the system may allow less.
 fn enlarge_buffers(socket: &UdpSocket) {
     let Ok(state) = UdpSocketState::new(socket.into()) else { return };
     let _ = state.set_recv_buffer_size(socket.into(), SOCKET_BUFFER);
@@ -192,8 +192,8 @@ fn transport(config: &EndpointConfig, window: u32) -> Result<TransportConfig, Tr
     Ok(transport)
 }
 
-/// The reset key is derived, so that a restarted node can tell its peers with a stateless reset that the connections
-/// of its last life are gone; for the same reason no connection id is dismissed as somebody else's.
+/// The reset key is derived from the identity, so that a restarted node can tell its peers by a stateless reset that
+/// their connections are gone. For the same reason no connection id is rejected as foreign.
 fn endpoint(identity: &crate::Identity) -> quinn::EndpointConfig {
     let reset_key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &identity.derive("quic stateless reset"));
     let mut endpoint = quinn::EndpointConfig::new(Arc::new(reset_key));
@@ -206,7 +206,7 @@ struct RandomIds;
 impl ConnectionIdGenerator for RandomIds {
     fn generate_cid(&mut self) -> ConnectionId {
         let mut id = [0; ID_LENGTH];
-        getrandom::fill(&mut id).expect("a system that gave the randomness for a handshake gives more of it");
+        getrandom::fill(&mut id).expect("the system gave randomness for the handshake already");
         ConnectionId::new(&id)
     }
 
@@ -228,6 +228,6 @@ fn alpn() -> Vec<Vec<u8>> {
 }
 
 const ID_LENGTH: usize = 8;
-/// Room for a proof, and little else.
+/// Just large enough for a proof.
 const RESTRICTED_WINDOW: u32 = 16 * 1024;
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;

@@ -9,7 +9,7 @@ use vectr_delta::Fingerprint;
 
 use crate::trust::Credentials;
 
-/// The TLS session tickets of one address, all of the peer that was last authenticated there. In memory only.
+/// The TLS session tickets of one address, all from the peer that was last authenticated there. Kept in memory only.
 #[derive(Default)]
 pub(crate) struct Tickets {
     state: Mutex<TicketState>,
@@ -19,18 +19,18 @@ pub(crate) struct Tickets {
 struct TicketState {
     peer: Option<Credentials>,
     tickets: VecDeque<Tls13ClientSessionValue>,
-    /// Counts how often all was forgotten.
+    /// Counts how often the tickets were cleared.
     generation: u64,
 }
 
 impl Tickets {
-    /// The peer that a ticket is left for.
+    /// The peer that the remaining tickets are for.
     pub(crate) fn peer(&self) -> Option<Credentials> {
         let state = self.state();
         state.peer.clone().filter(|_| !state.tickets.is_empty())
     }
 
-    /// Forgets all tickets, also those that are still to come over connections of before.
+    /// Drops all tickets, including those that are still to arrive on existing connections.
     pub(crate) fn clear(&self) {
         let mut state = self.state();
         *state = TicketState { generation: state.generation + 1, ..TicketState::default() };
@@ -66,8 +66,8 @@ impl Tickets {
     }
 }
 
-/// What rustls sees of the [`Tickets`] during one connection: tickets that arrive are kept only once the connection's
-/// peer is authenticated, under that peer.
+/// The view that rustls has of the [`Tickets`] during one connection. Tickets that arrive are kept only after the peer
+/// is authenticated, and under that peer.
 pub(crate) struct AttemptTickets {
     all: Arc<Tickets>,
     generation: u64,
@@ -87,7 +87,7 @@ impl AttemptTickets {
         self.progress().offered
     }
 
-    /// Keeps the tickets that have come and those that will.
+    /// Keeps the tickets that have arrived and those that will.
     pub(crate) fn authenticated(&self, peer: &Credentials) {
         let mut progress = self.progress();
         progress.authenticated = Some(peer.clone());
@@ -138,5 +138,5 @@ impl ClientSessionStore for AttemptTickets {
     fn remove_tls12_session(&self, _: &ServerName<'static>) {}
 }
 
-/// Tickets are good for one use each; a listener sends two a connection.
+/// Each ticket can be used once; a listener sends two per connection.
 const MAX_TICKETS: usize = 8;

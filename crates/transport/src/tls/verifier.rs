@@ -14,9 +14,9 @@ use vectr_delta::Fingerprint;
 use crate::trust::{Credentials, Role};
 use crate::{Distrust, Trust};
 
-/// Refuses during the handshake a certificate that cannot be trusted, and proves that the peer holds its key.
+/// Refuses untrusted certificates during the handshake, and verifies that the peer holds the key.
 ///
-/// It neither knows the peer's address nor is it asked on resumption: `Connection` has the last word.
+/// It does not know the peer's address, and rustls does not call it on resumption, so `Connection::admit` decides.
 #[derive(Debug)]
 pub(crate) struct PeerVerifier {
     trust: Trust,
@@ -48,7 +48,7 @@ impl PeerVerifier {
     }
 }
 
-/// The methods about signatures, which rustls declares alike for both sides of a connection.
+/// The signature methods, which rustls declares identically for both sides of a connection.
 macro_rules! verify_tls13_signatures {
     () => {
         fn verify_tls12_signature(
@@ -107,8 +107,8 @@ impl ClientCertVerifier for PeerVerifier {
     verify_tls13_signatures!();
 }
 
-/// Travels through rustls and quinn as text, the only thing that quinn keeps of a local TLS error; rustls makes it
-/// with `Debug`.
+/// Passed through rustls and quinn as text, which is all that quinn keeps of a local TLS error. rustls formats it with
+/// `Debug`.
 struct RefusedCertificate {
     peer: Fingerprint,
     because: Distrust,
@@ -128,7 +128,7 @@ impl fmt::Display for RefusedCertificate {
 
 impl std::error::Error for RefusedCertificate {}
 
-/// What [`PeerVerifier`] refused and why, from the text of quinn's error.
+/// Parses what [`PeerVerifier`] refused, and why, from the text of quinn's error.
 pub(crate) fn refused_certificate(reason: &str) -> (Option<Fingerprint>, Distrust) {
     let text = reason.split_once(REFUSED_PREFIX).map_or("", |(_, text)| text);
     let Some(peer) = text.get(..64).and_then(|digits| digits.parse().ok()) else {

@@ -9,8 +9,8 @@ use webpki::{EndEntityCert, Error, KeyUsage, anchor_from_trusted_cert};
 use super::credentials::{Credentials, Role};
 use super::distrust::Distrust;
 
-/// The certificates of one or several authorities. Every certificate that they issued for the peer's role is good,
-/// whatever names stand in it.
+/// The certificates of one or more authorities. Every certificate that they issued for the peer's role is accepted,
+/// whatever names it contains.
 #[derive(Clone)]
 pub(crate) struct Authority {
     anchors: Arc<[TrustAnchor<'static>]>,
@@ -18,7 +18,7 @@ pub(crate) struct Authority {
 }
 
 impl Authority {
-    /// The reason where one of them is no certificate.
+    /// Returns the reason if one of them is not a certificate.
     pub(crate) fn new(certificates: &[CertificateDer<'_>]) -> Result<Self, String> {
         let anchor = |certificate: &CertificateDer<'_>| {
             Ok(anchor_from_trusted_cert(certificate).map_err(|error| error.to_string())?.to_owned())
@@ -28,8 +28,8 @@ impl Authority {
         Ok(Self { anchors: anchors.into(), algorithms })
     }
 
-    /// Checks the signatures up to an authority, the dates, and that the certificate may be used for what the peer
-    /// does: to call (client authentication) or to be called (server authentication).
+    /// Checks the signatures up to an authority, the dates, and the permitted usage: client authentication for a peer
+    /// that connected, server authentication for one that was connected to.
     pub(crate) fn verify(&self, peer: &Credentials, now: UnixTime) -> Result<(), Distrust> {
         let usage = match peer.role() {
             Role::Client => KeyUsage::client_auth(),
@@ -42,8 +42,8 @@ impl Authority {
             .map_err(|error| distrust(&error))
     }
 
-    /// The DNS names in the certificate, in lower case, provided that it verifies: in any other certificate names are
-    /// what its holder likes.
+    /// The DNS names in the certificate, in lower case, if it verifies. In any other certificate, the names are
+    /// whatever its holder chose.
     pub(crate) fn names(&self, peer: &Credentials, now: UnixTime) -> BTreeSet<String> {
         if self.verify(peer, now).is_err() {
             return BTreeSet::new();
@@ -56,14 +56,14 @@ impl Authority {
 fn distrust(error: &Error) -> Distrust {
     match error {
         Error::CertExpired { .. } => Distrust::Expired,
-        // The latter: another authority of the same name.
+        // The second case is another authority with the same name.
         Error::UnknownIssuer | Error::InvalidSignatureForPublicKey => {
             Distrust::Certificate("no configured authority issued it".to_owned())
         }
         Error::RequiredEkuNotFoundContext(_) => {
             Distrust::Certificate("its extended key usage does not allow this role".to_owned())
         }
-        // Later fields of an error tell what was found: it may be long, and the peer chose it.
+        // The end of the message may quote the certificate, which the peer chose, at any length.
         error => Distrust::Certificate(error.to_string().chars().take(100).collect()),
     }
 }

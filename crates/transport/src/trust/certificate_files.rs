@@ -7,7 +7,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::tls_file::TlsFile;
 use crate::{Identity, TransportError};
 
-/// The certificates in a file of PEM blocks, in their order: at least one.
+/// Reads the certificates in a PEM file, in order; at least one.
 pub(crate) fn read_certificates(file: &TlsFile) -> Result<Vec<CertificateDer<'static>>, TransportError> {
     let text = read(file)?;
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&text).collect();
@@ -21,7 +21,7 @@ pub(crate) fn read_certificates(file: &TlsFile) -> Result<Vec<CertificateDer<'st
     }
 }
 
-/// A key and the certificates that go with it, the node's own first.
+/// Reads a key and its certificate chain, the node's own certificate first.
 pub(crate) fn read_identity(certificate: &TlsFile, key: &TlsFile) -> Result<Identity, TransportError> {
     let chain = read_certificates(certificate)?;
     let private = PrivateKeyDer::from_pem_slice(&read(key)?)
@@ -35,10 +35,10 @@ fn read(file: &TlsFile) -> Result<Vec<u8>, TransportError> {
     let read = File::open(&file.path).and_then(|open| open.take(MAX_FILE).read_to_end(&mut bytes));
     match read {
         Ok(length) if (length as u64) < MAX_FILE => Ok(bytes),
-        Ok(_) => Err(file.refuse("it is too large for certificates")),
+        Ok(_) => Err(file.refuse("it is too large for a certificate file")),
         Err(error) => Err(file.refuse(&error)),
     }
 }
 
-/// A wrong path must not read a database into memory.
+/// Keeps a wrong path from reading a database into memory.
 const MAX_FILE: u64 = 1 << 20;

@@ -11,41 +11,41 @@ use super::secret::{ClusterSecret, MAX_SECRETS};
 use super::tls_file::TlsFile;
 use crate::{Identity, TransportError};
 
-/// Whom to trust, and what to show, as a configuration says it. With nothing in it: this machine only (loopback
-/// addresses), and the node's own certificate. See [`TrustRules`] for how the parts combine.
+/// The configuration of identity and trust. When empty: the node's own certificate, and trust in this machine only
+/// (loopback addresses). See [`TrustRules`] for how the parts combine.
 #[derive(Debug, Clone, Default)]
 pub struct TlsConfig {
-    /// This node's certificate, with those that lead from it to the authority behind it. Default: one of its own.
+    /// This node's certificate, followed by the chain to its authority. Default: a generated one.
     pub certificate: Option<TlsFile>,
-    /// The key of that certificate: Ed25519, ECDSA P-256 or P-384, or RSA from 2,048 bits.
+    /// The key of the certificate: Ed25519, ECDSA P-256 or P-384, or RSA of at least 2,048 bits.
     pub key: Option<TlsFile>,
-    /// The authorities whose certificates are trusted.
+    /// The certificate authorities to trust.
     pub authority: Option<TlsFile>,
-    /// Peers to trust by fingerprint. An empty list: nobody for that reason.
+    /// Peers to trust by fingerprint. An empty list trusts no peer by fingerprint.
     pub pins: Option<Vec<Fingerprint>>,
-    /// What members of the cluster have to prove that they know: one of these. At most 8.
+    /// The cluster's secrets, one of which a peer has to prove that it knows. At most 8.
     pub secrets: Vec<TlsSecret>,
-    /// What trusted peers may do with which shards. `None`: everything.
+    /// What trusted peers may do with which shards. `None` grants everything.
     pub rights: Option<Rights>,
-    /// Takes any certificate, on any network: whoever reaches this node may read and write all its shards.
+    /// Accepts any certificate on any network: everyone who reaches this node may read and write all its shards.
     pub dangerous_accept_any_peer: bool,
 }
 
-/// A secret of the cluster: 16 to 1,024 bytes, best random ones.
+/// A cluster secret: 16 to 1,024 bytes, preferably random.
 #[derive(Clone, PartialEq, Eq)]
 pub struct TlsSecret {
-    /// What it was given as, for errors.
+    /// The name of its option or variable, for errors.
     pub name: &'static str,
     /// The secret itself.
     pub text: String,
 }
 
 impl TlsConfig {
-    /// Reads the files and prepares the secrets. Blocks, tens of milliseconds for each secret. The identity is the one
-    /// of `certificate` and `key`, where they are given.
+    /// Reads the files and prepares the secrets. Blocks, for tens of milliseconds per secret. The identity is that of
+    /// `certificate` and `key`, if given.
     ///
     /// # Errors
-    /// `ERR_CONFIG` names the option or variable, and its file.
+    /// `ERR_CONFIG` names the option or variable, and the file.
     pub fn load(&self) -> Result<(TrustRules, Option<Identity>), TransportError> {
         let identity = self.identity()?;
         let authority = self.authority.as_ref().map(|file| {
@@ -66,18 +66,17 @@ impl TlsConfig {
         match (&self.certificate, &self.key) {
             (Some(certificate), Some(key)) => read_identity(certificate, key).map(Some),
             (None, None) => Ok(None),
-            (Some(file), None) => {
-                Err(file.refuse("a certificate without its key is of no use: give its key too"))
-            }
-            (None, Some(file)) => {
-                Err(file.refuse("a key without its certificate is of no use: give that too"))
-            }
+            (Some(file), None) => Err(file.refuse("a certificate is of no use without its key: give both")),
+            (None, Some(file)) => Err(file.refuse("a key is of no use without its certificate: give both")),
         }
     }
 
     fn secrets(&self) -> Result<Vec<ClusterSecret>, TransportError> {
         if let Some(surplus) = self.secrets.get(MAX_SECRETS) {
-            return Err(TransportError::config(&surplus.name, &format!("at most {MAX_SECRETS} at a time")));
+            return Err(TransportError::config(
+                &surplus.name,
+                &format!("at most {MAX_SECRETS} secrets at a time"),
+            ));
         }
         let prepare = |secret: &TlsSecret| {
             ClusterSecret::new(&secret.text).map_err(|reason| TransportError::config(&secret.name, &reason))
@@ -87,7 +86,7 @@ impl TlsConfig {
 }
 
 impl fmt::Debug for TlsSecret {
-    /// Never the secret.
+    /// Never shows the secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TlsSecret({}, {} bytes)", self.name, self.text.len())
     }

@@ -6,7 +6,7 @@ use vectr_delta::Fingerprint;
 
 use crate::tls::identity::sha256;
 
-/// The certificates that a peer has shown, its own first. TLS has proven that it holds the key of that one.
+/// The certificates that a peer presented, its own first. TLS has verified that it holds the key of its own.
 #[derive(Clone)]
 pub(crate) struct Credentials {
     chain: Arc<[CertificateDer<'static>]>,
@@ -14,17 +14,17 @@ pub(crate) struct Credentials {
     role: Role,
 }
 
-/// Which end of the connection the peer is.
+/// The peer's side of the connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Role {
-    /// It called.
+    /// The peer connected to this node.
     Client,
-    /// It was called.
+    /// This node connected to the peer.
     Server,
 }
 
 impl Credentials {
-    /// `None` for no certificates, or more than anyone needs.
+    /// `None` if there is no certificate, or more than [`MAX_CHAIN`].
     pub(crate) fn new(chain: Vec<CertificateDer<'static>>, role: Role) -> Option<Self> {
         let fingerprint = sha256(chain.first()?);
         (chain.len() <= MAX_CHAIN).then(|| Self { chain: chain.into(), fingerprint, role })
@@ -43,7 +43,7 @@ impl Credentials {
         &self.chain[0]
     }
 
-    /// What leads from the peer's certificate to an authority.
+    /// The certificates between the peer's and an authority's.
     pub(crate) fn intermediates(&self) -> &[CertificateDer<'static>] {
         &self.chain[1..]
     }
@@ -55,5 +55,5 @@ impl fmt::Debug for Credentials {
     }
 }
 
-/// Certificates in a chain.
+/// The longest chain of certificates that is accepted.
 const MAX_CHAIN: usize = 8;

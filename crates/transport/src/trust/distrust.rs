@@ -4,9 +4,9 @@ use std::fmt;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Distrust {
-    /// Its certificate is not pinned, and nothing else lets it in.
+    /// Its certificate is not pinned, and no other rule admits it.
     Unknown,
-    /// No configured authority stands behind its certificate, for this reason.
+    /// No configured authority vouches for its certificate, for this reason.
     Certificate(String),
     /// Its certificate has expired.
     Expired,

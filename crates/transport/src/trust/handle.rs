@@ -7,34 +7,33 @@ use vectr_delta::Fingerprint;
 
 use super::rules::TrustRules;
 
-/// Which peers a node talks to. Clones share one state, which may be changed at any time; connections whose peer is
-/// no longer trusted are closed at once.
+/// The peers that a node trusts. Clones share one state, which can change at any time; connections to peers that are no
+/// longer trusted are closed at once.
 #[derive(Clone)]
 pub struct Trust {
     rules: Arc<watch::Sender<TrustRules>>,
 }
 
 impl Trust {
-    /// Nothing configured: every peer on a loopback address, nobody else.
+    /// Trusts peers on loopback addresses only: the rules when nothing is configured.
     #[must_use]
     pub fn this_machine() -> Self {
         Self { rules: Arc::new(watch::Sender::new(TrustRules::default())) }
     }
 
-    /// Replaces everything that was configured. Each open connection is checked against the new rules at once.
+    /// Replaces all rules. Open connections are checked against the new ones at once.
     pub fn set(&self, rules: TrustRules) {
         self.rules.send_replace(rules);
     }
 
-    /// Trusts one more peer. From the first pin on a peer on a loopback address is not trusted for that alone.
+    /// Pins a peer. Once there is a pin, a loopback address alone no longer makes a peer trusted.
     pub fn pin(&self, peer: Fingerprint) {
         self.rules.send_modify(|rules| {
             rules.pins.get_or_insert_default().insert(peer);
         });
     }
 
-    /// Pins a peer no longer; false where it was not pinned. Its connections are closed, unless something else lets it
-    /// in.
+    /// Unpins a peer; false if it was not pinned. Its connections are closed, unless another rule admits it.
     pub fn unpin(&self, peer: &Fingerprint) -> bool {
         let mut removed = false;
         self.rules.send_if_modified(|rules| {
@@ -44,30 +43,30 @@ impl Trust {
         removed
     }
 
-    /// Pins exactly these peers; with none given, nobody.
+    /// Pins exactly these peers. An empty set trusts no peer by fingerprint.
     pub fn set_pins(&self, peers: impl IntoIterator<Item = Fingerprint>) {
         let pins: BTreeSet<_> = peers.into_iter().collect();
         self.rules.send_modify(|rules| rules.pins = Some(pins));
     }
 
-    /// What weakens the trust of a node.
+    /// Operations that weaken a node's trust.
     #[must_use]
     pub const fn dangerous(&self) -> DangerousTrust<'_> {
         DangerousTrust { trust: self }
     }
 
-    /// The pinned peers, in ascending order.
+    /// The pinned peers in ascending order.
     #[must_use]
     pub fn pins(&self) -> Vec<Fingerprint> {
         self.read(|rules| rules.pins.iter().flatten().copied().collect())
     }
 
-    /// Looks at the rules of this moment. Nothing may wait inside.
+    /// Reads the current rules. `look` must not block.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&TrustRules) -> T) -> T {
         look(&self.rules.borrow())
     }
 
-    /// Wakes after each change from now on.
+    /// Notifies of each change from now on.
     pub(crate) fn changes(&self) -> watch::Receiver<TrustRules> {
         self.rules.subscribe()
     }
@@ -79,14 +78,14 @@ impl fmt::Debug for Trust {
     }
 }
 
-/// What weakens the trust of a node.
+/// Operations that weaken a node's trust.
 pub struct DangerousTrust<'a> {
     trust: &'a Trust,
 }
 
 impl DangerousTrust<'_> {
-    /// Takes any certificate, on any network, until the rules are [set](Trust::set) anew. A configured secret is still
-    /// to be proven.
+    /// Accepts any certificate on any network, until the rules are [replaced](Trust::set). A configured secret still
+    /// has to be proven.
     pub fn accept_any_peer(&self) {
         self.trust.rules.send_modify(|rules| rules.any_peer = true);
     }

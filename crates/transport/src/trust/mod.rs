@@ -1,5 +1,5 @@
-//! Whom a node talks to, and what about. None of it knows how bytes travel: what is checked is a chain of certificates,
-//! a value exported from the TLS session, and where the peer is.
+//! Whom a node trusts, and what peers may do. Independent of how bytes are transported: it checks a certificate chain,
+//! a value exported from the TLS session, and the peer's address.
 
 mod authority;
 mod certificate_files;

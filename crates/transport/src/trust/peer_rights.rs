@@ -5,7 +5,7 @@ use super::credentials::Credentials;
 use super::handle::Trust;
 use super::rights::Access;
 
-/// What one peer may do, as of whenever it is asked.
+/// What one peer may do, evaluated at each query.
 #[derive(Debug, Clone)]
 pub struct PeerRights {
     trust: Trust,
@@ -17,13 +17,13 @@ impl PeerRights {
         Self { trust, peer }
     }
 
-    /// What the peer may do with a shard now.
+    /// What the peer may currently do with a shard.
     #[must_use]
     pub fn access(&self, shard: &ShardId) -> Access {
         self.trust.read(|rules| rules.access(&self.peer, shard, UnixTime::now()))
     }
 
-    /// Whose rights these are.
+    /// The peer's fingerprint.
     #[must_use]
     pub const fn peer(&self) -> Fingerprint {
         self.peer.fingerprint()

@@ -4,26 +4,26 @@ use vectr_delta::{Fingerprint, ShardId};
 
 use crate::TransportError;
 
-/// What trusted peers may do with which shards. A peer has what is granted to its fingerprint, to the names in its
-/// certificate where a configured authority issued it, and to everybody; nothing else.
+/// What trusted peers may do with which shards. A peer has the rights granted to its fingerprint, to the names in its
+/// certificate if a configured authority issued it, and to everybody.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Rights {
     grants: BTreeMap<Subject, Grant>,
 }
 
-/// The shards that somebody may read, and those that it may read and write; `*` stands for all.
+/// The shards that a subject may read, and those that it may read and write; `*` means all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Grant {
-    /// To read.
+    /// Shards to read.
     pub read: BTreeSet<String>,
-    /// To read and write.
+    /// Shards to read and write.
     pub write: BTreeSet<String>,
 }
 
-/// What a peer may do with a shard; the greater includes the smaller.
+/// What a peer may do with a shard. Each level includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Access {
-    /// Not even know whether it exists.
+    /// Nothing: not even learn whether it exists.
     None,
     /// Receive its changes.
     Read,
@@ -39,16 +39,17 @@ enum Subject {
 }
 
 impl Rights {
-    /// Nothing is granted to anybody.
+    /// Grants nothing to anybody.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Grants more to a subject: a fingerprint of 64 hexadecimal digits, a DNS name, or `*` for every trusted peer.
+    /// Adds to the rights of a subject: a fingerprint of 64 hexadecimal digits, a DNS name, or `*` for every trusted
+    /// peer.
     ///
     /// # Errors
-    /// `ERR_ARGUMENT` for a subject that is none of these.
+    /// `ERR_ARGUMENT` for any other subject.
     pub fn grant(&mut self, subject: &str, grant: Grant) -> Result<&mut Self, TransportError> {
         let known = self.grants.entry(Subject::parse(subject)?).or_default();
         known.read.extend(grant.read);
@@ -66,7 +67,7 @@ impl Rights {
             self.grants.get(subject).map_or(Access::None, |grant| grant.access(shard.as_str()))
         };
         let plain = of(&Subject::Peer(*peer)).max(of(&Subject::Everybody));
-        // Names cost the verification of a chain.
+        // Reading names requires verifying a certificate chain, so do it only if it may matter.
         if plain == Access::Write || !self.grants.keys().any(|subject| matches!(subject, Subject::Name(_))) {
             return plain;
         }
@@ -154,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_subject_that_is_none_is_refused_by_name() {
+    fn an_invalid_subject_is_refused() {
         for bad in ["", "a b", "päckchen", &"x".repeat(254)] {
             let error = Rights::none().grant(bad, Grant::default()).unwrap_err();
             assert_eq!(error.code(), "ERR_ARGUMENT", "{bad}");

@@ -10,23 +10,23 @@ use super::distrust::Distrust;
 use super::rights::{Access, Rights};
 use super::secret::{ClusterSecret, Proven};
 
-/// Whom a node trusts at one moment. With nothing configured: every peer on a loopback address, nobody else.
+/// The trust rules of a node. With nothing configured, peers on loopback addresses are trusted, and nobody else.
 ///
-/// A peer's certificate is good if it is pinned **or** an authority issued it. Where there is a secret, the peer must
-/// have proven it **besides**; with a secret alone any certificate is good.
+/// A peer's certificate is accepted if it is pinned **or** issued by a configured authority. If there is a secret, the
+/// peer has to prove it **as well**; with a secret alone, any certificate is accepted.
 #[derive(Clone, Default, Debug)]
 pub struct TrustRules {
-    /// `None`: not configured; an empty set trusts nobody.
+    /// `None` if not configured; an empty set trusts nobody.
     pub(crate) pins: Option<BTreeSet<Fingerprint>>,
     pub(crate) authority: Option<Authority>,
     pub(crate) secrets: Vec<ClusterSecret>,
     pub(crate) any_peer: bool,
-    /// `None`: whoever is trusted may read and write everything.
+    /// `None`: trusted peers may read and write everything.
     pub(crate) rights: Option<Rights>,
 }
 
 impl TrustRules {
-    /// Whether a peer is trusted that has shown and proven this, and is there.
+    /// Checks a peer by its certificates, what it has proven, and its address.
     pub(crate) fn check(
         &self,
         peer: &Credentials,
@@ -39,7 +39,7 @@ impl TrustRules {
         if unproven { Err(Distrust::Secret) } else { Ok(()) }
     }
 
-    /// As [`TrustRules::check`], as long as nothing could be proven.
+    /// As [`TrustRules::check`], before the peer could prove a secret.
     pub(crate) fn check_certificate(
         &self,
         peer: &Credentials,
@@ -53,7 +53,7 @@ impl TrustRules {
         Ok(())
     }
 
-    /// As [`TrustRules::check_certificate`], as long as it is not known where the peer is.
+    /// As [`TrustRules::check_certificate`], before the peer's address is known.
     pub(crate) fn may_admit(&self, peer: &Credentials, now: UnixTime) -> Result<(), Distrust> {
         let is_pinned = |pins: &BTreeSet<Fingerprint>| pins.contains(&peer.fingerprint());
         if self.any_peer || self.pins.as_ref().is_some_and(is_pinned) {
@@ -73,7 +73,7 @@ impl TrustRules {
         rights.access(&peer.fingerprint(), names, shard)
     }
 
-    /// Whether nothing is configured that could let anyone in but this machine.
+    /// Whether nothing is configured that could admit peers from other machines.
     fn names_nobody(&self) -> bool {
         !self.any_peer && self.pins.is_none() && self.authority.is_none() && self.secrets.is_empty()
     }

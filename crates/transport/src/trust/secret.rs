@@ -4,28 +4,28 @@ use std::num::NonZeroU32;
 use bytes::{BufMut, Bytes, BytesMut};
 use ring::{hmac, pbkdf2};
 
-/// What all members of a cluster know, ready to prove and to check it. Never travels.
+/// A cluster secret, prepared for giving and checking proofs. Never sent.
 #[derive(Clone)]
 pub(crate) struct ClusterSecret {
     key: hmac::Key,
     id: [u8; TAG],
 }
 
-/// What both ends of one TLS session know, and nobody else: fresh for each connection, resumed ones included.
+/// A value known only to both ends of a TLS session; different for each connection, even if resumed.
 pub(crate) type Exported = [u8; 32];
 
-/// The secrets that a peer has proven in one connection.
+/// The secrets that a peer has proven on a connection.
 #[derive(Clone, Default, Debug, PartialEq, Eq)]
 pub(crate) struct Proven(Vec<[u8; TAG]>);
 
 impl ClusterSecret {
-    /// Stretches the text: each guess at it costs as much. Takes tens of milliseconds. The reason where it is too
-    /// short, or long.
+    /// Derives a key from the text by stretching it, so that each guess is expensive; takes tens of milliseconds.
+    /// Returns the reason if the text is too short or too long.
     pub(crate) fn new(text: &str) -> Result<Self, String> {
         if !(MIN_LENGTH..=MAX_LENGTH).contains(&text.len()) {
             let length = text.len();
             return Err(format!(
-                "it has {length} bytes: give {MIN_LENGTH} to {MAX_LENGTH}, best 32 random ones (openssl rand -hex 32)"
+                "it has {length} bytes: give {MIN_LENGTH} to {MAX_LENGTH}, ideally random (openssl rand -hex 32)"
             ));
         }
         let rounds = NonZeroU32::new(ROUNDS).expect("the number of rounds is not 0");
@@ -36,25 +36,25 @@ impl ClusterSecret {
         Ok(Self { key, id })
     }
 
-    /// What the side that called says first: a proof for each secret that it knows.
+    /// The client's first message: a proof for each secret that it knows.
     pub(crate) fn offer(secrets: &[Self], exported: &Exported) -> Bytes {
         tags(secrets.iter().take(MAX_SECRETS).map(|secret| tag(&secret.key, CLIENT_LABEL, exported)))
     }
 
-    /// What the called side answers, and what was proven to it; `None` where no proof is one.
+    /// Checks the client's offer. Returns what it proves and the server's answer; `None` if it contains no valid proof.
     pub(crate) fn answer(secrets: &[Self], exported: &Exported, offer: &[u8]) -> Option<(Proven, Bytes)> {
         let shared = proven(secrets, CLIENT_LABEL, exported, offer)?;
         let answers = shared.iter().map(|secret| tag(&secret.key, SERVER_LABEL, exported));
         Some((shared.iter().map(|secret| secret.id).collect(), tags(answers)))
     }
 
-    /// What the answer proves to the side that called; `None` where it proves nothing.
+    /// Checks the server's answer. Returns what it proves; `None` if it proves nothing.
     pub(crate) fn accept(secrets: &[Self], exported: &Exported, answer: &[u8]) -> Option<Proven> {
         let shared = proven(secrets, SERVER_LABEL, exported, answer)?;
         Some(shared.iter().map(|secret| secret.id).collect())
     }
 
-    /// Whether the peer has proven this one.
+    /// Whether the peer has proven this secret.
     pub(crate) fn is_among(&self, proven: &Proven) -> bool {
         proven.0.contains(&self.id)
     }
@@ -67,13 +67,13 @@ impl FromIterator<[u8; TAG]> for Proven {
 }
 
 impl fmt::Debug for ClusterSecret {
-    /// Nothing of it.
+    /// Shows nothing of the secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("ClusterSecret")
     }
 }
 
-/// Those of our secrets for which there is a proof; `None` for none, and for what is no list of proofs.
+/// Our secrets for which there is a proof; `None` if there is none, or the message is malformed.
 fn proven<'a>(
     secrets: &'a [ClusterSecret],
     label: &[u8],
@@ -104,19 +104,19 @@ fn tags(tags: impl ExactSizeIterator<Item = [u8; TAG]>) -> Bytes {
     bytes.freeze()
 }
 
-/// With what a TLS session exports the value that proofs are bound to.
+/// The label under which a TLS session exports the value that proofs are bound to.
 pub(crate) const fn exported_label() -> &'static [u8] {
     b"EXPORTER-vectr-1-cluster-secret"
 }
 
-/// The most bytes that an offer or an answer has.
+/// The maximum size of an offer or an answer, in bytes.
 pub(crate) const MAX_OFFER: usize = 1 + MAX_SECRETS * TAG;
 
-/// More than a rotation needs.
+/// More than a rotation of secrets needs.
 pub(crate) const MAX_SECRETS: usize = 8;
 
 const TAG: usize = 32;
-/// A proof of one direction is none of the other.
+/// Different labels, so that a proof for one direction is invalid in the other.
 const CLIENT_LABEL: &[u8] = b"vectr/1 caller";
 const SERVER_LABEL: &[u8] = b"vectr/1 called";
 const MIN_LENGTH: usize = 16;
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_of_proofs_proves_nothing() {
+    fn a_malformed_list_of_proofs_proves_nothing() {
         let ours = [secret("ours")];
         let offer = ClusterSecret::offer(&ours, &[1; 32]);
         let mut cases = vec![vec![], vec![0], vec![1], vec![255], vec![9; 1 + 9 * TAG]];

@@ -3,12 +3,12 @@ use std::path::PathBuf;
 
 use crate::TransportError;
 
-/// A file that a configuration names.
+/// A file named by a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsFile {
-    /// What it was given as, for errors: an option, or a variable of the environment.
+    /// The option or environment variable that named it, for errors.
     pub name: &'static str,
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
 }
 

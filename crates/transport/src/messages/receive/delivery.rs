@@ -4,18 +4,18 @@ use crate::TransportError;
 use crate::messages::message::Message;
 use crate::messages::receive::inbound_stream::InboundStream;
 
-/// A message on its way into the application's hands.
+/// A received message, handed to the application.
 pub struct Delivery {
-    /// Where it came from: what can be given to `send`, `receive` and `request`.
+    /// The sender's address, to be passed to `send`, `receive` or `request`.
     pub address: String,
     /// The message.
     pub message: Message,
-    /// What has to be said about it.
+    /// Acknowledges and answers the message.
     pub ack: AckHandle,
 }
 
-/// What the receiver of a message owes: to say when the application has it, and what comes of it. Dropped, it says
-/// that there is no answer.
+/// Tells the sender of a message that the application has taken it, and what the result was. Dropping it means that
+/// there is no answer.
 pub struct AckHandle {
     stream: Option<Arc<InboundStream>>,
     source: Arc<dyn DeliverySource>,
@@ -34,7 +34,7 @@ pub(crate) trait DeliverySource: Send + Sync {
 }
 
 impl Delivery {
-    /// Gives the message back: nobody took it after all. It waits for the next who receives.
+    /// Returns a message that was not wanted after all. It waits for the next receiver.
     pub fn put_back(self) {
         let Self { address, message, ack } = self;
         ack.acknowledge();
@@ -54,23 +54,23 @@ impl AckHandle {
         Self { stream, source, number, wants_answer, settled: false }
     }
 
-    /// Whether the sender waits for an answer.
+    /// Whether the sender is waiting for an answer.
     #[must_use]
     pub const fn wants_answer(&self) -> bool {
         self.wants_answer
     }
 
-    /// The application has the message: its sender is told so. To be said once, in the order of messages.
+    /// Tells the sender that the application has taken the message. Call it once, in the order of the messages.
     pub fn acknowledge(&self) {
         if let Some(stream) = &self.stream {
             stream.count_taken();
         }
     }
 
-    /// Answers. Where no answer was asked for, this only ends the handler's work.
+    /// Answers the message. If the sender does not wait for an answer, this only ends the handler's work.
     ///
     /// # Errors
-    /// `ERR_LIMIT` for what is too large to be sent; the sender then hears that the handler failed.
+    /// `ERR_LIMIT` if the answer is too large; the sender then learns that the handler failed.
     pub fn answer(self, message: Message) -> Result<(), TransportError> {
         if let Err(error) = message.check() {
             self.fail(&error.to_string());
@@ -80,7 +80,7 @@ impl AckHandle {
         Ok(())
     }
 
-    /// The handler failed.
+    /// Reports that the handler failed.
     pub fn fail(self, reason: &str) {
         let shortened = reason.chars().take(MAX_REASON).collect();
         self.settle(Some(Err(shortened)));
@@ -104,5 +104,5 @@ impl Drop for AckHandle {
     }
 }
 
-/// Characters of an error that travel.
+/// The number of characters of an error that are sent.
 const MAX_REASON: usize = 4096;

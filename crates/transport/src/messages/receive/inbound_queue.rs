@@ -5,16 +5,16 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::messages::message::Message;
 use crate::messages::wire::frames::{WINDOW_BYTES, WINDOW_MESSAGES};
 
-/// A message that is here, and that nobody has yet.
+/// A received message that nobody has taken yet.
 pub(crate) struct InboundMessage {
     pub(crate) number: u64,
     pub(crate) wants_answer: bool,
     pub(crate) message: Message,
-    /// Room for a large message, held until somebody has it.
+    /// The permit of a large message, held until it is taken.
     pub(crate) _large_message: Option<OwnedSemaphorePermit>,
 }
 
-/// What waits in a lane, bounded by number and by bytes.
+/// The messages waiting in a stream, limited by number and by bytes.
 #[derive(Default)]
 pub(crate) struct InboundQueue {
     waiting: VecDeque<InboundMessage>,
@@ -37,7 +37,7 @@ impl InboundQueue {
         self.waiting.front()
     }
 
-    /// Whether the reader has to wait before it reads on.
+    /// Whether the reader has to wait before it continues.
     pub(crate) fn is_full(&self) -> bool {
         self.bytes >= WINDOW_BYTES || self.waiting.len() >= WINDOW_MESSAGES
     }

@@ -16,20 +16,20 @@ pub(crate) struct InboundStream {
     pub(crate) key: StreamKey,
     connection: Arc<Connection>,
     state: Mutex<State>,
-    /// The reader waits here for room.
+    /// Wakes the reader when there is room.
     room: Notify,
-    /// The writer waits here for something to say.
+    /// Wakes the writer when there is something to report.
     work: Notify,
 }
 
 #[derive(Default)]
 struct State {
     queue: InboundQueue,
-    /// Messages whose handler has not ended, or whose answer has not been written.
+    /// Messages whose handler is running, or whose answer has not been written.
     in_handlers: usize,
     pumping: bool,
     pump_again: bool,
-    /// Everything that was sent is here.
+    /// The sender has finished the stream.
     ended: bool,
     taken: u64,
     reported_taken: u64,
@@ -46,18 +46,18 @@ impl InboundStream {
         Self { key, connection, state: Mutex::default(), room: Notify::new(), work: Notify::new() }
     }
 
-    /// Puts a message behind those that wait.
+    /// Appends a message to the queue.
     pub(crate) fn push(&self, message: InboundMessage) {
         self.state().queue.push(message);
     }
 
-    /// The sender is told that the application has one more message.
+    /// Counts a message as taken, which the sender will be told.
     pub(crate) fn count_taken(&self) {
         self.state().taken += 1;
         self.work.notify_one();
     }
 
-    /// A handler has ended.
+    /// Ends the work of a handler.
     pub(crate) fn settle(&self, number: u64, wants_answer: bool, outcome: Option<Result<Message, String>>) {
         let mut state = self.state();
         match outcome.filter(|_| wants_answer) {
@@ -68,26 +68,26 @@ impl InboundStream {
         self.work.notify_one();
     }
 
-    /// Whether the caller shall hand out messages: one does so at a time, which keeps their order.
+    /// Whether the caller has to hand out messages. Only one does so at a time, which keeps them in order.
     pub(crate) fn begin_pumping(&self) -> bool {
         let mut state = self.state();
         state.pump_again = state.pumping;
         !std::mem::replace(&mut state.pumping, true)
     }
 
-    /// Whether nobody came in the meantime.
+    /// Whether the caller may stop: nobody asked for another round in the meantime.
     pub(crate) fn end_pumping(&self) -> bool {
         let mut state = self.state();
         state.pumping = std::mem::take(&mut state.pump_again);
         !state.pumping
     }
 
-    /// Looks at the first message, if there is one.
+    /// Inspects the first message, if there is one.
     pub(crate) fn first<T>(&self, look: impl FnOnce(&Message) -> T) -> Option<T> {
         self.state().queue.first().map(|arrived| look(&arrived.message))
     }
 
-    /// The first message, for somebody who has it at once.
+    /// Takes the first message and counts it as taken.
     pub(crate) fn take(&self) -> Option<Message> {
         let mut state = self.state();
         let arrived = state.queue.pop()?;
@@ -98,7 +98,7 @@ impl InboundStream {
         Some(arrived.message)
     }
 
-    /// The first message, for a handler, unless enough of them are at work.
+    /// Takes the first message for a handler, unless too many handlers are running.
     pub(crate) fn take_for_handler(&self) -> Option<(u64, bool, Message)> {
         let mut state = self.state();
         if state.in_handlers >= MAX_IN_HANDLERS {
@@ -115,13 +115,13 @@ impl InboundStream {
         self.state().queue.bytes()
     }
 
-    /// Nothing follows what is here.
+    /// Notes that the sender has finished.
     pub(crate) fn end(&self) {
         self.state().ended = true;
         self.work.notify_one();
     }
 
-    /// What nobody has taken is not delivered: its sender has been told so, or will be.
+    /// Drops messages that were not taken. They are not delivered; their sender has been told, or will be.
     pub(crate) fn discard(&self) {
         let mut state = self.state();
         state.queue = InboundQueue::default();
@@ -132,7 +132,7 @@ impl InboundStream {
         while self.state().queue.is_full() {
             tokio::select! {
                 () = self.room.notified() => {}
-                _ = self.connection.raw.closed() => return Err("the connection is over".to_owned()),
+                _ = self.connection.raw.closed() => return Err("the connection has ended".to_owned()),
             }
         }
         Ok(())
@@ -144,7 +144,7 @@ impl InboundStream {
             room = Arc::clone(&self.connection.large_messages).acquire_many_owned(kib) => {
                 room.map_err(|_| "no room".to_owned())
             }
-            _ = self.connection.raw.closed() => Err("the connection is over".to_owned()),
+            _ = self.connection.raw.closed() => Err("the connection has ended".to_owned()),
         }
     }
 
@@ -156,7 +156,7 @@ impl InboundStream {
         }
     }
 
-    /// The outcome of a message has been sent: its handler's place is free.
+    /// Frees a handler's slot after its outcome was sent.
     pub(crate) fn outcome_written(&self) {
         self.state().in_handlers -= 1;
     }
@@ -171,7 +171,7 @@ impl InboundStream {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("nothing panics while it holds a lane")
+        self.state.lock().expect("nothing panics while it holds a stream of messages")
     }
 }
 
@@ -188,5 +188,5 @@ impl Outcome {
     }
 }
 
-/// Messages of one stream that handlers may be at work on.
+/// The number of messages of one stream that handlers may work on at a time.
 const MAX_IN_HANDLERS: usize = 64;

@@ -9,20 +9,20 @@ use crate::messages::receive::delivery::{AckHandle, Delivery, DeliverySource};
 use crate::messages::receive::inbound_stream::InboundStream;
 use crate::messages::stream_key::StreamKey;
 
-/// What has come and what is waited for.
+/// Matches received messages with the handler, the pending receivers and the pending requests.
 pub(crate) struct Inbox {
     handler: Box<dyn Fn(Delivery) + Send + Sync>,
     state: Mutex<InboxState>,
-    /// How many calls may be handing something to the handler.
+    /// The number of calls that may be running the handler.
     dispatching: watch::Sender<usize>,
 }
 
 #[derive(Default)]
 struct InboxState {
     slots: HashMap<StreamKey, Slot>,
-    /// How often each stream is subscribed to.
+    /// The number of subscriptions to each stream.
     subscriptions: HashMap<String, usize>,
-    /// How often all streams are.
+    /// The number of subscriptions to all streams.
     all_streams: usize,
     closed: bool,
 }
@@ -30,11 +30,11 @@ struct InboxState {
 #[derive(Default)]
 struct Slot {
     streams: Vec<Arc<InboundStream>>,
-    /// Who receives, in the order of calls.
+    /// Pending receivers, in the order of their calls.
     receivers: VecDeque<oneshot::Sender<Message>>,
-    /// Requests whose answer may come as a message of its own.
+    /// Requests that a separate message may answer.
     requests: VecDeque<Arc<PendingAnswer>>,
-    /// What somebody took and gave back.
+    /// Messages that were taken and returned.
     returned: VecDeque<Message>,
 }
 
@@ -59,7 +59,8 @@ impl Inbox {
         state.remove_if_empty(&stream.key);
     }
 
-    /// Hands messages of this stream (of all, where none is named) to the handler from now on, those that wait first.
+    /// Passes messages of this stream, or of all streams if none is named, to the handler from now on, starting with
+    /// those that wait.
     pub(crate) fn subscribe(self: &Arc<Self>, stream: Option<&str>) {
         let _dispatching = DispatchGuard::new(&self.dispatching);
         let mut state = self.state();
@@ -79,7 +80,7 @@ impl Inbox {
         }
     }
 
-    /// The opposite of [`Inbox::subscribe`].
+    /// Reverts one [`Inbox::subscribe`].
     pub(crate) fn unsubscribe(&self, stream: Option<&str>) {
         let mut state = self.state();
         let Some(stream) = stream else {
@@ -94,7 +95,7 @@ impl Inbox {
         }
     }
 
-    /// The place of a new receiver, behind those who wait already.
+    /// Queues a new receiver behind the pending ones.
     pub(crate) fn receive(self: &Arc<Self>, key: &StreamKey) -> oneshot::Receiver<Message> {
         let (sender, place) = oneshot::channel();
         let mut state = self.state();
@@ -116,7 +117,7 @@ impl Inbox {
         place
     }
 
-    /// A request waits for its answer: a message of the same stream from the same address may be it.
+    /// Registers a request, which a message on the same stream from the same address may answer.
     pub(crate) fn add_request(&self, key: &StreamKey, answer: Arc<PendingAnswer>) {
         let mut state = self.state();
         if !state.closed {
@@ -124,10 +125,10 @@ impl Inbox {
         }
     }
 
-    /// A request has ended.
+    /// Removes a request that has ended.
     pub(crate) fn remove_request(&self, key: &StreamKey, answer: &Arc<PendingAnswer>) {
         let mut state = self.state();
-        // Mostly the oldest one.
+        // It is usually the oldest one.
         if let Some(slot) = state.slots.get_mut(key)
             && let Some(index) = slot.requests.iter().position(|request| Arc::ptr_eq(request, answer))
         {
@@ -136,7 +137,7 @@ impl Inbox {
         state.remove_if_empty(key);
     }
 
-    /// A receiver has given up.
+    /// Removes receivers that have given up.
     pub(crate) fn remove_receiver(&self, key: &StreamKey) {
         let mut state = self.state();
         if let Some(slot) = state.slots.get_mut(key) {
@@ -145,7 +146,7 @@ impl Inbox {
         state.remove_if_empty(key);
     }
 
-    /// Hands out what the lane holds for as long as somebody takes it.
+    /// Hands out the messages of a stream for as long as somebody takes them.
     pub(crate) fn pump(self: &Arc<Self>, stream: &Arc<InboundStream>) {
         if !stream.begin_pumping() {
             return;
@@ -161,14 +162,14 @@ impl Inbox {
         }
     }
 
-    /// Bytes that wait here for somebody to take them.
+    /// The bytes of all messages that were not taken yet.
     pub(crate) fn queued_bytes(&self) -> usize {
         let state = self.state();
         let streams = state.slots.values().flat_map(|slot| &slot.streams);
         streams.map(|stream| stream.queued_bytes()).sum()
     }
 
-    /// Nobody receives any more. Once it resolves, the handler is not called again.
+    /// Ends all receivers and requests. After it resolves, the handler is no longer called.
     pub(crate) async fn close(&self) {
         {
             let mut state = self.state();
@@ -179,7 +180,7 @@ impl Inbox {
         let _ = self.dispatching.subscribe().wait_for(|calls| *calls == 0).await;
     }
 
-    /// Serves receivers and requests up to the first message that is for the handler.
+    /// Serves receivers and requests up to the first message for the handler.
     fn next_for_handler(self: &Arc<Self>, stream: &Arc<InboundStream>) -> Option<Delivery> {
         let mut state = self.state();
         let subscribed = state.all_streams > 0 || state.subscriptions.contains_key(&stream.key.name);
@@ -220,7 +221,7 @@ impl DeliverySource for Inbox {
         self.pump(stream);
     }
 
-    /// A message that was handed out and not kept goes to the next who receives.
+    /// Passes a returned message to the next receiver.
     fn put_back(self: Arc<Self>, address: String, mut message: Message) {
         let key = StreamKey { address, name: message.stream.text.clone() };
         let mut state = self.state();
@@ -235,7 +236,7 @@ impl DeliverySource for Inbox {
     }
 }
 
-/// Counts a call that hands out, until it is over.
+/// Counts a call that may run the handler, until it is dropped.
 struct DispatchGuard<'i>(&'i watch::Sender<usize>);
 
 impl<'i> DispatchGuard<'i> {
@@ -258,7 +259,7 @@ impl InboxState {
         }
     }
 
-    /// What was given back and is subscribed to.
+    /// Takes the returned messages of subscribed streams.
     fn take_returned(&mut self) -> Vec<(StreamKey, Message)> {
         let (all, subscriptions) = (self.all_streams > 0, &self.subscriptions);
         let subscribed =
@@ -277,7 +278,7 @@ impl Slot {
             && self.returned.is_empty()
     }
 
-    /// The oldest request that waits and fits.
+    /// Takes the oldest pending request that fits.
     fn request(&mut self, fits: impl Fn(&PendingAnswer) -> bool) -> Option<Arc<PendingAnswer>> {
         let index = self.requests.iter().position(|answer| !answer.is_closed() && fits(answer))?;
         self.requests.remove(index)
@@ -290,7 +291,7 @@ impl Slot {
         }
     }
 
-    /// The first who still waits.
+    /// Takes the first receiver that is still waiting.
     fn receiver(&mut self) -> Option<oneshot::Sender<Message>> {
         while let Some(receiver) = self.receivers.pop_front() {
             if !receiver.is_closed() {

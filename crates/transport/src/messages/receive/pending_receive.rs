@@ -9,8 +9,8 @@ use crate::messages::receive::delivery::DeliverySource;
 use crate::messages::receive::inbox::Inbox;
 use crate::messages::stream_key::StreamKey;
 
-/// A place in the queue of those who receive from one address and stream. Dropped, it is given up, and a message that
-/// has come in the meantime goes to the next.
+/// A place in the queue of receivers for one address and stream. Dropping it gives up the place; a message that has
+/// arrived meanwhile goes to the next receiver.
 pub struct PendingReceive {
     place: Option<oneshot::Receiver<Message>>,
     inbox: Arc<Inbox>,
@@ -22,12 +22,12 @@ impl PendingReceive {
         Self { place: Some(inbox.receive(&key)), inbox: Arc::clone(inbox), key }
     }
 
-    /// The next message.
+    /// Waits for the next message.
     ///
     /// # Errors
-    /// `ERR_TIMEOUT` where none has come within the limit, `ERR_CLOSED`.
+    /// `ERR_TIMEOUT` if none arrives within the limit, `ERR_CLOSED`.
     pub async fn message(mut self, limit: Option<Duration>) -> Result<Message, TransportError> {
-        let place = self.place.as_mut().expect("it is given up on drop only");
+        let place = self.place.as_mut().expect("it is taken only on drop");
         let received = match limit {
             None => Ok(place.await),
             Some(limit) => tokio::time::timeout(limit, place).await,

@@ -16,7 +16,7 @@ use crate::messages::wire::assembly::{Assembly, Fault};
 use crate::messages::wire::frames::{FrameKind, note};
 use crate::protocol::STREAM_MALFORMED;
 
-/// Reads one incoming stream of messages to its end, and says what came of them.
+/// Serves an incoming message stream: reads it to the end and reports what became of the messages.
 pub(crate) async fn serve(inbox: Arc<Inbox>, stream: PeerStream, address: String) {
     let connection = Arc::clone(stream.connection());
     let PeerStream { mut send, mut recv, .. } = stream;
@@ -42,7 +42,7 @@ async fn serve_halves(
         let mut writing = pin!(write(&inbound, inbox, send));
         let read = tokio::select! {
             read = read(&inbound, inbox, recv, &mut decoder) => read,
-            () = &mut writing => Err("the sender does not listen".to_owned()),
+            () = &mut writing => Err("the sender does not read its acknowledgements".to_owned()),
         };
         if read.is_ok() {
             inbound.end();
@@ -91,7 +91,7 @@ async fn read(
                 continue;
             };
             if assembled.number != expected {
-                return Err(format!("message {} in the place of {expected}", assembled.number));
+                return Err(format!("message {} instead of {expected}", assembled.number));
             }
             expected += 1;
             let (number, wants_answer) = (assembled.number, assembled.wants_answer);
@@ -103,13 +103,13 @@ async fn read(
         match recv.read().await {
             Ok(Some(bytes)) => decoder.receive(&bytes),
             Ok(None) if assembly.under_way() == 0 && !decoder.is_amid_frame() => return Ok(()),
-            Ok(None) => return Err("a stream that ends within a message".to_owned()),
+            Ok(None) => return Err("a stream that ends in the middle of a message".to_owned()),
             Err(error) => return Err(error.to_string()),
         }
     }
 }
 
-/// Says what was taken, and what came of it, until all is said.
+/// Reports acknowledgements and outcomes until there are no more.
 async fn write(inbound: &Arc<InboundStream>, inbox: &Arc<Inbox>, send: &mut SendHalf) {
     loop {
         let (taken, outcome, done) = inbound.next_work();
@@ -139,7 +139,7 @@ async fn write_report(
     taken: Option<u64>,
     outcome: Option<Outcome>,
 ) -> Result<(), TransportError> {
-    // Both mostly fit one packet.
+    // Both usually fit into one packet.
     let mut bytes = taken.map_or_else(Bytes::new, |count| note(FrameKind::Taken, count, ""));
     for frame in outcome.into_iter().flat_map(Outcome::into_frames) {
         if bytes.is_empty() {
@@ -152,5 +152,5 @@ async fn write_report(
     if bytes.is_empty() { Ok(()) } else { send.write(bytes).await }
 }
 
-/// A message that is larger needs room among the connection's large ones.
+/// A larger message needs a permit for large messages.
 const LARGE: usize = 1 << 20;

@@ -11,7 +11,7 @@ use crate::messages::send::outbound::{Outbound, ReplyTo};
 use crate::messages::wire::assembly::Assembly;
 use crate::messages::wire::frames::{FrameKind, WINDOW_BYTES, WINDOW_MESSAGES, read_note};
 
-/// What was sent on a stream, until it is settled.
+/// The messages of a stream that were sent and are not settled.
 pub(crate) struct InFlight {
     state: Mutex<State>,
     changed: Notify,
@@ -21,11 +21,11 @@ pub(crate) struct InFlight {
 #[derive(Default)]
 struct State {
     pending: BTreeMap<u64, Pending>,
-    /// Messages that were sent whole.
+    /// Messages that were sent in full.
     sent: u64,
     taken: u64,
     unacknowledged_messages: usize,
-    /// The weight of what was not taken.
+    /// The weight of the messages that were not acknowledged.
     unacknowledged_bytes: usize,
     failed: Option<TransportError>,
 }
@@ -45,12 +45,12 @@ impl InFlight {
         self.remote
     }
 
-    /// Waits until something was settled.
+    /// Waits until a message is settled, or the stream fails.
     pub(crate) async fn changed(&self) {
         self.changed.notified().await;
     }
 
-    /// Counts the messages that were sent whole.
+    /// Sets the number of messages that were sent in full.
     pub(crate) fn note_sent(&self, count: u64) {
         self.state().sent = count;
     }
@@ -76,7 +76,7 @@ impl InFlight {
         Ok(fits || state.unacknowledged_messages == 0)
     }
 
-    /// Whether the stream still stands; the letter has failed where it does not.
+    /// Adds a message. If the stream has already failed, fails the message and returns false.
     pub(crate) fn add(&self, number: u64, weight: usize, outbound: Outbound) -> bool {
         let mut state = self.state();
         if let Some(error) = &state.failed {
@@ -89,14 +89,14 @@ impl InFlight {
         true
     }
 
-    /// Whether nothing is under way. Requests that nobody waits for any more are forgotten.
+    /// Whether nothing is in flight. Forgets requests whose callers have given up.
     pub(crate) fn is_settled(&self) -> bool {
         let mut state = self.state();
         state.pending.retain(|_, pending| !(pending.taken && pending.outbound.is_closed()));
         state.failed.is_some() || state.pending.is_empty()
     }
 
-    /// Ends everything that is under way.
+    /// Fails everything in flight.
     pub(crate) fn fail(&self, error: &TransportError) {
         let mut state = self.state();
         if state.failed.is_some() {
@@ -118,7 +118,7 @@ impl InFlight {
         if count < state.taken
             || count > state.pending.last_key_value().map_or(state.sent, |(last, _)| last + 1)
         {
-            return Err(format!("it took {count} messages of {}", state.sent));
+            return Err(format!("it acknowledged {count} messages of {}", state.sent));
         }
         let numbers = state.taken..count;
         state.taken = count;
@@ -139,7 +139,7 @@ impl InFlight {
     pub(crate) fn receive(&self, frame: Frame, answer: &mut Assembly, stream: &str) -> Result<(), String> {
         match FrameKind::of(&frame) {
             Some(FrameKind::Taken) => {
-                let (count, _) = read_note(frame.body).ok_or("a count without digits")?;
+                let (count, _) = read_note(frame.body).ok_or("an acknowledgement without a count")?;
                 self.taken(count)
             }
             Some(FrameKind::Failed) => {
@@ -153,11 +153,11 @@ impl InFlight {
                 }
                 Ok(())
             }
-            _ => Err(format!("a frame of kind {} from a receiver", frame.kind)),
+            _ => Err(format!("an unexpected frame of kind {}", frame.kind)),
         }
     }
 
-    /// An answer that nobody waits for is dropped.
+    /// Settles a request. An answer that nobody waits for is dropped.
     fn settle(&self, number: u64, outcome: Result<Message, TransportError>) {
         let state = self.state();
         if let Some(ReplyTo::Requester(answer)) =
@@ -175,7 +175,7 @@ impl InFlight {
 }
 
 impl Pending {
-    /// What is left to wait for.
+    /// Acknowledges a message. Returns what still has to be waited for.
     fn acknowledge(self) -> Option<Self> {
         let Self { outbound, weight, taken } = self;
         match outbound.reply {
@@ -197,9 +197,9 @@ mod tests {
     use super::*;
     use crate::messages::send::outbound::ByteCount;
 
-    /// The stream may end between the look for room and the entry.
+    /// The stream may end between `wait_for_room` and `add`.
     #[tokio::test]
-    async fn a_letter_that_meets_a_stream_which_has_just_failed_hears_why() {
+    async fn a_message_added_to_a_failed_stream_fails_with_its_error() {
         let remote = "127.0.0.1:1".parse().unwrap();
         let in_flight = InFlight::new(remote);
         let outbound = || {

@@ -7,23 +7,23 @@ use crate::TransportError;
 use crate::messages::message::Message;
 use crate::messages::pending_answer::PendingAnswer;
 
-/// A message on its way, and who waits to hear of it.
+/// A message to be sent, and the caller waiting for its outcome.
 pub(crate) struct Outbound {
     pub(crate) message: Message,
     pub(crate) reply: ReplyTo,
-    /// Counts the message among those on their way.
+    /// Counts the message as outgoing.
     pub(crate) _counted: ByteCount,
 }
 
-/// Who waits for what.
+/// What the caller is waiting for.
 pub(crate) enum ReplyTo {
-    /// For the acknowledgement.
+    /// The acknowledgement.
     Sender(oneshot::Sender<Result<(), TransportError>>),
-    /// For the answer.
+    /// The answer.
     Requester(Arc<PendingAnswer>),
 }
 
-/// Bytes on their way, for as long as this lives.
+/// Counts bytes as outgoing until it is dropped.
 pub(crate) struct ByteCount {
     total: Arc<AtomicUsize>,
     bytes: usize,
@@ -31,7 +31,7 @@ pub(crate) struct ByteCount {
 
 impl Outbound {
     pub(crate) fn fail(self, error: TransportError) {
-        // Who no longer waits need not know.
+        // Ignore callers that have given up.
         match self.reply {
             ReplyTo::Sender(sender) => drop(sender.send(Err(error))),
             ReplyTo::Requester(answer) => drop(answer.settle(Err(error))),
@@ -42,7 +42,7 @@ impl Outbound {
         matches!(self.reply, ReplyTo::Requester(_))
     }
 
-    /// Whether nobody waits any more.
+    /// Whether the caller has given up.
     pub(crate) fn is_closed(&self) -> bool {
         match &self.reply {
             ReplyTo::Sender(sender) => sender.is_closed(),

@@ -20,7 +20,7 @@ pub(crate) struct OutboundStream {
 }
 
 impl OutboundStream {
-    /// Takes a new stream into use.
+    /// Starts to use a new stream.
     pub(crate) async fn open(stream: PeerStream, name: &str) -> Result<Self, TransportError> {
         let PeerStream { mut send, recv, remote, .. } = stream;
         send.write(opening(name)).await?;
@@ -29,7 +29,7 @@ impl OutboundStream {
         Ok(Self { send, in_flight, next: 0 })
     }
 
-    /// Sends a message whole, as soon as the receiver has room. Whatever fails ends the letter too.
+    /// Sends a message in full, as soon as the receiver has room. Any failure is reported to its sender.
     pub(crate) async fn send(&mut self, mut outbound: Outbound) {
         let message = std::mem::take(&mut outbound.message);
         let (weight, wants_answer) = (message.weight(), outbound.wants_answer());
@@ -53,7 +53,8 @@ impl OutboundStream {
         self.in_flight.note_sent(self.next);
     }
 
-    /// Waits until nothing has been under way for a while, or for as long as it takes to be asked for the stream.
+    /// Waits until nothing has been in flight for `idle_after`, or until nothing is in flight and another stream is
+    /// wanted.
     pub(crate) async fn wait_idle(&self, idle_after: Duration, stream_wanted: &mut watch::Receiver<u64>) {
         loop {
             if self.in_flight.is_settled() {
@@ -65,7 +66,7 @@ impl OutboundStream {
                     return;
                 }
             }
-            // What is no longer waited for tells nobody.
+            // A caller that gives up sends no notification.
             let _ = tokio::time::timeout(idle_after, self.in_flight.changed()).await;
         }
     }
@@ -74,13 +75,13 @@ impl OutboundStream {
         self.in_flight.has_failed()
     }
 
-    /// Gives the stream back. All its messages are acknowledged.
+    /// Closes the stream. All its messages have been acknowledged.
     pub(crate) fn finish(mut self) {
         self.send.finish();
     }
 }
 
-/// Hears what the receiver says, until the stream ends.
+/// Reads the receiver's reports until the stream ends.
 async fn read_replies(in_flight: Arc<InFlight>, mut recv: RecvHalf, stream: String) {
     let (mut decoder, mut answer) = (FrameDecoder::default(), Assembly::default());
     let end = loop {
@@ -111,7 +112,8 @@ fn malformed(in_flight: &InFlight, recv: &mut RecvHalf, reason: String) -> Trans
     TransportError::Protocol { remote: in_flight.remote(), reason }
 }
 
-/// Silence is for the caller's limit to judge: a connection that died of it is lost.
+/// Maps errors of the stream to those of a message. Only the caller's limit gives a timeout; a connection that died of
+/// silence is lost.
 fn undelivered(error: TransportError) -> TransportError {
     match error {
         TransportError::TimedOut { remote, waited } => {
@@ -120,10 +122,10 @@ fn undelivered(error: TransportError) -> TransportError {
         TransportError::BrokenOff { remote, stream_code }
             if stream_code == u64::from(STREAM_KIND_UNKNOWN) =>
         {
-            TransportError::Lost { remote, reason: "it takes no messages".to_owned() }
+            TransportError::Lost { remote, reason: "it does not accept messages".to_owned() }
         }
         TransportError::BrokenOff { remote, stream_code } if stream_code == u64::from(STREAM_MALFORMED) => {
-            TransportError::Protocol { remote, reason: "it could not read the messages".to_owned() }
+            TransportError::Protocol { remote, reason: "it rejected the messages as malformed".to_owned() }
         }
         error => error,
     }

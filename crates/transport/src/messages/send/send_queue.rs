@@ -23,12 +23,12 @@ pub(crate) struct SendQueues {
     queues: Mutex<HashMap<StreamKey, mpsc::UnboundedSender<Outbound>>>,
     outgoing: Arc<AtomicUsize>,
     streams: AtomicU64,
-    /// Changes when a stream is wanted: a queue whose stream is idle gives it back.
+    /// Changes when a stream is wanted: queues with an idle stream then close it.
     stream_wanted: watch::Sender<u64>,
 }
 
 impl SendQueues {
-    /// To be called inside a tokio runtime.
+    /// Has to be called inside a tokio runtime.
     pub(crate) fn new(endpoint: Endpoint, idle_after: Duration) -> Self {
         Self {
             endpoint,
@@ -41,10 +41,10 @@ impl SendQueues {
         }
     }
 
-    /// Adds a message to the queue of its stream; this call decides the order.
+    /// Adds a message to the queue of its stream; the order of these calls is that of the messages.
     ///
     /// # Errors
-    /// `ERR_LIMIT` and `ERR_ARGUMENT`, as [`Message::check`] and if too many bytes wait already.
+    /// As [`Message::check`]; `ERR_LIMIT` if too many bytes are waiting already.
     pub(crate) fn enqueue(
         self: &Arc<Self>,
         key: &StreamKey,
@@ -55,8 +55,8 @@ impl SendQueues {
         let weight = message.weight();
         let size = self.outgoing.load(Ordering::Relaxed) + weight;
         if size > MAX_OUTGOING {
-            let what = "what waits to be sent";
-            let hint = "await what was sent before";
+            let what = "the queue of outgoing messages";
+            let hint = "await earlier messages first";
             return Err(TransportError::TooLarge { what, size, limit: MAX_OUTGOING, hint });
         }
         let outbound = Outbound { message, reply, _counted: ByteCount::new(&self.outgoing, weight) };
@@ -86,7 +86,7 @@ impl SendQueues {
         self.streams.load(Ordering::Relaxed)
     }
 
-    /// Opens a stream to whoever is at an address. Idle streams make room for it where the peer allows no more.
+    /// Opens a stream. Asks for idle streams to be closed if the peer allows no more.
     async fn open(&self, key: &StreamKey) -> Result<PeerStream, TransportError> {
         let mut opening = pin!(self.endpoint.open_kind(&key.address, StreamKind::Messages, None));
         loop {
@@ -115,8 +115,8 @@ impl SendQueues {
     }
 }
 
-/// Sends the messages of one queue in order, over one stream at a time. The next stream is opened only when all messages
-/// of the last one are acknowledged or reported as failed.
+/// Sends the messages of one queue in order, over one stream at a time. The next stream is opened only when all
+/// messages of the last one are acknowledged or reported as failed.
 async fn run(queues: Arc<SendQueues>, key: StreamKey, mut queue: mpsc::UnboundedReceiver<Outbound>) {
     let mut stream_wanted = queues.stream_wanted.subscribe();
     let mut open: Option<OutboundStream> = None;
@@ -138,7 +138,7 @@ async fn run(queues: Arc<SendQueues>, key: StreamKey, mut queue: mpsc::Unbounded
             },
         };
         let Some(outbound) = outbound else { return };
-        // Its sender gave up in time.
+        // The caller gave up before anything was sent.
         if outbound.is_closed() {
             continue;
         }
@@ -149,7 +149,7 @@ async fn run(queues: Arc<SendQueues>, key: StreamKey, mut queue: mpsc::Unbounded
                 Ok(stream) => stream,
                 Err(error) => {
                     outbound.fail(error.clone());
-                    // Each would try in vain, one after the other.
+                    // Fail the rest now; each would repeat the same failing dial.
                     while let Ok(outbound) = queue.try_recv() {
                         outbound.fail(error.clone());
                     }
@@ -166,7 +166,7 @@ async fn open_stream(queues: &SendQueues, key: &StreamKey) -> Result<OutboundStr
     OutboundStream::open(queues.open(key).await?, &key.name).await
 }
 
-/// How long a stream is waited for before idle ones are asked to go.
+/// How long to wait for a stream before idle ones are asked to close.
 const REQUEST_IDLE_AFTER: Duration = Duration::from_millis(50);
-/// Bytes of all messages on their way.
+/// The limit on the bytes of all outgoing messages.
 const MAX_OUTGOING: usize = 256 << 20;

@@ -6,25 +6,25 @@ use crate::messages::message::{
 };
 use crate::messages::wire::frames::{Head, MAX_HEAD, PREFIX};
 
-/// Puts the frames of messages together again. Memory grows with what has come, not with what is announced.
+/// Reassembles messages from frames. Memory grows with what has arrived, not with what was announced.
 #[derive(Default)]
 pub(crate) struct Assembly {
     body: BytesMut,
     whole: usize,
 }
 
-/// A message as it came.
+/// A reassembled message.
 pub(crate) struct Assembled {
     pub(crate) number: u64,
     pub(crate) wants_answer: bool,
     pub(crate) message: Message,
 }
 
-/// What is wrong with bytes from a peer.
+/// What is wrong with the peer's bytes.
 pub(crate) type Fault = String;
 
 impl Assembly {
-    /// Takes the next frame; the message, if it was the last one of it.
+    /// Adds the next frame. Returns the message if this was its last frame.
     pub(crate) fn push(&mut self, frame: Frame, stream: &str) -> Result<Option<Assembled>, Fault> {
         if self.whole == 0 {
             let whole = whole_length(&frame.body)?;
@@ -45,7 +45,7 @@ impl Assembly {
         read(self.body.split().freeze(), stream).map(Some)
     }
 
-    /// The bytes of the message that is under way; 0 where none is.
+    /// The length of the message being assembled; 0 if there is none.
     pub(crate) const fn under_way(&self) -> usize {
         self.whole
     }
@@ -70,17 +70,18 @@ fn read(mut body: Bytes, stream: &str) -> Result<Assembled, Fault> {
     let claimed = [head.payload, head.metadata].into_iter().flatten().map(u64::from).sum::<u64>()
         + head.attachments.iter().map(|(_, _, length)| u64::from(*length)).sum::<u64>();
     if claimed != content as u64 || head.id.len() > MAX_NAME || head.kind.len() > MAX_NAME {
-        return Err("a message whose parts are not its whole".to_owned());
+        return Err("a message whose parts do not add up to its length".to_owned());
     }
-    let form =
-        StreamForm::try_from(head.stream_form).map_err(|form| format!("a stream id of form {form}"))?;
+    let form = StreamForm::try_from(head.stream_form)
+        .map_err(|form| format!("a stream id of unknown form {form}"))?;
     let payload = text(&mut body, head.payload)?;
     let metadata = text(&mut body, head.metadata)?;
     let mut attachments = Vec::with_capacity(head.attachments.len());
     for (pointer, kind, length) in head.attachments {
-        let kind = AttachmentKind::try_from(kind).map_err(|kind| format!("an array of kind {kind}"))?;
+        let kind =
+            AttachmentKind::try_from(kind).map_err(|kind| format!("an array of unknown kind {kind}"))?;
         if kind == AttachmentKind::Floats && length % 4 != 0 {
-            return Err(format!("{length} bytes of floats"));
+            return Err(format!("an array of floats of {length} bytes"));
         }
         attachments.push(Attachment { pointer, kind, bytes: body.split_to(length as usize) });
     }
@@ -101,6 +102,6 @@ fn read(mut body: Bytes, stream: &str) -> Result<Assembled, Fault> {
 fn text(body: &mut Bytes, length: Option<u32>) -> Result<Option<String>, Fault> {
     let Some(length) = length else { return Ok(None) };
     let bytes = body.split_to(length as usize);
-    let text = std::str::from_utf8(&bytes).map_err(|_| "a text that is no UTF-8".to_owned())?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| "text that is not UTF-8".to_owned())?;
     Ok(Some(text.to_owned()))
 }

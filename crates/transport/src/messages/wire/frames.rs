@@ -5,16 +5,16 @@ use vectr_delta::Frame;
 use crate::TransportError;
 use crate::messages::message::{Message, limit};
 
-/// What a frame of a message stream is.
+/// The kind of a frame on a message stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum FrameKind {
-    /// From the sender, first: the stream's name.
+    /// From the sender, first: the name of the stream.
     Open = 0,
     /// From the sender: a message.
     Message = 1,
-    /// To the sender: how many messages the application has taken (u64).
+    /// To the sender: how many messages the application has taken so far (u64).
     Taken = 2,
-    /// To the sender: a message that answers the one with its number.
+    /// To the sender: a message that answers the one with this number.
     Answer = 3,
     /// To the sender: the handler of the message with this number (u64) failed; text follows.
     Failed = 4,
@@ -28,7 +28,7 @@ impl FrameKind {
     }
 }
 
-/// What comes before the content of a message, as a MessagePack list.
+/// The head of a message, which precedes its content, as a MessagePack list.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Head {
     pub(crate) number: u64,
@@ -38,11 +38,11 @@ pub(crate) struct Head {
     pub(crate) stream_form: u8,
     pub(crate) payload: Option<u32>,
     pub(crate) metadata: Option<u32>,
-    /// Pointer, kind, length.
+    /// Pointer, kind and length of each.
     pub(crate) attachments: Vec<(String, u8, u32)>,
 }
 
-/// The frames of one message, made one by one: `u32 head length | u32 content length | head | content`.
+/// The frames of one message, built one at a time: `u32 head length | u32 content length | head | content`.
 pub(crate) struct Frames {
     kind: FrameKind,
     parts: std::vec::IntoIter<Bytes>,
@@ -51,7 +51,7 @@ pub(crate) struct Frames {
 }
 
 /// # Errors
-/// `ERR_LIMIT` for a head of more than [`MAX_HEAD`] bytes.
+/// `ERR_LIMIT` if the head is larger than [`MAX_HEAD`].
 pub(crate) fn frames(
     kind: FrameKind,
     number: u64,
@@ -59,7 +59,7 @@ pub(crate) fn frames(
     message: Message,
 ) -> Result<Frames, TransportError> {
     let content = message.size();
-    // Checked when the message was given: no length is above 64 MiB.
+    // `Message::check` has made sure that no length is above 64 MiB.
     let length = |text: &Option<String>| text.as_ref().map(|text| text.len() as u32);
     let head = Head {
         number,
@@ -86,7 +86,7 @@ pub(crate) fn frames(
     Ok(Frames { kind, parts: parts.into_iter(), part: Bytes::new(), left })
 }
 
-/// A frame that one number and some text fill.
+/// A frame that contains a number and a text.
 pub(crate) fn note(kind: FrameKind, number: u64, text: &str) -> Bytes {
     let mut buffer = vec![0; Frame::HEAD];
     buffer.extend_from_slice(&number.to_le_bytes());
@@ -132,11 +132,11 @@ impl Iterator for Frames {
     }
 }
 
-/// The bytes before a head.
+/// The size of what precedes a head, in bytes.
 pub(crate) const PREFIX: usize = 8;
-/// The most bytes of a head.
+/// The maximum size of a head, in bytes.
 pub(crate) const MAX_HEAD: usize = 4 << 20;
-/// How much of a stream may be sent and not be taken. A sender keeps to it, so that a stalled stream fills no window of
-/// the connection, which all streams share; a receiver reads no further either.
+/// How much of a stream may be sent before it is taken. Senders obey it so that a stalled stream does not fill the
+/// connection's window, which all streams share. Receivers read no further either.
 pub(crate) const WINDOW_BYTES: usize = 4 << 20;
 pub(crate) const WINDOW_MESSAGES: usize = 4096;
