@@ -1,11 +1,11 @@
-//! Makes a small authority and certificates of it in a folder, to try `tls: { caPath, certPath, keyPath }` out:
+//! Creates a small certificate authority and certificates in a folder, to try `tls: { caPath, certPath, keyPath }`:
 //!
 //! ```text
 //! cargo run --release -p vectr-transport --example certificates -- FOLDER
 //! ```
 //!
-//! `alpha` and `beta` are members; `renewed` is alpha's next certificate; `expired` is over; `stranger` has one of another
-//! authority. The tests of the Node package have such a folder, made once: `tests/node/certificates`.
+//! `alpha` and `beta` are members; `renewed` is alpha's next certificate; `expired` has expired; `stranger` has one from
+//! another authority. The tests of the Node package use such a folder, `tests/node/certificates`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -50,7 +50,7 @@ fn issue(
     let key = KeyPair::generate_for(&rcgen::PKCS_ED25519)?;
     let mut params = CertificateParams::new(vec![name.to_owned()])?;
     params.distinguished_name.push(DnType::CommonName, name);
-    // A node calls, and is called.
+    // A node is a client and a server.
     params.extended_key_usages =
         vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
     (params.not_before, params.not_after) = (date_time_ymd(2001, 1, 1), date_time_ymd(until, 1, 1));

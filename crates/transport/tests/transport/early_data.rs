@@ -9,7 +9,7 @@ fn opening(peer: &Node) -> Option<(Fingerprint, Bytes)> {
     Some((peer.fingerprint(), Bytes::from_static(b"opening,")))
 }
 
-/// Writes the rest of the text, and hears all of it back.
+/// Writes the rest of the text and reads all of it back.
 async fn complete(mut stream: PeerStream) -> String {
     stream.send.write(Bytes::from_static(b"rest")).await.expect("the stream is open");
     stream.send.finish();

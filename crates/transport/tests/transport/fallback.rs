@@ -1,4 +1,4 @@
-//! Where UDP does not get through: TCP, chosen by itself, with the same trust.
+//! The fallback to TCP where UDP does not get through, under the same trust.
 
 use std::net::UdpSocket;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use vectr_transport::{Endpoint, EndpointConfig, TransportError};
 
 use crate::support::{Node, echo_all, pin_each_other, within};
 
-/// A node that listens over TCP only, and a socket on its UDP port that takes everything and answers nothing.
+/// A node that listens over TCP only, and a socket on its UDP port that drops everything.
 struct Deaf {
     node: Node,
     address: String,
@@ -21,7 +21,7 @@ impl Deaf {
         loop {
             let listener = node.endpoint.listen("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr();
-            // Somebody else may have this port for UDP.
+            // Another process may have this port for UDP.
             let Ok(swallow) = UdpSocket::bind(address) else { continue };
             swallow.set_nonblocking(true).unwrap();
             tokio::spawn(echo_all(listener));
@@ -29,19 +29,19 @@ impl Deaf {
         }
     }
 
-    /// How many datagrams have come and gone nowhere since last asked.
+    /// How many datagrams were dropped since last asked.
     fn swallowed(&self) -> usize {
         std::iter::from_fn(|| self.swallow.recv(&mut [0; 2048]).ok()).count()
     }
 }
 
 fn impatient() -> EndpointConfig {
-    // A quarter of it is what UDP has before TCP is tried.
+    // UDP gets a quarter of it before TCP is tried.
     EndpointConfig { connect_timeout: Duration::from_secs(4), ..EndpointConfig::default() }
 }
 
 #[tokio::test]
-async fn where_udp_is_swallowed_tcp_carries_the_same_streams_and_says_so() {
+async fn if_udp_is_dropped_tcp_carries_the_same_streams_and_reports_it() {
     let (deaf, client) = (Deaf::new().await, Node::with(impatient()));
     assert_eq!(within(client.exchange(&deaf.address, "over TCP")).await.unwrap(), "over TCP");
     assert!(deaf.swallowed() > 0, "UDP was tried");
@@ -54,7 +54,7 @@ async fn where_udp_is_swallowed_tcp_carries_the_same_streams_and_says_so() {
 }
 
 #[tokio::test]
-async fn what_was_found_out_is_remembered_for_the_next_connection() {
+async fn the_next_connection_tries_tcp_first() {
     let (deaf, client) = (Deaf::new().await, Node::with(impatient()));
     within(client.exchange(&deaf.address, "first")).await.unwrap();
     let other = client.endpoint.clone();
@@ -65,7 +65,7 @@ async fn what_was_found_out_is_remembered_for_the_next_connection() {
     assert_eq!(client.endpoint.statistics().fallback, 2);
 }
 
-/// Takes trust from everybody and gives it back: so the connection ends.
+/// Withdraws all trust and restores it, which ends the connection.
 async fn drop_connections(endpoint: &Endpoint, address: &str) {
     endpoint.trust().set_pins([]);
     while endpoint.is_connected(address) {
@@ -75,7 +75,7 @@ async fn drop_connections(endpoint: &Endpoint, address: &str) {
 }
 
 #[tokio::test]
-async fn where_udp_gets_through_tcp_is_not_used() {
+async fn if_udp_gets_through_tcp_is_not_used() {
     let (server, client) = (Node::new(), Node::new());
     let (listener, address) = server.listen().await;
     tokio::spawn(echo_all(listener));
@@ -86,7 +86,7 @@ async fn where_udp_gets_through_tcp_is_not_used() {
 }
 
 #[tokio::test]
-async fn a_lack_of_trust_is_the_same_over_tcp_and_no_reason_to_go_on() {
+async fn a_lack_of_trust_is_final_over_tcp_too() {
     let (deaf, client) = (Deaf::new().await, Node::with(impatient()));
     client.trust.set_pins([]);
     let error = within(client.exchange(&deaf.address, "secret")).await.unwrap_err();
@@ -116,7 +116,7 @@ async fn a_refusal_over_udp_is_not_followed_by_tcp() {
 }
 
 #[tokio::test]
-async fn without_the_fallback_there_is_none() {
+async fn without_the_fallback_only_udp_is_tried() {
     let config = EndpointConfig { fallback: false, connect_timeout: Duration::from_secs(2), ..impatient() };
     let (deaf, client) = (Deaf::new().await, Node::with(config));
     let error = client.exchange(&deaf.address, "hello").await.unwrap_err();
@@ -126,7 +126,7 @@ async fn without_the_fallback_there_is_none() {
 }
 
 #[tokio::test]
-async fn whoever_else_listens_on_the_tcp_port_is_passed_over() {
+async fn another_service_on_the_tcp_port_is_skipped() {
     let server = Node::with(EndpointConfig { fallback: false, ..EndpointConfig::default() });
     let (listener, address) = server.listen().await;
     tokio::spawn(echo_all(listener));
@@ -144,7 +144,7 @@ async fn whoever_else_listens_on_the_tcp_port_is_passed_over() {
 }
 
 #[tokio::test]
-async fn a_tcp_port_that_is_taken_is_named_with_the_way_out() {
+async fn a_tcp_port_in_use_is_named_with_a_remedy() {
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = taken.local_addr().unwrap().to_string();
     let error = Node::new().endpoint.listen(&address).await.unwrap_err();
@@ -154,7 +154,7 @@ async fn a_tcp_port_that_is_taken_is_named_with_the_way_out() {
         "{error}"
     );
     let without = Node::with(EndpointConfig { fallback: false, ..EndpointConfig::default() });
-    // Somebody else may have this port for UDP; that is not what this is about.
+    // Another process may have this port for UDP, which is not what this tests.
     if let Err(error) = without.endpoint.listen(&address).await {
         assert!(!error.to_string().contains("TCP"), "{error}");
     }

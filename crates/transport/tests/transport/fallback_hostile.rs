@@ -1,4 +1,4 @@
-//! What outsiders get over TCP, and what a trusted peer may do there that keeps to no rule.
+//! What outsiders get over TCP, and what a misbehaving trusted peer may do there.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use vectr_transport::{EndpointConfig, TlsConfig, TlsSecret};
 use crate::support::bare_tcp::{BareTcp, CONTROL, RESERVED, STREAM, closed, tls};
 use crate::support::{Node, echo, within};
 
-/// What an application says: an outsider must never read it.
+/// What the application sends. An outsider must never read it.
 const GREETING: &[u8] = b"application bytes";
 
-/// A listening node which sends something on every stream that it is given, without being asked.
+/// A listening node that sends something on every stream unasked.
 async fn talkative(node: &Node) -> SocketAddr {
     let (listener, _) = node.listen().await;
     let remote = listener.local_addr();
@@ -46,7 +46,7 @@ async fn an_outsider_without_the_secret_reads_that_it_is_refused_and_nothing_els
             )
         };
         let (control, one, other, parked) = within(heard).await;
-        // And before that, of streams that it opened itself, that they arrived, and that no more of them is wanted.
+        // Before that: that streams it opened have arrived, and that they are stopped.
         let mut before = control.strip_suffix(&closed(1, "cluster secret")[..]).unwrap();
         while let [1, _, _, _, _, 0, rest @ ..] | [2, _, _, _, _, 4, 0, 0, 0, 0, rest @ ..] = before {
             before = rest;
@@ -57,11 +57,11 @@ async fn an_outsider_without_the_secret_reads_that_it_is_refused_and_nothing_els
 }
 
 #[tokio::test]
-async fn who_is_not_pinned_reads_nothing() {
+async fn an_unpinned_client_reads_nothing() {
     let server = Node::new();
     server.trust.set_pins([]);
     let remote = talkative(&server).await;
-    // With TLS 1.3 a client may believe itself connected before it hears that it is refused.
+    // With TLS 1.3 a client may consider itself connected before it learns that it is refused.
     let Ok(client) = BareTcp::call(remote).await else { return };
     let heard = async { tokio::join!(client.hear(CONTROL, ""), client.hear(STREAM, "\0hello")) };
     let (control, stream) = within(heard).await;
@@ -83,9 +83,9 @@ async fn an_older_tls_is_refused() {
     assert!(error.to_string().contains("ProtocolVersion"), "{error}");
 }
 
-/// Each of them costs its own connection at most.
+/// Each of them ends its own connection at most.
 #[tokio::test]
-async fn bytes_that_keep_to_no_rule_hurt_nobody_else() {
+async fn malformed_bytes_affect_no_other_connection() {
     let server = Node::new();
     let remote = talkative(&server).await;
     let healthy = Node::with(EndpointConfig { quic: false, ..EndpointConfig::default() });
@@ -105,14 +105,14 @@ async fn bytes_that_keep_to_no_rule_hurt_nobody_else() {
     };
     assert!(within(response).await.is_err(), "the connection is over");
 
-    // Records about streams that are not there, a second control stream, an unknown path.
+    // Records about unknown streams, a second control stream, an unknown path.
     let client = BareTcp::call(remote).await.unwrap();
     let (_response, mut control) = client.post(CONTROL).await.unwrap();
     control.send_data(Bytes::from_static(b"\x01\xff\0\0\0\0\x02\xff\0\0\0\x04\x07\0\0\0"), false).unwrap();
     assert_eq!(within(client.post(CONTROL).await.unwrap().0).await.unwrap().status(), 404);
     assert_eq!(within(client.post("/").await.unwrap().0).await.unwrap().status(), 404);
 
-    // Ten thousand frames of one byte, which come back; then trailers that say nothing.
+    // Ten thousand frames of one byte, which are echoed; then trailers without a code.
     let (response, mut send) = client.post(STREAM).await.unwrap();
     for _ in 0..10_000 {
         send.send_data(Bytes::from_static(b"\0"), false).unwrap();

@@ -1,4 +1,4 @@
-//! The cluster's secret over TCP: who drops UDP to have it carried there gains nothing by it.
+//! The cluster's secret over TCP: an attacker who drops UDP to force TCP gains nothing.
 
 use std::future::poll_fn;
 use std::net::{SocketAddr, UdpSocket};
@@ -17,12 +17,12 @@ fn knowing_the_secret() -> TlsConfig {
     TlsConfig { secrets: vec![secret], ..TlsConfig::default() }
 }
 
-/// A member that gets nowhere over QUIC.
+/// A member without QUIC.
 fn cut_off() -> Node {
     Node::configured_with(&knowing_the_secret(), EndpointConfig { quic: false, ..EndpointConfig::default() })
 }
 
-/// A member that listens over both, and answers.
+/// A member that listens over both transports and echoes.
 async fn member() -> (Node, SocketAddr) {
     let node = Node::configured(&knowing_the_secret());
     let (listener, _) = node.listen().await;
@@ -31,12 +31,12 @@ async fn member() -> (Node, SocketAddr) {
     (node, remote)
 }
 
-/// What a client has heard on its control stream of a connection that was closed for want of a proof.
+/// Whether a control stream says that the connection was closed for lack of a proof.
 fn is_refusal(control: &[u8]) -> bool {
     control.ends_with(&closed(1, "cluster secret"))
 }
 
-/// A thief says over TCP what a member has said to somebody else.
+/// An attacker replays over TCP an offer that a member made to another node.
 async fn is_good_for_nothing(offer: impl Into<Bytes>, remote: SocketAddr) {
     let thief = BareTcp::call(remote).await.unwrap();
     let heard = async { tokio::join!(thief.hear(CONTROL, ""), thief.hear(STREAM, offer)) };
@@ -51,9 +51,9 @@ async fn a_member_answers_a_member() {
     assert_eq!(within(cut_off().exchange(&remote.to_string(), "hello")).await.unwrap(), "hello");
 }
 
-/// The server records what a member says; a thief says the same to another member, over either carrier.
+/// The server records a member's offer; an attacker replays it to another member, over either transport.
 #[tokio::test]
-async fn a_recorded_proof_is_good_for_nobody_else() {
+async fn a_recorded_proof_is_refused_from_anyone_else() {
     let spy = TcpSpy::new().await;
     let victim = cut_off();
     let address = spy.address.to_string();
@@ -72,7 +72,7 @@ async fn a_recorded_proof_is_good_for_nobody_else() {
     calling.abort();
 }
 
-/// A proof recorded over QUIC is good for nobody over TCP.
+/// A proof recorded over QUIC is invalid over TCP.
 #[tokio::test]
 async fn a_proof_does_not_change_carriers() {
     let spy = BareServer::new();
@@ -88,7 +88,7 @@ async fn a_proof_does_not_change_carriers() {
 
 /// The spy answers a member with the member's own proof, with nothing, and with garbage.
 #[tokio::test]
-async fn a_reflected_proof_is_none() {
+async fn a_reflected_proof_is_refused() {
     let reflected: fn(&Bytes) -> Bytes = |offer| offer.slice(1..);
     let garbage: [fn(&Bytes) -> Bytes; 3] =
         [|_| Bytes::new(), |_| vec![1; 33].into(), |_| vec![0; 1000].into()];
@@ -111,9 +111,9 @@ async fn a_reflected_proof_is_none() {
     }
 }
 
-/// A man in the middle passes the proof of one member on to another: it is bound to another TLS session.
+/// A man in the middle passes on the proof of a member, which is bound to another TLS session.
 #[tokio::test]
-async fn a_proof_that_is_passed_on_is_none() {
+async fn a_proof_that_is_passed_on_is_refused() {
     let (_member, remote) = member().await;
     let (spy, victim) = (TcpSpy::new().await, cut_off());
     let address = spy.address.to_string();
@@ -127,13 +127,13 @@ async fn a_proof_that_is_passed_on_is_none() {
     assert_eq!(within(calling).await.unwrap().unwrap_err().code(), "ERR_TRUST");
 }
 
-/// Downgrade: whoever drops UDP has a member call over TCP, where it talks to members only.
+/// Downgrade: dropping UDP makes a member connect over TCP, where it still talks to members only.
 #[tokio::test]
 async fn a_member_that_was_driven_to_tcp_says_nothing_to_a_node_without_the_secret() {
     let plain = Node::with(EndpointConfig { quic: false, ..EndpointConfig::default() });
     let (listener, _swallow) = loop {
         let (listener, address) = plain.listen().await;
-        // Somebody else may have this port for UDP.
+        // Another process may have this port for UDP.
         if let Ok(swallow) = UdpSocket::bind(&address) {
             break (listener, swallow);
         }
@@ -150,7 +150,7 @@ async fn a_member_that_was_driven_to_tcp_says_nothing_to_a_node_without_the_secr
     assert!(accepting.await.unwrap().is_none(), "the node without the secret was never given a stream");
 }
 
-/// Who may not be listened to yet must not fill this node's memory.
+/// Peers that are not authenticated yet must not fill this node's memory.
 #[tokio::test]
 async fn an_outsider_can_send_little_before_it_is_refused() {
     let (_member, remote) = member().await;

@@ -40,7 +40,7 @@ fn all_who_create_at_once_get_the_same_identity() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
 }
 
-/// A silently replaced identity would lock the node out at all of its peers.
+/// A silently replaced identity would lock the node out from all its peers.
 #[test]
 fn a_damaged_identity_is_refused_and_left_as_it_is() {
     let folder = tempfile::tempdir().unwrap();

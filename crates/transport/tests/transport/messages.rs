@@ -1,4 +1,4 @@
-//! Messages in order, of any size, at the pace of who takes them.
+//! Messages in order, of any size, at the receiver's pace.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ async fn next(messenger: &Messenger, address: &str, stream: &str) -> Message {
     within(messenger.receive(address, &stream.into()).unwrap().message(None)).await.unwrap()
 }
 
-/// Streams are given back whenever nothing is under way, which happens between any two batches.
+/// Streams are closed whenever nothing is in flight, which happens between any two batches.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_thousand_messages_stay_in_order_while_streams_come_and_go() {
     let (server, heard) = Talker::hearing();
@@ -65,12 +65,12 @@ async fn a_message_of_64_mib_arrives_and_one_byte_more_is_refused_before_anythin
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_does_not_take_slows_the_sender_down_and_neither_grows() {
+async fn a_slow_receiver_slows_the_sender_and_bounds_memory() {
     let client = Talker::silent();
     let (server, address, from) = Talker::met(&client).await;
     let sent = Arc::new(AtomicUsize::new(0));
     let (counter, messenger, to) = (Arc::clone(&sent), client.messenger.clone(), address.clone());
-    // 128 MiB in all, of which the sender itself has at most 64 under way.
+    // 128 MiB in all, of which at most 64 are in flight at the sender.
     let sending = tokio::spawn(async move {
         let under_way = Arc::new(tokio::sync::Semaphore::new(1024));
         for _ in 0..2048 {
@@ -87,7 +87,7 @@ async fn who_does_not_take_slows_the_sender_down_and_neither_grows() {
     });
     let held = || server.messenger.statistics().incoming_bytes;
     until(|| held() >= 4 << 20 || client.messenger.statistics().outgoing_bytes >= 64 << 20).await;
-    // Another stream of the same connection is as quick as ever, which takes time enough to overrun a queue.
+    // Another stream of the same connection is as fast as ever, long enough to overrun a queue.
     for index in 0..200 {
         let quick = client.messenger.send(&address, message("greetings", index), None);
         within(quick).await.unwrap();
@@ -121,7 +121,7 @@ async fn more_stream_ids_than_streams_take_turns() {
 }
 
 #[tokio::test]
-async fn receivers_are_served_in_the_order_of_their_calls_and_who_gives_up_loses_no_message() {
+async fn receivers_are_served_in_order_and_giving_up_loses_no_message() {
     let client = Talker::silent();
     let (server, address, from) = Talker::met(&client).await;
     let receive = || server.messenger.receive(&from, &"s".into()).unwrap();
@@ -141,7 +141,7 @@ async fn receivers_are_served_in_the_order_of_their_calls_and_who_gives_up_loses
 }
 
 #[tokio::test]
-async fn what_waits_goes_to_a_handler_that_comes_later() {
+async fn waiting_messages_go_to_a_later_handler() {
     let client = Talker::silent();
     let (heard, handler) = crate::support::talk::keeping();
     let server = Talker::new(handler);

@@ -8,7 +8,7 @@ use vectr_transport::{AckHandle, Delivery, Message, Messenger, TransportError};
 use crate::support::talk::{Talker, bytes_message, keep, keeping, message};
 use crate::support::{Node, pin_each_other, until, within};
 
-/// Answers `echo`, fails at `fail`, keeps tickets of `keep`, and takes the rest without a word.
+/// Answers `echo`, fails at `fail`, keeps the handles of `keep`, and takes everything else without an answer.
 fn answering() -> (Talker, Arc<Mutex<Vec<AckHandle>>>) {
     let acks = Arc::<Mutex<Vec<AckHandle>>>::default();
     let kept = Arc::clone(&acks);
@@ -68,7 +68,7 @@ async fn a_large_answer_arrives_whole() {
 }
 
 #[tokio::test]
-async fn a_handler_that_fails_is_an_error_for_who_asked_alone() {
+async fn a_failing_handler_is_an_error_for_its_requester_only() {
     let ((server, _), client) = (answering(), Talker::silent());
     let address = server.listen().await;
     let error = ask(&client.messenger, &address, task("fail", 1)).await.unwrap_err();
@@ -109,7 +109,7 @@ async fn without_an_answer_only_the_callers_limit_ends_a_request() {
     assert_eq!(error.code(), "ERR_TIMEOUT");
 }
 
-/// As agents do that know of no return values: they send the answer to where the request came from.
+/// Some agents do not return answers; they send them to where the request came from.
 #[tokio::test]
 async fn a_message_sent_back_answers_a_request_over_the_connection_that_it_came_on() {
     let requests = Arc::<Mutex<Vec<(String, Message)>>>::default();
@@ -132,7 +132,7 @@ async fn a_message_sent_back_answers_a_request_over_the_connection_that_it_came_
     assert_eq!(within(second).await.unwrap().unwrap().id, "second");
     assert_eq!(within(first).await.unwrap().unwrap().id, "by order");
     assert_eq!(server.node.endpoint.statistics().created, 0, "nothing was dialled back");
-    // With nobody who asks, messages come to who receives at the dialled address.
+    // Without a request, messages go to receivers for the dialled address.
     let receiving = client.messenger.receive(&address, &"work".into()).unwrap();
     within(server.messenger.send(&from, task("status", "later"), None)).await.unwrap();
     assert_eq!(within(receiving.message(None)).await.unwrap().id, "later");
@@ -173,7 +173,7 @@ async fn untrusted_peers_get_nothing_and_trust_counts_from_one_moment_to_the_nex
 }
 
 #[tokio::test]
-async fn nobody_at_an_address_is_unreachable_for_all_who_wait() {
+async fn an_address_without_a_listener_is_unreachable_for_all_waiting_callers() {
     let client = Talker::silent();
     let server = Talker::silent();
     let address = server.listen().await;
@@ -191,7 +191,7 @@ async fn nobody_at_an_address_is_unreachable_for_all_who_wait() {
     assert_eq!(error.code(), "ERR_ARGUMENT");
 }
 
-/// Each message is heard once, or its sender is told that it failed; none is both lost and reported as delivered.
+/// Each message is received once, or its sender learns that it failed; none is lost after it was acknowledged.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listener_that_restarts_loses_nothing_that_was_acknowledged_and_hears_nothing_twice() {
     let heard = crate::support::talk::Heard::default();
@@ -199,7 +199,7 @@ async fn a_listener_that_restarts_loses_nothing_that_was_acknowledged_and_hears_
         let kept = Arc::clone(&heard);
         let server = Talker::new(move |delivery| drop(keep(&kept, delivery)));
         server.messenger.subscribe(None);
-        // While it was free, the port may have become that of another test's client.
+        // While it was free, a client of another test may have taken the port.
         let free = async {
             loop {
                 match server.messenger.listen(address).await {
@@ -226,7 +226,7 @@ async fn a_listener_that_restarts_loses_nothing_that_was_acknowledged_and_hears_
             match within(outcome).await.unwrap() {
                 Ok(()) => acknowledged.push(id.to_string()),
                 Err(error) => {
-                    // A listener that is about to go refuses like one that is full.
+                    // A listener that is closing refuses like one that is full.
                     let codes = ["ERR_PEER_UNREACHABLE", "ERR_BUSY"];
                     assert!(codes.contains(&error.code()), "{error}");
                     failed += 1;
@@ -247,7 +247,7 @@ async fn a_listener_that_restarts_loses_nothing_that_was_acknowledged_and_hears_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn once_closed_the_handler_is_over_and_not_called_again() {
+async fn after_close_the_handler_is_not_called_again() {
     let calls = Arc::<Mutex<(usize, usize)>>::default();
     let counted = Arc::clone(&calls);
     let server = Talker::new(move |_| {

@@ -1,4 +1,4 @@
-//! What a peer may do to streams of messages that keeps to no rule.
+//! What a misbehaving peer may do to message streams.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ impl Random {
     }
 }
 
-/// Writes bytes on a new stream of messages; whether the peer broke it off.
+/// Writes bytes to a new message stream. Returns whether the peer aborted it.
 async fn broken_off(connection: &quinn::Connection, pieces: &[&[u8]]) -> bool {
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
     send.write_all(&[2]).await.unwrap();
@@ -54,7 +54,7 @@ async fn broken_off(connection: &quinn::Connection, pieces: &[&[u8]]) -> bool {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn malformed_streams_are_broken_off_and_hurt_no_other() {
+async fn malformed_streams_are_aborted_and_affect_no_other() {
     let (server, heard) = Talker::hearing();
     let address = server.listen().await;
     let honest = Talker::silent();
@@ -166,7 +166,7 @@ async fn a_stream_that_is_cut_delivers_a_beginning_each_message_once() {
     }
 }
 
-/// A receiver that acknowledges what was never sent, or answers nonsense.
+/// A receiver acknowledges messages that were never sent, or sends nonsense.
 #[tokio::test]
 async fn a_sender_survives_what_a_receiver_says() {
     let server = crate::support::bare::BareServer::new();

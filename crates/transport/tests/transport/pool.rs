@@ -81,9 +81,9 @@ async fn connecting_fails_as_opening_does() {
     assert_eq!(client.endpoint.connect(&silent).await.unwrap_err().code(), "ERR_CLOSED");
 }
 
-/// A connection made before trust was withdrawn is no way in.
+/// A connection made before trust was withdrawn must not be used.
 #[tokio::test]
-async fn connecting_checks_the_trust_of_now() {
+async fn connecting_checks_the_current_trust() {
     let (server, client) = (Node::new(), Node::new());
     let (_listener, address) = server.listen().await;
     client.endpoint.connect(&address).await.unwrap();
@@ -122,7 +122,7 @@ async fn a_port_where_nobody_listens_is_unreachable_after_the_connect_timeout() 
 
 /// The idle timeout of a handshake used to be reported as that of a connection.
 #[tokio::test]
-async fn nobody_there_is_unreachable_even_if_the_idle_timeout_comes_first() {
+async fn an_address_without_answer_is_unreachable_even_if_the_idle_timeout_comes_first() {
     let idle_timeout = Duration::from_secs(1);
     let client = Node::with(EndpointConfig {
         idle_timeout,
@@ -189,9 +189,9 @@ async fn connections_beyond_the_limit_are_not_accepted() {
     within(async { while second.exchange(&address, "now").await.is_err() {} }).await;
 }
 
-/// Half of the places taken: every further client has to prove its address first, and notices nothing.
+/// With half of the permits taken, every further client has to prove its address first, and notices nothing.
 #[tokio::test]
-async fn clients_prove_their_address_when_places_are_scarce() {
+async fn clients_prove_their_address_when_permits_are_scarce() {
     let server = Node::with(EndpointConfig { max_connections: 4, ..EndpointConfig::default() });
     let (listener, address) = server.listen().await;
     tokio::spawn(echo_all(listener));

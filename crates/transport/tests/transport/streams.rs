@@ -84,7 +84,7 @@ async fn a_reset_and_a_stop_carry_their_codes() {
     assert_eq!(opened.send.write(Bytes::from_static(b"late")).await.unwrap_err().code(), "ERR_CLOSED");
 }
 
-/// A session that was stopped halfway must not look as if it had said everything.
+/// A session that was stopped halfway must not look complete.
 #[tokio::test]
 async fn a_dropped_stream_is_broken_off_not_finished() {
     let (server, client) = (Node::new(), Node::new());

@@ -1,4 +1,4 @@
-//! Who gets in, who is refused, and what the refused ones see.
+//! Which peers are admitted, which are refused, and what refused peers see.
 
 use bytes::Bytes;
 use quinn::ConnectionError;
@@ -16,7 +16,7 @@ async fn with_nothing_configured_nodes_of_one_machine_talk() {
     assert_eq!(heard.unwrap(), "hello");
 }
 
-/// Runs where the machine has another address than loopback, to which it can talk.
+/// Needs a non-loopback address to which the machine can talk.
 #[tokio::test]
 async fn with_nothing_configured_other_addresses_than_loopback_are_refused_on_both_sides() {
     let Some(ip) = other_address() else {

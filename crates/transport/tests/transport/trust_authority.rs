@@ -11,7 +11,7 @@ fn with_authority(tls: &TlsConfig, authority: &Authority) -> TlsConfig {
     TlsConfig { authority: Some(file(&authority.path())), ..tls.clone() }
 }
 
-/// What comes of an exchange with a listening node.
+/// The result of an exchange with a listening node.
 async fn exchange(server: &TlsConfig, client: &TlsConfig) -> Result<String, TransportError> {
     let (server, client) = (Node::configured(server), Node::configured(client));
     let (listener, address) = server.listen().await;
@@ -50,7 +50,7 @@ async fn a_chain_leads_to_the_authority() {
 }
 
 #[tokio::test]
-async fn nobody_else_gets_in_or_is_talked_to() {
+async fn peers_of_other_authorities_are_refused_in_both_directions() {
     let (ours, other) = (Authority::new(), Authority::new());
     let expired = ours.member_with("old.example", |params| {
         params.not_before = date_time_ymd(2001, 1, 1);
@@ -87,7 +87,7 @@ async fn a_certificate_is_good_for_the_roles_that_it_names() {
 }
 
 #[tokio::test]
-async fn a_pin_lets_in_beside_the_authority() {
+async fn a_pin_admits_a_peer_beside_the_authority() {
     let authority = Authority::new();
     let friend = Node::new();
     let pins = Some(vec![friend.fingerprint()]);
@@ -115,7 +115,7 @@ async fn a_removed_authority_cuts_live_connections_and_refuses_resumed_ones() {
     tokio::spawn(echo_all(listener));
     assert_eq!(within(client.exchange(&address, "resumed")).await.unwrap_err().code(), "ERR_TRUST");
 
-    // Both follow, and trust each other again, without a restart.
+    // When both have switched, they trust each other again without a restart.
     client.endpoint.set_trust(&with_authority(&new.member("c"), &old)).unwrap();
     assert_eq!(within(client.exchange(&address, "again")).await.unwrap(), "again");
 }
@@ -185,7 +185,7 @@ async fn files_that_cannot_be_used_are_named_and_change_nothing() {
     assert_eq!(heard.unwrap(), "hello");
 }
 
-/// Names in a certificate count only where the authority vouches for them: anyone can write any name into their own.
+/// Names in a certificate count only if an authority vouches for them: anyone can write any name into a certificate.
 #[tokio::test]
 async fn rights_go_by_names_that_the_authority_vouches_for() {
     let authority = Authority::new();

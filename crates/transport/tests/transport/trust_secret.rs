@@ -1,4 +1,4 @@
-//! Members of a cluster, who prove that they know its secret, and all others.
+//! Members of a cluster prove that they know its secret; all others are refused.
 
 use bytes::Bytes;
 use quinn::ConnectionError;
@@ -14,10 +14,10 @@ fn knowing(secrets: &[&str]) -> TlsConfig {
 
 const OLD: &str = "the old secret of the cluster";
 const NEW: &str = "the new secret of the cluster";
-/// What an application says: an outsider must never read it.
+/// What the application sends. An outsider must never read it.
 const GREETING: &[u8] = b"application bytes";
 
-/// A listening node which sends something on every stream that it is given, without being asked.
+/// A listening node that sends something on every stream unasked.
 async fn talkative(tls: &TlsConfig) -> (Node, std::net::SocketAddr) {
     let node = Node::configured(tls);
     let (listener, _) = node.listen().await;
@@ -45,7 +45,7 @@ fn is_refusal(end: &ConnectionError) -> bool {
 }
 
 #[tokio::test]
-async fn members_talk_and_who_knows_another_secret_or_none_does_not() {
+async fn members_talk_and_peers_with_another_secret_or_none_do_not() {
     let (_server, remote) = talkative(&knowing(&[OLD])).await;
     assert_eq!(greeted(&Node::configured(&knowing(&[OLD])), remote).await.unwrap(), GREETING);
     for outsider in [knowing(&[NEW]), TlsConfig::default()] {
@@ -87,9 +87,9 @@ async fn an_outsider_reads_nothing_whatever_it_opens_with() {
     }
 }
 
-/// Nothing to guess a secret against is given to who merely connects.
+/// A client that merely connects gets nothing to guess a secret against.
 #[tokio::test]
-async fn a_listener_proves_nothing_to_who_has_proven_nothing() {
+async fn a_listener_proves_nothing_to_a_client_that_has_proven_nothing() {
     let (_server, remote) = talkative(&knowing(&[OLD])).await;
     let connection = BareClient::new().call(remote).await.unwrap();
     let (mut send, mut recv) = connection.open_bi().await.unwrap();
@@ -99,9 +99,9 @@ async fn a_listener_proves_nothing_to_who_has_proven_nothing() {
     assert!(is_refusal(&within(connection.closed()).await));
 }
 
-/// The server records what a member says; a thief says the same to another member.
+/// The server records a member's offer; an attacker replays it to another member.
 #[tokio::test]
-async fn a_recorded_proof_is_good_for_nobody_else() {
+async fn a_recorded_proof_is_refused_from_anyone_else() {
     let spy = BareServer::new();
     let member = Node::configured(&knowing(&[OLD]));
     let address = spy.address.to_string();
@@ -122,7 +122,7 @@ async fn a_recorded_proof_is_good_for_nobody_else() {
 
 /// The spy answers a member with the member's own proof, with nothing, and with garbage.
 #[tokio::test]
-async fn a_reflected_proof_is_none() {
+async fn a_reflected_proof_is_refused() {
     let reflected: fn(&[u8]) -> Vec<u8> = |offer| offer[1..].to_vec();
     for answer in [reflected, |_: &[u8]| vec![], |_: &[u8]| vec![1; 33], |_: &[u8]| vec![0; 1000]] {
         let spy = BareServer::new();
@@ -143,9 +143,9 @@ async fn a_reflected_proof_is_none() {
     }
 }
 
-/// A man in the middle passes the proofs of two members on: each is bound to another TLS session.
+/// A man in the middle passes on the proofs of two members, each bound to another TLS session.
 #[tokio::test]
-async fn proofs_that_are_passed_on_are_none() {
+async fn proofs_that_are_passed_on_are_refused() {
     let (_server, remote) = talkative(&knowing(&[OLD])).await;
     let spy = BareServer::new();
     let member = Node::configured(&knowing(&[OLD]));
@@ -181,7 +181,7 @@ async fn with_a_secret_nothing_travels_as_early_data() {
 }
 
 #[tokio::test]
-async fn early_data_of_who_resumes_without_a_proof_is_never_seen() {
+async fn early_data_of_a_resuming_client_without_a_proof_is_never_seen() {
     let (server, remote) = talkative(&TlsConfig::default()).await;
     let stranger = BareClient::new();
     let connection = stranger.call(remote).await.unwrap();
@@ -250,7 +250,7 @@ async fn a_secret_is_demanded_besides_a_pin() {
     assert_eq!(within(without.exchange(&address, "hello")).await.unwrap_err().code(), "ERR_TRUST");
 }
 
-/// Who may not be listened to yet must not fill this node's memory.
+/// Peers that are not authenticated yet must not fill this node's memory.
 #[tokio::test]
 async fn an_outsider_can_send_little_before_it_is_refused() {
     let (_server, remote) = talkative(&knowing(&[OLD])).await;

@@ -1,4 +1,4 @@
-//! A client on bare quinn and rustls: it believes any server, and reads whatever it is given.
+//! A client on bare quinn and rustls that trusts any server and reads whatever it gets.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -163,7 +163,7 @@ impl ServerCertVerifier for AnyServer {
     }
 }
 
-/// A server on bare quinn and rustls, which lets everybody in.
+/// A server on bare quinn and rustls that admits everybody.
 pub struct BareServer {
     pub address: SocketAddr,
     endpoint: quinn::Endpoint,

@@ -1,4 +1,4 @@
-//! Both ends on bare rustls and h2: they let everybody in, and read whatever they are given.
+//! Clients and servers on bare rustls and h2 that admit everybody and read whatever they get.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,13 +18,13 @@ pub const CONTROL: &str = "/vectr/1/control";
 pub const STREAM: &str = "/vectr/1/stream";
 pub const RESERVED: &str = "/vectr/1/parked";
 
-/// A client that believes any server.
+/// A client that trusts any server.
 pub struct BareTcp {
     requests: SendRequest<Bytes>,
 }
 
 impl BareTcp {
-    /// Resolves once it speaks HTTP/2; the server may have refused it by then, and it does not know.
+    /// Resolves once it speaks HTTP/2. The server may have refused it by then without its knowledge.
     pub async fn call(remote: SocketAddr) -> std::io::Result<Self> {
         let (requests, connection) =
             h2::client::handshake(tls(remote).await?).await.map_err(std::io::Error::other)?;
@@ -69,7 +69,7 @@ pub fn closed(code: u32, reason: &str) -> Vec<u8> {
     [&[0][..], &code.to_le_bytes(), &[reason.len() as u8], reason.as_bytes()].concat()
 }
 
-/// A server that lets everybody in, and says yes to every stream.
+/// A server that admits everybody and accepts every stream.
 pub struct TcpSpy {
     pub address: SocketAddr,
     listener: TcpListener,
@@ -105,7 +105,7 @@ impl TcpSpy {
 /// A connection to a spy.
 pub struct Spied {
     noted: mpsc::UnboundedReceiver<(String, SendStream<Bytes>, RecvStream)>,
-    /// Streams that are not asked for; dropped, they would be broken off.
+    /// Streams that nobody asked for. Dropping them would reset them.
     aside: Vec<(String, SendStream<Bytes>, RecvStream)>,
 }
 

@@ -1,4 +1,4 @@
-//! Certificate authorities, and what they issue, in files.
+//! Certificate authorities and the certificates they issue, in files.
 
 use std::fs;
 use std::path::{Path, PathBuf};

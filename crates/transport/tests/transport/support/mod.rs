@@ -1,4 +1,4 @@
-//! Nodes on loopback sockets, and a bare QUIC client that keeps to none of this crate's rules.
+//! Nodes on loopback sockets, and bare clients and servers that ignore this crate's rules.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::needless_pass_by_value)]
 
 use std::future::Future;
@@ -41,7 +41,7 @@ impl Node {
         Self { identity, trust, endpoint }
     }
 
-    /// A node that is trusted, and trusts, as a configuration says.
+    /// A node with this trust configuration.
     pub fn configured(tls: &TlsConfig) -> Self {
         Self::configured_with(tls, EndpointConfig::default())
     }
@@ -139,7 +139,7 @@ pub async fn until(condition: impl Fn() -> bool) {
     .await;
 }
 
-/// Fails a test that would hang.
+/// Fails a test instead of letting it hang.
 pub async fn within<T>(work: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), work).await.expect("it ends by itself")
 }

@@ -27,7 +27,7 @@ impl Talker {
         Self::with(Node::with(config), MessengerConfig::default(), handler)
     }
 
-    /// Gives idle streams back at once.
+    /// Closes idle streams at once.
     pub fn restless(handler: impl Fn(Delivery) + Send + Sync + 'static) -> Self {
         Self::with(Node::new(), MessengerConfig { idle_after: Duration::from_millis(1) }, handler)
     }
@@ -76,7 +76,7 @@ pub fn keeping() -> (Heard, impl Fn(Delivery) + Send + Sync) {
     (heard, move |delivery| drop(keep(&kept, delivery)))
 }
 
-/// Takes a message; nothing comes of it.
+/// Takes a message without an answer.
 pub fn keep(heard: &Heard, delivery: Delivery) -> AckHandle {
     heard.lock().unwrap().push((delivery.address, delivery.message));
     delivery.ack.acknowledge();
