@@ -20,14 +20,21 @@ pub(super) fn start_control(
     recv: TcpRecv,
     records: mpsc::UnboundedReceiver<Record>,
 ) {
-    tokio::spawn(write(send, records));
-    let state = Arc::clone(state);
-    tokio::spawn(async move { read(recv, &state).await });
+    let (writing, reading) = (Arc::clone(state), Arc::clone(state));
+    tokio::spawn(async move { write(send, records, &writing).await });
+    tokio::spawn(async move { read(recv, &reading).await });
 }
 
 /// Writes records as they come. Ends with the connection, or after a close record.
-async fn write(mut send: TcpSend, mut records: mpsc::UnboundedReceiver<Record>) {
-    while let Some(record) = records.recv().await {
+async fn write(mut send: TcpSend, mut records: mpsc::UnboundedReceiver<Record>, state: &ConnectionState) {
+    loop {
+        let record = tokio::select! {
+            biased;
+            record = records.recv() => record,
+            // A close record is queued before the end is visible.
+            _ = state.ended() => records.try_recv().ok(),
+        };
+        let Some(record) = record else { return };
         if send.write_chunk(record.encode()).await.is_err() {
             return;
         }

@@ -201,6 +201,30 @@ async fn a_dropped_connection_is_closed() {
     assert!(matches!(server.closed().await, ConnectionError::ApplicationClosed(_)));
 }
 
+/// The task that writes records, and streams that nobody had accepted, used to keep the state of a connection that the
+/// peer had closed for ever.
+#[tokio::test]
+async fn an_ended_connection_is_freed_on_both_ends() {
+    for client_closes in [true, false] {
+        let (client, server) = connected().await;
+        let (closing, closed) = if client_closes { (client, server) } else { (server, client) };
+        let (mut send, recv) = closing.open_bi().await.unwrap();
+        send.write_chunk(Bytes::from_static(b"never accepted")).await.unwrap();
+        send.finish();
+        assert_eq!(send.stopped().await.unwrap(), None, "it waits at the other end");
+        let states = [&closing, &closed].map(|end| Arc::downgrade(&end.core().state));
+        drop((send, recv, closing));
+        assert!(matches!(closed.closed().await, ConnectionError::ApplicationClosed(_)));
+        drop(closed);
+        let freed = async {
+            while states.iter().any(|state| state.strong_count() > 0) {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), freed).await.unwrap();
+    }
+}
+
 #[tokio::test]
 async fn more_streams_than_the_peer_allows_wait_for_their_turn() {
     let (client, server) = connected().await;
