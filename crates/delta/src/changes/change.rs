@@ -1,59 +1,59 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use crate::order::sort_by;
+use crate::sort::sort_by;
 use crate::{DeltaError, Dot, Operation, SiteId};
 
-use super::key::Keys;
+use crate::changes::key::Keys;
 
 /// One change, its texts and its vector borrowed.
 #[derive(Clone, Debug)]
-pub(super) struct Change<'a> {
-    pub(super) vector_id: &'a str,
-    pub(super) id: u64,
-    pub(super) timestamp: u64,
-    pub(super) operation: Operation,
+pub(crate) struct Change<'a> {
+    pub(crate) vector_id: &'a str,
+    pub(crate) id: u64,
+    pub(crate) timestamp: u64,
+    pub(crate) operation: Operation,
     /// Index of the key that names who made it.
-    pub(super) source: u32,
+    pub(crate) source: u32,
     /// Its own number, where it brings one: the key's index and the number.
-    pub(super) dot: Option<(u32, u64)>,
+    pub(crate) dot: Option<(u32, u64)>,
     /// Its part of [`Changes::entries`].
-    pub(super) entries: Range<u32>,
+    pub(crate) entries: Range<u32>,
     /// 0 where there is no vector.
-    pub(super) dimensions: u32,
+    pub(crate) dimensions: u32,
     /// Empty where there is none, or where vectors were left out.
-    pub(super) vector: &'a [u8],
-    pub(super) metadata: Option<&'a str>,
+    pub(crate) vector: &'a [u8],
+    pub(crate) metadata: Option<&'a str>,
 }
 
 impl Change<'_> {
-    pub(super) fn is_live(&self) -> bool {
+    pub(crate) fn is_live(&self) -> bool {
         self.operation != Operation::Delete
     }
 }
 
 /// Changes of one shard, checked: keys in order, the entries of each change in the order of keys.
-pub(super) struct Changes<'a> {
-    pub(super) shard: &'a str,
-    pub(super) from: u64,
-    pub(super) to: u64,
+pub(crate) struct Changes<'a> {
+    pub(crate) shard: &'a str,
+    pub(crate) from: u64,
+    pub(crate) to: u64,
     /// Of the whole; 0 stands for the newest change's.
-    pub(super) timestamp: u64,
-    pub(super) keys: Keys<'a>,
+    pub(crate) timestamp: u64,
+    pub(crate) keys: Keys<'a>,
     /// Key and number, of all changes.
-    pub(super) entries: Vec<(u32, u64)>,
-    pub(super) list: Vec<Change<'a>>,
+    pub(crate) entries: Vec<(u32, u64)>,
+    pub(crate) list: Vec<Change<'a>>,
     /// Whether vectors were left out although there are some.
-    pub(super) is_bare: bool,
+    pub(crate) is_bare: bool,
     /// Whether keys and entries came in order, and no key without use.
-    pub(super) was_in_order: bool,
+    pub(crate) was_in_order: bool,
 }
 
 impl<'a> Changes<'a> {
     /// Brings keys into order, leaves out those that nothing uses, and renames them everywhere.
     ///
     /// The keys in `list` and `entries` are indices into `given`.
-    pub(super) fn arrange(mut self, given: &[&'a str]) -> Result<Self, DeltaError> {
+    pub(crate) fn arrange(mut self, given: &[&'a str]) -> Result<Self, DeltaError> {
         let mut is_used = vec![false; given.len()];
         for change in &self.list {
             is_used[change.source as usize] = true;
@@ -103,7 +103,7 @@ impl<'a> Changes<'a> {
     }
 
     /// The causal history of a change: keys and numbers.
-    pub(super) fn history(&self, change: &Change<'_>) -> &[(u32, u64)] {
+    pub(crate) fn history(&self, change: &Change<'_>) -> &[(u32, u64)] {
         &self.entries[change.entries.start as usize..change.entries.end as usize]
     }
 
@@ -111,7 +111,7 @@ impl<'a> Changes<'a> {
     ///
     /// # Errors
     /// `ERR_ARGUMENT` for a change that has none.
-    pub(super) fn dots(&self) -> Result<Vec<Dot>, DeltaError> {
+    pub(crate) fn dots(&self) -> Result<Vec<Dot>, DeltaError> {
         let mut dots = Vec::with_capacity(self.list.len());
         for (index, change) in self.list.iter().enumerate() {
             dots.push(self.dot(change).ok_or_else(|| self.without_number(index, change))?);
@@ -140,19 +140,19 @@ impl<'a> Changes<'a> {
     }
 
     /// The key of a change's own number.
-    pub(super) fn dot_key(&self, change: &Change<'_>) -> u32 {
+    pub(crate) fn dot_key(&self, change: &Change<'_>) -> u32 {
         change.dot.map_or(change.source, |(key, _)| key)
     }
 
     /// An order of changes with one number and equal content, by what else they say.
-    pub(super) fn order_of_twins(&self, one: &Change<'_>, two: &Change<'_>) -> Ordering {
+    pub(crate) fn order_of_twins(&self, one: &Change<'_>, two: &Change<'_>) -> Ordering {
         (one.id, one.source, one.dot)
             .cmp(&(two.id, two.source, two.dot))
             .then_with(|| self.history(one).cmp(self.history(two)))
     }
 
     /// The stamp of the whole.
-    pub(super) fn stamp(&self) -> u64 {
+    pub(crate) fn stamp(&self) -> u64 {
         match self.timestamp {
             0 => self.list.iter().map(|change| change.timestamp).max().unwrap_or_default(),
             given => given,
@@ -160,7 +160,7 @@ impl<'a> Changes<'a> {
     }
 
     /// Refuses changes whose vectors were left out.
-    pub(super) fn with_vectors(self) -> Result<Self, DeltaError> {
+    pub(crate) fn with_vectors(self) -> Result<Self, DeltaError> {
         if self.is_bare {
             let reason = "dimensions are given, but no components".to_owned();
             return Err(DeltaError::Argument { what: "vectors", reason });

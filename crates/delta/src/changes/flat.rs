@@ -53,14 +53,14 @@ impl Flat {
 }
 
 /// Numbers before the columns.
-pub(super) const HEADER: usize = 6;
+pub(crate) const HEADER: usize = 6;
 /// Columns with one number a change.
-pub(super) const COLUMNS: usize = 9;
+pub(crate) const COLUMNS: usize = 9;
 /// The most changes of one delta.
-pub(super) const MAX_CHANGES: usize = 65_536;
+pub(crate) const MAX_CHANGES: usize = 65_536;
 /// The most changes of a flat form: two deltas that meet.
-pub(super) const MAX_FLAT: usize = 2 * MAX_CHANGES;
+pub(crate) const MAX_FLAT: usize = 2 * MAX_CHANGES;
 /// The most keys: each change may bring two of its own.
-pub(super) const MAX_KEYS: usize = 2 * MAX_FLAT;
+pub(crate) const MAX_KEYS: usize = 2 * MAX_FLAT;
 /// The most context entries of a flat form and of a delta.
-pub(super) const MAX_ENTRIES: usize = 1 << 21;
+pub(crate) const MAX_ENTRIES: usize = 1 << 21;

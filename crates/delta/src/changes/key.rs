@@ -3,10 +3,10 @@
 use std::cmp::Ordering;
 
 use crate::DeltaError;
-use crate::order::sort;
+use crate::sort::sort;
 
 /// The most bytes of a key.
-pub(super) const MAX_BYTES: usize = 300;
+pub(crate) const MAX_BYTES: usize = 300;
 
 /// The number of the site that a key stands for: `name@` and 16 lower-case hexadecimal digits, or those digits alone,
 /// as a database prints a site whose name it does not know. `None` for any other text.
@@ -28,12 +28,12 @@ pub fn site_of(key: &str) -> Option<u64> {
 }
 
 /// Checks length and characters.
-pub(super) fn check(key: &str) -> Result<(), DeltaError> {
+pub(crate) fn check(key: &str) -> Result<(), DeltaError> {
     check_name("key", key, MAX_BYTES)
 }
 
 /// Checks that a name has 1 to `max` bytes and no control character.
-pub(super) fn check_name(what: &'static str, name: &str, max: usize) -> Result<(), DeltaError> {
+pub(crate) fn check_name(what: &'static str, name: &str, max: usize) -> Result<(), DeltaError> {
     // Without an early end the compiler checks many bytes at once.
     let has_control = name.bytes().fold(false, |found, byte| found | (byte < 0x20) | (byte == 0x7f));
     if name.is_empty() || name.len() > max || has_control {
@@ -45,13 +45,13 @@ pub(super) fn check_name(what: &'static str, name: &str, max: usize) -> Result<(
 
 /// What a key stands for. Sites come first, by their number; then all other texts, by their bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Meaning<'a> {
+pub(crate) enum Meaning<'a> {
     Site(u64),
     Text(&'a str),
 }
 
 impl<'a> Meaning<'a> {
-    pub(super) fn of(key: &'a str) -> Self {
+    pub(crate) fn of(key: &'a str) -> Self {
         site_of(key).map_or(Self::Text(key), Self::Site)
     }
 
@@ -67,17 +67,17 @@ impl<'a> Meaning<'a> {
 
 /// Keys in order: by meaning, and those of one meaning by their bytes.
 #[derive(Default)]
-pub(super) struct Keys<'a> {
+pub(crate) struct Keys<'a> {
     /// Each text once.
-    pub(super) texts: Vec<&'a str>,
+    pub(crate) texts: Vec<&'a str>,
     /// For each of them which meaning it has, counted from 0: two names of one site have one rank.
-    pub(super) ranks: Vec<u32>,
+    pub(crate) ranks: Vec<u32>,
     meanings: Vec<Meaning<'a>>,
 }
 
 impl<'a> Keys<'a> {
     /// Sorts `given`, and tells for each of them where it is now.
-    pub(super) fn new(given: &[&'a str]) -> (Self, Vec<u32>) {
+    pub(crate) fn new(given: &[&'a str]) -> (Self, Vec<u32>) {
         let meanings: Vec<Meaning<'a>> = given.iter().map(|key| Meaning::of(key)).collect();
         let mut order: Vec<u32> = (0..given.len() as u32).collect();
         sort(&mut order, &|one, two| {
@@ -103,22 +103,22 @@ impl<'a> Keys<'a> {
     }
 
     /// The rank of the key at `index`.
-    pub(super) fn rank(&self, index: u32) -> u32 {
+    pub(crate) fn rank(&self, index: u32) -> u32 {
         self.ranks[index as usize]
     }
 
     /// The text of the key at `index`.
-    pub(super) fn text(&self, index: u32) -> &'a str {
+    pub(crate) fn text(&self, index: u32) -> &'a str {
         self.texts[index as usize]
     }
 
     /// What the key at `index` stands for.
-    pub(super) fn meaning(&self, index: u32) -> Meaning<'a> {
+    pub(crate) fn meaning(&self, index: u32) -> Meaning<'a> {
         self.meanings[index as usize]
     }
 
     /// How many different meanings there are.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.ranks.last().map_or(0, |last| *last as usize + 1)
     }
 }

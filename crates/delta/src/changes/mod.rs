@@ -3,39 +3,20 @@
 //! Everything comes in and goes out in the flat form of [`FlatRef`], so that a binding crosses its boundary once.
 
 mod change;
-mod columns;
-mod compression;
-mod content;
-mod crowd;
-mod decode;
-mod encode;
 mod flat;
+mod format;
 mod hash;
-mod header;
 mod key;
-mod merged;
-mod msgpack;
-mod newest;
-mod operations;
 mod parse;
-mod resolve_deltas;
+mod resolution;
 mod rows;
-mod shuffle;
-mod space;
-mod standing;
-mod verdict;
 mod versions;
 
-pub use compression::Compression;
-pub use decode::{Decoded, decode};
-pub use encode::{Packed, checksum, encode, pack, packed_checksum, seal};
 pub use flat::{Flat, FlatRef};
+pub use format::{Compression, Decoded, Packed, checksum, decode, encode, pack, packed_checksum, seal};
 pub use key::site_of;
-pub use merged::merge;
-pub use newest::newest;
-pub use operations::{Resolution, resolve_operations};
-pub use resolve_deltas::resolve_deltas;
-pub use rows::{DeltaRows, StoredChange, decode_rows, encode_rows};
-pub use space::DeltaSpace;
-pub use verdict::{MERGED, Verdict, resolve};
+pub use resolution::{
+    MERGED, Resolution, Verdict, merge, newest, resolve, resolve_deltas, resolve_operations,
+};
+pub use rows::{DeltaRows, DeltaSpace, StoredChange, decode_rows, encode_rows};
 pub use versions::{increment_version, join_versions, relate_versions};

@@ -1,18 +1,18 @@
 //! From the flat form to checked changes.
 
 use crate::json;
-use crate::payload::first_not_finite;
+use crate::model::first_not_finite;
 use crate::{
     DeltaError, Dimensions, MAX_SAFE_INTEGER, Metadata, Operation, ShardId, VectorId, VersionVector,
 };
 
-use super::change::{Change, Changes};
-use super::flat::{COLUMNS, FlatRef, HEADER, MAX_ENTRIES, MAX_FLAT, MAX_KEYS};
-use super::key::{self, Keys};
+use crate::changes::change::{Change, Changes};
+use crate::changes::flat::{COLUMNS, FlatRef, HEADER, MAX_ENTRIES, MAX_FLAT, MAX_KEYS};
+use crate::changes::key::{self, Keys};
 
 /// What metadata has to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Metadatas {
+pub(crate) enum Metadatas {
     /// One JSON object each.
     Objects,
     /// One JSON value each.
@@ -25,14 +25,14 @@ pub(super) enum Metadatas {
 ///
 /// # Errors
 /// `ERR_ARGUMENT`, `ERR_LIMIT`, `ERR_DIMENSIONS` or `ERR_VECTOR`.
-pub(super) fn parse(flat: FlatRef<'_>, metadatas: Metadatas) -> Result<Changes<'_>, DeltaError> {
+pub(crate) fn parse(flat: FlatRef<'_>, metadatas: Metadatas) -> Result<Changes<'_>, DeltaError> {
     let changes = parse_to_hash(flat, metadatas)?;
     check_finite(flat.vectors, &changes.list)?;
     Ok(changes)
 }
 
 /// As [`parse`], but whether components are finite is left to whoever hashes them: one pass over the memory does both.
-pub(super) fn parse_to_hash(flat: FlatRef<'_>, metadatas: Metadatas) -> Result<Changes<'_>, DeltaError> {
+pub(crate) fn parse_to_hash(flat: FlatRef<'_>, metadatas: Metadatas) -> Result<Changes<'_>, DeltaError> {
     let numbers = Numbers::split(flat.numbers)?;
     let lines = Lines::split(flat.text, &numbers)?;
     let is_bare = flat.vectors.is_empty() && numbers.columns[DIMENSIONS].iter().any(|count| *count > 0.0);
@@ -244,7 +244,7 @@ fn count(what: &'static str, number: f64, limit: usize) -> Result<usize, DeltaEr
 
 /// A whole number from 0 to 2^53 - 1.
 #[cfg_attr(target_arch = "wasm32", inline(never))]
-pub(super) fn whole(what: &'static str, number: f64) -> Result<u64, DeltaError> {
+pub(crate) fn whole(what: &'static str, number: f64) -> Result<u64, DeltaError> {
     // The cast saturates and takes NaN to 0, so that only whole numbers come back as they were.
     let whole = number as u64;
     if whole as f64 != number || whole > MAX_SAFE_INTEGER {
@@ -266,7 +266,7 @@ fn instead_of(what: &'static str, found: usize, expected: usize) -> DeltaError {
     argument(what, format!("{found} instead of {expected}"))
 }
 
-pub(super) const fn argument(what: &'static str, reason: String) -> DeltaError {
+pub(crate) const fn argument(what: &'static str, reason: String) -> DeltaError {
     DeltaError::Argument { what, reason }
 }
 

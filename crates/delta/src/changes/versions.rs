@@ -3,8 +3,8 @@
 
 use crate::{DeltaError, MAX_SAFE_INTEGER, Relation, SiteId, VersionVector};
 
-use super::key::{self, Keys};
-use super::parse::{argument, whole};
+use crate::changes::key::{self, Keys};
+use crate::changes::parse::{argument, whole};
 
 /// How version vector a stands to b: 0 equal, 1 before, 2 after, 3 concurrent. Names of one site are one key.
 ///

@@ -4,8 +4,8 @@
 mod direction;
 mod incoming;
 mod outgoing;
+mod peer_progress;
 mod report;
-mod standing;
 mod store;
 
 use std::collections::VecDeque;
@@ -13,8 +13,8 @@ use std::collections::VecDeque;
 use direction::Direction;
 use incoming::Incoming;
 use outgoing::Outgoing;
+pub use peer_progress::PeerStanding;
 pub use report::{Ending, SessionReport, Warning};
-pub use standing::PeerStanding;
 pub use store::{StoreReply, StoreRequest};
 
 use crate::{

@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::local::MAX_CLOCK_SKEW;
+use crate::MAX_CLOCK_SKEW;
 use crate::{Held, Hello, Reject, Strategy, VectorId};
 
 /// How a session ended.

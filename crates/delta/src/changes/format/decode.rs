@@ -1,0 +1,96 @@
+use std::borrow::Cow;
+
+use crate::DeltaError;
+use crate::model::first_not_finite;
+
+use super::columns::read_columns;
+use super::encode::{BLOCK, to_text};
+use super::header::{Header, content_hash};
+use super::msgpack::malformed;
+use crate::changes::Compression;
+use crate::changes::change::Changes;
+use crate::changes::flat::FlatRef;
+use crate::changes::parse::{Metadatas, parse, parse_to_hash};
+
+/// A delta as it was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Decoded<'a> {
+    /// As in [`FlatRef`].
+    pub numbers: Vec<f64>,
+    /// As in [`FlatRef`].
+    pub text: String,
+    /// As in [`FlatRef`]; borrowed from the bytes where these hold vectors as they are.
+    pub vectors: Cow<'a, [u8]>,
+    /// As in [`Packed`](crate::changes::Packed).
+    pub columns: Cow<'a, [u8]>,
+    /// The content's checksum, 32 hexadecimal digits.
+    pub checksum: String,
+    /// What the writer declared.
+    pub compression: Compression,
+    /// Whether all components are.
+    is_finite: bool,
+}
+
+impl Decoded<'_> {
+    /// The flat form.
+    #[must_use]
+    pub fn borrowed(&self) -> FlatRef<'_> {
+        FlatRef { numbers: &self.numbers, text: &self.text, vectors: &self.vectors }
+    }
+
+    pub(crate) fn changes(&self) -> Result<Changes<'_>, DeltaError> {
+        let parse = if self.is_finite { parse_to_hash } else { parse };
+        let changes = parse(self.borrowed(), Metadatas::Objects).map_err(|error| match error.code() {
+            // It is the bytes that are wrong here, no argument.
+            "ERR_ARGUMENT" => DeltaError::Malformed { what: "delta", reason: error.to_string() },
+            _ => error,
+        })?;
+        if changes.is_bare {
+            return Err(malformed("dimensions without components"));
+        }
+        if !changes.was_in_order {
+            return Err(malformed("keys out of order, or without use"));
+        }
+        Ok(changes)
+    }
+}
+
+/// Reads the bytes of a delta.
+///
+/// # Errors
+/// `ERR_CHECKSUM` where the bytes were altered; `ERR_CODEC` for a compression that this build does not read;
+/// `ERR_LIMIT` above 64 MiB or a count's limit, before anything is allocated for it; `ERR_PROTOCOL`, `ERR_DIMENSIONS`
+/// or `ERR_VECTOR` for what no encoder writes.
+pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, DeltaError> {
+    let decoded = open(bytes)?;
+    decoded.changes()?;
+    Ok(decoded)
+}
+
+/// Reads bytes without a look at what they say.
+pub(crate) fn open(bytes: &[u8]) -> Result<Decoded<'_>, DeltaError> {
+    let header = Header::read(bytes)?;
+    let (columns, vectors) = bytes[Header::BYTES..].split_at(header.columns.stored);
+    let columns = header.compression.load(header.columns, columns)?;
+    let vectors = header.compression.load(header.vectors, vectors)?;
+    let mut hash = content_hash(&columns);
+    let mut is_finite = true;
+    for block in vectors.chunks(BLOCK) {
+        is_finite &= first_not_finite(block).is_none();
+        hash.add(block);
+    }
+    if hash.value() != header.checksum {
+        return Err(DeltaError::DeltaChecksum);
+    }
+    let (numbers, text) = read_columns(&columns, header.timestamp)?;
+    let text = text.to_owned();
+    Ok(Decoded {
+        numbers,
+        text,
+        vectors,
+        columns,
+        checksum: to_text(header.checksum),
+        compression: header.compression,
+        is_finite,
+    })
+}

@@ -1,0 +1,16 @@
+//! The bytes of a delta.
+
+mod columns;
+mod compression;
+mod decode;
+mod encode;
+mod header;
+mod msgpack;
+mod shuffle;
+
+pub use compression::Compression;
+pub(crate) use decode::open;
+pub use decode::{Decoded, decode};
+pub use encode::{Packed, checksum, encode, pack, packed_checksum, seal};
+pub(crate) use header::Header;
+pub(crate) use msgpack::malformed;

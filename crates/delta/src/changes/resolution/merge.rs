@@ -1,0 +1,173 @@
+use crate::model::{mean, merged_metadata};
+use crate::sort::sort_by;
+use crate::{DeltaError, Dot, Metadata, Operation, Strategy};
+
+use super::heads::Standing;
+use super::resolve::{MERGED, NameHash, winner};
+use super::tie_break::hex;
+use crate::changes::change::{Change, Changes};
+use crate::changes::flat::{Flat, FlatRef};
+use crate::changes::key::Keys;
+use crate::changes::parse::{Metadatas, parse};
+
+/// Merges the changes that stand of each vector, tombstones included, and gives one change a vector, in the order of
+/// ids. A vector whose versions need no merge, or whose dimensions differ, keeps its latest live change as it was.
+///
+/// A merged change is the same on every node: an update at the stamp and under the change id of the newest live
+/// version, made by `merge`, whose own number is 1 of `merge@` and the conflict's first 16 digits, and whose history
+/// covers all that its versions cover, their numbers and its own. So it supersedes exactly what it merged.
+///
+/// # Errors
+/// As [`resolve`](crate::changes::resolve), and `ERR_ARGUMENT` where vectors were left out.
+pub fn merge(flat: FlatRef<'_>) -> Result<Flat, DeltaError> {
+    let changes = parse(flat, Metadatas::Objects)?.with_vectors()?;
+    let merges = Outcome::of(&changes, Strategy::Merge)?;
+    Ok(merges.changes(&changes)?.to_flat())
+}
+
+/// What is left of changes once a strategy has resolved them.
+pub(crate) struct Outcome {
+    /// In the order of vector ids: an index into the changes, or [`MERGED`] for the next of `merged`.
+    winners: Vec<u32>,
+    merged: Vec<Merged>,
+}
+
+/// A change that was made of several.
+struct Merged {
+    /// The newest live version.
+    newest: u32,
+    /// The text of its own site.
+    key: String,
+    /// Its history without itself.
+    history: Vec<(u32, u64)>,
+    content: MergedContent,
+}
+
+impl Outcome {
+    pub(crate) fn of(changes: &Changes<'_>, strategy: Strategy) -> Result<Self, DeltaError> {
+        let standing = Standing::of(changes)?;
+        let mut outcome = Self { winners: Vec::with_capacity(standing.groups().len()), merged: Vec::new() };
+        let mut names = NameHash::new(changes.shard);
+        let mut members = Vec::new();
+        for group in standing.groups() {
+            members.clear();
+            members.extend_from_slice(group);
+            standing.sort_by_precedence(changes, &mut members);
+            if strategy == Strategy::Manual {
+                outcome.winners.extend_from_slice(&members);
+                continue;
+            }
+            let winner = winner(strategy, changes, &members);
+            outcome.winners.push(winner);
+            if winner == MERGED {
+                let conflict = names.conflict(changes, &standing, group);
+                outcome.merged.push(Merged::of(changes, &standing.dots, &members, conflict)?);
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// The changes themselves.
+    pub(crate) fn changes<'o, 'a: 'o>(&'o self, from: &Changes<'a>) -> Result<Changes<'o>, DeltaError> {
+        let mut keys: Vec<&'o str> = from.keys.texts.clone();
+        let mut list = Vec::with_capacity(self.winners.len());
+        let mut entries = Vec::with_capacity(from.entries.len());
+        let mut merged = self.merged.iter();
+        let merger = keys.len() as u32;
+        if !self.merged.is_empty() {
+            keys.push(MERGER);
+        }
+        for winner in &self.winners {
+            let start = entries.len() as u32;
+            let merged = if *winner == MERGED { merged.next() } else { None };
+            let Some(merged) = merged else {
+                let change = &from.list[*winner as usize];
+                entries.extend_from_slice(from.history(change));
+                list.push(Change { entries: start..entries.len() as u32, ..change.clone() });
+                continue;
+            };
+            let own = (keys.len() as u32, 1);
+            keys.push(&merged.key);
+            entries.extend_from_slice(&merged.history);
+            entries.push(own);
+            list.push(Change {
+                operation: Operation::Update,
+                source: merger,
+                dot: Some(own),
+                entries: start..entries.len() as u32,
+                vector: &merged.content.vector,
+                metadata: merged.content.metadata.as_deref(),
+                ..from.list[merged.newest as usize].clone()
+            });
+        }
+        let keys_of_none = Keys::default();
+        let changes = Changes { keys: keys_of_none, entries, list, ..*from };
+        changes.arrange(&keys)
+    }
+}
+
+impl Merged {
+    /// Of versions in the order in which they win.
+    fn of(changes: &Changes<'_>, dots: &[Dot], versions: &[u32], conflict: u128) -> Result<Self, DeltaError> {
+        let live = versions.iter().copied().filter(|index| changes.list[*index as usize].is_live());
+        let live: Vec<u32> = live.collect();
+        let list: Vec<&Change<'_>> = live.iter().map(|index| &changes.list[*index as usize]).collect();
+        let mut key = String::with_capacity(MERGER.len() + 33);
+        key.push_str(MERGER);
+        key.push('@');
+        hex(conflict, &mut key);
+        key.truncate(MERGER.len() + 17);
+        Ok(Self {
+            newest: live[live.len() - 1],
+            key,
+            history: join(changes, dots, versions),
+            content: MergedContent::of(&list)?,
+        })
+    }
+}
+
+/// What live versions merge to.
+pub(crate) struct MergedContent {
+    pub(crate) vector: Vec<u8>,
+    pub(crate) metadata: Option<String>,
+}
+
+impl MergedContent {
+    /// The bits of [`Strategy::Merge`], by its own code. The versions are live and in the order in which they win.
+    ///
+    /// # Errors
+    /// `ERR_ARGUMENT` where the merged metadata is above the limit.
+    pub(crate) fn of(versions: &[&Change<'_>]) -> Result<Self, DeltaError> {
+        let vectors: Vec<&[u8]> = versions.iter().map(|version| version.vector).collect();
+        let metadata = merged_metadata(versions.iter().filter_map(|version| version.metadata));
+        match &metadata {
+            Some(text) if text.len() > Metadata::MAX_BYTES => {
+                Err(DeltaError::MetadataSize { bytes: text.len() })
+            }
+            _ => Ok(Self { vector: mean(&vectors), metadata }),
+        }
+    }
+}
+
+/// The least history that covers those of all versions, and the versions themselves. Of the names of one site the first
+/// is kept.
+fn join(changes: &Changes<'_>, dots: &[Dot], versions: &[u32]) -> Vec<(u32, u64)> {
+    let mut all = Vec::new();
+    for index in versions {
+        let change = &changes.list[*index as usize];
+        all.extend(changes.history(change).iter().filter(|(_, seq)| *seq > 0));
+        all.push((changes.dot_key(change), dots[*index as usize].seq));
+    }
+    sort_by(&mut all, Ord::cmp);
+    all.dedup_by(|later, kept| {
+        let is_one = changes.keys.rank(later.0) == changes.keys.rank(kept.0);
+        if is_one {
+            kept.1 = kept.1.max(later.1);
+        }
+        is_one
+    });
+    all
+}
+
+/// Who is named as the source of a merged change.
+const MERGER: &str = "merge";

@@ -1,0 +1,17 @@
+//! Which changes win.
+
+mod deltas;
+mod heads;
+mod merge;
+mod newest;
+mod operations;
+mod resolve;
+mod tie_break;
+
+pub use deltas::resolve_deltas;
+pub(crate) use heads::Standing;
+pub use merge::merge;
+pub use newest::newest;
+pub use operations::{Resolution, resolve_operations};
+pub use resolve::{MERGED, Verdict, resolve};
+pub(crate) use tie_break::hex;

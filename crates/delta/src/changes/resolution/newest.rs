@@ -1,0 +1,25 @@
+use crate::DeltaError;
+
+use super::heads::Standing;
+use crate::changes::flat::FlatRef;
+use crate::changes::parse::{Metadatas, parse};
+
+/// The indices, in the order given, of the changes that no other one of the same delta has superseded. Changes that
+/// share one number all stay or all go. Neither vectors nor metadata are looked at.
+///
+/// # Errors
+/// As [`resolve`](crate::changes::resolve).
+pub fn newest(numbers: &[f64], text: &str) -> Result<Vec<u32>, DeltaError> {
+    let mut changes = parse(FlatRef { numbers, text, vectors: &[] }, Metadatas::Compared)?;
+    // Contents are not here to be compared, even where no change has a vector.
+    changes.is_bare = true;
+    let standing = Standing::of(&changes)?;
+    let mut stays = vec![false; changes.list.len()];
+    for index in standing.groups().flatten() {
+        stays[*index as usize] = true;
+    }
+    for pair in standing.twins.chunks_exact(2) {
+        stays[pair[1] as usize] = stays[pair[0] as usize];
+    }
+    Ok((0..).zip(stays).filter_map(|(index, stays): (u32, bool)| stays.then_some(index)).collect())
+}

@@ -1,0 +1,109 @@
+use crate::sort::sort;
+use crate::{DeltaError, Operation, Strategy};
+
+use super::merge::MergedContent;
+use super::resolve::{MERGED, winner};
+use super::tie_break::{content, payload_hash};
+use crate::changes::change::{Change, Changes};
+use crate::changes::flat::{Flat, FlatRef};
+use crate::changes::key::Keys;
+use crate::changes::parse::{Metadatas, argument, parse};
+
+/// How operations without any history were resolved.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Resolution {
+    /// As in [`Verdict`](crate::changes::Verdict): for each vector the winner, and the one or two operations that met.
+    pub groups: Vec<u32>,
+    /// One operation for each group whose winner is [`MERGED`], in the order of the groups.
+    pub merged: Flat,
+}
+
+/// Resolves operations that know nothing of one another: on one side a later one supersedes an earlier one, and of each
+/// vector the two sides' last ones meet. Equal ones are no conflict; of others, timestamp, payload hash and operation
+/// decide in this order, so never which side is called local. Numbers and histories are not looked at.
+///
+/// The first `local_count` changes are the local ones. Metadata may be any JSON value; only objects are merged.
+///
+/// # Errors
+/// `ERR_MANUAL_RESOLUTION` for conflicts under manual; `ERR_ARGUMENT` for a flat form that is none or without its
+/// vectors; `ERR_LIMIT`, `ERR_DIMENSIONS` and `ERR_VECTOR` as everywhere.
+pub fn resolve_operations(
+    flat: FlatRef<'_>,
+    local_count: u32,
+    strategy: Strategy,
+) -> Result<Resolution, DeltaError> {
+    let changes = parse(flat, Metadatas::Values)?.with_vectors()?;
+    if local_count as usize > changes.list.len() {
+        return Err(argument("localCount", format!("{local_count} of {} operations", changes.list.len())));
+    }
+    let hashes: Vec<u128> = changes.list.iter().map(payload_hash).collect();
+    let rank = |index: u32| content(hashes[index as usize], &changes.list[index as usize]);
+    let mut order: Vec<u32> = (0..changes.list.len() as u32).collect();
+    sort(&mut order, &|one, two| {
+        let id = |index: u32| changes.list[index as usize].vector_id;
+        id(one).cmp(id(two)).then_with(|| precedence(rank(one)).cmp(&precedence(rank(two))))
+    });
+    let mut resolution = Resolution::default();
+    let mut merged = Vec::new();
+    let mut conflicts = 0;
+    for group in order
+        .chunk_by(|one, two| changes.list[*one as usize].vector_id == changes.list[*two as usize].vector_id)
+    {
+        let last_of = |is_local: bool| {
+            group.iter().copied().enumerate().rfind(|(_, index)| (*index < local_count) == is_local)
+        };
+        let mut met: Vec<(usize, u32)> = [last_of(true), last_of(false)].into_iter().flatten().collect();
+        if let [(_, one), (_, two)] = *met {
+            if rank(one) == rank(two) {
+                met.truncate(1);
+            } else {
+                conflicts += 1;
+                if met[0] > met[1] {
+                    met.reverse();
+                }
+            }
+        }
+        let met: Vec<u32> = met.into_iter().map(|(_, index)| index).collect();
+        let winner = winner(strategy, &changes, &met);
+        resolution.groups.extend([winner, met.len() as u32]);
+        resolution.groups.extend_from_slice(&met);
+        if winner == MERGED {
+            let versions: Vec<&Change<'_>> = met.iter().map(|index| &changes.list[*index as usize]).collect();
+            merged.push((met[met.len() - 1], merge(&versions)?));
+        }
+    }
+    if strategy == Strategy::Manual && conflicts > 0 {
+        return Err(DeltaError::ManualResolution { conflicts });
+    }
+    resolution.merged = flat_of(&changes, &merged)?;
+    Ok(resolution)
+}
+
+/// Content decides, and first of all its timestamp.
+const fn precedence((hash, timestamp, operation): (u128, u64, Operation)) -> (u64, u128, Operation) {
+    (timestamp, hash, operation)
+}
+
+/// Of operations in the order in which they win. Metadata that is no object cannot be merged: the latest stays.
+fn merge(versions: &[&Change<'_>]) -> Result<MergedContent, DeltaError> {
+    let mut merged = MergedContent::of(versions)?;
+    let mut given = versions.iter().filter_map(|version| version.metadata);
+    if !given.clone().all(|text| text.trim_start().starts_with('{')) {
+        merged.metadata = given.next_back().map(str::to_owned);
+    }
+    Ok(merged)
+}
+
+fn flat_of(changes: &Changes<'_>, merged: &[(u32, MergedContent)]) -> Result<Flat, DeltaError> {
+    let list = merged.iter().map(|(newest, content)| Change {
+        operation: Operation::Update,
+        dot: None,
+        entries: 0..0,
+        vector: &content.vector,
+        metadata: content.metadata.as_deref(),
+        ..changes.list[*newest as usize].clone()
+    });
+    let keys = Keys::default();
+    let merged = Changes { keys, entries: Vec::new(), list: list.collect(), ..*changes };
+    Ok(merged.arrange(&changes.keys.texts)?.to_flat())
+}

@@ -1,0 +1,77 @@
+use std::cmp::Ordering;
+
+use crate::Operation;
+
+use crate::changes::change::{Change, Changes};
+use crate::changes::hash::Hash;
+
+/// The one that stays of the changes with one number that were met so far. Such changes with different contents come
+/// only from a copied file: the greatest by payload hash, timestamp and operation stays everywhere; of equal ones that
+/// with the smallest change id.
+pub(crate) struct Kept<'c, 'a> {
+    changes: &'c Changes<'a>,
+    pub(crate) index: u32,
+    /// Computed once something different was met.
+    hash: Option<u128>,
+}
+
+impl<'c, 'a> Kept<'c, 'a> {
+    pub(crate) const fn new(changes: &'c Changes<'a>, index: u32) -> Self {
+        Self { changes, index, hash: None }
+    }
+
+    pub(crate) fn meet(&mut self, index: u32) {
+        let (mine, theirs) = (&self.changes.list[self.index as usize], &self.changes.list[index as usize]);
+        let twins = self.changes.order_of_twins(mine, theirs);
+        if is_same(mine, theirs) {
+            if twins == Ordering::Greater {
+                self.index = index;
+            }
+            return;
+        }
+        let my_hash = *self.hash.get_or_insert_with(|| payload_hash(mine));
+        let their_hash = payload_hash(theirs);
+        let order = content(my_hash, mine).cmp(&content(their_hash, theirs)).then(twins.reverse());
+        if order == Ordering::Less {
+            (self.index, self.hash) = (index, Some(their_hash));
+        }
+    }
+}
+
+/// Whether two changes put the same bytes at the same time.
+pub(crate) fn is_same(one: &Change<'_>, two: &Change<'_>) -> bool {
+    one.timestamp == two.timestamp
+        && one.operation == two.operation
+        && one.metadata == two.metadata
+        && one.vector == two.vector
+}
+
+/// What changes with one number are compared by.
+pub(crate) const fn content(hash: u128, change: &Change<'_>) -> (u128, u64, Operation) {
+    (hash, change.timestamp, change.operation)
+}
+
+/// The hash of a payload as rows have it; 0 for a delete that carries nothing.
+pub(crate) fn payload_hash(change: &Change<'_>) -> u128 {
+    if !change.is_live() && change.metadata.is_none() {
+        return 0;
+    }
+    let mut hash = Hash::new();
+    hash.add(&(change.vector.len() as u64).to_le_bytes());
+    hash.add(change.vector);
+    if let Some(metadata) = change.metadata {
+        hash.add(&[1]);
+        hash.add(metadata.as_bytes());
+    }
+    hash.value()
+}
+
+/// A hash as 32 hexadecimal digits.
+pub(crate) fn hex(hash: u128, out: &mut String) {
+    for byte in hash.to_be_bytes() {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";

@@ -1,0 +1,308 @@
+//! The rows of a shard as the bytes of a delta, and back.
+//!
+//! Each version becomes a change with its own number and its causal history. A history leaves out the other versions
+//! that stand, so that the changes of a row may be parted: each of them alone is a row that claims nothing of the
+//! others. Where one site has several of them that cannot be, and a key in their histories says so: see [`Crowd`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::{
+    ChangeId, DeltaError, Dot, Metadata, NodeName, Operation, Payload, Row, ShardId, Sibling, SiteId,
+    Timestamp, VectorId, VectorRow,
+};
+
+use super::same_site_siblings::Crowd;
+use crate::changes::change::{Change, Changes};
+use crate::changes::format::malformed;
+use crate::changes::format::open;
+use crate::changes::key::{Keys, Meaning, site_of};
+use crate::changes::resolution::Standing;
+
+/// A row as a database holds it.
+#[derive(Clone, Debug)]
+pub struct StoredChange {
+    /// Of its last change.
+    pub change_id: ChangeId,
+    /// The whole row.
+    pub entry: VectorRow,
+}
+
+/// What the bytes of a delta hold, as rows.
+#[derive(Clone, Debug)]
+pub struct DeltaRows {
+    /// The shard that the rows are of.
+    pub shard: ShardId,
+    /// What sites are called.
+    pub names: BTreeMap<SiteId, NodeName>,
+    /// Each vector once.
+    pub rows: Vec<VectorRow>,
+}
+
+/// The bytes of a delta of rows in the order of their change ids, uncompressed. The rows' contents fit their hashes.
+///
+/// # Errors
+/// `ERR_LIMIT` above 64 MiB, 65,536 changes or 2,097,152 entries of histories.
+pub fn encode_rows(
+    shard: &ShardId,
+    rows: &[StoredChange],
+    names: &BTreeMap<SiteId, NodeName>,
+    timestamp: Timestamp,
+) -> Result<Vec<u8>, DeltaError> {
+    let mut labels = Labels { names, texts: Vec::new(), places: BTreeMap::new() };
+    let mut entries = Vec::new();
+    let mut list = Vec::with_capacity(rows.len());
+    for StoredChange { change_id, entry } in rows {
+        for sibling in entry.row.siblings() {
+            let start = entries.len() as u32;
+            let history = entry.row.history(sibling.dot()).unwrap_or_default();
+            entries.extend(history.iter().map(|(site, seq)| (labels.site(site), seq)));
+            if let Some(crowd) = Crowd::around(&entry.row, sibling.dot().site) {
+                entries.push((labels.text(crowd.key()), entry.row.context().seq(crowd.site)));
+            }
+            list.push(labels.change(*change_id, &entry.id, sibling, start..entries.len() as u32));
+        }
+    }
+    let changes = Changes {
+        shard,
+        from: rows.first().map_or(0, |row| row.change_id),
+        to: rows.last().map_or(0, |row| row.change_id),
+        timestamp: timestamp.as_micros(),
+        keys: Keys::default(),
+        entries,
+        list,
+        is_bare: false,
+        was_in_order: false,
+    };
+    let texts: Vec<&str> = labels.texts.iter().map(String::as_str).collect();
+    changes.arrange(&texts)?.to_bytes()
+}
+
+/// Reads the bytes of a delta of databases: of each vector the changes that stand, as one row.
+///
+/// # Errors
+/// As [`decode`](crate::changes::decode); `ERR_ARGUMENT` for changes whose keys name no sites, as hand-made ones may have;
+/// `ERR_LIMIT` for more than 100 versions of a vector; `ERR_PROTOCOL` for a delete with metadata, and where of several versions that one site has in a row some are missing:
+/// the rest would supersede them.
+pub fn decode_rows(bytes: &[u8]) -> Result<DeltaRows, DeltaError> {
+    let decoded = open(bytes)?;
+    let changes = decoded.changes()?;
+    let standing = Standing::of(&changes)?;
+    let sites = Sites::of(&changes);
+    let mut contexts: BTreeMap<&str, Vec<(SiteId, u64)>> = BTreeMap::new();
+    for (change, dot) in changes.list.iter().zip(&standing.dots) {
+        let context = contexts.entry(change.vector_id).or_default();
+        context.push((sites.by_rank(dot.site)?, dot.seq));
+        for (key, seq) in changes.history(change) {
+            context.push((sites.covered(*key)?, *seq));
+        }
+    }
+    let mut rows = Vec::with_capacity(contexts.len());
+    for ((id, context), group) in contexts.into_iter().zip(standing.groups()) {
+        if group.len() > Row::MAX_SIBLINGS {
+            let (size, limit) = (group.len() as u64, Row::MAX_SIBLINGS as u64);
+            return Err(DeltaError::Limit { what: "number of versions of a vector", size, limit });
+        }
+        let mut siblings = Vec::with_capacity(group.len());
+        for index in group {
+            let (change, dot) = (&changes.list[*index as usize], standing.dots[*index as usize]);
+            siblings.push(sibling_of(change, Dot { site: sites.by_rank(dot.site)?, seq: dot.seq })?);
+        }
+        for (index, sibling) in group.iter().zip(&siblings) {
+            let keys = changes.history(&changes.list[*index as usize]).iter().map(|(key, _)| *key);
+            sites.check_crowd(keys, sibling.dot().site, &siblings)?;
+        }
+        let row = Row::new(siblings, context.into_iter().collect()).expect("a change of each vector stands");
+        rows.push(VectorRow { id: VectorId::new(id)?, row });
+    }
+    Ok(DeltaRows { shard: ShardId::new(changes.shard)?, rows, names: names_of(&changes)? })
+}
+
+impl DeltaRows {
+    /// The same rows as rows of another shard. A shard counts the changes of each site for itself, so the sites get
+    /// other numbers there; rows that come back have their own again.
+    #[must_use]
+    pub fn moved_to(self, shard: &ShardId) -> Self {
+        if self.shard == *shard {
+            return self;
+        }
+        let key = |shard: &ShardId| xxhash_rust::xxh3::xxh3_64(shard.as_bytes());
+        let mask = key(&self.shard) ^ key(shard);
+        let moved = |site: SiteId| SiteId::new(site.number() ^ mask);
+        let rows = self.rows.into_iter().map(|VectorRow { id, row }| {
+            let siblings = row.siblings().iter().map(|sibling| {
+                let dot = Dot { site: moved(sibling.dot().site), seq: sibling.dot().seq };
+                sibling.renumbered(dot, sibling.timestamp())
+            });
+            let context = row.context().iter().map(|(site, seq)| (moved(site), seq)).collect();
+            VectorRow { id, row: Row::new(siblings.collect(), context).expect("as many versions as before") }
+        });
+        Self {
+            shard: shard.clone(),
+            rows: rows.collect(),
+            names: self.names.into_iter().map(|(site, name)| (moved(site), name)).collect(),
+        }
+    }
+
+    /// Whether whoever made this delta holds all of a row.
+    #[must_use]
+    pub fn shows(&self, entry: &VectorRow) -> bool {
+        let found = self.rows.binary_search_by(|row| row.id.cmp(&entry.id));
+        found.is_ok_and(|at| self.rows[at].row.join(&entry.row) == self.rows[at].row)
+    }
+}
+
+/// The keys of a delta, each text once.
+struct Labels<'n> {
+    names: &'n BTreeMap<SiteId, NodeName>,
+    texts: Vec<String>,
+    places: BTreeMap<SiteId, Place>,
+}
+
+#[derive(Clone, Copy)]
+struct Place {
+    /// The key of the site.
+    site: u32,
+    /// The key that names who made its changes.
+    source: u32,
+}
+
+impl Labels<'_> {
+    fn text(&mut self, text: String) -> u32 {
+        self.texts.push(text);
+        self.texts.len() as u32 - 1
+    }
+
+    fn place(&mut self, site: SiteId) -> Place {
+        if let Some(place) = self.places.get(&site) {
+            return *place;
+        }
+        let place = match self.names.get(&site) {
+            None => {
+                let site = self.text(site.to_string());
+                Place { site, source: site }
+            }
+            Some(name) => {
+                let (name, label) = (name.to_string(), format!("{name}@{site}"));
+                Place { site: self.text(label), source: self.text(name) }
+            }
+        };
+        self.places.insert(site, place);
+        place
+    }
+
+    fn site(&mut self, site: SiteId) -> u32 {
+        self.place(site).site
+    }
+
+    fn change<'a>(
+        &mut self,
+        id: ChangeId,
+        vector_id: &'a VectorId,
+        sibling: &'a Sibling,
+        entries: Range<u32>,
+    ) -> Change<'a> {
+        let place = self.place(sibling.dot().site);
+        let payload = sibling.payload();
+        Change {
+            vector_id,
+            id,
+            timestamp: sibling.timestamp().as_micros(),
+            operation: sibling.operation(),
+            source: place.source,
+            dot: Some((place.site, sibling.dot().seq)),
+            entries,
+            dimensions: payload.map_or(0, |payload| payload.dimensions().into()),
+            vector: payload.map_or(&[], |payload| payload.vector()),
+            metadata: payload.and_then(Payload::metadata).map(Metadata::as_str),
+        }
+    }
+}
+
+/// The sites that keys stand for.
+struct Sites<'c, 'a> {
+    keys: &'c Keys<'a>,
+    by_rank: Vec<Meaning<'a>>,
+}
+
+impl<'c, 'a> Sites<'c, 'a> {
+    fn of(changes: &'c Changes<'a>) -> Self {
+        let keys = &changes.keys;
+        let mut by_rank = Vec::with_capacity(keys.count());
+        for index in 0..keys.texts.len() as u32 {
+            if keys.rank(index) as usize == by_rank.len() {
+                by_rank.push(keys.meaning(index));
+            }
+        }
+        Self { keys, by_rank }
+    }
+
+    /// The site of an entry of a history.
+    fn covered(&self, key: u32) -> Result<SiteId, DeltaError> {
+        match self.keys.meaning(key) {
+            Meaning::Site(number) => Ok(SiteId::new(number)),
+            Meaning::Text(text) => Crowd::parse(text).map(|crowd| crowd.site).ok_or_else(|| no_site(text)),
+        }
+    }
+
+    /// Whether all versions are there that stood beside one of this site.
+    fn check_crowd(
+        &self,
+        mut history: impl Iterator<Item = u32>,
+        site: SiteId,
+        siblings: &[Sibling],
+    ) -> Result<(), DeltaError> {
+        let parted = |key: u32| {
+            let crowd = Crowd::parse(self.keys.text(key)).filter(|crowd| crowd.site == site);
+            crowd.is_some_and(|crowd| crowd != Crowd::of(siblings, site))
+        };
+        if history.any(parted) {
+            Err(malformed("a part of the versions that one site has of a vector"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Dots of a delta name their site by the rank of its key.
+    fn by_rank(&self, rank: SiteId) -> Result<SiteId, DeltaError> {
+        match self.by_rank[rank.number() as usize] {
+            Meaning::Site(number) => Ok(SiteId::new(number)),
+            Meaning::Text(text) => Err(no_site(text)),
+        }
+    }
+}
+
+fn sibling_of(change: &Change<'_>, dot: Dot) -> Result<Sibling, DeltaError> {
+    let timestamp = Timestamp::try_from(change.timestamp)?;
+    if change.operation == Operation::Delete {
+        if change.metadata.is_some() {
+            return Err(malformed("a delete with metadata"));
+        }
+        return Ok(Sibling::tombstone(dot, timestamp));
+    }
+    let metadata = change.metadata.map(Metadata::from_checked);
+    let payload = Payload::new(Bytes::copy_from_slice(change.vector), metadata)?;
+    Ok(Sibling::put(dot, timestamp, change.operation == Operation::Update, payload))
+}
+
+/// What the sites of numbers and histories are called. A key that only says who made a change may be any text.
+fn names_of(changes: &Changes<'_>) -> Result<BTreeMap<SiteId, NodeName>, DeltaError> {
+    let mut names = BTreeMap::new();
+    let numbers = changes.list.iter().map(|change| changes.dot_key(change));
+    for key in numbers.chain(changes.entries.iter().map(|(key, _)| *key)).collect::<BTreeSet<_>>() {
+        let label = changes.keys.text(key);
+        let (Some(site), Some((name, _))) = (site_of(label), label.rsplit_once('@')) else { continue };
+        if !name.is_empty() {
+            names.insert(SiteId::new(site), NodeName::new(name)?);
+        }
+    }
+    Ok(names)
+}
+
+fn no_site(key: &str) -> DeltaError {
+    let shown: String = key.chars().take(64).collect();
+    let reason = format!("its key '{shown}' names no site: a database takes deltas that databases made");
+    DeltaError::Argument { what: "delta", reason }
+}

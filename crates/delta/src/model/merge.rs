@@ -1,0 +1,121 @@
+//! What several concurrent versions merge to. Versions come live, and in the order in which they win.
+
+use std::borrow::Cow;
+
+use super::payload::components;
+use crate::json;
+use crate::sort::sort_by;
+
+/// The mean of vectors of one length, little-endian f32: sums in f64 in the given order, divides once and rounds once to
+/// f32, which gives the same bits on every platform.
+pub(crate) fn mean(vectors: &[&[u8]]) -> Vec<u8> {
+    if let [one, other] = vectors
+        && let Some(bytes) = halfway(one, other)
+    {
+        return bytes;
+    }
+    let count = vectors.len() as f64;
+    let mut bytes = vec![0; vectors.first().map_or(0, |first| first.len())];
+    for (block, place) in bytes.chunks_mut(BLOCK * size_of::<f32>()).enumerate() {
+        // Adding to -0.0 changes no number, not even -0.0.
+        let mut sums = [-0.0_f64; BLOCK];
+        let start = block * BLOCK * size_of::<f32>();
+        for vector in vectors {
+            let part = &vector[start..start + place.len()];
+            for (sum, component) in sums.iter_mut().zip(components(part)) {
+                *sum += f64::from(component);
+            }
+        }
+        for (place, sum) in place.as_chunks_mut().0.iter_mut().zip(sums) {
+            *place = ((sum / count) as f32).to_le_bytes();
+        }
+    }
+    bytes
+}
+
+/// The mean of two, by far the most frequent: in one pass, in f32. `None`: a sum is too large for it.
+///
+/// The bits are those of a sum in f64. With more than twice the digits, that sum rounded to f32 is the sum in f32
+/// (Figueroa 1995); halving rounds only what is so small that its sum was exact.
+fn halfway(one: &[u8], other: &[u8]) -> Option<Vec<u8>> {
+    let mut all_finite = true;
+    let pairs = components(one).zip(components(other));
+    let quads = pairs.map(|(one, other)| {
+        let half = (one + other) * 0.5;
+        all_finite &= half.is_finite();
+        half.to_le_bytes()
+    });
+    let quads: Vec<[u8; 4]> = quads.collect();
+    all_finite.then(|| quads.into_flattened())
+}
+
+/// Components summed at a time: their sums fit in the nearest cache.
+const BLOCK: usize = 64;
+
+/// One JSON object of several: key by key from the latest that has the key. `None` where there is none.
+///
+/// Values are taken over as text, so that no number is written anew. Keys come out sorted.
+pub(crate) fn merged_metadata<'t>(texts: impl Iterator<Item = &'t str>) -> Option<String> {
+    let mut members = Vec::with_capacity(16);
+    let mut length = 2;
+    for text in texts {
+        length += text.len() + 1;
+        // Metadata is one JSON object by construction: what is none has no keys.
+        json::add_members(&mut members, text);
+    }
+    if length == 2 {
+        return None;
+    }
+    // Of equal keys the last one stands: the latest version's, and in it the one that JSON.parse takes.
+    sort_by(&mut members, |one, other| one.0.cmp(&other.0));
+    members.dedup_by(|later, kept| {
+        let same = later.0 == kept.0;
+        if same {
+            std::mem::swap(later, kept);
+        }
+        same
+    });
+    let mut text = String::with_capacity(length);
+    for (key, value) in &members {
+        text.push(if text.is_empty() { '{' } else { ',' });
+        match key {
+            // Read without an escape, so written without one.
+            Cow::Borrowed(key) => text.extend(["\"", key, "\":"]),
+            Cow::Owned(key) => {
+                json::write_string(&mut text, key);
+                text.push(':');
+            }
+        }
+        text.push_str(value);
+    }
+    text.push_str(if text.is_empty() { "{}" } else { "}" });
+    Some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_mean_of_two_has_the_bits_of_a_sum_in_f64() {
+        let mut numbers =
+            vec![0.0, f32::MIN_POSITIVE, f32::MAX, 1.0, 1.0 - f32::EPSILON / 2.0, f32::from_bits(1)];
+        let mut state = 1_u64;
+        numbers.extend((0..500).map(|_| {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            // Close exponents, so that sums round in many ways; the least ones among them.
+            let exponent = [0, 1, 2, 25, 254][(state >> 60) as usize % 5] + (state >> 56 & 3) as u32;
+            f32::from_bits(exponent.min(254) << 23 | (state >> 32) as u32 & 0x7f_ffff)
+        }));
+        numbers.extend(numbers.clone().iter().map(|number| -number));
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| number.to_le_bytes()).collect();
+        for other in &numbers {
+            let others = other.to_le_bytes().repeat(numbers.len());
+            let expected = numbers.iter().map(|one| ((f64::from(*one) + f64::from(*other)) / 2.0) as f32);
+            let expected: Vec<u8> = expected.flat_map(f32::to_le_bytes).collect();
+            assert!(mean(&[&bytes, &others]) == expected, "with {other:e}");
+            let one_by_one = bytes.chunks(4).flat_map(|one| mean(&[one, &others[..4]]));
+            assert!(one_by_one.eq(expected), "with {other:e}");
+        }
+    }
+}

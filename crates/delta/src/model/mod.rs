@@ -1,0 +1,28 @@
+//! What a shard is made of: versions of vectors, their names and numbers, and how concurrent ones are shown.
+
+mod conflict;
+mod descriptor;
+mod digest;
+mod fingerprint;
+mod merge;
+mod name;
+mod payload;
+mod row;
+mod site;
+mod strategy;
+mod timestamp;
+mod version_vector;
+
+pub use conflict::ConflictId;
+pub use descriptor::{Descriptor, ElementType};
+pub use digest::Digest;
+pub use fingerprint::Fingerprint;
+pub(crate) use merge::{mean, merged_metadata};
+pub use name::{NodeName, ShardId, VectorId};
+pub(crate) use payload::first_not_finite;
+pub use payload::{Dimensions, Metadata, Payload, PayloadHash, components};
+pub use row::{Operation, Row, Sibling};
+pub use site::{ChangelogId, SiteId};
+pub use strategy::{Strategy, View};
+pub use timestamp::{MAX_SAFE_INTEGER, Timestamp};
+pub use version_vector::{Dot, Relation, VersionVector};

@@ -1,0 +1,376 @@
+use std::cmp::Ordering;
+use std::fmt;
+
+use crate::sort::sort_by;
+use crate::{Dot, Payload, PayloadHash, SiteId, Timestamp, VersionVector};
+
+/// What a change did to its vector, as its writer saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Operation {
+    /// Wrote a vector where the writer saw none.
+    Insert = 1,
+    /// Wrote a vector over one that the writer saw.
+    Update = 2,
+    /// Left a tombstone.
+    Delete = 3,
+}
+
+impl Operation {
+    /// Reads the byte that files and frames hold.
+    #[must_use]
+    pub const fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Self::Insert),
+            2 => Some(Self::Update),
+            3 => Some(Self::Delete),
+            _ => None,
+        }
+    }
+
+    /// The documented name: `insert`, `update` or `delete`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Insert => "insert",
+            Self::Update => "update",
+            Self::Delete => "delete",
+        }
+    }
+}
+
+/// One version of a vector that nothing has superseded yet: a put with its payload, or a tombstone without one.
+#[derive(Clone)]
+pub struct Sibling {
+    dot: Dot,
+    timestamp: Timestamp,
+    operation: Operation,
+    payload: Option<Payload>,
+    hash: PayloadHash,
+}
+
+impl Sibling {
+    /// An insert or, where `over` is true, an update.
+    #[must_use]
+    pub fn put(dot: Dot, timestamp: Timestamp, over: bool, payload: Payload) -> Self {
+        let operation = if over { Operation::Update } else { Operation::Insert };
+        let hash = payload.hash();
+        Self { dot, timestamp, operation, payload: Some(payload), hash }
+    }
+
+    /// A delete.
+    #[must_use]
+    pub const fn tombstone(dot: Dot, timestamp: Timestamp) -> Self {
+        Self {
+            dot,
+            timestamp,
+            operation: Operation::Delete,
+            payload: None,
+            hash: PayloadHash::from_le_bytes([0; 16]),
+        }
+    }
+
+    /// A version as a file or a frame holds it. `None` where operation and payload do not fit together.
+    #[must_use]
+    pub fn from_parts(
+        dot: Dot,
+        timestamp: Timestamp,
+        operation: Operation,
+        payload: Option<(Payload, PayloadHash)>,
+    ) -> Option<Self> {
+        match (operation, payload) {
+            (Operation::Delete, None) => Some(Self::tombstone(dot, timestamp)),
+            (Operation::Insert | Operation::Update, Some((payload, hash))) => {
+                Some(Self { dot, timestamp, operation, payload: Some(payload), hash })
+            }
+            _ => None,
+        }
+    }
+
+    /// The same version under another number and stamp: what a node does with its own versions after a fork.
+    #[must_use]
+    pub fn renumbered(&self, dot: Dot, timestamp: Timestamp) -> Self {
+        Self { dot, timestamp, ..self.clone() }
+    }
+
+    /// The change's number.
+    #[must_use]
+    pub const fn dot(&self) -> Dot {
+        self.dot
+    }
+
+    /// The change's stamp.
+    #[must_use]
+    pub const fn timestamp(&self) -> Timestamp {
+        self.timestamp
+    }
+
+    /// What the change did.
+    #[must_use]
+    pub const fn operation(&self) -> Operation {
+        self.operation
+    }
+
+    /// What was put; `None` for a tombstone.
+    #[must_use]
+    pub const fn payload(&self) -> Option<&Payload> {
+        self.payload.as_ref()
+    }
+
+    /// The hash that the payload had when it was written.
+    #[must_use]
+    pub const fn hash(&self) -> PayloadHash {
+        self.hash
+    }
+
+    /// Whether this is no tombstone.
+    #[must_use]
+    pub const fn is_live(&self) -> bool {
+        self.payload.is_some()
+    }
+
+    /// Whether the payload still has the hash that it was written with.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        self.payload.as_ref().is_none_or(|payload| payload.hash() == self.hash)
+    }
+
+    /// The order in which versions win: by timestamp, then site, then number.
+    #[must_use]
+    pub fn precedence(&self) -> (Timestamp, SiteId, u64) {
+        (self.timestamp, self.dot.site, self.dot.seq)
+    }
+
+    /// One dot with two contents comes only from a copied file; both nodes then keep the greater one.
+    fn greater(&self, other: &Self) -> Self {
+        match self.content().cmp(&other.content()) {
+            Ordering::Less => other.clone(),
+            _ => self.clone(),
+        }
+    }
+
+    const fn content(&self) -> (PayloadHash, Timestamp, Operation) {
+        (self.hash, self.timestamp, self.operation)
+    }
+}
+
+impl PartialEq for Sibling {
+    /// By number and content, where content is compared by its hash.
+    fn eq(&self, other: &Self) -> bool {
+        self.dot == other.dot && self.content() == other.content()
+    }
+}
+
+impl Eq for Sibling {}
+
+impl fmt::Debug for Sibling {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}@{} {} {:?}", self.dot, self.timestamp, self.operation.name(), self.hash)
+    }
+}
+
+/// All that a shard holds of one vector: the versions that nothing has superseded, and the causal context, which
+/// is for each site the newest change of this vector that is covered.
+///
+/// The context always covers the dots of the siblings. A row has at least one sibling.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Row {
+    siblings: Vec<Sibling>,
+    context: VersionVector,
+}
+
+impl Row {
+    /// The most siblings that a row may have.
+    pub const MAX_SIBLINGS: usize = 100;
+
+    /// A row from its parts. The context is widened to cover the siblings; a dot that stands twice is settled as in
+    /// a join. `None` without siblings.
+    #[must_use]
+    pub fn new(siblings: Vec<Sibling>, mut context: VersionVector) -> Option<Self> {
+        if siblings.is_empty() {
+            return None;
+        }
+        let mut sorted = siblings;
+        if sorted.len() > 1 {
+            sort_by(&mut sorted, by_dot);
+            sorted.dedup_by(|later, kept| {
+                let same = later.dot == kept.dot;
+                if same {
+                    *kept = kept.greater(later);
+                }
+                same
+            });
+        }
+        for sibling in &sorted {
+            context.add(sibling.dot);
+        }
+        Some(Self { siblings: sorted, context })
+    }
+
+    /// A row whose only version is `sibling`, written by someone who had seen `context`.
+    #[must_use]
+    pub fn of_write(sibling: Sibling, mut context: VersionVector) -> Self {
+        context.add(sibling.dot);
+        Self { siblings: vec![sibling], context }
+    }
+
+    /// The versions, in the order of dots.
+    #[must_use]
+    pub fn siblings(&self) -> &[Sibling] {
+        &self.siblings
+    }
+
+    /// For each site the newest change of this vector that is covered.
+    #[must_use]
+    pub const fn context(&self) -> &VersionVector {
+        &self.context
+    }
+
+    /// The causal history of the version with this dot as far as the row knows it: the context without the other
+    /// versions that stand. So versions that are handed out one by one do not supersede each other later. `None` where
+    /// no such version stands.
+    #[must_use]
+    pub fn history(&self, dot: Dot) -> Option<VersionVector> {
+        self.sibling(dot)?;
+        if !self.is_concurrent() {
+            return Some(self.context.clone());
+        }
+        let seen = self.context.iter().map(|(site, seq)| {
+            let start = self.siblings.partition_point(|other| other.dot.site < site);
+            // One site has two versions standing only after a fork, or after it has settled two conflicts of the
+            // vector neither of which showed what came of the other.
+            let mut others = self.siblings[start..].iter().map(|other| other.dot);
+            let first = others.find(|other| *other != dot).filter(|other| other.site == site);
+            (site, first.map_or(seq, |first| seq.min(first.seq - 1)))
+        });
+        Some(seen.collect())
+    }
+
+    /// Whether more than one version stands.
+    #[must_use]
+    pub fn is_concurrent(&self) -> bool {
+        self.siblings.len() > 1
+    }
+
+    /// Whether a version is no tombstone.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        self.siblings.iter().any(Sibling::is_live)
+    }
+
+    /// Whether a version is news to someone who holds all that `filter` covers.
+    #[must_use]
+    pub fn is_above(&self, filter: &VersionVector) -> bool {
+        self.siblings.iter().any(|sibling| !filter.covers(sibling.dot))
+    }
+
+    /// The version with this dot.
+    #[must_use]
+    pub fn sibling(&self, dot: Dot) -> Option<&Sibling> {
+        match self.siblings.as_slice() {
+            [only] => (only.dot == dot).then_some(only),
+            many => many.binary_search_by_key(&dot, Sibling::dot).ok().map(|at| &many[at]),
+        }
+    }
+
+    /// The newest stamp among the versions.
+    #[must_use]
+    pub fn newest(&self) -> Timestamp {
+        self.siblings.iter().map(Sibling::timestamp).max().unwrap_or_default()
+    }
+
+    /// The join of two whole rows of one vector: commutative, associative, idempotent.
+    ///
+    /// A version stays if both rows hold it, or if one does and the other's context does not cover it; the context
+    /// is the maximum. Only whole rows may be joined: a row without some of its siblings, but with its context,
+    /// claims that they were superseded.
+    #[must_use]
+    pub fn join(&self, other: &Self) -> Self {
+        let mut siblings = Vec::with_capacity(self.siblings.len() + other.siblings.len());
+        for mine in &self.siblings {
+            match other.sibling(mine.dot) {
+                Some(theirs) => siblings.push(mine.greater(theirs)),
+                None if !other.context.covers(mine.dot) => siblings.push(mine.clone()),
+                None => {}
+            }
+        }
+        for theirs in &other.siblings {
+            if self.sibling(theirs.dot).is_none() && !self.context.covers(theirs.dot) {
+                siblings.push(theirs.clone());
+            }
+        }
+        sort_by(&mut siblings, by_dot);
+        Self { siblings, context: self.context.joined(&other.context) }
+    }
+
+    /// The row after `replacement` has superseded the versions with the dots `old`, as far as they stand, and nothing
+    /// else.
+    #[must_use]
+    pub fn with_replaced(&self, old: &[Dot], replacement: Sibling) -> Self {
+        let mut context = self.context.clone();
+        context.add(replacement.dot);
+        let kept = self.siblings.iter().filter(|sibling| !old.contains(&sibling.dot)).cloned();
+        let mut siblings: Vec<Sibling> = kept.chain([replacement]).collect();
+        sort_by(&mut siblings, by_dot);
+        Self { siblings, context }
+    }
+}
+
+fn by_dot(one: &Sibling, other: &Sibling) -> Ordering {
+    one.dot.cmp(&other.dot)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn put(site: u64, seq: u64, value: f32) -> Sibling {
+        let dot = Dot { site: SiteId::new(site), seq };
+        Sibling::put(
+            dot,
+            Timestamp::from_micros(10),
+            false,
+            Payload::from_components(&[value], None).unwrap(),
+        )
+    }
+
+    #[test]
+    fn a_write_supersedes_what_it_saw_and_nothing_else() {
+        let seen = Row::of_write(put(1, 1, 1.0), VersionVector::new());
+        let over = Row::of_write(put(1, 2, 2.0), seen.context().clone());
+        let unseen = Row::of_write(put(2, 1, 3.0), VersionVector::new());
+        assert_eq!(seen.join(&over), over);
+        let both = over.join(&unseen);
+        assert_eq!(both.siblings().len(), 2);
+        assert_eq!(both.join(&seen), both);
+    }
+
+    #[test]
+    fn an_empty_join_cannot_come_from_rows_that_hold_their_own_dots() {
+        // Two rows that supersede each other's versions would need dots that nobody holds.
+        let a = Row::of_write(put(1, 1, 1.0), VersionVector::new());
+        let b = Row::of_write(put(2, 1, 1.0), a.context().clone());
+        assert!(!a.join(&b).siblings().is_empty());
+    }
+
+    #[test]
+    fn one_dot_with_two_contents_settles_alike_everywhere() {
+        let a = Row::of_write(put(1, 1, 1.0), VersionVector::new());
+        let b = Row::of_write(put(1, 1, 2.0), VersionVector::new());
+        assert_eq!(a.join(&b), b.join(&a));
+        assert_eq!(a.join(&b).siblings().len(), 1);
+    }
+
+    #[test]
+    fn a_payload_that_lost_a_bit_is_noticed() {
+        let sibling = put(1, 1, 1.0);
+        let rotten = Payload::from_components(&[1.5], None).unwrap();
+        let stored = Sibling::from_parts(
+            sibling.dot(),
+            sibling.timestamp(),
+            sibling.operation(),
+            Some((rotten, sibling.hash())),
+        );
+        assert!(sibling.is_intact() && !stored.unwrap().is_intact());
+    }
+}

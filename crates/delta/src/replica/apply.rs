@@ -1,0 +1,243 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::join::{Joined, claims_unmade, join_row};
+use crate::{
+    Batch, ChangeId, ChangelogId, Cursor, DeltaError, End, Fingerprint, Held, Hello, ShardState, ShardWrite,
+    SiteId, Timestamp, VectorId, VectorRow, VersionVector,
+};
+
+/// The receiving half of one session: what the peer said of itself, and what was held back so far.
+///
+/// Each method works inside one write transaction. After a refusal the transaction must be rolled back, and the
+/// session is over.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    peer: Fingerprint,
+    changelog: ChangelogId,
+    version_vector: VersionVector,
+    position: ChangeId,
+    keeps_cursor: bool,
+    held_back: bool,
+    held_sites: BTreeSet<SiteId>,
+}
+
+/// What applying batches did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Rows that came, whether they changed anything or not.
+    pub received: u64,
+    /// Rows whose join changed this database.
+    pub changed: u64,
+    /// Vectors that gained concurrent siblings here.
+    pub conflicts: u64,
+    /// Which, at most [`Applied::MAX_NAMED`] of them.
+    pub conflicted: Vec<VectorId>,
+    /// What was not taken in, by reason.
+    pub held: Vec<Held>,
+}
+
+impl Applied {
+    /// How many conflicted vectors are named.
+    pub const MAX_NAMED: usize = 100;
+
+    pub(crate) fn note_change(&mut self, id: &VectorId, conflict: bool) {
+        self.changed += 1;
+        if !conflict {
+            return;
+        }
+        self.conflicts += 1;
+        if self.conflicted.len() < Self::MAX_NAMED && !self.conflicted.contains(id) {
+            self.conflicted.push(id.clone());
+        }
+    }
+}
+
+/// What an end did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// The shard's version vector now.
+    pub version_vector: VersionVector,
+    /// Both nodes claim the same changes and hold different content: a fault of storage, never of timing.
+    pub digests_differ: bool,
+}
+
+/// Why a transaction must be rolled back and the session ended.
+#[derive(Debug)]
+pub enum Refusal<E> {
+    /// The peer has collected tombstones that this node has not seen, or the reverse: sync afresh.
+    Frontier,
+    /// Another file goes on under this node's site: take a new one, then sync afresh.
+    Forked,
+    /// The shards do not fit each other.
+    Shard(DeltaError),
+    /// The storage failed.
+    Store(E),
+}
+
+impl<E> From<E> for Refusal<E> {
+    fn from(error: E) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl Intake {
+    /// The intake of a session with a peer that said `hello`, which reads the peer's changelog from `position`.
+    #[must_use]
+    pub fn new(peer: Fingerprint, hello: &Hello, position: ChangeId) -> Self {
+        Self {
+            peer,
+            changelog: hello.changelog,
+            version_vector: hello.version_vector.clone(),
+            position,
+            keeps_cursor: true,
+            held_back: false,
+            held_sites: BTreeSet::new(),
+        }
+    }
+
+    /// The same intake, which stores no cursor: the next session begins where this one did.
+    #[must_use]
+    pub fn without_cursor(mut self) -> Self {
+        self.keeps_cursor = false;
+        self
+    }
+
+    /// Takes over what the peer says of the shard, before any of its rows.
+    ///
+    /// # Errors
+    /// [`Refusal::Forked`] where the peer claims this node's site, or changes of it that this node never made;
+    /// [`Refusal::Shard`] with `ERR_DIMENSIONS` where the shards do not fit.
+    pub fn meet<W: ShardWrite + ?Sized>(shard: &mut W, hello: &Hello) -> Result<(), Refusal<W::Error>> {
+        if hello.site == shard.origin().site || claims_unmade(shard, &hello.version_vector) {
+            return Err(Refusal::Forked);
+        }
+        let agreed = shard.state().descriptor.agree(&hello.descriptor).map_err(Refusal::Shard)?;
+        if agreed != shard.state().descriptor {
+            shard.state_mut().descriptor = agreed;
+        }
+        shard.name_site(hello.site, &hello.node)?;
+        Ok(())
+    }
+
+    /// Joins the rows of batches, in order, and moves the cursor. `wall` is this node's clock.
+    ///
+    /// # Errors
+    /// As [`Refusal`] says.
+    pub fn apply<W: ShardWrite + ?Sized>(
+        &mut self,
+        shard: &mut W,
+        batches: &[Batch],
+        wall: Timestamp,
+    ) -> Result<Applied, Refusal<W::Error>> {
+        let mut applied = Applied::default();
+        for batch in batches {
+            self.gate(shard.state(), &batch.frontier)?;
+            for (site, name) in &batch.names {
+                shard.name_site(*site, name)?;
+            }
+            let mut held = HeldRows::new(wall);
+            for entry in &batch.rows {
+                match join_row(shard, entry, wall)? {
+                    Joined::Unchanged => {}
+                    Joined::Changed { conflict } => applied.note_change(&entry.id, conflict),
+                    Joined::Refused(code) => {
+                        self.hold_back(entry);
+                        held.add(code, entry);
+                    }
+                }
+            }
+            self.advance(batch.position);
+            applied.received += batch.rows.len() as u64;
+            applied.held.extend(held.into_messages());
+        }
+        self.store_cursor(shard)?;
+        Ok(applied)
+    }
+
+    /// Takes over the peer's version vector after its last row, except for the sites of rows held back.
+    ///
+    /// # Errors
+    /// As [`Refusal`] says.
+    pub fn end<W: ShardWrite + ?Sized>(
+        &mut self,
+        shard: &mut W,
+        end: &End,
+    ) -> Result<Ended, Refusal<W::Error>> {
+        self.gate(shard.state(), &end.frontier)?;
+        if claims_unmade(shard, &end.version_vector) {
+            return Err(Refusal::Forked);
+        }
+        for (site, name) in &end.names {
+            shard.name_site(*site, name)?;
+        }
+        self.advance(end.position);
+        self.store_cursor(shard)?;
+        let mut learnt = end.version_vector.clone();
+        learnt.retain_sites(|site| !self.held_sites.contains(&site));
+        if !shard.state().version_vector.covers_all(&learnt) {
+            shard.state_mut().version_vector.join(&learnt);
+        }
+        let state = shard.state();
+        let comparable = state.version_vector == end.version_vector && state.is_tight() && end.tight;
+        Ok(Ended {
+            version_vector: state.version_vector.clone(),
+            digests_differ: comparable && state.digest != end.digest,
+        })
+    }
+
+    /// The peer's tombstones that we still need must not be gone, nor ours that it needs.
+    fn gate<E>(&self, state: &ShardState, peer_frontier: &VersionVector) -> Result<(), Refusal<E>> {
+        let open =
+            self.version_vector.covers_all(&state.frontier) && state.version_vector.covers_all(peer_frontier);
+        if open { Ok(()) } else { Err(Refusal::Frontier) }
+    }
+
+    fn hold_back(&mut self, entry: &VectorRow) {
+        self.held_back = true;
+        self.held_sites.extend(entry.row.context().iter().map(|(site, _)| site));
+    }
+
+    /// Once a row was held back, the cursor stays below it for the rest of the session.
+    const fn advance(&mut self, position: ChangeId) {
+        if !self.held_back {
+            self.position = position;
+        }
+    }
+
+    fn store_cursor<W: ShardWrite + ?Sized>(&self, shard: &mut W) -> Result<(), W::Error> {
+        if !self.keeps_cursor {
+            return Ok(());
+        }
+        shard.set_cursor(&self.peer, Cursor { changelog: self.changelog, position: self.position })
+    }
+}
+
+struct HeldRows {
+    wall: Timestamp,
+    by_code: BTreeMap<&'static str, Held>,
+}
+
+impl HeldRows {
+    const fn new(wall: Timestamp) -> Self {
+        Self { wall, by_code: BTreeMap::new() }
+    }
+
+    fn add(&mut self, code: &'static str, entry: &VectorRow) {
+        let held = self.by_code.entry(code).or_insert_with(|| Held {
+            code: code.to_owned(),
+            rows: 0,
+            shown: Vec::new(),
+            newest: Timestamp::default(),
+            clock: self.wall,
+        });
+        held.rows += 1;
+        held.newest = held.newest.max(entry.row.newest());
+        if held.shown.len() < Held::MAX_SHOWN {
+            held.shown.push(entry.id.clone());
+        }
+    }
+
+    fn into_messages(self) -> impl Iterator<Item = Held> {
+        self.by_code.into_values()
+    }
+}

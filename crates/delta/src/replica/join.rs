@@ -1,0 +1,176 @@
+use super::local_write::MAX_CLOCK_SKEW;
+use super::shard::insert_row;
+use crate::{
+    Applied, Metadata, Operation, Payload, Refusal, Row, ShardState, ShardWrite, Sibling, Timestamp,
+    VectorId, VectorRow, VersionVector, replace_row,
+};
+
+/// What joining rows outside of any session did.
+#[derive(Clone, Debug, Default)]
+pub struct Joining {
+    /// What the rows before the refused one did.
+    pub applied: Applied,
+    /// The first row that was not taken in: none behind it was looked at, and the transaction must be rolled back.
+    pub refused: Option<RefusedRow>,
+}
+
+/// A row that does not come in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RefusedRow {
+    /// Which vector.
+    pub id: VectorId,
+    /// Why: `ERR_CLOCK_SKEW`, `ERR_DIMENSIONS`, `ERR_VECTOR`, `ERR_ARGUMENT` or `ERR_LIMIT`.
+    pub code: &'static str,
+    /// Its newest stamp.
+    pub newest: Timestamp,
+}
+
+/// Joins whole rows that came by another way than a session, all of them or none. `wall` is this node's clock.
+///
+/// Nobody says what else their maker holds, so neither the version vector nor a cursor moves: a later session reads
+/// the rows once more, and they change nothing.
+///
+/// # Errors
+/// [`Refusal::Forked`] where a row has a number of this node's site that this node never gave to that vector, or claims
+/// that one was superseded which this node never gave out; and where the storage fails.
+pub fn join_rows<W: ShardWrite + ?Sized>(
+    shard: &mut W,
+    rows: &[VectorRow],
+    wall: Timestamp,
+) -> Result<Joining, Refusal<W::Error>> {
+    let mut joining = Joining::default();
+    for entry in rows {
+        if claims_unmade(shard, entry.row.context()) {
+            return Err(Refusal::Forked);
+        }
+        joining.applied.received += 1;
+        match join_row(shard, entry, wall)? {
+            Joined::Unchanged => {}
+            Joined::Changed { conflict } => joining.applied.note_change(&entry.id, conflict),
+            Joined::Refused(code) => {
+                let newest = entry.row.newest();
+                joining.refused = Some(RefusedRow { id: entry.id.clone(), code, newest });
+                break;
+            }
+        }
+    }
+    Ok(joining)
+}
+
+/// Whether a version vector covers changes of our site that we have not made.
+pub(crate) fn claims_unmade<W: ShardWrite + ?Sized>(shard: &W, claimed: &VersionVector) -> bool {
+    let site = shard.origin().site;
+    claimed.seq(site) > shard.state().version_vector.seq(site)
+}
+
+/// What a row that came in did.
+pub(crate) enum Joined {
+    /// All of it was held.
+    Unchanged,
+    /// The shard has changed; whether the vector gained concurrent versions.
+    Changed { conflict: bool },
+    /// It was not taken in, for the reason with this code.
+    Refused(&'static str),
+}
+
+/// Joins a row with the one that the shard holds. A row that is refused has changed nothing.
+///
+/// # Errors
+/// [`Refusal::Forked`], and where the storage fails.
+pub(crate) fn join_row<W: ShardWrite + ?Sized>(
+    shard: &mut W,
+    entry: &VectorRow,
+    wall: Timestamp,
+) -> Result<Joined, Refusal<W::Error>> {
+    if let Err(code) = check(shard.state(), &entry.row, wall) {
+        return Ok(Joined::Refused(code));
+    }
+    if is_new_insert(shard, &entry.row) && insert_row(shard, &entry.id, &entry.row)? {
+        adopt_dimensions(shard, &entry.row);
+        return Ok(Joined::Changed { conflict: false });
+    }
+    let old = shard.row(&entry.id)?;
+    if has_foreign_twin(shard, &entry.row, old.as_ref()) {
+        return Err(Refusal::Forked);
+    }
+    let new = match &old {
+        Some(old) => old.join(&entry.row),
+        None => match above(&entry.row, &shard.state().frontier) {
+            Some(row) => row,
+            None => return Ok(Joined::Unchanged),
+        },
+    };
+    if old.as_ref() == Some(&new) {
+        return Ok(Joined::Unchanged);
+    }
+    if new.siblings().is_empty() || new.siblings().len() > Row::MAX_SIBLINGS {
+        return Ok(Joined::Refused("ERR_LIMIT"));
+    }
+    let gained = |sibling: &Sibling| old.as_ref().is_none_or(|old| old.sibling(sibling.dot()).is_none());
+    let conflict = new.is_concurrent() && new.siblings().iter().any(gained);
+    adopt_dimensions(shard, &new);
+    replace_row(shard, &entry.id, old.as_ref(), &new)?;
+    Ok(Joined::Changed { conflict })
+}
+
+/// What a row must be to come in. A refused one blocks no other.
+fn check(state: &ShardState, row: &Row, wall: Timestamp) -> Result<(), &'static str> {
+    if row.siblings().len() > Row::MAX_SIBLINGS {
+        return Err("ERR_LIMIT");
+    }
+    if row.newest().since(wall) > MAX_CLOCK_SKEW {
+        return Err("ERR_CLOCK_SKEW");
+    }
+    let mut dimensions = state.descriptor.dimensions;
+    for payload in row.siblings().iter().filter_map(Sibling::payload) {
+        if *dimensions.get_or_insert(payload.dimensions()) != payload.dimensions() {
+            return Err("ERR_DIMENSIONS");
+        }
+        Payload::new(payload.vector().clone(), None).map_err(|error| error.code())?;
+        if let Some(metadata) = payload.metadata() {
+            Metadata::new(metadata.as_str()).map_err(|error| error.code())?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether this is most likely a vector that the shard does not have: another site's first write of it, and nothing was
+/// collected that could say otherwise. A shard that has it after all joins as ever.
+fn is_new_insert<W: ShardWrite + ?Sized>(shard: &W, row: &Row) -> bool {
+    let [only] = row.siblings() else { return false };
+    only.operation() == Operation::Insert
+        && only.dot().site != shard.origin().site
+        && shard.state().frontier.is_empty()
+}
+
+/// Whether the row has a dot of our own site that we did not give to this vector, or not with this content.
+fn has_foreign_twin<W: ShardWrite + ?Sized>(shard: &W, row: &Row, old: Option<&Row>) -> bool {
+    let site = shard.origin().site;
+    let context = old.map_or(&shard.state().frontier, Row::context);
+    row.siblings().iter().filter(|sibling| sibling.dot().site == site).any(|sibling| {
+        match old.and_then(|old| old.sibling(sibling.dot())) {
+            Some(held) => held != sibling,
+            None => !context.covers(sibling.dot()),
+        }
+    })
+}
+
+/// The join with the row that a collected vector leaves: no siblings, and the frontier as its context.
+fn above(row: &Row, frontier: &VersionVector) -> Option<Row> {
+    if frontier.is_empty() {
+        return Some(row.clone());
+    }
+    let kept = row.siblings().iter().filter(|sibling| !frontier.covers(sibling.dot())).cloned().collect();
+    let mut context = row.context().clone();
+    context.join(frontier);
+    Row::new(kept, context)
+}
+
+fn adopt_dimensions<W: ShardWrite + ?Sized>(shard: &mut W, row: &Row) {
+    if shard.state().descriptor.dimensions.is_some() {
+        return;
+    }
+    if let Some(payload) = row.siblings().iter().find_map(Sibling::payload) {
+        shard.state_mut().descriptor.dimensions = Some(payload.dimensions());
+    }
+}

@@ -1,0 +1,13 @@
+//! Changes outside of a database: laws that hold for every input, and bytes that every build has to agree on.
+
+mod bytes;
+mod deltas;
+mod hostile;
+mod merging;
+mod model;
+mod operations;
+mod rows;
+mod standing;
+mod stored;
+mod vectors;
+mod versions;

@@ -1,0 +1,96 @@
+use proptest::prelude::*;
+use vectr_delta::{Dot, Row, Sibling};
+
+use crate::support::draw::Draw;
+use crate::support::history::{rows, three};
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn the_join_is_commutative(seed: u64) {
+        let [a, b, _] = three(&mut Draw::new(seed));
+        prop_assert_eq!(a.join(&b), b.join(&a));
+    }
+
+    #[test]
+    fn the_join_is_associative(seed: u64) {
+        let [a, b, c] = three(&mut Draw::new(seed));
+        prop_assert_eq!(a.join(&b).join(&c), a.join(&b.join(&c)));
+    }
+
+    #[test]
+    fn the_join_is_idempotent(seed: u64) {
+        let [a, b, _] = three(&mut Draw::new(seed));
+        prop_assert_eq!(a.join(&a), a.clone());
+        let both = a.join(&b);
+        prop_assert_eq!(both.join(&a), both.clone());
+        prop_assert_eq!(both.join(&b), both);
+    }
+
+    #[test]
+    fn a_join_of_lawful_rows_keeps_a_version_and_covers_all_it_holds(seed: u64) {
+        let [a, b, _] = three(&mut Draw::new(seed));
+        let both = a.join(&b);
+        prop_assert!(!both.siblings().is_empty());
+        prop_assert!(both.siblings().iter().all(|sibling| both.context().covers(sibling.dot())));
+        prop_assert!(both.context().covers_all(a.context()) && both.context().covers_all(b.context()));
+        prop_assert!(both.siblings().is_sorted_by_key(Sibling::dot));
+    }
+
+    #[test]
+    fn the_order_of_arrival_leaves_no_trace(seed: u64) {
+        let mut draw = Draw::new(seed);
+        let mut states = rows(&mut draw);
+        let forward = all(&states);
+        draw.shuffle(&mut states);
+        // Some arrive twice.
+        states.extend_from_within(..draw.index(states.len()));
+        prop_assert_eq!(all(&states), forward);
+    }
+
+    #[test]
+    fn the_join_of_any_rows_is_commutative_and_idempotent(seed: u64) {
+        let mut draw = Draw::new(seed);
+        let (a, b) = (draw.any_row(6), draw.any_row(6));
+        prop_assert_eq!(a.join(&b), b.join(&a));
+        prop_assert_eq!(a.join(&a), a.clone());
+        let both = a.join(&b);
+        prop_assert_eq!(both.join(&a), both.clone());
+        prop_assert_eq!(both.join(&b), both);
+    }
+
+    #[test]
+    fn the_join_of_any_rows_is_associative_where_dots_have_one_content(seed: u64) {
+        let mut draw = Draw::new(seed);
+        let pool: Vec<Sibling> = dots().map(|dot| draw.sibling(dot, 2)).collect();
+        let mut row = || {
+            let kept: Vec<Sibling> = pool.iter().filter(|_| draw.below(6) == 0).cloned().collect();
+            Row::new(kept, draw.vector()).unwrap_or_else(|| Row::of_write(pool[0].clone(), draw.vector()))
+        };
+        let (a, b, c) = (row(), row(), row());
+        prop_assert_eq!(a.join(&b).join(&c), a.join(&b.join(&c)));
+    }
+
+    #[test]
+    fn a_resolved_version_supersedes_what_it_shows_and_nothing_else(seed: u64) {
+        let [a, b, _] = three(&mut Draw::new(seed));
+        let both = a.join(&b);
+        let newest = both.siblings().iter().map(Sibling::dot).max().expect("a row has a version");
+        let next = Dot { site: vectr_delta::SiteId::new(99), seq: 1 };
+        let renumbered = both.sibling(newest).unwrap().renumbered(next, both.newest());
+        let replaced = both.with_replaced(&[newest], renumbered);
+        let joined = replaced.join(&both);
+        prop_assert_eq!(&joined, &replaced);
+        prop_assert_eq!(joined.siblings().len(), both.siblings().len());
+    }
+}
+
+fn all(states: &[Row]) -> Row {
+    states.iter().skip(1).fold(states[0].clone(), |row, state| row.join(state))
+}
+
+fn dots() -> impl Iterator<Item = Dot> {
+    let sites = (1..=4).map(vectr_delta::SiteId::new);
+    sites.flat_map(|site| (1..=5).map(move |seq| Dot { site, seq }))
+}

@@ -1,0 +1,9 @@
+//! Laws that hold for every input. A case is a seed; proptest prints the one that fails.
+
+mod bytes;
+mod clock;
+mod join;
+mod resolution;
+mod version_vector;
+mod view;
+mod wire;

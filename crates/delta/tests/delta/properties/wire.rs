@@ -1,0 +1,120 @@
+use bytes::Bytes;
+use proptest::prelude::*;
+use vectr_delta::{Batch, DeltaError, Frame, FrameDecoder, Message, MessageDecoder, Uncompressed};
+
+use crate::support::draw::Draw;
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(10_000))]
+
+    #[test]
+    fn encode_then_decode_is_the_identity(seed: u64) {
+        let message = Draw::new(seed).message();
+        prop_assert_eq!(decode(&encode(&message)).unwrap(), vec![message]);
+    }
+
+    #[test]
+    fn several_messages_arrive_in_pieces_of_any_size(seed: u64) {
+        let mut draw = Draw::new(seed);
+        let messages = [draw.message(), draw.message(), draw.message()];
+        let stream = messages.iter().flat_map(encode).collect::<Vec<u8>>();
+        let (mut received, mut frames, mut decoder) = (Vec::new(), FrameDecoder::default(), MessageDecoder::default());
+        let mut rest = stream.as_slice();
+        while !rest.is_empty() {
+            let (piece, later) = rest.split_at(draw.index(rest.len()) + 1);
+            frames.receive(piece);
+            while let Some(frame) = frames.poll_frame().unwrap() {
+                received.extend(decoder.receive(frame, &[&Uncompressed]).unwrap());
+            }
+            rest = later;
+        }
+        prop_assert_eq!(received, messages);
+        prop_assert!(!frames.is_amid_frame());
+    }
+
+    #[test]
+    fn a_flipped_bit_anywhere_in_a_frame_is_refused_whole(seed: u64) {
+        let mut draw = Draw::new(seed);
+        let mut bytes = encode(&draw.message());
+        let at = draw.index(bytes.len());
+        bytes[at] ^= 1 << draw.below(8);
+        // A changed length may ask for more: whatever comes, the message does not.
+        bytes.extend_from_slice(&encode(&Message::Done));
+        bytes.resize(bytes.len() + 64, 0);
+        match decode(&bytes) {
+            Ok(received) => prop_assert_eq!(received, vec![]),
+            Err(error) => prop_assert!(["ERR_CHECKSUM", "ERR_LIMIT", "ERR_PROTOCOL"].contains(&error.code())),
+        }
+    }
+
+    #[test]
+    fn a_frame_that_ends_early_is_no_message(seed: u64) {
+        let mut draw = Draw::new(seed);
+        let bytes = encode(&draw.message());
+        let kept = draw.index(bytes.len());
+        prop_assert_eq!(decode(&bytes[..kept]).unwrap(), vec![]);
+    }
+
+    #[test]
+    fn random_bytes_are_no_message(seed: u64) {
+        let mut draw = Draw::new(seed);
+        let mut bytes: Vec<u8> = (0..draw.below(400)).map(|_| draw.number() as u8).collect();
+        if draw.coin() && bytes.len() >= 4 {
+            let length = (bytes.len() - 4) as u32;
+            bytes[..4].copy_from_slice(&length.to_le_bytes());
+        }
+        if let Ok(received) = decode(&bytes) {
+            prop_assert_eq!(received, vec![]);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn a_batch_of_several_frames_is_one_batch(seed: u64) {
+        let mut draw = Draw::new(seed);
+        let mut batch = draw.batch(24, 65_536);
+        batch.rows.extend(draw.batch(24, 65_536).rows);
+        let message = Message::Batch(batch);
+        let frames = message.encode(&Uncompressed).unwrap();
+        prop_assert!(frames.iter().all(|frame| frame.len() <= Frame::MAX_BYTES));
+        prop_assert_eq!(&decode(&frames.concat()).unwrap(), &[message]);
+        if frames.len() < 2 {
+            return Ok(());
+        }
+        // Without one of its frames, or with one twice, it is none.
+        let lost = draw.index(frames.len());
+        let mut fewer: Vec<Bytes> = frames.clone();
+        fewer.remove(lost);
+        prop_assert!(decode(&fewer.concat()).map_or(true, |received| received.is_empty()));
+        let mut more = frames;
+        more.insert(lost, more[lost].clone());
+        prop_assert!(decode(&more.concat()).map_or(true, |received| received.is_empty()));
+    }
+}
+
+#[test]
+fn rows_above_the_limit_are_not_encoded() {
+    let mut batch = Batch::default();
+    let row = Draw::new(1).any_row(1);
+    let id = vectr_delta::VectorId::new("v").unwrap();
+    batch.rows = vec![vectr_delta::VectorRow { id, row }; Batch::MAX_ROWS + 1];
+    assert_eq!(Message::Batch(batch).encode(&Uncompressed).unwrap_err().code(), "ERR_LIMIT");
+}
+
+pub(crate) fn encode(message: &Message) -> Vec<u8> {
+    message.encode(&Uncompressed).unwrap().concat()
+}
+
+/// All messages that the bytes hold, or the first error.
+pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Message>, DeltaError> {
+    let (mut frames, mut messages, mut received) =
+        (FrameDecoder::default(), MessageDecoder::default(), Vec::new());
+    frames.receive(bytes);
+    while let Some(frame) = frames.poll_frame()? {
+        received.extend(messages.receive(frame, &[&Uncompressed])?);
+    }
+    Ok(received)
+}

@@ -1,0 +1,223 @@
+//! Two sessions face each other by hand: what a driver cannot see from outside.
+
+use vectr_delta::{
+    Batch, ChangelogId, Cursor, Descriptor, Digest, End, Fingerprint, Hello, HelloOffer, Message, NodeName,
+    Page, PageEnd, PageSize, Session, SessionConfig, ShardId, SiteId, StoreReply, StoreRequest, Strategy,
+    Timestamp, VersionVector,
+};
+
+#[test]
+fn a_live_session_keeps_its_ends_within_the_window() {
+    // A busy live sync was ended by the peer: it sent an end for each commit, faster than the peer's disk.
+    let mut session = begun(true, 2);
+    let mut ends = 0;
+    for commit_no in 1..20 {
+        while let Some(request) = session.poll_store() {
+            match request {
+                StoreRequest::ReadPage { .. } => session.handle_store(page(commit_no)),
+                StoreRequest::AwaitDurable(_) => session.handle_store(StoreReply::Durable(commit_no)),
+                StoreRequest::AwaitCommit(_) => session.handle_store(StoreReply::Committed),
+                other => panic!("unexpected {other:?}"),
+            }
+            if ends == 2 {
+                break;
+            }
+            ends += count_ends(&mut session);
+        }
+    }
+    assert_eq!(ends, 2);
+    session.receive(Message::Durable(VersionVector::new()));
+    let mut more = count_ends(&mut session);
+    for _ in 0..8 {
+        while let Some(request) = session.poll_store() {
+            match request {
+                StoreRequest::ReadPage { .. } => session.handle_store(page(30)),
+                StoreRequest::AwaitDurable(_) => session.handle_store(StoreReply::Durable(30)),
+                StoreRequest::AwaitCommit(_) => {}
+                other => panic!("unexpected {other:?}"),
+            }
+        }
+        more += count_ends(&mut session);
+    }
+    assert_eq!(more, 1);
+}
+
+#[test]
+fn a_live_session_does_not_answer_an_end_that_taught_it_all() {
+    // Two live nodes told each other of their own answers for ever.
+    let mut session = begun(true, 4);
+    let serve = |session: &mut Session, commit_no: u64| {
+        while let Some(request) = session.poll_store() {
+            match request {
+                StoreRequest::ReadPage { .. } => session.handle_store(page(commit_no)),
+                StoreRequest::AwaitDurable(_) => session.handle_store(StoreReply::Durable(commit_no)),
+                _ => {}
+            }
+        }
+        count_ends(session)
+    };
+    assert_eq!(serve(&mut session, 1), 1);
+    assert!(!session.is_settled());
+    session.receive(Message::Durable(VersionVector::new()));
+    let known = VersionVector::from_iter([(SiteId::new(1), 2)]);
+    session.receive(Message::End(Box::new(End { version_vector: known, ..end(7, 0) })));
+    session.handle_store(StoreReply::Committed);
+    assert_eq!(serve(&mut session, 2), 0, "the peer has said that it holds this");
+    session.handle_store(StoreReply::Committed);
+    assert_eq!(serve(&mut session, 3), 1, "a change of this node");
+}
+
+#[test]
+fn a_fork_is_renewed_even_if_the_peer_has_left_first() {
+    // Of two copies with one identity only one renewed, and the other's changes stayed hidden from it.
+    let mut session = said_hello(false, 4);
+    session.receive(Message::Hello(Box::new(hello(false, 4))));
+    assert!(matches!(session.poll_store(), Some(StoreRequest::Meet(_))));
+    session.handle_disconnect("gone");
+    session.handle_store(StoreReply::Forked);
+    assert!(matches!(session.poll_store(), Some(StoreRequest::Renew)));
+}
+
+#[test]
+fn a_peer_is_met_once_our_own_hello_has_left() {
+    let mut session = new_session(false, 4);
+    session.receive(Message::Hello(Box::new(hello(false, 4))));
+    assert!(matches!(session.poll_store(), Some(StoreRequest::ReadHello { .. })));
+    assert!(session.poll_store().is_none());
+    session.handle_store(StoreReply::Hello { hello: Box::new(hello(false, 4)), commit_no: 0 });
+    assert!(matches!(session.poll_transmit(), Some(Message::Hello(_))));
+    assert!(matches!(session.poll_store(), Some(StoreRequest::Meet(_))));
+    assert!(matches!(session.poll_store(), Some(StoreRequest::ReadPage { .. })));
+    assert!(session.poll_store().is_none());
+}
+
+#[test]
+fn a_page_is_read_while_our_hello_waits_and_leaves_once_the_shards_have_met() {
+    let mut session = new_session(false, 4);
+    session.receive(Message::Hello(Box::new(hello(false, 4))));
+    assert!(matches!(session.poll_store(), Some(StoreRequest::ReadHello { .. })));
+    session.handle_store(StoreReply::Hello { hello: Box::new(hello(false, 4)), commit_no: 5 });
+    assert!(matches!(session.poll_store(), Some(StoreRequest::ReadPage { .. })));
+    assert!(matches!(session.poll_store(), Some(StoreRequest::AwaitDurable(5))));
+    session.handle_store(page(5));
+    assert!(session.poll_transmit().is_none());
+    session.handle_store(StoreReply::Durable(5));
+    assert!(matches!(session.poll_transmit(), Some(Message::Hello(_))));
+    assert!(session.poll_transmit().is_none());
+    assert!(matches!(session.poll_store(), Some(StoreRequest::Meet(_))));
+    session.handle_store(StoreReply::Met);
+    assert!(matches!(session.poll_transmit(), Some(Message::End(_))));
+}
+
+#[test]
+fn an_end_goes_with_the_batch_right_before_it() {
+    let mut session = begun(false, 4);
+    session.receive(Message::Batch(Batch { nonce: 7, position: 3, ..Batch::default() }));
+    session.receive(Message::End(Box::new(end(7, 1))));
+    let requests: Vec<StoreRequest> = std::iter::from_fn(|| session.poll_store()).collect();
+    let together =
+        |request: &StoreRequest| matches!(request, StoreRequest::End { batches, .. } if batches.len() == 1);
+    assert_eq!(requests.iter().filter(|request| together(request)).count(), 1, "{requests:?}");
+    assert!(!requests.iter().any(|request| matches!(request, StoreRequest::Apply { .. })));
+}
+
+#[test]
+fn an_opening_within_a_session_is_refused() {
+    let mut session = begun(false, 4);
+    session.receive(Message::Open(ShardId::new("s").unwrap()));
+    assert_eq!(rejection(&mut session).as_deref(), Some("ERR_PROTOCOL"));
+}
+
+#[test]
+fn an_end_of_another_session_is_refused() {
+    let mut session = begun(false, 4);
+    session.receive(Message::End(Box::new(end(8, 0))));
+    assert_eq!(rejection(&mut session).as_deref(), Some("ERR_PROTOCOL"));
+}
+
+fn rejection(session: &mut Session) -> Option<String> {
+    std::iter::from_fn(|| session.poll_transmit()).find_map(|message| match message {
+        Message::Reject(reject) => Some(reject.code),
+        _ => None,
+    })
+}
+
+fn end(nonce: u64, index: u64) -> End {
+    End {
+        nonce,
+        index,
+        position: 3,
+        version_vector: VersionVector::new(),
+        frontier: VersionVector::new(),
+        digest: Digest::default(),
+        tight: true,
+        names: Default::default(),
+    }
+}
+
+fn begun(live: bool, window: u16) -> Session {
+    let mut session = said_hello(live, window);
+    session.receive(Message::Hello(Box::new(hello(live, window))));
+    assert!(matches!(session.poll_store(), Some(StoreRequest::Meet(_))));
+    session.handle_store(StoreReply::Met);
+    session
+}
+
+fn said_hello(live: bool, window: u16) -> Session {
+    let mut session = new_session(live, window);
+    assert!(matches!(session.poll_store(), Some(StoreRequest::ReadHello { .. })));
+    session.handle_store(StoreReply::Hello { hello: Box::new(hello(live, window)), commit_no: 0 });
+    assert!(matches!(session.poll_transmit(), Some(Message::Hello(_))));
+    session
+}
+
+fn new_session(live: bool, window: u16) -> Session {
+    let offer =
+        HelloOffer { nonce: 7, codecs: vec![0], live, node: name(), clock: Timestamp::default(), window };
+    let shard = ShardId::new("s").unwrap();
+    let (peer, page) = (Fingerprint::new([1; 32]), PageSize::default());
+    Session::new(SessionConfig { peer, shard, offer, page, keeps_cursor: true })
+}
+
+fn hello(live: bool, window: u16) -> Hello {
+    Hello {
+        nonce: 7,
+        protocol: (Hello::PROTOCOL, Hello::PROTOCOL),
+        codecs: vec![0],
+        shard: ShardId::new("s").unwrap(),
+        live,
+        node: name(),
+        site: SiteId::new(1),
+        changelog: ChangelogId::new(1),
+        descriptor: Descriptor::default(),
+        strategy: Strategy::default(),
+        version_vector: VersionVector::new(),
+        frontier: VersionVector::new(),
+        cursor: None::<Cursor>,
+        digest: Digest::default(),
+        tight: true,
+        clock: Timestamp::default(),
+        window,
+    }
+}
+
+/// An empty page that leaves nothing behind it.
+fn page(commit_no: u64) -> StoreReply {
+    let end = PageEnd {
+        version_vector: VersionVector::from_iter([(SiteId::new(1), commit_no)]),
+        digest: Digest::default(),
+        tight: true,
+        names: Default::default(),
+    };
+    StoreReply::Page(Box::new(Page { commit_no, end: Some(end), ..Page::default() }))
+}
+
+fn count_ends(session: &mut Session) -> usize {
+    std::iter::from_fn(|| session.poll_transmit())
+        .filter(|message| matches!(message, Message::End(_)))
+        .count()
+}
+
+fn name() -> NodeName {
+    NodeName::new("n").unwrap()
+}
