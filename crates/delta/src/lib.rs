@@ -20,12 +20,12 @@ pub use model::{
     Timestamp, VectorId, VersionVector, View, components,
 };
 pub use replica::{
-    Applied, CommitNo, Ended, HelloOffer, Intake, Joining, LocalWrite, MAX_CLOCK_SKEW, Origin, Page, PageEnd,
-    PageSize, Refusal, RefusedRow, Renewal, RowVisitor, ShardRead, ShardState, ShardWrite, Withheld,
-    join_rows, read_hello, read_page, replace_row, write_local, write_resolution,
+    Applied, CommitNo, Ended, HelloOffer, JoinReport, LocalWrite, MAX_CLOCK_SKEW, Origin, Page, PageEnd,
+    PageSize, Refusal, RefusedRow, RemoteApply, RowVisitor, ShardRead, ShardState, ShardWrite, SiteReset,
+    Withheld, join_rows, read_hello, read_page, replace_row, write_local, write_resolution,
 };
 pub use session::{
-    Ending, PeerStanding, Session, SessionConfig, SessionReport, StoreReply, StoreRequest, Warning,
+    Ending, PeerProgress, Session, SessionConfig, SessionReport, StoreReply, StoreRequest, Warning,
 };
 pub use wire::{
     Batch, ChangeId, Codec, Cursor, End, Frame, FrameDecoder, Held, Hello, Message, MessageDecoder, Reject,

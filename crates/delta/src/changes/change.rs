@@ -44,16 +44,16 @@ pub(crate) struct Changes<'a> {
     pub(crate) entries: Vec<(u32, u64)>,
     pub(crate) list: Vec<Change<'a>>,
     /// Whether vectors were left out although there are some.
-    pub(crate) is_bare: bool,
+    pub(crate) omits_vectors: bool,
     /// Whether keys and entries came in order, and no key without use.
-    pub(crate) was_in_order: bool,
+    pub(crate) was_canonical: bool,
 }
 
 impl<'a> Changes<'a> {
     /// Brings keys into order, leaves out those that nothing uses, and renames them everywhere.
     ///
     /// The keys in `list` and `entries` are indices into `given`.
-    pub(crate) fn arrange(mut self, given: &[&'a str]) -> Result<Self, DeltaError> {
+    pub(crate) fn canonicalize(mut self, given: &[&'a str]) -> Result<Self, DeltaError> {
         let mut is_used = vec![false; given.len()];
         for change in &self.list {
             is_used[change.source as usize] = true;
@@ -71,7 +71,7 @@ impl<'a> Changes<'a> {
             used.push(*key);
         }
         let (keys, places) = Keys::new(&used);
-        self.was_in_order = used.len() == given.len() && places.is_sorted_by(|one, two| one < two);
+        self.was_canonical = used.len() == given.len() && places.is_sorted_by(|one, two| one < two);
         for index in &mut renamed {
             *index = places.get(*index as usize).copied().unwrap_or_default();
         }
@@ -91,7 +91,7 @@ impl<'a> Changes<'a> {
             }
             let entries = &mut self.entries[change.entries.start as usize..change.entries.end as usize];
             if !entries.is_sorted() {
-                self.was_in_order = false;
+                self.was_canonical = false;
                 sort_by(entries, Ord::cmp);
             }
             if let Some(pair) = entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
@@ -145,7 +145,7 @@ impl<'a> Changes<'a> {
     }
 
     /// An order of changes with one number and equal content, by what else they say.
-    pub(crate) fn order_of_twins(&self, one: &Change<'_>, two: &Change<'_>) -> Ordering {
+    pub(crate) fn order_of_duplicates(&self, one: &Change<'_>, two: &Change<'_>) -> Ordering {
         (one.id, one.source, one.dot)
             .cmp(&(two.id, two.source, two.dot))
             .then_with(|| self.history(one).cmp(self.history(two)))
@@ -161,7 +161,7 @@ impl<'a> Changes<'a> {
 
     /// Refuses changes whose vectors were left out.
     pub(crate) fn with_vectors(self) -> Result<Self, DeltaError> {
-        if self.is_bare {
+        if self.omits_vectors {
             let reason = "dimensions are given, but no components".to_owned();
             return Err(DeltaError::Argument { what: "vectors", reason });
         }

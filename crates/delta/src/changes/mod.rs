@@ -18,5 +18,5 @@ pub use key::site_of;
 pub use resolution::{
     MERGED, Resolution, Verdict, merge, newest, resolve, resolve_deltas, resolve_operations,
 };
-pub use rows::{DeltaRows, DeltaSpace, StoredChange, decode_rows, encode_rows};
+pub use rows::{DeltaBudget, DeltaRows, StoredChange, decode_rows, encode_rows};
 pub use versions::{increment_version, join_versions, relate_versions};

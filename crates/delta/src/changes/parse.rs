@@ -12,7 +12,7 @@ use crate::changes::key::{self, Keys};
 
 /// What metadata has to be.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Metadatas {
+pub(crate) enum MetadataRule {
     /// One JSON object each.
     Objects,
     /// One JSON value each.
@@ -25,17 +25,18 @@ pub(crate) enum Metadatas {
 ///
 /// # Errors
 /// `ERR_ARGUMENT`, `ERR_LIMIT`, `ERR_DIMENSIONS` or `ERR_VECTOR`.
-pub(crate) fn parse(flat: FlatRef<'_>, metadatas: Metadatas) -> Result<Changes<'_>, DeltaError> {
-    let changes = parse_to_hash(flat, metadatas)?;
+pub(crate) fn parse(flat: FlatRef<'_>, rule: MetadataRule) -> Result<Changes<'_>, DeltaError> {
+    let changes = parse_to_hash(flat, rule)?;
     check_finite(flat.vectors, &changes.list)?;
     Ok(changes)
 }
 
 /// As [`parse`], but whether components are finite is left to whoever hashes them: one pass over the memory does both.
-pub(crate) fn parse_to_hash(flat: FlatRef<'_>, metadatas: Metadatas) -> Result<Changes<'_>, DeltaError> {
+pub(crate) fn parse_to_hash(flat: FlatRef<'_>, rule: MetadataRule) -> Result<Changes<'_>, DeltaError> {
     let numbers = Numbers::split(flat.numbers)?;
     let lines = Lines::split(flat.text, &numbers)?;
-    let is_bare = flat.vectors.is_empty() && numbers.columns[DIMENSIONS].iter().any(|count| *count > 0.0);
+    let omits_vectors =
+        flat.vectors.is_empty() && numbers.columns[DIMENSIONS].iter().any(|count| *count > 0.0);
     let mut list = Vec::with_capacity(numbers.changes);
     let mut metadata = lines.metadata.iter();
     let (mut entries_before, mut components_before) = (0, 0);
@@ -47,7 +48,7 @@ pub(crate) fn parse_to_hash(flat: FlatRef<'_>, metadatas: Metadatas) -> Result<C
         if entries > VersionVector::MAX_SITES as u64 || entries_after > numbers.entries as u64 {
             return Err(at_change("contextEntries", index, "has more entries than there are"));
         }
-        let vector = if is_bare { &[] } else { slice(flat.vectors, components_before, dimensions)? };
+        let vector = if omits_vectors { &[] } else { slice(flat.vectors, components_before, dimensions)? };
         components_before += dimensions as usize;
         let operation = u8::try_from(at(OPERATION)?)
             .ok()
@@ -77,11 +78,11 @@ pub(crate) fn parse_to_hash(flat: FlatRef<'_>, metadatas: Metadatas) -> Result<C
     if entries_before != numbers.entries as u64 {
         return Err(instead_of("context entries", entries_before as usize, numbers.entries));
     }
-    if !is_bare && components_before * 4 != flat.vectors.len() {
+    if !omits_vectors && components_before * 4 != flat.vectors.len() {
         return Err(instead_of("bytes of the vectors", flat.vectors.len(), components_before * 4));
     }
     for text in &lines.metadata {
-        check_metadata(text, metadatas)?;
+        check_metadata(text, rule)?;
     }
     let changes = Changes {
         shard: lines.shard,
@@ -91,10 +92,10 @@ pub(crate) fn parse_to_hash(flat: FlatRef<'_>, metadatas: Metadatas) -> Result<C
         keys: Keys::default(),
         entries: numbers.entries()?,
         list,
-        is_bare,
-        was_in_order: false,
+        omits_vectors,
+        was_canonical: false,
     };
-    changes.arrange(&lines.keys)
+    changes.canonicalize(&lines.keys)
 }
 
 /// The numbers, cut into header and columns.
@@ -216,14 +217,16 @@ fn check_finite(vectors: &[u8], list: &[Change<'_>]) -> Result<(), DeltaError> {
     wrong.map_or(Ok(()), |index| Err(DeltaError::NotFinite { index }))
 }
 
-fn check_metadata(text: &str, metadatas: Metadatas) -> Result<(), DeltaError> {
+fn check_metadata(text: &str, rule: MetadataRule) -> Result<(), DeltaError> {
     if text.len() > Metadata::MAX_BYTES {
         return Err(DeltaError::MetadataSize { bytes: text.len() });
     }
-    match metadatas {
-        Metadatas::Compared => Ok(()),
-        Metadatas::Objects => Metadata::check(text),
-        Metadatas::Values => json::check_value(text).map_err(|reason| DeltaError::MetadataSyntax { reason }),
+    match rule {
+        MetadataRule::Compared => Ok(()),
+        MetadataRule::Objects => Metadata::check(text),
+        MetadataRule::Values => {
+            json::check_value(text).map_err(|reason| DeltaError::MetadataSyntax { reason })
+        }
     }
 }
 

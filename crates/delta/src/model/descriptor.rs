@@ -68,8 +68,8 @@ impl Descriptor {
             let rank = descriptor.owner.map_or(0, |owner| u64::MAX - owner.number());
             (descriptor.epoch, descriptor.owner.is_some(), rank, descriptor.members.clone())
         };
-        let standing = if collection(peer) > collection(self) { peer } else { self };
-        Ok(Self { dimensions, ..standing.clone() })
+        let chosen = if collection(peer) > collection(self) { peer } else { self };
+        Ok(Self { dimensions, ..chosen.clone() })
     }
 }
 

@@ -10,7 +10,7 @@ use crate::sort::sort_by;
 /// f32, which gives the same bits on every platform.
 pub(crate) fn mean(vectors: &[&[u8]]) -> Vec<u8> {
     if let [one, other] = vectors
-        && let Some(bytes) = halfway(one, other)
+        && let Some(bytes) = mean_of_two(one, other)
     {
         return bytes;
     }
@@ -37,7 +37,7 @@ pub(crate) fn mean(vectors: &[&[u8]]) -> Vec<u8> {
 ///
 /// The bits are those of a sum in f64. With more than twice the digits, that sum rounded to f32 is the sum in f32
 /// (Figueroa 1995); halving rounds only what is so small that its sum was exact.
-fn halfway(one: &[u8], other: &[u8]) -> Option<Vec<u8>> {
+fn mean_of_two(one: &[u8], other: &[u8]) -> Option<Vec<u8>> {
     let mut all_finite = true;
     let pairs = components(one).zip(components(other));
     let quads = pairs.map(|(one, other)| {

@@ -75,7 +75,7 @@ impl VersionVector {
         if other.0.len() > FEW {
             // One by one, a peer's long vector would cost the square of its length.
             self.0.extend_from_slice(&other.0);
-            self.settle();
+            self.normalize();
             return;
         }
         for &(site, seq) in &other.0 {
@@ -144,7 +144,7 @@ impl VersionVector {
     }
 
     /// Brings entries in any order into the lawful one.
-    fn settle(&mut self) {
+    fn normalize(&mut self) {
         self.0.retain(|(_, seq)| *seq > 0);
         sort_by(&mut self.0, Ord::cmp);
         self.0.dedup_by(|later, kept| {
@@ -172,7 +172,7 @@ impl VersionVector {
 impl FromIterator<(SiteId, u64)> for VersionVector {
     fn from_iter<I: IntoIterator<Item = (SiteId, u64)>>(entries: I) -> Self {
         let mut vector = Self(entries.into_iter().collect());
-        vector.settle();
+        vector.normalize();
         vector
     }
 }

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::join::{Joined, claims_unmade, join_row};
+use super::join::{Joined, claims_unknown_changes, join_row};
 use crate::{
     Batch, ChangeId, ChangelogId, Cursor, DeltaError, End, Fingerprint, Held, Hello, ShardState, ShardWrite,
     SiteId, Timestamp, VectorId, VectorRow, VersionVector,
@@ -11,7 +11,7 @@ use crate::{
 /// Each method works inside one write transaction. After a refusal the transaction must be rolled back, and the
 /// session is over.
 #[derive(Clone, Debug)]
-pub struct Intake {
+pub struct RemoteApply {
     peer: Fingerprint,
     changelog: ChangelogId,
     version_vector: VersionVector,
@@ -80,7 +80,7 @@ impl<E> From<E> for Refusal<E> {
     }
 }
 
-impl Intake {
+impl RemoteApply {
     /// The intake of a session with a peer that said `hello`, which reads the peer's changelog from `position`.
     #[must_use]
     pub fn new(peer: Fingerprint, hello: &Hello, position: ChangeId) -> Self {
@@ -107,8 +107,11 @@ impl Intake {
     /// # Errors
     /// [`Refusal::Forked`] where the peer claims this node's site, or changes of it that this node never made;
     /// [`Refusal::Shard`] with `ERR_DIMENSIONS` where the shards do not fit.
-    pub fn meet<W: ShardWrite + ?Sized>(shard: &mut W, hello: &Hello) -> Result<(), Refusal<W::Error>> {
-        if hello.site == shard.origin().site || claims_unmade(shard, &hello.version_vector) {
+    pub fn accept_hello<W: ShardWrite + ?Sized>(
+        shard: &mut W,
+        hello: &Hello,
+    ) -> Result<(), Refusal<W::Error>> {
+        if hello.site == shard.origin().site || claims_unknown_changes(shard, &hello.version_vector) {
             return Err(Refusal::Forked);
         }
         let agreed = shard.state().descriptor.agree(&hello.descriptor).map_err(Refusal::Shard)?;
@@ -131,7 +134,7 @@ impl Intake {
     ) -> Result<Applied, Refusal<W::Error>> {
         let mut applied = Applied::default();
         for batch in batches {
-            self.gate(shard.state(), &batch.frontier)?;
+            self.check_frontiers(shard.state(), &batch.frontier)?;
             for (site, name) in &batch.names {
                 shard.name_site(*site, name)?;
             }
@@ -163,8 +166,8 @@ impl Intake {
         shard: &mut W,
         end: &End,
     ) -> Result<Ended, Refusal<W::Error>> {
-        self.gate(shard.state(), &end.frontier)?;
-        if claims_unmade(shard, &end.version_vector) {
+        self.check_frontiers(shard.state(), &end.frontier)?;
+        if claims_unknown_changes(shard, &end.version_vector) {
             return Err(Refusal::Forked);
         }
         for (site, name) in &end.names {
@@ -186,7 +189,11 @@ impl Intake {
     }
 
     /// The peer's tombstones that we still need must not be gone, nor ours that it needs.
-    fn gate<E>(&self, state: &ShardState, peer_frontier: &VersionVector) -> Result<(), Refusal<E>> {
+    fn check_frontiers<E>(
+        &self,
+        state: &ShardState,
+        peer_frontier: &VersionVector,
+    ) -> Result<(), Refusal<E>> {
         let open =
             self.version_vector.covers_all(&state.frontier) && state.version_vector.covers_all(peer_frontier);
         if open { Ok(()) } else { Err(Refusal::Frontier) }

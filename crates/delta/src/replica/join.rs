@@ -7,7 +7,7 @@ use crate::{
 
 /// What joining rows outside of any session did.
 #[derive(Clone, Debug, Default)]
-pub struct Joining {
+pub struct JoinReport {
     /// What the rows before the refused one did.
     pub applied: Applied,
     /// The first row that was not taken in: none behind it was looked at, and the transaction must be rolled back.
@@ -37,28 +37,28 @@ pub fn join_rows<W: ShardWrite + ?Sized>(
     shard: &mut W,
     rows: &[VectorRow],
     wall: Timestamp,
-) -> Result<Joining, Refusal<W::Error>> {
-    let mut joining = Joining::default();
+) -> Result<JoinReport, Refusal<W::Error>> {
+    let mut report = JoinReport::default();
     for entry in rows {
-        if claims_unmade(shard, entry.row.context()) {
+        if claims_unknown_changes(shard, entry.row.context()) {
             return Err(Refusal::Forked);
         }
-        joining.applied.received += 1;
+        report.applied.received += 1;
         match join_row(shard, entry, wall)? {
             Joined::Unchanged => {}
-            Joined::Changed { conflict } => joining.applied.note_change(&entry.id, conflict),
+            Joined::Changed { conflict } => report.applied.note_change(&entry.id, conflict),
             Joined::Refused(code) => {
                 let newest = entry.row.newest();
-                joining.refused = Some(RefusedRow { id: entry.id.clone(), code, newest });
+                report.refused = Some(RefusedRow { id: entry.id.clone(), code, newest });
                 break;
             }
         }
     }
-    Ok(joining)
+    Ok(report)
 }
 
 /// Whether a version vector covers changes of our site that we have not made.
-pub(crate) fn claims_unmade<W: ShardWrite + ?Sized>(shard: &W, claimed: &VersionVector) -> bool {
+pub(crate) fn claims_unknown_changes<W: ShardWrite + ?Sized>(shard: &W, claimed: &VersionVector) -> bool {
     let site = shard.origin().site;
     claimed.seq(site) > shard.state().version_vector.seq(site)
 }
@@ -82,7 +82,7 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
     entry: &VectorRow,
     wall: Timestamp,
 ) -> Result<Joined, Refusal<W::Error>> {
-    if let Err(code) = check(shard.state(), &entry.row, wall) {
+    if let Err(code) = check_row(shard.state(), &entry.row, wall) {
         return Ok(Joined::Refused(code));
     }
     if is_new_insert(shard, &entry.row) && insert_row(shard, &entry.id, &entry.row)? {
@@ -90,12 +90,12 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
         return Ok(Joined::Changed { conflict: false });
     }
     let old = shard.row(&entry.id)?;
-    if has_foreign_twin(shard, &entry.row, old.as_ref()) {
+    if has_forked_dot(shard, &entry.row, old.as_ref()) {
         return Err(Refusal::Forked);
     }
     let new = match &old {
         Some(old) => old.join(&entry.row),
-        None => match above(&entry.row, &shard.state().frontier) {
+        None => match join_frontier(&entry.row, &shard.state().frontier) {
             Some(row) => row,
             None => return Ok(Joined::Unchanged),
         },
@@ -114,7 +114,7 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
 }
 
 /// What a row must be to come in. A refused one blocks no other.
-fn check(state: &ShardState, row: &Row, wall: Timestamp) -> Result<(), &'static str> {
+fn check_row(state: &ShardState, row: &Row, wall: Timestamp) -> Result<(), &'static str> {
     if row.siblings().len() > Row::MAX_SIBLINGS {
         return Err("ERR_LIMIT");
     }
@@ -144,7 +144,7 @@ fn is_new_insert<W: ShardWrite + ?Sized>(shard: &W, row: &Row) -> bool {
 }
 
 /// Whether the row has a dot of our own site that we did not give to this vector, or not with this content.
-fn has_foreign_twin<W: ShardWrite + ?Sized>(shard: &W, row: &Row, old: Option<&Row>) -> bool {
+fn has_forked_dot<W: ShardWrite + ?Sized>(shard: &W, row: &Row, old: Option<&Row>) -> bool {
     let site = shard.origin().site;
     let context = old.map_or(&shard.state().frontier, Row::context);
     row.siblings().iter().filter(|sibling| sibling.dot().site == site).any(|sibling| {
@@ -156,7 +156,7 @@ fn has_foreign_twin<W: ShardWrite + ?Sized>(shard: &W, row: &Row, old: Option<&R
 }
 
 /// The join with the row that a collected vector leaves: no siblings, and the frontier as its context.
-fn above(row: &Row, frontier: &VersionVector) -> Option<Row> {
+fn join_frontier(row: &Row, frontier: &VersionVector) -> Option<Row> {
     if frontier.is_empty() {
         return Some(row.clone());
     }

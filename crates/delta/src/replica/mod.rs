@@ -7,9 +7,9 @@ mod page;
 mod reset;
 mod shard;
 
-pub use apply::{Applied, Ended, Intake, Refusal};
-pub use join::{Joining, RefusedRow, join_rows};
+pub use apply::{Applied, Ended, Refusal, RemoteApply};
+pub use join::{JoinReport, RefusedRow, join_rows};
 pub use local_write::{LocalWrite, MAX_CLOCK_SKEW, write_local, write_resolution};
 pub use page::{HelloOffer, Page, PageEnd, PageSize, Withheld, read_hello, read_page};
-pub use reset::Renewal;
+pub use reset::SiteReset;
 pub use shard::{CommitNo, Origin, RowVisitor, ShardRead, ShardState, ShardWrite, replace_row};

@@ -6,7 +6,7 @@ use crate::{Dot, ShardRead, ShardWrite, Sibling, SiteId, Timestamp, VectorId, re
 
 /// Why a database takes a new site, and what of its own it then writes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Renewal {
+pub enum SiteReset {
     /// Another file goes on under the same site: every version of that site is written again, with its old stamp.
     Forked,
     /// The clock was ahead and is right again: versions stamped beyond what peers accept are written again, with
@@ -14,7 +14,7 @@ pub enum Renewal {
     ClockCorrected,
 }
 
-impl Renewal {
+impl SiteReset {
     /// Whether a node whose last stamp was `last` had its clock ahead.
     #[must_use]
     pub fn of_clock(last: Timestamp, wall: Timestamp) -> Option<Self> {

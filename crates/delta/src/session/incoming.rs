@@ -1,12 +1,12 @@
 use std::collections::VecDeque;
 
 use super::{SessionReport, StoreRequest, Warning};
-use crate::{Applied, Batch, ChangeId, End, Intake, Message};
+use crate::{Applied, Batch, ChangeId, End, Message, RemoteApply};
 
 /// The receiving half: applies in order, several batches in one transaction where they have piled up.
 #[derive(Debug)]
 pub(super) struct Incoming {
-    intake: Option<Box<Intake>>,
+    remote: Option<Box<RemoteApply>>,
     nonce: u64,
     window: u64,
     next_index: u64,
@@ -30,9 +30,9 @@ enum Arrival {
 }
 
 impl Incoming {
-    pub(super) fn new(intake: Intake, nonce: u64, window: u16, position: ChangeId) -> Self {
+    pub(super) fn new(remote: RemoteApply, nonce: u64, window: u16, position: ChangeId) -> Self {
         Self {
-            intake: Some(Box::new(intake)),
+            remote: Some(Box::new(remote)),
             nonce,
             window: u64::from(window),
             next_index: 0,
@@ -86,13 +86,13 @@ impl Incoming {
         if self.queue.is_empty() {
             return None;
         }
-        let intake = self.intake.take()?;
+        let remote = self.remote.take()?;
         let batches = self.take_batches();
         self.applying = batches.len() as u64;
         let end = self.queue.pop_front_if(|arrival| matches!(arrival, Arrival::End(_)));
         Some(match end {
-            Some(Arrival::End(end)) => StoreRequest::End { intake, batches, end },
-            _ => StoreRequest::Apply { intake, batches },
+            Some(Arrival::End(end)) => StoreRequest::End { remote, batches, end },
+            _ => StoreRequest::Apply { remote, batches },
         })
     }
 
@@ -113,11 +113,11 @@ impl Incoming {
 
     pub(super) fn take_applied(
         &mut self,
-        intake: Intake,
+        remote: RemoteApply,
         applied: Applied,
         report: &mut SessionReport,
     ) -> impl Iterator<Item = Message> + use<> {
-        self.intake = Some(Box::new(intake));
+        self.remote = Some(Box::new(remote));
         let acknowledged = self.applying > 0;
         self.applied += self.applying;
         self.applying = 0;
@@ -145,7 +145,7 @@ impl Incoming {
 
     /// Whether all that came is taken in, and the peer has heard so. Rows are always followed by an end.
     pub(super) fn is_settled(&self) -> bool {
-        self.is_done() && self.queue.is_empty() && self.intake.is_some() && self.ended
+        self.is_done() && self.queue.is_empty() && self.remote.is_some() && self.ended
     }
 
     fn check(&mut self, nonce: u64, index: u64, position: ChangeId) -> Result<(), &'static str> {

@@ -13,12 +13,12 @@ use std::collections::VecDeque;
 use direction::Direction;
 use incoming::Incoming;
 use outgoing::Outgoing;
-pub use peer_progress::PeerStanding;
+pub use peer_progress::PeerProgress;
 pub use report::{Ending, SessionReport, Warning};
 pub use store::{StoreReply, StoreRequest};
 
 use crate::{
-    CommitNo, Fingerprint, Hello, HelloOffer, Intake, Message, PageSize, Reject, ShardId, VersionVector,
+    CommitNo, Fingerprint, Hello, HelloOffer, Message, PageSize, Reject, RemoteApply, ShardId, VersionVector,
 };
 
 /// What a session is made of.
@@ -39,7 +39,7 @@ pub struct SessionConfig {
 /// See the module. Poll [`Session::poll_store`] and [`Session::poll_transmit`] until both are empty after each input,
 /// or after several that were there already.
 ///
-/// Storage requests may be carried out at the same time, but those that write (`Meet`, `Apply`, `End`, `Renew`) come
+/// Storage requests may be carried out at the same time, but those that write (`AcceptHello`, `Apply`, `End`, `ResetSite`) come
 /// one after another by themselves.
 #[derive(Debug)]
 pub struct Session {
@@ -47,12 +47,12 @@ pub struct Session {
     local: Option<Hello>,
     peer: Option<Hello>,
     said_hello: bool,
-    meeting: bool,
-    met: bool,
+    accepting: bool,
+    established: bool,
     prepared: bool,
     outgoing: Option<Outgoing>,
     incoming: Option<Incoming>,
-    standing: Option<PeerStanding>,
+    progress: Option<PeerProgress>,
     peer_holds_back: bool,
     durable: CommitNo,
     awaiting_durable: bool,
@@ -79,12 +79,12 @@ impl Session {
             local: None,
             peer: None,
             said_hello: false,
-            meeting: false,
-            met: false,
+            accepting: false,
+            established: false,
             prepared: false,
             outgoing: None,
             incoming: None,
-            standing: None,
+            progress: None,
             peer_holds_back: false,
             durable: 0,
             awaiting_durable: false,
@@ -119,7 +119,7 @@ impl Session {
         if self.ending.is_some() {
             // The peer may have noticed the same and be gone already; both have to renew.
             if matches!(reply, StoreReply::Forked) {
-                self.renew();
+                self.reset_site();
             }
             return;
         }
@@ -132,7 +132,7 @@ impl Session {
                 self.awaiting_durable = false;
                 self.durable = self.durable.max(commit_no);
             }
-            StoreReply::Met => self.begin_transfer(),
+            StoreReply::HelloAccepted => self.begin_transfer(),
             StoreReply::Page(page) => {
                 if let Some(outgoing) = &mut self.outgoing {
                     outgoing.take_page(*page, &mut self.report);
@@ -143,23 +143,25 @@ impl Session {
                     outgoing.resume();
                 }
             }
-            StoreReply::Applied { intake, applied } => {
+            StoreReply::Applied { remote, applied } => {
                 if let Some(incoming) = &mut self.incoming {
-                    self.transmit.extend(incoming.take_applied(*intake, applied, &mut self.report));
+                    self.transmit.extend(incoming.take_applied(*remote, applied, &mut self.report));
                 }
             }
-            StoreReply::Ended { intake, applied, ended, commit_no } => {
+            StoreReply::Ended { remote, applied, ended, commit_no } => {
                 if let Some(incoming) = &mut self.incoming {
-                    self.transmit.extend(incoming.take_applied(*intake, applied, &mut self.report));
+                    self.transmit.extend(incoming.take_applied(*remote, applied, &mut self.report));
                 }
                 self.report.digests_differ |= ended.digests_differ;
                 self.after_durable.push((commit_no, AfterDurable::ConfirmEnd(ended.version_vector)));
             }
-            StoreReply::Renewed => self.reject("ERR_RESTART", "the peer takes a new site: sync afresh", true),
+            StoreReply::SiteReset => {
+                self.reject("ERR_RESTART", "the peer takes a new site: sync afresh", true)
+            }
             StoreReply::Frontier => {
                 self.reject("ERR_RESTART", "tombstones were collected: sync afresh", true);
             }
-            StoreReply::Forked => self.renew(),
+            StoreReply::Forked => self.reset_site(),
             StoreReply::Failed { code, reason, retry } => self.reject(&code, &reason, retry),
         }
         self.advance();
@@ -194,7 +196,7 @@ impl Session {
     /// The next storage request to carry out.
     pub fn poll_store(&mut self) -> Option<StoreRequest> {
         // What has come is only now put together, so that a transaction takes in all of it.
-        let ready = self.met && self.ending.is_none();
+        let ready = self.established && self.ending.is_none();
         let mut writes = || self.incoming.as_mut().filter(|_| ready)?.next_request();
         self.store.pop_front().or_else(&mut writes)
     }
@@ -219,16 +221,16 @@ impl Session {
 
     /// What the peer is known to hold, once the nodes have met.
     #[must_use]
-    pub fn standing(&self) -> Option<PeerStanding> {
+    pub fn progress(&self) -> Option<PeerProgress> {
         let confirmed = self.outgoing.as_ref().map_or(0, Outgoing::confirmed);
         let position = if self.peer_holds_back { 0 } else { confirmed };
-        self.standing.clone().map(|standing| PeerStanding { position, ..standing })
+        self.progress.clone().map(|progress| PeerProgress { position, ..progress })
     }
 
     /// Whether the nodes have met, so that rows may flow.
     #[must_use]
-    pub const fn is_met(&self) -> bool {
-        self.met
+    pub const fn is_established(&self) -> bool {
+        self.established
     }
 
     /// Whether both nodes agreed to go on after the first exchange.
@@ -244,7 +246,7 @@ impl Session {
     pub fn is_settled(&self) -> bool {
         let sent = self.outgoing.as_ref().is_none_or(Outgoing::is_settled);
         let received = self.incoming.as_ref().is_none_or(Incoming::is_settled);
-        self.met && self.after_durable.is_empty() && sent && received
+        self.established && self.after_durable.is_empty() && sent && received
     }
 
     /// Whether more of the peer's messages should stay unread until storage has caught up. Reading never waits for
@@ -304,14 +306,14 @@ impl Session {
     /// What the peer holds need not be sent.
     fn learn(&mut self, held: &VersionVector) {
         if let Some(outgoing) = &mut self.outgoing {
-            outgoing.raise_filter(held);
+            outgoing.extend_filter(held);
         }
         self.note(held);
     }
 
     fn note(&mut self, held: &VersionVector) {
-        if let Some(standing) = &mut self.standing {
-            standing.version_vector.join(held);
+        if let Some(progress) = &mut self.progress {
+            progress.version_vector.join(held);
         }
     }
 
@@ -336,11 +338,11 @@ impl Session {
     fn open_incoming(&self) -> Option<Incoming> {
         let (local, peer) = (self.local.as_ref()?, self.peer.as_ref()?);
         let direction = Direction::between(peer, local)?;
-        let mut intake = Intake::new(self.config.peer, peer, direction.start);
+        let mut remote = RemoteApply::new(self.config.peer, peer, direction.start);
         if !self.config.keeps_cursor {
-            intake = intake.without_cursor();
+            remote = remote.without_cursor();
         }
-        Some(Incoming::new(intake, local.nonce, local.window, direction.start))
+        Some(Incoming::new(remote, local.nonce, local.window, direction.start))
     }
 
     /// With both Hellos known, the first page can be read: it leaves when the shards have met.
@@ -355,27 +357,27 @@ impl Session {
     }
 
     fn begin_transfer(&mut self) {
-        self.met = true;
+        self.established = true;
         let (Some(local), Some(peer)) = (&self.local, &self.peer) else { return };
         self.report.note_peer(local, peer);
-        self.standing = Some(PeerStanding::new(self.config.peer, local, peer));
+        self.progress = Some(PeerProgress::new(self.config.peer, local, peer));
         if self.incoming.is_none() {
             self.incoming = self.open_incoming();
         }
     }
 
-    fn renew(&mut self) {
+    fn reset_site(&mut self) {
         self.report.warn(Warning::Forked);
-        self.store.push_back(StoreRequest::Renew);
+        self.store.push_back(StoreRequest::ResetSite);
     }
 
     /// Lets everything go on that can.
     fn advance(&mut self) {
-        self.fire_durable();
-        self.meet();
+        self.run_durable_actions();
+        self.accept_hello();
         self.prepare_transfer();
         if let Some(outgoing) = &mut self.outgoing {
-            if self.met {
+            if self.established {
                 outgoing.send_pages(self.durable, &mut self.store, &mut self.transmit, &mut self.report);
             }
             self.store.extend(outgoing.read_ahead());
@@ -384,7 +386,7 @@ impl Session {
         self.finish_if_done();
     }
 
-    fn fire_durable(&mut self) {
+    fn run_durable_actions(&mut self) {
         let durable = self.durable;
         let due: Vec<_> = self.after_durable.extract_if(.., |(commit_no, _)| *commit_no <= durable).collect();
         for (_, action) in due {
@@ -404,13 +406,13 @@ impl Session {
     }
 
     /// Not before our own Hello has left: two lives of one site must both hear of it, whoever notices first.
-    fn meet(&mut self) {
-        if self.meeting || !self.said_hello || self.ending.is_some() {
+    fn accept_hello(&mut self) {
+        if self.accepting || !self.said_hello || self.ending.is_some() {
             return;
         }
         if let Some(peer) = &self.peer {
-            self.meeting = true;
-            self.store.push_back(StoreRequest::Meet(Box::new(peer.clone())));
+            self.accepting = true;
+            self.store.push_back(StoreRequest::AcceptHello(Box::new(peer.clone())));
         }
     }
 
@@ -425,7 +427,7 @@ impl Session {
     }
 
     fn finish_if_done(&mut self) {
-        let started = self.met && self.local.is_some() && self.peer.is_some();
+        let started = self.established && self.local.is_some() && self.peer.is_some();
         let sent = self.outgoing.as_ref().is_none_or(Outgoing::is_done);
         let received = self.incoming.as_ref().is_none_or(Incoming::is_done);
         if started && self.after_durable.is_empty() && sent && received {
@@ -436,6 +438,7 @@ impl Session {
     fn end(&mut self, ending: Ending) {
         self.ending.get_or_insert(ending);
         // A fork that only this Hello shows is found out even if the peer has left.
-        self.store.retain(|request| matches!(request, StoreRequest::Renew | StoreRequest::Meet(_)));
+        self.store
+            .retain(|request| matches!(request, StoreRequest::ResetSite | StoreRequest::AcceptHello(_)));
     }
 }

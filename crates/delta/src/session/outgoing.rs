@@ -27,7 +27,7 @@ pub(super) struct Outgoing {
     ends: u64,
     durable_ends: u64,
     /// What the last end told, unless rows have left since.
-    ended: Option<Told>,
+    last_end: Option<LastEnd>,
     /// The positions of the ends that the peer has not confirmed, oldest first.
     unconfirmed: VecDeque<ChangeId>,
     /// That of the last one that it has.
@@ -35,7 +35,7 @@ pub(super) struct Outgoing {
 }
 
 #[derive(Debug)]
-struct Told {
+struct LastEnd {
     position: ChangeId,
     frontier: VersionVector,
 }
@@ -60,7 +60,7 @@ impl Outgoing {
             acknowledged: 0,
             ends: 0,
             durable_ends: 0,
-            ended: None,
+            last_end: None,
             unconfirmed: VecDeque::new(),
             confirmed: 0,
         }
@@ -88,7 +88,7 @@ impl Outgoing {
     }
 
     /// What the peer holds by its own word need not be sent.
-    pub(super) fn raise_filter(&mut self, held: &VersionVector) {
+    pub(super) fn extend_filter(&mut self, held: &VersionVector) {
         if let Some(filter) = &mut self.filter {
             filter.join(held);
         }
@@ -168,7 +168,7 @@ impl Outgoing {
             self.announced = page.position;
         }
         if !page.rows.is_empty() {
-            self.ended = None;
+            self.last_end = None;
             report.rows_sent += page.rows.len() as u64;
             self.batches += 1;
             transmit.push_back(Message::Batch(Batch {
@@ -186,12 +186,12 @@ impl Outgoing {
         }
         let mut version_vector = end.version_vector;
         version_vector.retain_sites(|site| !self.withheld_sites.contains(&site));
-        if self.says_nothing(&version_vector, &page.frontier) {
+        if self.is_redundant(&version_vector, &page.frontier) {
             return;
         }
         self.ends += 1;
         self.unconfirmed.push_back(self.announced);
-        self.ended = Some(Told { position: self.announced, frontier: page.frontier.clone() });
+        self.last_end = Some(LastEnd { position: self.announced, frontier: page.frontier.clone() });
         transmit.push_back(Message::End(Box::new(End {
             nonce: self.nonce,
             index: self.take_index(),
@@ -207,10 +207,10 @@ impl Outgoing {
 
     /// Whether an end would only echo what the peer has just sent: answered, two live nodes would never fall silent.
     /// Without it the peer's cursor stays where it is, which costs a second look at covered rows and nothing else.
-    fn says_nothing(&self, version_vector: &VersionVector, frontier: &VersionVector) -> bool {
-        let Some(told) = self.ended.as_ref().filter(|_| self.live) else { return false };
+    fn is_redundant(&self, version_vector: &VersionVector, frontier: &VersionVector) -> bool {
+        let Some(last) = self.last_end.as_ref().filter(|_| self.live) else { return false };
         let known = self.filter.as_ref().is_some_and(|held| held.covers_all(version_vector));
-        known && told.frontier == *frontier && self.announced - told.position < MAX_CURSOR_LAG
+        known && last.frontier == *frontier && self.announced - last.position < MAX_CURSOR_LAG
     }
 
     const fn take_index(&mut self) -> u64 {

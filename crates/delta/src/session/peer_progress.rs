@@ -2,7 +2,7 @@ use crate::{ChangeId, ChangelogId, Fingerprint, Hello, NodeName, VersionVector};
 
 /// What a peer is known to hold of a shard, by its own word, and safe from a power cut there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PeerStanding {
+pub struct PeerProgress {
     /// Whose certificate it has shown.
     pub peer: Fingerprint,
     /// What its node is called.
@@ -15,7 +15,7 @@ pub struct PeerStanding {
     pub version_vector: VersionVector,
 }
 
-impl PeerStanding {
+impl PeerProgress {
     pub(super) fn new(peer: Fingerprint, local: &Hello, remote: &Hello) -> Self {
         Self {
             peer,

@@ -1,6 +1,6 @@
 use crate::{
-    Applied, Batch, ChangeId, CommitNo, End, Ended, Fingerprint, Hello, HelloOffer, Intake, Page, PageSize,
-    VersionVector,
+    Applied, Batch, ChangeId, CommitNo, End, Ended, Fingerprint, Hello, HelloOffer, Page, PageSize,
+    RemoteApply, VersionVector,
 };
 
 /// What a session asks of the shard that it syncs. Each is one transaction, or a wait.
@@ -13,8 +13,8 @@ pub enum StoreRequest {
         /// The rest of the Hello.
         offer: HelloOffer,
     },
-    /// [`Intake::meet`], answered by [`StoreReply::Met`].
-    Meet(Box<Hello>),
+    /// [`RemoteApply::accept_hello`], answered by [`StoreReply::HelloAccepted`].
+    AcceptHello(Box<Hello>),
     /// [`read_page`](crate::read_page), answered by [`StoreReply::Page`].
     ReadPage {
         /// Read behind this position.
@@ -24,18 +24,18 @@ pub enum StoreRequest {
         /// How much.
         size: PageSize,
     },
-    /// [`Intake::apply`] in one transaction, answered by [`StoreReply::Applied`].
+    /// [`RemoteApply::apply`] in one transaction, answered by [`StoreReply::Applied`].
     Apply {
         /// Comes back with the answer.
-        intake: Box<Intake>,
+        remote: Box<RemoteApply>,
         /// In order.
         batches: Vec<Batch>,
     },
-    /// [`Intake::apply`], where batches came right before, and [`Intake::end`], in one transaction; answered by
+    /// [`RemoteApply::apply`], where batches came right before, and [`RemoteApply::end`], in one transaction; answered by
     /// [`StoreReply::Ended`].
     End {
         /// Comes back with the answer.
-        intake: Box<Intake>,
+        remote: Box<RemoteApply>,
         /// In order; often none.
         batches: Vec<Batch>,
         /// The peer's state.
@@ -45,9 +45,9 @@ pub enum StoreRequest {
     AwaitDurable(CommitNo),
     /// Wait until a transaction after this one; answered by [`StoreReply::Committed`].
     AwaitCommit(CommitNo),
-    /// Take a new site and write this node's versions again ([`Renewal::Forked`](crate::Renewal)); answered by
-    /// [`StoreReply::Renewed`].
-    Renew,
+    /// Take a new site and write this node's versions again ([`SiteReset::Forked`](crate::SiteReset)); answered by
+    /// [`StoreReply::SiteReset`].
+    ResetSite,
 }
 
 /// Answers to [`StoreRequest`]s.
@@ -61,20 +61,20 @@ pub enum StoreReply {
         commit_no: CommitNo,
     },
     /// The peer's Hello fits.
-    Met,
+    HelloAccepted,
     /// A page.
     Page(Box<Page>),
     /// Batches were joined.
     Applied {
         /// To be used for what comes next.
-        intake: Box<Intake>,
+        remote: Box<RemoteApply>,
         /// What it did.
         applied: Applied,
     },
     /// An end was taken over.
     Ended {
         /// To be used for what comes next.
-        intake: Box<Intake>,
+        remote: Box<RemoteApply>,
         /// What the batches did.
         applied: Applied,
         /// What the end did.
@@ -87,7 +87,7 @@ pub enum StoreReply {
     /// There was a commit.
     Committed,
     /// The database has a new site.
-    Renewed,
+    SiteReset,
     /// Rolled back: [`Refusal::Frontier`](crate::Refusal).
     Frontier,
     /// Rolled back: [`Refusal::Forked`](crate::Refusal).

@@ -114,7 +114,7 @@ impl FrameDecoder {
 
     /// Whether part of a frame is waiting for its rest.
     #[must_use]
-    pub fn is_amid_frame(&self) -> bool {
+    pub fn is_mid_frame(&self) -> bool {
         !self.buffer.is_empty()
     }
 }
@@ -141,7 +141,7 @@ mod tests {
         }
         let bodies: Vec<&[u8]> = frames.iter().map(|frame| frame.body.as_ref()).collect();
         assert_eq!(bodies, [b"one".as_slice(), b""]);
-        assert!(!decoder.is_amid_frame());
+        assert!(!decoder.is_mid_frame());
     }
 
     #[test]

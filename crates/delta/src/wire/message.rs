@@ -239,7 +239,7 @@ impl Message {
 #[derive(Debug, Default)]
 pub struct MessageDecoder {
     pieces: Vec<u8>,
-    amid: bool,
+    is_mid_batch: bool,
 }
 
 impl MessageDecoder {
@@ -248,7 +248,7 @@ impl MessageDecoder {
     /// # Errors
     /// `ERR_LIMIT` for a message above its limit, `ERR_PROTOCOL` for one that does not read. Of no further use then.
     pub fn receive(&mut self, frame: Frame, codecs: &[&dyn Codec]) -> Result<Option<Message>, DeltaError> {
-        if !self.amid && !frame.more {
+        if !self.is_mid_batch && !frame.more {
             return Message::decode(frame.kind, frame.body, codecs).map(Some);
         }
         if frame.kind != BATCH {
@@ -264,7 +264,7 @@ impl MessageDecoder {
             });
         }
         self.pieces.extend_from_slice(&frame.body);
-        self.amid = frame.more;
+        self.is_mid_batch = frame.more;
         if frame.more {
             return Ok(None);
         }

@@ -72,10 +72,10 @@ fn a_fork_is_renewed_even_if_the_peer_has_left_first() {
     // Of two copies with one identity only one renewed, and the other's changes stayed hidden from it.
     let mut session = said_hello(false, 4);
     session.receive(Message::Hello(Box::new(hello(false, 4))));
-    assert!(matches!(session.poll_store(), Some(StoreRequest::Meet(_))));
+    assert!(matches!(session.poll_store(), Some(StoreRequest::AcceptHello(_))));
     session.handle_disconnect("gone");
     session.handle_store(StoreReply::Forked);
-    assert!(matches!(session.poll_store(), Some(StoreRequest::Renew)));
+    assert!(matches!(session.poll_store(), Some(StoreRequest::ResetSite)));
 }
 
 #[test]
@@ -86,7 +86,7 @@ fn a_peer_is_met_once_our_own_hello_has_left() {
     assert!(session.poll_store().is_none());
     session.handle_store(StoreReply::Hello { hello: Box::new(hello(false, 4)), commit_no: 0 });
     assert!(matches!(session.poll_transmit(), Some(Message::Hello(_))));
-    assert!(matches!(session.poll_store(), Some(StoreRequest::Meet(_))));
+    assert!(matches!(session.poll_store(), Some(StoreRequest::AcceptHello(_))));
     assert!(matches!(session.poll_store(), Some(StoreRequest::ReadPage { .. })));
     assert!(session.poll_store().is_none());
 }
@@ -104,8 +104,8 @@ fn a_page_is_read_while_our_hello_waits_and_leaves_once_the_shards_have_met() {
     session.handle_store(StoreReply::Durable(5));
     assert!(matches!(session.poll_transmit(), Some(Message::Hello(_))));
     assert!(session.poll_transmit().is_none());
-    assert!(matches!(session.poll_store(), Some(StoreRequest::Meet(_))));
-    session.handle_store(StoreReply::Met);
+    assert!(matches!(session.poll_store(), Some(StoreRequest::AcceptHello(_))));
+    session.handle_store(StoreReply::HelloAccepted);
     assert!(matches!(session.poll_transmit(), Some(Message::End(_))));
 }
 
@@ -158,8 +158,8 @@ fn end(nonce: u64, index: u64) -> End {
 fn begun(live: bool, window: u16) -> Session {
     let mut session = said_hello(live, window);
     session.receive(Message::Hello(Box::new(hello(live, window))));
-    assert!(matches!(session.poll_store(), Some(StoreRequest::Meet(_))));
-    session.handle_store(StoreReply::Met);
+    assert!(matches!(session.poll_store(), Some(StoreRequest::AcceptHello(_))));
+    session.handle_store(StoreReply::HelloAccepted);
     session
 }
 

@@ -42,7 +42,7 @@ impl Compression {
         if !self.packs() || raw.len() < SMALLEST {
             return Ok((Mode::Raw, Cow::Borrowed(raw)));
         }
-        Ok(if_it_pays(raw, Mode::Packed, self.pack(raw)?))
+        Ok(if_smaller(raw, Mode::Packed, self.pack(raw)?))
     }
 
     /// Stores vectors, packed where that pays.
@@ -50,7 +50,7 @@ impl Compression {
         if !self.packs() || raw.len() < SMALLEST {
             return Ok((Mode::Raw, Cow::Borrowed(raw)));
         }
-        Ok(if_it_pays(raw, Mode::Shuffled, self.pack(&shuffle(raw))?))
+        Ok(if_smaller(raw, Mode::Shuffled, self.pack(&shuffle(raw))?))
     }
 
     /// The content of a section. What is allocated for it is at most its raw length, which is within the limit.
@@ -100,7 +100,7 @@ impl TryFrom<u8> for Compression {
     }
 }
 
-fn if_it_pays(raw: &[u8], mode: Mode, packed: Vec<u8>) -> (Mode, Cow<'_, [u8]>) {
+fn if_smaller(raw: &[u8], mode: Mode, packed: Vec<u8>) -> (Mode, Cow<'_, [u8]>) {
     if packed.len() > raw.len() - raw.len() / LEAST_GAIN {
         return (Mode::Raw, Cow::Borrowed(raw));
     }

@@ -10,7 +10,7 @@ use super::msgpack::malformed;
 use crate::changes::Compression;
 use crate::changes::change::Changes;
 use crate::changes::flat::FlatRef;
-use crate::changes::parse::{Metadatas, parse, parse_to_hash};
+use crate::changes::parse::{MetadataRule, parse, parse_to_hash};
 
 /// A delta as it was read.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,15 +40,15 @@ impl Decoded<'_> {
 
     pub(crate) fn changes(&self) -> Result<Changes<'_>, DeltaError> {
         let parse = if self.is_finite { parse_to_hash } else { parse };
-        let changes = parse(self.borrowed(), Metadatas::Objects).map_err(|error| match error.code() {
+        let changes = parse(self.borrowed(), MetadataRule::Objects).map_err(|error| match error.code() {
             // It is the bytes that are wrong here, no argument.
             "ERR_ARGUMENT" => DeltaError::Malformed { what: "delta", reason: error.to_string() },
             _ => error,
         })?;
-        if changes.is_bare {
+        if changes.omits_vectors {
             return Err(malformed("dimensions without components"));
         }
-        if !changes.was_in_order {
+        if !changes.was_canonical {
             return Err(malformed("keys out of order, or without use"));
         }
         Ok(changes)

@@ -7,7 +7,7 @@ use super::header::{Header, Mode, Section, content_hash};
 use crate::changes::Compression;
 use crate::changes::change::Changes;
 use crate::changes::flat::FlatRef;
-use crate::changes::parse::{Metadatas, argument, parse_to_hash};
+use crate::changes::parse::{MetadataRule, argument, parse_to_hash};
 use crate::changes::resolution::hex;
 
 /// The bytes of a delta. Unpacked, equal content gives equal bytes on every platform; the order of keys and of the
@@ -22,7 +22,7 @@ pub fn encode(
     compression: Compression,
     expected: Option<&str>,
 ) -> Result<Vec<u8>, DeltaError> {
-    let changes = parse_to_hash(flat, Metadatas::Objects)?.with_vectors()?;
+    let changes = parse_to_hash(flat, MetadataRule::Objects)?.with_vectors()?;
     let columns = changes.write_columns()?;
     to_bytes(&columns, &changes.vectors(), changes.stamp(), compression, Vectors::Unchecked, expected)
 }
@@ -50,7 +50,7 @@ pub struct Packed {
 /// # Errors
 /// As [`encode`].
 pub fn pack(flat: FlatRef<'_>) -> Result<Packed, DeltaError> {
-    let changes = parse_to_hash(flat, Metadatas::Objects)?.with_vectors()?;
+    let changes = parse_to_hash(flat, MetadataRule::Objects)?.with_vectors()?;
     let columns = changes.write_columns()?;
     let checksum = to_text(hash(&columns, &changes.vectors(), Vectors::Unchecked, |_| ())?);
     Ok(Packed { columns, checksum })

@@ -44,8 +44,8 @@ fn join<'a>(local: Changes<'a>, remote: Changes<'a>) -> Result<Changes<'a>, Delt
         keys: Keys::default(),
         entries,
         list,
-        is_bare: false,
-        was_in_order: false,
+        omits_vectors: false,
+        was_canonical: false,
     };
-    joined.arrange(&given)
+    joined.canonicalize(&given)
 }

@@ -5,11 +5,11 @@ use std::cmp::Ordering;
 use crate::sort::sort;
 use crate::{DeltaError, Dot};
 
-use super::tie_break::Kept;
+use super::tie_break::TieBreak;
 use crate::changes::change::Changes;
 
 /// What stands of some changes, vector by vector, in the order of vector ids.
-pub(crate) struct Standing {
+pub(crate) struct Heads {
     /// The number of each change, its site being the rank of its key.
     pub(crate) dots: Vec<Dot>,
     /// Changes that stand, those of one vector in the order of dots.
@@ -17,10 +17,10 @@ pub(crate) struct Standing {
     /// Where in `members` each vector's end.
     ends: Vec<u32>,
     /// Pairs of changes with one number whose contents could not be compared: one that was kept, one that was not.
-    pub(crate) twins: Vec<u32>,
+    pub(crate) duplicate_dots: Vec<u32>,
 }
 
-impl Standing {
+impl Heads {
     /// A change is superseded where another change of its vector covers its number in its history. Where, against all
     /// sense, each is superseded by another, the one with the greatest (site, number) stands.
     ///
@@ -31,14 +31,18 @@ impl Standing {
     pub(crate) fn of(changes: &Changes<'_>) -> Result<Self, DeltaError> {
         let dots = changes.dots()?;
         let order = by_vector(changes, &dots);
-        let mut standing =
-            Self { dots, members: Vec::with_capacity(order.len()), ends: Vec::new(), twins: Vec::new() };
+        let mut heads = Self {
+            dots,
+            members: Vec::with_capacity(order.len()),
+            ends: Vec::new(),
+            duplicate_dots: Vec::new(),
+        };
         let mut claims = Claims::new(changes.keys.count());
         for group in order.chunk_by(|one, two| vector_id(changes, *one) == vector_id(changes, *two)) {
-            standing.settle(changes, group, &mut claims);
-            standing.ends.push(standing.members.len() as u32);
+            heads.add_group(changes, group, &mut claims);
+            heads.ends.push(heads.members.len() as u32);
         }
-        Ok(standing)
+        Ok(heads)
     }
 
     /// The changes of each vector that stand, at least one, in the order of dots.
@@ -58,7 +62,7 @@ impl Standing {
         (changes.list[index as usize].timestamp, self.dots[index as usize])
     }
 
-    fn settle(&mut self, changes: &Changes<'_>, group: &[u32], claims: &mut Claims) {
+    fn add_group(&mut self, changes: &Changes<'_>, group: &[u32], claims: &mut Claims) {
         if let [only] = group {
             self.members.push(*only);
             return;
@@ -73,7 +77,7 @@ impl Standing {
                     claims.add(changes.keys.rank(*key), *seq, owner);
                 }
             }
-            self.members.push(kept(changes, versions, &mut self.twins));
+            self.members.push(break_tie(changes, versions, &mut self.duplicate_dots));
         }
         let mut end = start;
         for owner in start..self.members.len() {
@@ -96,16 +100,16 @@ impl Standing {
 /// All changes in the order of vector ids, those of a vector in the order of dots.
 fn by_vector(changes: &Changes<'_>, dots: &[Dot]) -> Vec<u32> {
     let shared = shared_prefix(changes);
-    let heads: Vec<u64> =
-        changes.list.iter().map(|change| head(&change.vector_id.as_bytes()[shared..])).collect();
+    let prefixes: Vec<u64> =
+        changes.list.iter().map(|change| prefix(&change.vector_id.as_bytes()[shared..])).collect();
     let mut order: Vec<u32> = (0..changes.list.len() as u32).collect();
     sort(&mut order, &|one, two| {
         let (a, b) = (one as usize, two as usize);
-        heads[a]
-            .cmp(&heads[b])
+        prefixes[a]
+            .cmp(&prefixes[b])
             .then_with(|| changes.list[a].vector_id.cmp(changes.list[b].vector_id))
             .then_with(|| dots[a].cmp(&dots[b]))
-            .then_with(|| changes.order_of_twins(&changes.list[a], &changes.list[b]))
+            .then_with(|| changes.order_of_duplicates(&changes.list[a], &changes.list[b]))
     });
     order
 }
@@ -124,7 +128,7 @@ fn shared_prefix(changes: &Changes<'_>) -> usize {
 }
 
 /// The first eight bytes as a number that orders as they do: mostly it decides without a look at the text.
-fn head(bytes: &[u8]) -> u64 {
+fn prefix(bytes: &[u8]) -> u64 {
     let mut head = [0; 8];
     let length = bytes.len().min(8);
     head[..length].copy_from_slice(&bytes[..length]);
@@ -135,18 +139,18 @@ fn vector_id<'a>(changes: &Changes<'a>, index: u32) -> &'a str {
     changes.list[index as usize].vector_id
 }
 
-/// Of changes with one number the one that stays. Without vectors that is the first, and the rest are twins.
-fn kept(changes: &Changes<'_>, versions: &[u32], twins: &mut Vec<u32>) -> u32 {
+/// Of changes with one number the one that stays. Without vectors that is the first, and the rest are its duplicates.
+fn break_tie(changes: &Changes<'_>, versions: &[u32], duplicate_dots: &mut Vec<u32>) -> u32 {
     let (first, rest) = (versions[0], &versions[1..]);
-    if changes.is_bare {
-        twins.extend(rest.iter().flat_map(|other| [first, *other]));
+    if changes.omits_vectors {
+        duplicate_dots.extend(rest.iter().flat_map(|other| [first, *other]));
         return first;
     }
-    let mut kept = Kept::new(changes, first);
+    let mut tie_break = TieBreak::new(changes, first);
     for other in rest {
-        kept.meet(*other);
+        tie_break.add(*other);
     }
-    kept.index
+    tie_break.index
 }
 
 /// For each site what the changes of one vector claim to have seen: the greatest number, who claims it, and the greatest

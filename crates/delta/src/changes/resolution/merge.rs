@@ -2,13 +2,13 @@ use crate::model::{mean, merged_metadata};
 use crate::sort::sort_by;
 use crate::{DeltaError, Dot, Metadata, Operation, Strategy};
 
-use super::heads::Standing;
-use super::resolve::{MERGED, NameHash, winner};
+use super::heads::Heads;
+use super::resolve::{ConflictHash, MERGED, winner};
 use super::tie_break::hex;
 use crate::changes::change::{Change, Changes};
 use crate::changes::flat::{Flat, FlatRef};
 use crate::changes::key::Keys;
-use crate::changes::parse::{Metadatas, parse};
+use crate::changes::parse::{MetadataRule, parse};
 
 /// Merges the changes that stand of each vector, tombstones included, and gives one change a vector, in the order of
 /// ids. A vector whose versions need no merge, or whose dimensions differ, keeps its latest live change as it was.
@@ -20,7 +20,7 @@ use crate::changes::parse::{Metadatas, parse};
 /// # Errors
 /// As [`resolve`](crate::changes::resolve), and `ERR_ARGUMENT` where vectors were left out.
 pub fn merge(flat: FlatRef<'_>) -> Result<Flat, DeltaError> {
-    let changes = parse(flat, Metadatas::Objects)?.with_vectors()?;
+    let changes = parse(flat, MetadataRule::Objects)?.with_vectors()?;
     let merges = Outcome::of(&changes, Strategy::Merge)?;
     Ok(merges.changes(&changes)?.to_flat())
 }
@@ -45,14 +45,14 @@ struct Merged {
 
 impl Outcome {
     pub(crate) fn of(changes: &Changes<'_>, strategy: Strategy) -> Result<Self, DeltaError> {
-        let standing = Standing::of(changes)?;
-        let mut outcome = Self { winners: Vec::with_capacity(standing.groups().len()), merged: Vec::new() };
-        let mut names = NameHash::new(changes.shard);
+        let heads = Heads::of(changes)?;
+        let mut outcome = Self { winners: Vec::with_capacity(heads.groups().len()), merged: Vec::new() };
+        let mut names = ConflictHash::new(changes.shard);
         let mut members = Vec::new();
-        for group in standing.groups() {
+        for group in heads.groups() {
             members.clear();
             members.extend_from_slice(group);
-            standing.sort_by_precedence(changes, &mut members);
+            heads.sort_by_precedence(changes, &mut members);
             if strategy == Strategy::Manual {
                 outcome.winners.extend_from_slice(&members);
                 continue;
@@ -60,8 +60,8 @@ impl Outcome {
             let winner = winner(strategy, changes, &members);
             outcome.winners.push(winner);
             if winner == MERGED {
-                let conflict = names.conflict(changes, &standing, group);
-                outcome.merged.push(Merged::of(changes, &standing.dots, &members, conflict)?);
+                let conflict = names.conflict(changes, &heads, group);
+                outcome.merged.push(Merged::of(changes, &heads.dots, &members, conflict)?);
             }
         }
         Ok(outcome)
@@ -102,7 +102,7 @@ impl Outcome {
         }
         let keys_of_none = Keys::default();
         let changes = Changes { keys: keys_of_none, entries, list, ..*from };
-        changes.arrange(&keys)
+        changes.canonicalize(&keys)
     }
 }
 

@@ -9,7 +9,7 @@ mod resolve;
 mod tie_break;
 
 pub use deltas::resolve_deltas;
-pub(crate) use heads::Standing;
+pub(crate) use heads::Heads;
 pub use merge::merge;
 pub use newest::newest;
 pub use operations::{Resolution, resolve_operations};

@@ -1,8 +1,8 @@
 use crate::DeltaError;
 
-use super::heads::Standing;
+use super::heads::Heads;
 use crate::changes::flat::FlatRef;
-use crate::changes::parse::{Metadatas, parse};
+use crate::changes::parse::{MetadataRule, parse};
 
 /// The indices, in the order given, of the changes that no other one of the same delta has superseded. Changes that
 /// share one number all stay or all go. Neither vectors nor metadata are looked at.
@@ -10,15 +10,15 @@ use crate::changes::parse::{Metadatas, parse};
 /// # Errors
 /// As [`resolve`](crate::changes::resolve).
 pub fn newest(numbers: &[f64], text: &str) -> Result<Vec<u32>, DeltaError> {
-    let mut changes = parse(FlatRef { numbers, text, vectors: &[] }, Metadatas::Compared)?;
+    let mut changes = parse(FlatRef { numbers, text, vectors: &[] }, MetadataRule::Compared)?;
     // Contents are not here to be compared, even where no change has a vector.
-    changes.is_bare = true;
-    let standing = Standing::of(&changes)?;
+    changes.omits_vectors = true;
+    let heads = Heads::of(&changes)?;
     let mut stays = vec![false; changes.list.len()];
-    for index in standing.groups().flatten() {
+    for index in heads.groups().flatten() {
         stays[*index as usize] = true;
     }
-    for pair in standing.twins.chunks_exact(2) {
+    for pair in heads.duplicate_dots.chunks_exact(2) {
         stays[pair[1] as usize] = stays[pair[0] as usize];
     }
     Ok((0..).zip(stays).filter_map(|(index, stays): (u32, bool)| stays.then_some(index)).collect())

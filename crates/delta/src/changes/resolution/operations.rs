@@ -7,7 +7,7 @@ use super::tie_break::{content, payload_hash};
 use crate::changes::change::{Change, Changes};
 use crate::changes::flat::{Flat, FlatRef};
 use crate::changes::key::Keys;
-use crate::changes::parse::{Metadatas, argument, parse};
+use crate::changes::parse::{MetadataRule, argument, parse};
 
 /// How operations without any history were resolved.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -32,7 +32,7 @@ pub fn resolve_operations(
     local_count: u32,
     strategy: Strategy,
 ) -> Result<Resolution, DeltaError> {
-    let changes = parse(flat, Metadatas::Values)?.with_vectors()?;
+    let changes = parse(flat, MetadataRule::Values)?.with_vectors()?;
     if local_count as usize > changes.list.len() {
         return Err(argument("localCount", format!("{local_count} of {} operations", changes.list.len())));
     }
@@ -52,24 +52,25 @@ pub fn resolve_operations(
         let last_of = |is_local: bool| {
             group.iter().copied().enumerate().rfind(|(_, index)| (*index < local_count) == is_local)
         };
-        let mut met: Vec<(usize, u32)> = [last_of(true), last_of(false)].into_iter().flatten().collect();
-        if let [(_, one), (_, two)] = *met {
+        let mut latest: Vec<(usize, u32)> = [last_of(true), last_of(false)].into_iter().flatten().collect();
+        if let [(_, one), (_, two)] = *latest {
             if rank(one) == rank(two) {
-                met.truncate(1);
+                latest.truncate(1);
             } else {
                 conflicts += 1;
-                if met[0] > met[1] {
-                    met.reverse();
+                if latest[0] > latest[1] {
+                    latest.reverse();
                 }
             }
         }
-        let met: Vec<u32> = met.into_iter().map(|(_, index)| index).collect();
-        let winner = winner(strategy, &changes, &met);
-        resolution.groups.extend([winner, met.len() as u32]);
-        resolution.groups.extend_from_slice(&met);
+        let latest: Vec<u32> = latest.into_iter().map(|(_, index)| index).collect();
+        let winner = winner(strategy, &changes, &latest);
+        resolution.groups.extend([winner, latest.len() as u32]);
+        resolution.groups.extend_from_slice(&latest);
         if winner == MERGED {
-            let versions: Vec<&Change<'_>> = met.iter().map(|index| &changes.list[*index as usize]).collect();
-            merged.push((met[met.len() - 1], merge(&versions)?));
+            let versions: Vec<&Change<'_>> =
+                latest.iter().map(|index| &changes.list[*index as usize]).collect();
+            merged.push((latest[latest.len() - 1], merge(&versions)?));
         }
     }
     if strategy == Strategy::Manual && conflicts > 0 {
@@ -105,5 +106,5 @@ fn flat_of(changes: &Changes<'_>, merged: &[(u32, MergedContent)]) -> Result<Fla
     });
     let keys = Keys::default();
     let merged = Changes { keys, entries: Vec::new(), list: list.collect(), ..*changes };
-    Ok(merged.arrange(&changes.keys.texts)?.to_flat())
+    Ok(merged.canonicalize(&changes.keys.texts)?.to_flat())
 }

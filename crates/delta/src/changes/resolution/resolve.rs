@@ -1,24 +1,24 @@
 use crate::{DeltaError, Strategy};
 
-use super::heads::Standing;
+use super::heads::Heads;
 use super::tie_break::hex;
 use crate::changes::change::Changes;
 use crate::changes::flat::FlatRef;
 use crate::changes::hash::Hash;
 use crate::changes::key::Meaning;
-use crate::changes::parse::{Metadatas, parse};
+use crate::changes::parse::{MetadataRule, parse};
 
 /// Who wins, without a look at any vector.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// For each vector, in the order of ids: the winner's index, how many changes stand, and their indices in the order
     /// in which they win, the last one last. The winner is [`MERGED`] where [`merge`](crate::changes::merge) has to make it.
-    /// More than one standing change is a conflict, whatever the strategy.
+    /// More than one head is a conflict, whatever the strategy.
     pub groups: Vec<u32>,
     /// Pairs of changes with one number that have yet to be compared: the first of a pair is in the groups. Only where
     /// vectors were left out. Where all pairs are equal in vector, metadata, timestamp and operation, the verdict
     /// holds; else it takes a call with all vectors.
-    pub twins: Vec<u32>,
+    pub duplicate_dots: Vec<u32>,
     /// The ids of the conflicts, 32 hexadecimal digits each, in the order of their groups.
     pub ids: String,
 }
@@ -36,20 +36,21 @@ pub const MERGED: u32 = u32::MAX;
 /// `ERR_ARGUMENT` for a flat form that is none or a change without a number of its own; `ERR_LIMIT`, `ERR_DIMENSIONS`
 /// and `ERR_VECTOR` as everywhere.
 pub fn resolve(flat: FlatRef<'_>, strategy: Strategy) -> Result<Verdict, DeltaError> {
-    let changes = parse(flat, Metadatas::Compared)?;
-    let mut standing = Standing::of(&changes)?;
-    let mut verdict = Verdict { twins: std::mem::take(&mut standing.twins), ..Verdict::default() };
-    verdict.groups.reserve(3 * standing.groups().len());
-    let mut names = NameHash::new(changes.shard);
-    for group in standing.groups() {
+    let changes = parse(flat, MetadataRule::Compared)?;
+    let mut heads = Heads::of(&changes)?;
+    let mut verdict =
+        Verdict { duplicate_dots: std::mem::take(&mut heads.duplicate_dots), ..Verdict::default() };
+    verdict.groups.reserve(3 * heads.groups().len());
+    let mut names = ConflictHash::new(changes.shard);
+    for group in heads.groups() {
         let count = group.len() as u32;
         verdict.groups.extend([group[0], count]);
         let start = verdict.groups.len();
         verdict.groups.extend(group);
         if count > 1 {
-            hex(names.conflict(&changes, &standing, group), &mut verdict.ids);
+            hex(names.conflict(&changes, &heads, group), &mut verdict.ids);
             let members = &mut verdict.groups[start..];
-            standing.sort_by_precedence(&changes, members);
+            heads.sort_by_precedence(&changes, members);
             let winner = winner(strategy, &changes, members);
             verdict.groups[start - 2] = winner;
         }
@@ -58,14 +59,14 @@ pub fn resolve(flat: FlatRef<'_>, strategy: Strategy) -> Result<Verdict, DeltaEr
 }
 
 /// The winner among changes in the order in which they win; [`MERGED`] where it is none of them.
-pub(crate) fn winner(strategy: Strategy, changes: &Changes<'_>, standing: &[u32]) -> u32 {
-    let last = standing[standing.len() - 1];
+pub(crate) fn winner(strategy: Strategy, changes: &Changes<'_>, heads: &[u32]) -> u32 {
+    let last = heads[heads.len() - 1];
     match strategy {
         Strategy::LastWriteWins | Strategy::Manual => last,
-        Strategy::FirstWriteWins => standing[0],
+        Strategy::FirstWriteWins => heads[0],
         Strategy::Merge => {
             let change = |index: &u32| &changes.list[*index as usize];
-            let mut live = standing.iter().rev().filter(|index| change(index).is_live());
+            let mut live = heads.iter().rev().filter(|index| change(index).is_live());
             let Some(newest) = live.next() else { return last };
             let dimensions = change(newest).dimensions;
             let mut count = 1;
@@ -81,12 +82,12 @@ pub(crate) fn winner(strategy: Strategy, changes: &Changes<'_>, standing: &[u32]
 }
 
 /// Makes the ids of conflicts of one shard.
-pub(crate) struct NameHash<'a> {
+pub(crate) struct ConflictHash<'a> {
     shard: &'a str,
     hash: Hash,
 }
 
-impl<'a> NameHash<'a> {
+impl<'a> ConflictHash<'a> {
     pub(crate) fn new(shard: &'a str) -> Self {
         Self { shard, hash: Hash::new() }
     }
@@ -94,7 +95,7 @@ impl<'a> NameHash<'a> {
     /// The id of the conflict between changes of one vector, given in the order of their dots: that of
     /// [`ConflictId::of`](crate::ConflictId::of) where all are of sites. The number of a key that is no site has its
     /// top bit set, and its text, whose length stands in the site's place, follows.
-    pub(crate) fn conflict(&mut self, changes: &Changes<'_>, standing: &Standing, group: &[u32]) -> u128 {
+    pub(crate) fn conflict(&mut self, changes: &Changes<'_>, heads: &Heads, group: &[u32]) -> u128 {
         let Self { shard, hash } = self;
         hash.restart();
         for name in [*shard, changes.list[group[0] as usize].vector_id] {
@@ -103,7 +104,7 @@ impl<'a> NameHash<'a> {
         }
         for index in group {
             let key = changes.dot_key(&changes.list[*index as usize]);
-            let seq = standing.dots[*index as usize].seq;
+            let seq = heads.dots[*index as usize].seq;
             let (site, seq, text) = match changes.keys.meaning(key) {
                 Meaning::Site(site) => (site, seq, ""),
                 Meaning::Text(text) => (text.len() as u64, seq | 1 << 63, text),

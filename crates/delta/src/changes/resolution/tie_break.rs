@@ -8,30 +8,30 @@ use crate::changes::hash::Hash;
 /// The one that stays of the changes with one number that were met so far. Such changes with different contents come
 /// only from a copied file: the greatest by payload hash, timestamp and operation stays everywhere; of equal ones that
 /// with the smallest change id.
-pub(crate) struct Kept<'c, 'a> {
+pub(crate) struct TieBreak<'c, 'a> {
     changes: &'c Changes<'a>,
     pub(crate) index: u32,
     /// Computed once something different was met.
     hash: Option<u128>,
 }
 
-impl<'c, 'a> Kept<'c, 'a> {
+impl<'c, 'a> TieBreak<'c, 'a> {
     pub(crate) const fn new(changes: &'c Changes<'a>, index: u32) -> Self {
         Self { changes, index, hash: None }
     }
 
-    pub(crate) fn meet(&mut self, index: u32) {
+    pub(crate) fn add(&mut self, index: u32) {
         let (mine, theirs) = (&self.changes.list[self.index as usize], &self.changes.list[index as usize]);
-        let twins = self.changes.order_of_twins(mine, theirs);
+        let by_rest = self.changes.order_of_duplicates(mine, theirs);
         if is_same(mine, theirs) {
-            if twins == Ordering::Greater {
+            if by_rest == Ordering::Greater {
                 self.index = index;
             }
             return;
         }
         let my_hash = *self.hash.get_or_insert_with(|| payload_hash(mine));
         let their_hash = payload_hash(theirs);
-        let order = content(my_hash, mine).cmp(&content(their_hash, theirs)).then(twins.reverse());
+        let order = content(my_hash, mine).cmp(&content(their_hash, theirs)).then(by_rest.reverse());
         if order == Ordering::Less {
             (self.index, self.hash) = (index, Some(their_hash));
         }

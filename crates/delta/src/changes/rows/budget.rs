@@ -8,14 +8,14 @@ use crate::changes::key;
 
 /// How much room a delta still has.
 #[derive(Clone, Debug)]
-pub struct DeltaSpace {
+pub struct DeltaBudget {
     changes: usize,
     entries: usize,
     bytes: usize,
     sites: BTreeSet<SiteId>,
 }
 
-impl Default for DeltaSpace {
+impl Default for DeltaBudget {
     /// Of an empty delta.
     fn default() -> Self {
         Self {
@@ -27,7 +27,7 @@ impl Default for DeltaSpace {
     }
 }
 
-impl DeltaSpace {
+impl DeltaBudget {
     /// Takes the room of a row. False, and nothing is taken, where there may be too little: rows that were all taken
     /// are within the limits of [`encode_rows`](crate::changes::encode_rows).
     pub fn take(&mut self, entry: &VectorRow) -> bool {
@@ -59,7 +59,7 @@ fn contents(row: &Row) -> usize {
 
 /// The shard's id, the heads of the lists and the other numbers.
 const HEAD: usize = 1024;
-/// The longest form of a number is nine bytes; and a key of its own, as the versions of a crowd have one.
+/// The longest form of a number is nine bytes; and a key of its own, as versions of one site have one.
 const COLUMNS: usize = 9 * 9 + 48;
 const ENTRY: usize = 2 * 9;
 const LINE: usize = 1;

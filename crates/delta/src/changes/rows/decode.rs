@@ -2,7 +2,7 @@
 //!
 //! Each version becomes a change with its own number and its causal history. A history leaves out the other versions
 //! that stand, so that the changes of a row may be parted: each of them alone is a row that claims nothing of the
-//! others. Where one site has several of them that cannot be, and a key in their histories says so: see [`Crowd`].
+//! others. Where one site has several of them that cannot be, and a key in their histories says so: see [`SameSiteSiblings`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -14,12 +14,12 @@ use crate::{
     Timestamp, VectorId, VectorRow,
 };
 
-use super::same_site_siblings::Crowd;
+use super::same_site_siblings::SameSiteSiblings;
 use crate::changes::change::{Change, Changes};
 use crate::changes::format::malformed;
 use crate::changes::format::open;
 use crate::changes::key::{Keys, Meaning, site_of};
-use crate::changes::resolution::Standing;
+use crate::changes::resolution::Heads;
 
 /// A row as a database holds it.
 #[derive(Clone, Debug)]
@@ -59,8 +59,8 @@ pub fn encode_rows(
             let start = entries.len() as u32;
             let history = entry.row.history(sibling.dot()).unwrap_or_default();
             entries.extend(history.iter().map(|(site, seq)| (labels.site(site), seq)));
-            if let Some(crowd) = Crowd::around(&entry.row, sibling.dot().site) {
-                entries.push((labels.text(crowd.key()), entry.row.context().seq(crowd.site)));
+            if let Some(same_site) = SameSiteSiblings::around(&entry.row, sibling.dot().site) {
+                entries.push((labels.text(same_site.key()), entry.row.context().seq(same_site.site)));
             }
             list.push(labels.change(*change_id, &entry.id, sibling, start..entries.len() as u32));
         }
@@ -73,11 +73,11 @@ pub fn encode_rows(
         keys: Keys::default(),
         entries,
         list,
-        is_bare: false,
-        was_in_order: false,
+        omits_vectors: false,
+        was_canonical: false,
     };
     let texts: Vec<&str> = labels.texts.iter().map(String::as_str).collect();
-    changes.arrange(&texts)?.to_bytes()
+    changes.canonicalize(&texts)?.to_bytes()
 }
 
 /// Reads the bytes of a delta of databases: of each vector the changes that stand, as one row.
@@ -89,10 +89,10 @@ pub fn encode_rows(
 pub fn decode_rows(bytes: &[u8]) -> Result<DeltaRows, DeltaError> {
     let decoded = open(bytes)?;
     let changes = decoded.changes()?;
-    let standing = Standing::of(&changes)?;
+    let heads = Heads::of(&changes)?;
     let sites = Sites::of(&changes);
     let mut contexts: BTreeMap<&str, Vec<(SiteId, u64)>> = BTreeMap::new();
-    for (change, dot) in changes.list.iter().zip(&standing.dots) {
+    for (change, dot) in changes.list.iter().zip(&heads.dots) {
         let context = contexts.entry(change.vector_id).or_default();
         context.push((sites.by_rank(dot.site)?, dot.seq));
         for (key, seq) in changes.history(change) {
@@ -100,19 +100,19 @@ pub fn decode_rows(bytes: &[u8]) -> Result<DeltaRows, DeltaError> {
         }
     }
     let mut rows = Vec::with_capacity(contexts.len());
-    for ((id, context), group) in contexts.into_iter().zip(standing.groups()) {
+    for ((id, context), group) in contexts.into_iter().zip(heads.groups()) {
         if group.len() > Row::MAX_SIBLINGS {
             let (size, limit) = (group.len() as u64, Row::MAX_SIBLINGS as u64);
             return Err(DeltaError::Limit { what: "number of versions of a vector", size, limit });
         }
         let mut siblings = Vec::with_capacity(group.len());
         for index in group {
-            let (change, dot) = (&changes.list[*index as usize], standing.dots[*index as usize]);
+            let (change, dot) = (&changes.list[*index as usize], heads.dots[*index as usize]);
             siblings.push(sibling_of(change, Dot { site: sites.by_rank(dot.site)?, seq: dot.seq })?);
         }
         for (index, sibling) in group.iter().zip(&siblings) {
             let keys = changes.history(&changes.list[*index as usize]).iter().map(|(key, _)| *key);
-            sites.check_crowd(keys, sibling.dot().site, &siblings)?;
+            sites.check_complete(keys, sibling.dot().site, &siblings)?;
         }
         let row = Row::new(siblings, context.into_iter().collect()).expect("a change of each vector stands");
         rows.push(VectorRow { id: VectorId::new(id)?, row });
@@ -243,20 +243,23 @@ impl<'c, 'a> Sites<'c, 'a> {
     fn covered(&self, key: u32) -> Result<SiteId, DeltaError> {
         match self.keys.meaning(key) {
             Meaning::Site(number) => Ok(SiteId::new(number)),
-            Meaning::Text(text) => Crowd::parse(text).map(|crowd| crowd.site).ok_or_else(|| no_site(text)),
+            Meaning::Text(text) => {
+                SameSiteSiblings::parse(text).map(|same_site| same_site.site).ok_or_else(|| no_site(text))
+            }
         }
     }
 
     /// Whether all versions are there that stood beside one of this site.
-    fn check_crowd(
+    fn check_complete(
         &self,
         mut history: impl Iterator<Item = u32>,
         site: SiteId,
         siblings: &[Sibling],
     ) -> Result<(), DeltaError> {
         let parted = |key: u32| {
-            let crowd = Crowd::parse(self.keys.text(key)).filter(|crowd| crowd.site == site);
-            crowd.is_some_and(|crowd| crowd != Crowd::of(siblings, site))
+            let same_site =
+                SameSiteSiblings::parse(self.keys.text(key)).filter(|same_site| same_site.site == site);
+            same_site.is_some_and(|same_site| same_site != SameSiteSiblings::of(siblings, site))
         };
         if history.any(parted) {
             Err(malformed("a part of the versions that one site has of a vector"))

@@ -4,5 +4,5 @@ mod budget;
 mod decode;
 mod same_site_siblings;
 
-pub use budget::DeltaSpace;
+pub use budget::DeltaBudget;
 pub use decode::{DeltaRows, StoredChange, decode_rows, encode_rows};

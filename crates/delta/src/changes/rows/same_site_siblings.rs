@@ -7,19 +7,19 @@ use crate::{Row, Sibling, SiteId};
 /// history can say so. Each of them therefore has an entry of its own in its history, under the key
 /// `standing:<site>:<count>`: so many versions of the site stand, and its others up to the entry's number are superseded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Crowd {
+pub(crate) struct SameSiteSiblings {
     pub(crate) site: SiteId,
     count: usize,
 }
 
-impl Crowd {
+impl SameSiteSiblings {
     pub(crate) fn of(siblings: &[Sibling], site: SiteId) -> Self {
         Self { site, count: siblings.iter().filter(|sibling| sibling.dot().site == site).count() }
     }
 
     /// `None` where the site has one version or none.
     pub(crate) fn around(row: &Row, site: SiteId) -> Option<Self> {
-        Some(Self::of(row.siblings(), site)).filter(|crowd| crowd.count > 1)
+        Some(Self::of(row.siblings(), site)).filter(|same_site| same_site.count > 1)
     }
 
     pub(crate) fn key(&self) -> String {

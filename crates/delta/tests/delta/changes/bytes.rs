@@ -97,7 +97,7 @@ proptest! {
 }
 
 fn alter(draw: &mut Draw, delta: &mut Delta, at: usize, field: u64) {
-    let twin = delta.changes[at].clone();
+    let duplicate = delta.changes[at].clone();
     let change = &mut delta.changes[at];
     match field {
         0 => change.id += 1,
@@ -115,7 +115,7 @@ fn alter(draw: &mut Draw, delta: &mut Delta, at: usize, field: u64) {
         9 => change.dot = if change.dot.is_some() { None } else { Some(("laptop".into(), 1)) },
         10 => delta.shard.push('x'),
         11 => delta.from += 1,
-        12 => delta.changes.push(twin),
+        12 => delta.changes.push(duplicate),
         _ => delta.to += 1,
     }
 }

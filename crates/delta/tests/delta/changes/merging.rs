@@ -6,8 +6,8 @@ use vectr_delta::{
     Dot, Metadata, Payload, Row, Sibling, SiteId, Strategy as Shown, Timestamp, VersionVector,
 };
 
+use super::heads::heads;
 use super::model::{Change, Delta, delta, meaning};
-use super::standing::standing;
 use crate::support::draw::Draw;
 
 proptest! {
@@ -17,7 +17,7 @@ proptest! {
     fn a_merged_change_has_the_bits_of_the_rows_merge(seed: u64) {
         let delta = delta(&mut Draw::new(seed), 9);
         let merged = Delta::from_flat(merge(delta.flat().borrowed()).unwrap().borrowed());
-        let groups = standing(&delta);
+        let groups = heads(&delta);
         prop_assert_eq!(merged.changes.len(), groups.len());
         for (change, versions) in merged.changes.iter().zip(groups.values()) {
             let Some(view) = Shown::Merge.view(&row(versions)) else {
@@ -45,8 +45,8 @@ proptest! {
         // The merged changes and all that they merged: only the merged ones are left.
         let mut both = delta.clone();
         both.changes.extend(merged.changes.clone());
-        let stands = standing(&both);
-        for (change, (id, versions)) in merged.changes.iter().zip(standing(&delta)) {
+        let stands = heads(&both);
+        for (change, (id, versions)) in merged.changes.iter().zip(heads(&delta)) {
             if change.source == "merge" {
                 prop_assert_eq!(&stands[&id], &vec![change.clone()]);
                 let unseen = versions.iter().filter(|version| !change.has_seen(&version.number()));

@@ -2,12 +2,12 @@
 
 mod bytes;
 mod deltas;
+mod heads;
 mod hostile;
 mod merging;
 mod model;
 mod operations;
 mod rows;
-mod standing;
 mod stored;
 mod vectors;
 mod versions;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use vectr_delta::changes::{
-    Compression, DeltaSpace, StoredChange, decode, decode_rows, encode, encode_rows, resolve_deltas,
+    Compression, DeltaBudget, StoredChange, decode, decode_rows, encode, encode_rows, resolve_deltas,
 };
 use vectr_delta::{
     Dot, Metadata, NodeName, Payload, Row, ShardId, Sibling, SiteId, Strategy, Timestamp, VectorId,
@@ -203,8 +203,8 @@ fn rows_that_were_given_room_fit() {
         )
     };
     let rows = stored((1..200).map(row).collect());
-    let mut space = DeltaSpace::default();
-    let taken = rows.iter().take_while(|stored| space.take(&stored.entry)).count();
+    let mut budget = DeltaBudget::default();
+    let taken = rows.iter().take_while(|stored| budget.take(&stored.entry)).count();
     assert!((100..150).contains(&taken), "{taken}");
     bytes(&rows[..taken]);
     let error = encode_rows(&shard(), &rows, &names(), Timestamp::default()).unwrap_err();
@@ -217,8 +217,8 @@ fn rows_that_were_given_room_fit() {
         )
     };
     let many = stored((1..=65_537).map(tiny).collect());
-    let mut space = DeltaSpace::default();
-    assert_eq!(many.iter().take_while(|stored| space.take(&stored.entry)).count(), 65_536);
+    let mut budget = DeltaBudget::default();
+    assert_eq!(many.iter().take_while(|stored| budget.take(&stored.entry)).count(), 65_536);
     bytes(&many[..65_536]);
 }
 

@@ -29,7 +29,7 @@ proptest! {
             rest = later;
         }
         prop_assert_eq!(received, messages);
-        prop_assert!(!frames.is_amid_frame());
+        prop_assert!(!frames.is_mid_frame());
     }
 
     #[test]

@@ -18,10 +18,10 @@ proptest! {
         let delta = delta(&mut draw, 9);
         for strategy in Shown::ALL {
             let verdict = resolve(delta.flat().borrowed(), strategy).unwrap();
-            prop_assert!(verdict.twins.is_empty());
+            prop_assert!(verdict.duplicate_dots.is_empty());
             let found: Vec<Group> = groups(&verdict, &delta);
-            let expected: Vec<Group> = standing(&delta).into_values().map(|group| naive(strategy, &group)).collect();
-            let conflicts = expected.iter().filter(|group| group.standing.len() > 1).count();
+            let expected: Vec<Group> = heads(&delta).into_values().map(|group| naive(strategy, &group)).collect();
+            let conflicts = expected.iter().filter(|group| group.heads.len() > 1).count();
             prop_assert_eq!(verdict.ids.len(), conflicts * 32);
             prop_assert_eq!(found, expected);
         }
@@ -53,7 +53,7 @@ proptest! {
             (&one.vector, &one.metadata, one.timestamp, one.operation)
                 == (&two.vector, &two.metadata, two.timestamp, two.operation)
         };
-        if bare.twins.chunks_exact(2).all(same) {
+        if bare.duplicate_dots.chunks_exact(2).all(same) {
             prop_assert_eq!((full.groups, full.ids), (bare.groups, bare.ids));
         }
     }
@@ -68,7 +68,7 @@ proptest! {
         let kept: Vec<Change> = kept.iter().map(|index| delta.changes[*index as usize].clone()).collect();
         let left = Delta { changes: kept, ..delta.clone() };
         // Nothing that stood is gone; what is left may say less about what it had seen.
-        for (id, group) in standing(&delta) {
+        for (id, group) in heads(&delta) {
             let still: Vec<(String, u64)> = left.changes.iter().map(Change::number).collect();
             prop_assert!(group.iter().all(|change| still.contains(&change.number())), "{}", id);
         }
@@ -109,7 +109,7 @@ fn a_change_without_a_number_is_refused() {
 struct Group {
     /// The content and number of the winner; none where it is merged.
     winner: Option<String>,
-    standing: Vec<String>,
+    heads: Vec<String>,
 }
 
 fn content(change: &Change) -> String {
@@ -136,7 +136,7 @@ fn groups(verdict: &Verdict, delta: &Delta) -> Vec<Group> {
         let show = |index: &u32| content(&delta.changes[*index as usize]);
         list.push(Group {
             winner: (*winner != MERGED).then(|| show(winner)),
-            standing: members.iter().map(show).collect(),
+            heads: members.iter().map(show).collect(),
         });
         rest = after;
     }
@@ -144,7 +144,7 @@ fn groups(verdict: &Verdict, delta: &Delta) -> Vec<Group> {
 }
 
 /// For each vector the changes that stand, in the order in which they win.
-pub(crate) fn standing(delta: &Delta) -> BTreeMap<String, Vec<Change>> {
+pub(crate) fn heads(delta: &Delta) -> BTreeMap<String, Vec<Change>> {
     let mut vectors: BTreeMap<String, Vec<Change>> = BTreeMap::new();
     for change in &delta.changes {
         vectors.entry(change.vector_id.clone()).or_default().push(change.clone());
@@ -189,5 +189,5 @@ fn naive(strategy: Shown, group: &[Change]) -> Group {
         }
         _ => group.last(),
     };
-    Group { winner: winner.map(content), standing: group.iter().map(content).collect() }
+    Group { winner: winner.map(content), heads: group.iter().map(content).collect() }
 }
