@@ -15,19 +15,18 @@ mod wire;
 
 pub use error::DeltaError;
 pub use model::{
-    ChangelogId, ConflictId, Descriptor, Digest, Dimensions, Dot, ElementType, Fingerprint, MAX_SAFE_INTEGER,
-    Metadata, NodeName, Operation, Payload, PayloadHash, Relation, Row, ShardId, Sibling, SiteId, Strategy,
-    Timestamp, VectorId, VersionVector, View, components,
+    ChangeId, ChangelogId, ConflictId, Cursor, Descriptor, Digest, Dimensions, Dot, ElementType, Fingerprint,
+    MAX_CLOCK_SKEW, MAX_SAFE_INTEGER, Metadata, NodeName, Operation, Payload, PayloadHash, Relation, Row,
+    ShardId, Sibling, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector, View, components,
 };
 pub use replica::{
-    Applied, CommitNo, Ended, HelloOffer, JoinReport, LocalWrite, MAX_CLOCK_SKEW, Origin, Page, PageEnd,
-    PageSize, Refusal, RefusedRow, RemoteApply, RowVisitor, ShardRead, ShardState, ShardWrite, SiteReset,
-    Withheld, join_rows, read_hello, read_page, replace_row, write_local, write_resolution,
+    Applied, CommitNo, Ended, HelloOffer, JoinReport, LocalWrite, Origin, Page, PageEnd, PageSize, Refusal,
+    RefusedRow, RemoteApply, RowVisitor, ShardRead, ShardState, ShardWrite, SiteReset, Withheld, join_rows,
+    read_hello, read_page, replace_row, write_local, write_resolution,
 };
 pub use session::{
     Ending, PeerProgress, Session, SessionConfig, SessionReport, StoreReply, StoreRequest, Warning,
 };
 pub use wire::{
-    Batch, ChangeId, Codec, Cursor, End, Frame, FrameDecoder, Held, Hello, Message, MessageDecoder, Reject,
-    Uncompressed, VectorRow,
+    Batch, Codec, End, Frame, FrameDecoder, Held, Hello, Message, MessageDecoder, Reject, Uncompressed,
 };

@@ -30,6 +30,16 @@ impl Hash {
     }
 }
 
+/// A hash as 32 hexadecimal digits.
+pub(crate) fn hex(hash: u128, out: &mut String) {
+    for byte in hash.to_be_bytes() {
+        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        out.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
 /// The same hash by code that asks the machine which instructions it has: with AVX2 it takes two thirds of the time.
 #[cfg(not(target_family = "wasm"))]
 mod dispatched {

@@ -1,6 +1,7 @@
 //! What a shard is made of: versions of vectors, their names and numbers, and how concurrent ones are shown.
 
 mod conflict;
+mod cursor;
 mod descriptor;
 mod digest;
 mod fingerprint;
@@ -14,6 +15,7 @@ mod timestamp;
 mod version_vector;
 
 pub use conflict::ConflictId;
+pub use cursor::{ChangeId, Cursor};
 pub use descriptor::{Descriptor, ElementType};
 pub use digest::Digest;
 pub use fingerprint::Fingerprint;
@@ -21,8 +23,8 @@ pub(crate) use merge::{mean, merged_metadata};
 pub use name::{NodeName, ShardId, VectorId};
 pub(crate) use payload::first_not_finite;
 pub use payload::{Dimensions, Metadata, Payload, PayloadHash, components};
-pub use row::{Operation, Row, Sibling};
+pub use row::{Operation, Row, Sibling, VectorRow};
 pub use site::{ChangelogId, SiteId};
 pub use strategy::{Strategy, View};
-pub use timestamp::{MAX_SAFE_INTEGER, Timestamp};
+pub use timestamp::{MAX_CLOCK_SKEW, MAX_SAFE_INTEGER, Timestamp};
 pub use version_vector::{Dot, Relation, VersionVector};

@@ -109,14 +109,20 @@ impl Payload {
     /// # Errors
     /// `ERR_DIMENSIONS` for a length that no vector has, `ERR_VECTOR` naming the first component that is not finite.
     pub fn new(vector: Bytes, metadata: Option<Metadata>) -> Result<Self, DeltaError> {
+        Self::check(&vector)?;
+        Ok(Self { vector, metadata })
+    }
+
+    /// What [`Payload::new`] checks of the vector.
+    pub(crate) fn check(vector: &[u8]) -> Result<(), DeltaError> {
         let count = vector.len() / size_of::<f32>();
         if !vector.len().is_multiple_of(size_of::<f32>()) || count == 0 || count > Dimensions::MAX as usize {
             return Err(DeltaError::DimensionRange { count: count as u64 });
         }
-        if let Some(index) = first_not_finite(&vector) {
+        if let Some(index) = first_not_finite(vector) {
             return Err(DeltaError::NotFinite { index });
         }
-        Ok(Self { vector, metadata })
+        Ok(())
     }
 
     /// Wraps bytes that [`Payload::new`] has accepted before.

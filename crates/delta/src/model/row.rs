@@ -2,7 +2,7 @@ use std::cmp::Ordering;
 use std::fmt;
 
 use crate::sort::sort_by;
-use crate::{Dot, Payload, PayloadHash, SiteId, Timestamp, VersionVector};
+use crate::{Dot, Payload, PayloadHash, SiteId, Timestamp, VectorId, VersionVector};
 
 /// What a change did to its vector, as its writer saw it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -314,6 +314,15 @@ impl Row {
         sort_by(&mut siblings, by_dot);
         Self { siblings, context }
     }
+}
+
+/// A vector's id and the whole row that a shard holds for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VectorRow {
+    /// Which vector.
+    pub id: VectorId,
+    /// Its versions and context.
+    pub row: Row,
 }
 
 fn by_dot(one: &Sibling, other: &Sibling) -> Ordering {

@@ -8,6 +8,9 @@ use crate::DeltaError;
 /// The greatest integer that JavaScript holds exactly: the bound of timestamps, sequence numbers and change ids.
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
+/// How far beyond a node's wall clock a change may be stamped before it is held back.
+pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
+
 /// Whole microseconds since the Unix epoch, at most [`MAX_SAFE_INTEGER`]: the value of a hybrid logical clock.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]

@@ -1,8 +1,8 @@
-use super::local_write::MAX_CLOCK_SKEW;
+use super::outcome::{Applied, Refusal};
 use super::shard::insert_row;
 use crate::{
-    Applied, Metadata, Operation, Payload, Refusal, Row, ShardState, ShardWrite, Sibling, Timestamp,
-    VectorId, VectorRow, VersionVector, replace_row,
+    MAX_CLOCK_SKEW, Metadata, Operation, Payload, Row, ShardState, ShardWrite, Sibling, Timestamp, VectorId,
+    VectorRow, VersionVector, replace_row,
 };
 
 /// What joining rows outside of any session did.
@@ -126,9 +126,9 @@ fn check_row(state: &ShardState, row: &Row, wall: Timestamp) -> Result<(), &'sta
         if *dimensions.get_or_insert(payload.dimensions()) != payload.dimensions() {
             return Err("ERR_DIMENSIONS");
         }
-        Payload::new(payload.vector().clone(), None).map_err(|error| error.code())?;
+        Payload::check(payload.vector()).map_err(|error| error.code())?;
         if let Some(metadata) = payload.metadata() {
-            Metadata::new(metadata.as_str()).map_err(|error| error.code())?;
+            Metadata::check(metadata.as_str()).map_err(|error| error.code())?;
         }
     }
     Ok(())

@@ -1,12 +1,7 @@
-use std::time::Duration;
-
 use crate::{
-    DeltaError, Dimensions, Dot, MAX_SAFE_INTEGER, Payload, Row, ShardWrite, Sibling, Timestamp, VectorId,
-    replace_row,
+    DeltaError, Dimensions, Dot, MAX_CLOCK_SKEW, MAX_SAFE_INTEGER, Payload, Row, ShardWrite, Sibling,
+    Timestamp, VectorId, replace_row,
 };
-
-/// How far beyond a node's wall clock a change may be stamped before it is held back.
-pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// What a local writer does to a vector.
 #[derive(Clone, Debug)]

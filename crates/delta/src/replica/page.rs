@@ -2,8 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use crate::{
-    ChangeId, CommitNo, Digest, Fingerprint, Hello, NodeName, Row, ShardRead, Sibling, SiteId, Timestamp,
-    VectorId, VectorRow, VersionVector,
+    ChangeId, CommitNo, Digest, NodeName, Row, ShardRead, Sibling, SiteId, VectorId, VectorRow, VersionVector,
 };
 
 /// Rows read in one transaction, on their way to a peer.
@@ -106,55 +105,6 @@ pub fn read_page<R: ShardRead + ?Sized>(
         });
     }
     Ok(page)
-}
-
-/// Fills in what a [`Hello`] says of a shard; returns the transaction that it was read in.
-///
-/// # Errors
-/// Where the storage fails.
-pub fn read_hello<R: ShardRead + ?Sized>(
-    shard: &R,
-    peer: &Fingerprint,
-    offer: &HelloOffer,
-) -> Result<(Hello, CommitNo), R::Error> {
-    let (origin, state) = (shard.origin(), shard.state());
-    let hello = Hello {
-        nonce: offer.nonce,
-        protocol: (Hello::PROTOCOL, Hello::PROTOCOL),
-        codecs: offer.codecs.clone(),
-        shard: shard.shard().clone(),
-        live: offer.live,
-        node: origin.node.clone().unwrap_or_else(|| offer.node.clone()),
-        site: origin.site,
-        changelog: origin.changelog,
-        descriptor: state.descriptor.clone(),
-        strategy: state.strategy,
-        version_vector: state.version_vector.clone(),
-        frontier: state.frontier.clone(),
-        cursor: shard.cursor(peer)?,
-        digest: state.digest,
-        tight: state.is_tight(),
-        clock: offer.clock,
-        window: offer.window,
-    };
-    Ok((hello, shard.commit_no()))
-}
-
-/// What a session puts into its [`Hello`] beside the shard's state.
-#[derive(Clone, Debug)]
-pub struct HelloOffer {
-    /// Chosen anew for each session, not to be guessed.
-    pub nonce: u64,
-    /// The codecs that can be read.
-    pub codecs: Vec<u8>,
-    /// Whether the session is to stay open.
-    pub live: bool,
-    /// The node's name where the database has none yet.
-    pub node: NodeName,
-    /// The node's wall clock.
-    pub clock: Timestamp,
-    /// The most unacknowledged batches that it takes.
-    pub window: u16,
 }
 
 impl Page {

@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use super::local_write::{MAX_CLOCK_SKEW, next_dot};
-use crate::{Dot, ShardRead, ShardWrite, Sibling, SiteId, Timestamp, VectorId, replace_row};
+use super::local_write::next_dot;
+use crate::{Dot, MAX_CLOCK_SKEW, ShardRead, ShardWrite, Sibling, SiteId, Timestamp, VectorId, replace_row};
 
 /// Why a database takes a new site, and what of its own it then writes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

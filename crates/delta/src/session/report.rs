@@ -1,8 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::MAX_CLOCK_SKEW;
-use crate::{Held, Hello, Reject, Strategy, VectorId};
+use crate::{Held, Hello, MAX_CLOCK_SKEW, Reject, Strategy, VectorId};
 
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

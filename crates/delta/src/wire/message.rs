@@ -3,10 +3,11 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use super::batch::{Batch, ChangeId};
+use super::batch::Batch;
+use super::batch_codec;
 use crate::{
-    ChangelogId, Codec, DeltaError, Descriptor, Digest, Frame, NodeName, ShardId, SiteId, Strategy,
-    Timestamp, VectorId, VersionVector, bounded,
+    ChangeId, ChangelogId, Codec, Cursor, DeltaError, Descriptor, Digest, Frame, NodeName, ShardId, SiteId,
+    Strategy, Timestamp, VectorId, VectorRow, VersionVector, bounded,
 };
 
 /// What the nodes of a session say to each other. `docs/protocol.md` gives every byte.
@@ -31,15 +32,6 @@ pub enum Message {
     Held(Held),
     /// The session is over, by the sender's decision.
     Reject(Reject),
-}
-
-/// A position in the changelog of one life of a database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Cursor {
-    /// Whose changelog.
-    pub changelog: ChangelogId,
-    /// Everything up to here has been applied.
-    pub position: ChangeId,
 }
 
 /// A node's state of a shard, read in one transaction, and what it offers.
@@ -158,7 +150,7 @@ impl Message {
         match self {
             Self::Open(shard) => write(shard, &mut buffer)?,
             Self::Hello(hello) => write(hello, &mut buffer)?,
-            Self::Batch(batch) => batch.encode(codec, &mut buffer)?,
+            Self::Batch(batch) => batch_codec::encode(batch, codec, &mut buffer)?,
             Self::End(end) => write(end, &mut buffer)?,
             Self::Ack(batches) => write(batches, &mut buffer)?,
             Self::Durable(version_vector) => write(version_vector, &mut buffer)?,
@@ -206,7 +198,7 @@ impl Message {
 
     fn expected_size(&self) -> usize {
         let Self::Batch(batch) = self else { return 512 };
-        let payload = |row: &crate::VectorRow| {
+        let payload = |row: &VectorRow| {
             row.row.siblings().iter().filter_map(|sibling| sibling.payload()).fold(
                 64 + row.id.len(),
                 |sum, payload| {
@@ -222,7 +214,7 @@ impl Message {
     fn decode(kind: u8, body: Bytes, codecs: &[&dyn Codec]) -> Result<Self, DeltaError> {
         match kind {
             1 => read("hello", &body).map(|hello| Self::Hello(Box::new(hello))),
-            BATCH => Batch::decode(codecs, body).map(Self::Batch),
+            BATCH => batch_codec::decode(codecs, body).map(Self::Batch),
             3 => read("end", &body).map(|end| Self::End(Box::new(end))),
             4 => read("ack", &body).map(Self::Ack),
             5 => read("durable", &body).map(Self::Durable),

@@ -1,11 +1,14 @@
 //! What nodes send to each other, byte by byte.
 
 mod batch;
+mod batch_codec;
+mod batch_columns;
+mod batch_reader;
 mod codec;
 mod frame;
 mod message;
 
-pub use batch::{Batch, ChangeId, VectorRow};
+pub use batch::Batch;
 pub use codec::{Codec, Uncompressed};
 pub use frame::{Frame, FrameDecoder};
-pub use message::{Cursor, End, Held, Hello, Message, MessageDecoder, Reject};
+pub use message::{End, Held, Hello, Message, MessageDecoder, Reject};

@@ -2,8 +2,8 @@ use std::borrow::Cow;
 
 use crate::DeltaError;
 
-use super::header::{Mode, Section};
 use super::msgpack::malformed;
+use super::section::{Mode, Section};
 use super::shuffle::{shuffle, unshuffle};
 
 /// How a delta's bytes are packed. The content, and so the checksum, is the same under each.

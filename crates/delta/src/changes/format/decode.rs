@@ -3,11 +3,11 @@ use std::borrow::Cow;
 use crate::DeltaError;
 use crate::model::first_not_finite;
 
+use super::checksum::{BLOCK, content_hash, to_text};
 use super::columns::read_columns;
-use super::encode::{BLOCK, to_text};
-use super::header::{Header, content_hash};
+use super::compression::Compression;
+use super::header::Header;
 use super::msgpack::malformed;
-use crate::changes::Compression;
 use crate::changes::change::Changes;
 use crate::changes::flat::FlatRef;
 use crate::changes::parse::{MetadataRule, parse, parse_to_hash};

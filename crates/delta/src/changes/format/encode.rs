@@ -3,12 +3,13 @@ use std::borrow::Cow;
 use crate::DeltaError;
 use crate::model::first_not_finite;
 
-use super::header::{Header, Mode, Section, content_hash};
-use crate::changes::Compression;
+use super::checksum::{BLOCK, content_hash, to_text};
+use super::compression::Compression;
+use super::header::Header;
+use super::section::{Mode, Section};
 use crate::changes::change::Changes;
 use crate::changes::flat::FlatRef;
 use crate::changes::parse::{MetadataRule, argument, parse_to_hash};
-use crate::changes::resolution::hex;
 
 /// The bytes of a delta. Unpacked, equal content gives equal bytes on every platform; the order of keys and of the
 /// entries of a history is no content.
@@ -195,13 +196,3 @@ fn hash(
     }
     Ok(hash.value())
 }
-
-/// A checksum as text.
-pub(crate) fn to_text(checksum: u128) -> String {
-    let mut text = String::with_capacity(32);
-    hex(checksum, &mut text);
-    text
-}
-
-/// Both looks at a block happen while it is in the nearest cache.
-pub(crate) const BLOCK: usize = 4096;

@@ -1,38 +1,9 @@
 use crate::{DeltaError, MAX_SAFE_INTEGER};
 
+use super::compression::Compression;
 use super::msgpack::malformed;
-use crate::changes::Compression;
+use super::section::{Mode, Section};
 use crate::changes::hash::Hash;
-
-/// How a section of a delta is stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// As it is.
-    Raw = 0,
-    /// Through the codec.
-    Packed = 1,
-    /// Through the codec, as f32 numbers whose bytes were shuffled.
-    Shuffled = 2,
-}
-
-impl Mode {
-    fn from_byte(byte: u8) -> Result<Self, DeltaError> {
-        match byte {
-            0 => Ok(Self::Raw),
-            1 => Ok(Self::Packed),
-            2 => Ok(Self::Shuffled),
-            _ => Err(malformed("an unknown way to store a section")),
-        }
-    }
-}
-
-/// A section's lengths and mode.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Section {
-    pub(crate) raw: usize,
-    pub(crate) stored: usize,
-    pub(crate) mode: Mode,
-}
 
 /// What a delta's bytes begin with.
 #[derive(Clone, Copy, Debug)]
@@ -144,14 +115,6 @@ impl Header {
     }
 
     const HASHED: usize = Self::BYTES - 8;
-}
-
-/// The hash that the checksum of a delta is: of the length of its columns, the columns, and the vectors to come.
-pub(crate) fn content_hash(columns: &[u8]) -> Hash {
-    let mut hash = Hash::new();
-    hash.add(&(columns.len() as u64).to_le_bytes());
-    hash.add(columns);
-    hash
 }
 
 const MAGIC: &[u8] = b"VDLT";

@@ -1,11 +1,13 @@
 //! The bytes of a delta.
 
+mod checksum;
 mod columns;
 mod compression;
 mod decode;
 mod encode;
 mod header;
 mod msgpack;
+mod section;
 mod shuffle;
 
 pub use compression::Compression;

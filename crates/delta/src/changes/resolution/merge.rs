@@ -4,9 +4,9 @@ use crate::{DeltaError, Dot, Metadata, Operation, Strategy};
 
 use super::heads::Heads;
 use super::resolve::{ConflictHash, MERGED, winner};
-use super::tie_break::hex;
 use crate::changes::change::{Change, Changes};
 use crate::changes::flat::{Flat, FlatRef};
+use crate::changes::hash::hex;
 use crate::changes::key::Keys;
 use crate::changes::parse::{MetadataRule, parse};
 

@@ -14,4 +14,3 @@ pub use merge::merge;
 pub use newest::newest;
 pub use operations::{Resolution, resolve_operations};
 pub use resolve::{MERGED, Verdict, resolve};
-pub(crate) use tie_break::hex;

@@ -1,10 +1,9 @@
 use crate::{DeltaError, Strategy};
 
 use super::heads::Heads;
-use super::tie_break::hex;
 use crate::changes::change::Changes;
 use crate::changes::flat::FlatRef;
-use crate::changes::hash::Hash;
+use crate::changes::hash::{Hash, hex};
 use crate::changes::key::Meaning;
 use crate::changes::parse::{MetadataRule, parse};
 

@@ -65,13 +65,3 @@ pub(crate) fn payload_hash(change: &Change<'_>) -> u128 {
     }
     hash.value()
 }
-
-/// A hash as 32 hexadecimal digits.
-pub(crate) fn hex(hash: u128, out: &mut String) {
-    for byte in hash.to_be_bytes() {
-        out.push(char::from(DIGITS[usize::from(byte >> 4)]));
-        out.push(char::from(DIGITS[usize::from(byte & 15)]));
-    }
-}
-
-const DIGITS: &[u8; 16] = b"0123456789abcdef";

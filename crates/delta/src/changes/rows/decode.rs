@@ -1,17 +1,10 @@
-//! The rows of a shard as the bytes of a delta, and back.
-//!
-//! Each version becomes a change with its own number and its causal history. A history leaves out the other versions
-//! that stand, so that the changes of a row may be parted: each of them alone is a row that claims nothing of the
-//! others. Where one site has several of them that cannot be, and a key in their histories says so: see [`SameSiteSiblings`].
-
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Range;
 
 use bytes::Bytes;
 
 use crate::{
-    ChangeId, DeltaError, Dot, Metadata, NodeName, Operation, Payload, Row, ShardId, Sibling, SiteId,
-    Timestamp, VectorId, VectorRow,
+    DeltaError, Dot, Metadata, NodeName, Operation, Payload, Row, ShardId, Sibling, SiteId, Timestamp,
+    VectorId, VectorRow,
 };
 
 use super::same_site_siblings::SameSiteSiblings;
@@ -20,15 +13,6 @@ use crate::changes::format::malformed;
 use crate::changes::format::open;
 use crate::changes::key::{Keys, Meaning, site_of};
 use crate::changes::resolution::Heads;
-
-/// A row as a database holds it.
-#[derive(Clone, Debug)]
-pub struct StoredChange {
-    /// Of its last change.
-    pub change_id: ChangeId,
-    /// The whole row.
-    pub entry: VectorRow,
-}
 
 /// What the bytes of a delta hold, as rows.
 #[derive(Clone, Debug)]
@@ -39,45 +23,6 @@ pub struct DeltaRows {
     pub names: BTreeMap<SiteId, NodeName>,
     /// Each vector once.
     pub rows: Vec<VectorRow>,
-}
-
-/// The bytes of a delta of rows in the order of their change ids, uncompressed. The rows' contents fit their hashes.
-///
-/// # Errors
-/// `ERR_LIMIT` above 64 MiB, 65,536 changes or 2,097,152 entries of histories.
-pub fn encode_rows(
-    shard: &ShardId,
-    rows: &[StoredChange],
-    names: &BTreeMap<SiteId, NodeName>,
-    timestamp: Timestamp,
-) -> Result<Vec<u8>, DeltaError> {
-    let mut labels = Labels { names, texts: Vec::new(), places: BTreeMap::new() };
-    let mut entries = Vec::new();
-    let mut list = Vec::with_capacity(rows.len());
-    for StoredChange { change_id, entry } in rows {
-        for sibling in entry.row.siblings() {
-            let start = entries.len() as u32;
-            let history = entry.row.history(sibling.dot()).unwrap_or_default();
-            entries.extend(history.iter().map(|(site, seq)| (labels.site(site), seq)));
-            if let Some(same_site) = SameSiteSiblings::around(&entry.row, sibling.dot().site) {
-                entries.push((labels.text(same_site.key()), entry.row.context().seq(same_site.site)));
-            }
-            list.push(labels.change(*change_id, &entry.id, sibling, start..entries.len() as u32));
-        }
-    }
-    let changes = Changes {
-        shard,
-        from: rows.first().map_or(0, |row| row.change_id),
-        to: rows.last().map_or(0, |row| row.change_id),
-        timestamp: timestamp.as_micros(),
-        keys: Keys::default(),
-        entries,
-        list,
-        omits_vectors: false,
-        was_canonical: false,
-    };
-    let texts: Vec<&str> = labels.texts.iter().map(String::as_str).collect();
-    changes.canonicalize(&texts)?.to_bytes()
 }
 
 /// Reads the bytes of a delta of databases: of each vector the changes that stand, as one row.
@@ -151,73 +96,6 @@ impl DeltaRows {
     pub fn shows(&self, entry: &VectorRow) -> bool {
         let found = self.rows.binary_search_by(|row| row.id.cmp(&entry.id));
         found.is_ok_and(|at| self.rows[at].row.join(&entry.row) == self.rows[at].row)
-    }
-}
-
-/// The keys of a delta, each text once.
-struct Labels<'n> {
-    names: &'n BTreeMap<SiteId, NodeName>,
-    texts: Vec<String>,
-    places: BTreeMap<SiteId, Place>,
-}
-
-#[derive(Clone, Copy)]
-struct Place {
-    /// The key of the site.
-    site: u32,
-    /// The key that names who made its changes.
-    source: u32,
-}
-
-impl Labels<'_> {
-    fn text(&mut self, text: String) -> u32 {
-        self.texts.push(text);
-        self.texts.len() as u32 - 1
-    }
-
-    fn place(&mut self, site: SiteId) -> Place {
-        if let Some(place) = self.places.get(&site) {
-            return *place;
-        }
-        let place = match self.names.get(&site) {
-            None => {
-                let site = self.text(site.to_string());
-                Place { site, source: site }
-            }
-            Some(name) => {
-                let (name, label) = (name.to_string(), format!("{name}@{site}"));
-                Place { site: self.text(label), source: self.text(name) }
-            }
-        };
-        self.places.insert(site, place);
-        place
-    }
-
-    fn site(&mut self, site: SiteId) -> u32 {
-        self.place(site).site
-    }
-
-    fn change<'a>(
-        &mut self,
-        id: ChangeId,
-        vector_id: &'a VectorId,
-        sibling: &'a Sibling,
-        entries: Range<u32>,
-    ) -> Change<'a> {
-        let place = self.place(sibling.dot().site);
-        let payload = sibling.payload();
-        Change {
-            vector_id,
-            id,
-            timestamp: sibling.timestamp().as_micros(),
-            operation: sibling.operation(),
-            source: place.source,
-            dot: Some((place.site, sibling.dot().seq)),
-            entries,
-            dimensions: payload.map_or(0, |payload| payload.dimensions().into()),
-            vector: payload.map_or(&[], |payload| payload.vector()),
-            metadata: payload.and_then(Payload::metadata).map(Metadata::as_str),
-        }
     }
 }
 

@@ -1,0 +1,50 @@
+use crate::{CommitNo, Fingerprint, Hello, NodeName, ShardRead, Timestamp};
+
+/// What a session puts into its [`Hello`] beside the shard's state.
+#[derive(Clone, Debug)]
+pub struct HelloOffer {
+    /// Chosen anew for each session, not to be guessed.
+    pub nonce: u64,
+    /// The codecs that can be read.
+    pub codecs: Vec<u8>,
+    /// Whether the session is to stay open.
+    pub live: bool,
+    /// The node's name where the database has none yet.
+    pub node: NodeName,
+    /// The node's wall clock.
+    pub clock: Timestamp,
+    /// The most unacknowledged batches that it takes.
+    pub window: u16,
+}
+
+/// Fills in what a [`Hello`] says of a shard; returns the transaction that it was read in.
+///
+/// # Errors
+/// Where the storage fails.
+pub fn read_hello<R: ShardRead + ?Sized>(
+    shard: &R,
+    peer: &Fingerprint,
+    offer: &HelloOffer,
+) -> Result<(Hello, CommitNo), R::Error> {
+    let (origin, state) = (shard.origin(), shard.state());
+    let hello = Hello {
+        nonce: offer.nonce,
+        protocol: (Hello::PROTOCOL, Hello::PROTOCOL),
+        codecs: offer.codecs.clone(),
+        shard: shard.shard().clone(),
+        live: offer.live,
+        node: origin.node.clone().unwrap_or_else(|| offer.node.clone()),
+        site: origin.site,
+        changelog: origin.changelog,
+        descriptor: state.descriptor.clone(),
+        strategy: state.strategy,
+        version_vector: state.version_vector.clone(),
+        frontier: state.frontier.clone(),
+        cursor: shard.cursor(peer)?,
+        digest: state.digest,
+        tight: state.is_tight(),
+        clock: offer.clock,
+        window: offer.window,
+    };
+    Ok((hello, shard.commit_no()))
+}
