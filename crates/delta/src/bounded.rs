@@ -1,4 +1,5 @@
-//! Reading lists from a peer: the count is checked before anything is allocated, and again while it is read.
+//! Deserializing lists and strings of a peer: a count is checked before anything is allocated, and again while the
+//! elements are read.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -15,7 +16,7 @@ where
     deserializer.deserialize_seq(List::<T, MAX>(PhantomData))
 }
 
-/// For `#[serde(deserialize_with)]`: a text of at most `MAX` bytes.
+/// For `#[serde(deserialize_with)]`: a string of at most `MAX` bytes.
 pub(crate) fn text<'de, D, const MAX: usize>(deserializer: D) -> Result<String, D::Error>
 where
     D: Deserializer<'de>,
@@ -23,7 +24,7 @@ where
     let text = <&str>::deserialize(deserializer)?;
     if text.len() > MAX {
         return Err(Error::custom(format_args!(
-            "a text of {} bytes is above the limit of {MAX}",
+            "a string of {} bytes exceeds the limit of {MAX}",
             text.len()
         )));
     }
@@ -36,19 +37,21 @@ impl<'de, T: Deserialize<'de>, const MAX: usize> Visitor<'de> for List<T, MAX> {
     type Value = Vec<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a list of at most {MAX}")
+        write!(f, "a list of at most {MAX} elements")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Vec<T>, A::Error> {
         let claimed = seq.size_hint().unwrap_or(0);
         if claimed > MAX {
-            return Err(Error::custom(format_args!("a list of {claimed} is above the limit of {MAX}")));
+            return Err(Error::custom(format_args!(
+                "a list of {claimed} elements exceeds the limit of {MAX}"
+            )));
         }
-        // A claimed count reserves little: the elements themselves have to arrive for more.
+        // Reserve little for a claimed count; more is allocated only as elements arrive.
         let mut list = Vec::with_capacity(claimed.min(RESERVED));
         while let Some(element) = seq.next_element()? {
             if list.len() == MAX {
-                return Err(Error::custom(format_args!("a list is above the limit of {MAX}")));
+                return Err(Error::custom(format_args!("a list exceeds the limit of {MAX} elements")));
             }
             list.push(element);
         }

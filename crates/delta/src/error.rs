@@ -1,34 +1,34 @@
-/// Why the delta logic refused something. Nothing has changed when one of these is returned.
+/// Why the delta logic refused an input. Nothing has changed when it is returned.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeltaError {
     // The caller's argument.
-    /// Text that is no certificate fingerprint.
-    #[error("'{text}' is no fingerprint: give the 64 hexadecimal digits that the peer prints as its own")]
+    /// Text that is not a certificate fingerprint.
+    #[error("'{text}' is not a fingerprint: give the 64 hexadecimal digits that the peer prints")]
     Fingerprint {
         /// The text, shortened.
         text: String,
     },
-    /// Text that is no site number.
-    #[error("'{text}' is no site: give 16 hexadecimal digits")]
+    /// Text that is not a site id.
+    #[error("'{text}' is not a site id: give 16 hexadecimal digits")]
     SiteId {
         /// The text, shortened.
         text: String,
     },
-    /// An id or name of a wrong length or with control characters.
+    /// An id or name that is too long, empty or has control characters.
     #[error("{what} '{shown}' has {bytes} bytes: give 1 to {max} bytes without control characters")]
     Name {
         /// Which kind of name.
         what: &'static str,
-        /// Its beginning.
+        /// Its first characters.
         shown: String,
         /// Its length.
         bytes: usize,
         /// The longest allowed.
         max: usize,
     },
-    /// A strategy that does not exist.
-    #[error("'{text}' is no strategy: give last-write-wins, first-write-wins, merge or manual")]
+    /// Text that is not a strategy.
+    #[error("'{text}' is not a strategy: give last-write-wins, first-write-wins, merge or manual")]
     Strategy {
         /// The text, shortened.
         text: String,
@@ -39,13 +39,13 @@ pub enum DeltaError {
         /// Its size.
         bytes: usize,
     },
-    /// Metadata that is no JSON object.
-    #[error("metadata is no JSON object: {reason}")]
+    /// Metadata that is not a JSON object.
+    #[error("metadata is not a JSON object: {reason}")]
     MetadataSyntax {
-        /// What the parser says.
+        /// What the parser expected, and where.
         reason: String,
     },
-    /// An argument that says nothing lawful.
+    /// An argument that is not valid.
     #[error("{what}: {reason}")]
     Argument {
         /// Which argument or part of it.
@@ -55,14 +55,14 @@ pub enum DeltaError {
     },
     /// Conflicts that the strategy leaves to the caller.
     #[error(
-        "{conflicts} conflicts wait for a choice: resolve them one by one, or give another strategy than manual"
+        "{conflicts} conflicts need a manual choice: resolve each of them, or use a strategy other than manual"
     )]
     ManualResolution {
         /// How many.
         conflicts: usize,
     },
-    /// A codec that this build has not.
-    #[error("this build has no {codec} for that: {way_out}")]
+    /// A codec that this build does not include.
+    #[error("this build does not support {codec} here: {way_out}")]
     Codec {
         /// Its name.
         codec: &'static str,
@@ -77,14 +77,14 @@ pub enum DeltaError {
         /// Which component, from 0.
         index: usize,
     },
-    /// A number of components that no vector has.
-    #[error("a vector of {count} components is out of range: give 1 to 65536")]
+    /// A number of components outside 1 to 65,536.
+    #[error("a vector cannot have {count} components: give 1 to 65536")]
     DimensionRange {
         /// The number.
         count: u64,
     },
-    /// Another number of components than the shard's.
-    #[error("{found} components do not fit the shard's {expected}")]
+    /// A number of components other than the shard's.
+    #[error("the vector has {found} components, but the shard's vectors have {expected}")]
     Dimensions {
         /// The shard's number.
         expected: usize,
@@ -101,17 +101,17 @@ pub enum DeltaError {
         /// Its value.
         value: u64,
     },
-    /// A frame whose content does not fit its checksum.
-    #[error("a frame of {bytes} bytes does not fit its checksum: the bytes were altered on the way")]
+    /// A frame whose content does not match its checksum.
+    #[error("a frame of {bytes} bytes does not match its checksum: it was altered in transit")]
     Checksum {
         /// The frame's length.
         bytes: usize,
     },
-    /// A delta whose content does not fit its checksum.
-    #[error("the delta does not fit its checksum: it was altered after it was made")]
+    /// A delta whose content does not match its checksum.
+    #[error("the delta does not match its checksum: it was altered after it was made")]
     DeltaChecksum,
     /// A count or length above its limit.
-    #[error("{what} of {size} is above the limit of {limit}")]
+    #[error("{what} of {size} exceeds the limit of {limit}")]
     Limit {
         /// What is too large.
         what: &'static str,
@@ -120,7 +120,7 @@ pub enum DeltaError {
         /// The limit.
         limit: u64,
     },
-    /// Bytes that do not say what the protocol allows.
+    /// Bytes that violate the protocol or the format of a delta.
     #[error("unreadable {what}: {reason}")]
     Malformed {
         /// Which message or part.

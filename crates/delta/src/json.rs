@@ -1,26 +1,26 @@
-//! The little of JSON that metadata needs: whether a text is well formed, and the members of an object as text.
+//! The part of JSON that metadata needs: checking that text is well formed, and splitting an object into its members.
 //!
-//! Written by hand because a general parser would be a third of the browser's module. Nesting is bounded by the text's
-//! length alone: nothing here recurses.
+//! Written by hand because a general parser would take up a third of the browser's module. Nothing here recurses, so
+//! only the text's length bounds its nesting.
 
 use std::borrow::Cow;
 
 /// A member of an object: its key without escapes, and its value's text.
 pub(crate) type Member<'a> = (Cow<'a, str>, &'a str);
 
-/// Checks that `text` is one JSON object; otherwise says what was expected and where.
+/// Checks that `text` is one JSON object. The error says what was expected, and where.
 pub(crate) fn check_object(text: &str) -> Result<(), String> {
     let mut reader = Reader { text, at: 0 };
     reader.whole(|reader| reader.object(None)).map_err(|expected| reader.fault(expected))
 }
 
-/// Checks that `text` is one JSON value; otherwise says what was expected and where.
+/// Checks that `text` is one JSON value. The error says what was expected, and where.
 pub(crate) fn check_value(text: &str) -> Result<(), String> {
     let mut reader = Reader { text, at: 0 };
     reader.whole(Reader::value).map_err(|expected| reader.fault(expected))
 }
 
-/// Appends the members of the JSON object `text`, in their order. A text that is none adds nothing.
+/// Appends the members of the JSON object `text`, in their order. Adds nothing if `text` is not an object.
 pub(crate) fn add_members<'a>(members: &mut Vec<Member<'a>>, text: &'a str) {
     let before = members.len();
     let read = Reader { text, at: 0 }.whole(|reader| reader.object(Some(members)));
@@ -29,7 +29,7 @@ pub(crate) fn add_members<'a>(members: &mut Vec<Member<'a>>, text: &'a str) {
     }
 }
 
-/// Appends `text` as a JSON string, with no more escapes than it needs.
+/// Appends `text` as a JSON string with as few escapes as possible.
 pub(crate) fn write_string(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
@@ -53,7 +53,7 @@ pub(crate) fn write_string(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// What was expected where the text has something else.
+/// The error is what was expected at this place.
 type Read<T> = Result<T, &'static str>;
 
 struct Reader<'a> {
@@ -100,7 +100,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a list or an object; `open` holds the closing brackets of all that the place is in.
+    /// Reads an array or an object. `open` holds the closing brackets that are still due.
     fn nested(&mut self) -> Read<()> {
         let mut open = Vec::new();
         loop {
@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads a scalar or an empty list or object whole, and says so; of others only the beginning.
+    /// Reads a scalar or an empty array or object and returns true; of others it reads only the opening bracket.
     fn enter(&mut self, open: &mut Vec<u8>) -> Read<bool> {
         let closing = match self.peek() {
             Some(b'{') => b'}',
@@ -193,7 +193,7 @@ impl<'a> Reader<'a> {
         if self.at == start { Err("a digit") } else { Ok(()) }
     }
 
-    /// Reads a string, and says whether it has escapes.
+    /// Reads a string. Returns whether it has escapes.
     #[inline]
     fn string(&mut self) -> Read<bool> {
         self.expect(b'"', "a string")?;
@@ -209,7 +209,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The escape's UTF-16 unit.
+    /// Returns the escape's UTF-16 code unit.
     fn escape(&mut self) -> Read<u16> {
         let letter = self.peek().ok_or("an escape")?;
         self.at += 1;
@@ -287,11 +287,11 @@ impl<'a> Reader<'a> {
     }
 
     fn fault(&self, expected: &'static str) -> String {
-        format!("{expected} is expected at byte {}", self.at)
+        format!("expected {expected} at byte {}", self.at)
     }
 }
 
-/// A string's text with its escapes taken out. Half a surrogate pair is no character.
+/// A string's text with its escapes resolved. A lone surrogate is an error.
 fn unescaped(text: &str) -> Read<String> {
     let mut reader = Reader { text, at: 0 };
     let mut plain = String::with_capacity(text.len());
@@ -366,7 +366,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_well_formed_is_what_a_general_parser_takes() {
+    fn accepts_exactly_what_serde_json_accepts() {
         let mut taken = 0;
         for text in texts() {
             let general = serde_json::from_str::<IgnoredAny>(&text).is_ok();
@@ -377,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_those_that_a_general_parser_finds() {
+    fn finds_the_members_that_serde_json_finds() {
         let mut taken = 0;
         for text in texts() {
             let general =
@@ -395,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn strings_are_written_as_a_general_writer_writes_them() {
+    fn writes_strings_like_serde_json() {
         let text: String = (0..0x300_u32).filter_map(char::from_u32).collect();
         let mut ours = String::new();
         write_string(&mut ours, &text);
@@ -403,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn deep_nesting_is_no_recursion() {
+    fn deep_nesting_does_not_overflow_the_stack() {
         let deep = "[".repeat(1_000_000) + &"]".repeat(1_000_000);
         assert!(check_value(&deep).is_ok());
         assert!(check_value(&deep[1..]).is_err());

@@ -1,7 +1,7 @@
-//! What changed in a replicated vector shard, and who wins.
+//! What changed in a replicated vector shard, and which version wins.
 //!
-//! Everything here is a pure function of its arguments: no IO, no async, no clock, no randomness. Storage comes in
-//! through the traits of [`ShardRead`] and [`ShardWrite`]; the protocol is the state machine [`Session`].
+//! Everything here is a pure function of its arguments: no IO, no async, no clock, no randomness. Storage implements
+//! the traits [`ShardRead`] and [`ShardWrite`]; the protocol is the state machine [`Session`].
 
 mod bounded;
 pub mod changes;

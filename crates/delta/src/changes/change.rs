@@ -6,22 +6,22 @@ use crate::{DeltaError, Dot, Operation, SiteId};
 
 use crate::changes::key::Keys;
 
-/// One change, its texts and its vector borrowed.
+/// One change. Borrows its texts and its vector.
 #[derive(Clone, Debug)]
 pub(crate) struct Change<'a> {
     pub(crate) vector_id: &'a str,
     pub(crate) id: u64,
     pub(crate) timestamp: u64,
     pub(crate) operation: Operation,
-    /// Index of the key that names who made it.
+    /// Index of the key that names its source.
     pub(crate) source: u32,
-    /// Its own number, where it brings one: the key's index and the number.
+    /// Its dot, if it has an explicit one: the key's index and the sequence number.
     pub(crate) dot: Option<(u32, u64)>,
-    /// Its part of [`Changes::entries`].
+    /// Its range of [`Changes::entries`].
     pub(crate) entries: Range<u32>,
-    /// 0 where there is no vector.
+    /// 0 if there is no vector.
     pub(crate) dimensions: u32,
-    /// Empty where there is none, or where vectors were left out.
+    /// Empty if there is none, or if vectors were omitted.
     pub(crate) vector: &'a [u8],
     pub(crate) metadata: Option<&'a str>,
 }
@@ -32,27 +32,27 @@ impl Change<'_> {
     }
 }
 
-/// Changes of one shard, checked: keys in order, the entries of each change in the order of keys.
+/// Validated changes of one shard. The keys are sorted, and so are the entries of each change.
 pub(crate) struct Changes<'a> {
     pub(crate) shard: &'a str,
     pub(crate) from: u64,
     pub(crate) to: u64,
-    /// Of the whole; 0 stands for the newest change's.
+    /// The delta's timestamp; 0 means that of the newest change.
     pub(crate) timestamp: u64,
     pub(crate) keys: Keys<'a>,
-    /// Key and number, of all changes.
+    /// Key index and sequence number, of all changes.
     pub(crate) entries: Vec<(u32, u64)>,
     pub(crate) list: Vec<Change<'a>>,
-    /// Whether vectors were left out although there are some.
+    /// Whether there are vectors that were omitted.
     pub(crate) omits_vectors: bool,
-    /// Whether keys and entries came in order, and no key without use.
+    /// Whether keys and entries were given in order, and every key is used.
     pub(crate) was_canonical: bool,
 }
 
 impl<'a> Changes<'a> {
-    /// Brings keys into order, leaves out those that nothing uses, and renames them everywhere.
+    /// Sorts the keys, drops unused ones, and updates all indices of keys.
     ///
-    /// The keys in `list` and `entries` are indices into `given`.
+    /// Before, the keys in `list` and `entries` are indices into `given`.
     pub(crate) fn canonicalize(mut self, given: &[&'a str]) -> Result<Self, DeltaError> {
         let mut is_used = vec![false; given.len()];
         for change in &self.list {
@@ -95,22 +95,22 @@ impl<'a> Changes<'a> {
                 sort_by(entries, Ord::cmp);
             }
             if let Some(pair) = entries.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-                let reason = format!("the key '{}' stands twice", self.keys.text(pair[0].0));
+                let reason = format!("the key '{}' is given twice", self.keys.text(pair[0].0));
                 return Err(DeltaError::Argument { what: "versionVector", reason });
             }
         }
         Ok(())
     }
 
-    /// The causal history of a change: keys and numbers.
+    /// The causal history of a change: key indices and sequence numbers.
     pub(crate) fn history(&self, change: &Change<'_>) -> &[(u32, u64)] {
         &self.entries[change.entries.start as usize..change.entries.end as usize]
     }
 
-    /// The own number of each change, its site being the rank of its key.
+    /// The dot of each change; its site is the rank of its key.
     ///
     /// # Errors
-    /// `ERR_ARGUMENT` for a change that has none.
+    /// `ERR_ARGUMENT` for a change without a dot.
     pub(crate) fn dots(&self) -> Result<Vec<Dot>, DeltaError> {
         let mut dots = Vec::with_capacity(self.list.len());
         for (index, change) in self.list.iter().enumerate() {
@@ -122,8 +122,8 @@ impl<'a> Changes<'a> {
     fn without_number(&self, index: usize, change: &Change<'_>) -> DeltaError {
         let source = self.keys.text(change.source);
         let reason = format!(
-            "change {index} of vector '{}' has no number of its own: give it a dot, or an entry for its sourceNode \
-             '{source}' in its versionVector",
+            "change {index} of vector '{}' has no dot: give it one, or an entry for its sourceNode '{source}' in its \
+             versionVector",
             change.vector_id
         );
         DeltaError::Argument { what: "change", reason }
@@ -132,26 +132,26 @@ impl<'a> Changes<'a> {
     fn dot(&self, change: &Change<'_>) -> Option<Dot> {
         let (key, seq) = change.dot.or_else(|| {
             let rank = self.keys.rank(change.source);
-            // Two names of one site stand side by side: the greater number is the site's.
+            // Two names of one site are adjacent; the greater number is the site's.
             let own = self.history(change).iter().filter(|(key, _)| self.keys.rank(*key) == rank);
             own.copied().max_by_key(|(_, seq)| *seq).filter(|(_, seq)| *seq > 0)
         })?;
         Some(Dot { site: SiteId::new(u64::from(self.keys.rank(key))), seq })
     }
 
-    /// The key of a change's own number.
+    /// The key of a change's dot.
     pub(crate) fn dot_key(&self, change: &Change<'_>) -> u32 {
         change.dot.map_or(change.source, |(key, _)| key)
     }
 
-    /// An order of changes with one number and equal content, by what else they say.
+    /// Orders changes with the same dot and content by their other fields.
     pub(crate) fn order_of_duplicates(&self, one: &Change<'_>, two: &Change<'_>) -> Ordering {
         (one.id, one.source, one.dot)
             .cmp(&(two.id, two.source, two.dot))
             .then_with(|| self.history(one).cmp(self.history(two)))
     }
 
-    /// The stamp of the whole.
+    /// The delta's timestamp.
     pub(crate) fn stamp(&self) -> u64 {
         match self.timestamp {
             0 => self.list.iter().map(|change| change.timestamp).max().unwrap_or_default(),
@@ -159,10 +159,10 @@ impl<'a> Changes<'a> {
         }
     }
 
-    /// Refuses changes whose vectors were left out.
+    /// Refuses changes whose vectors were omitted.
     pub(crate) fn with_vectors(self) -> Result<Self, DeltaError> {
         if self.omits_vectors {
-            let reason = "dimensions are given, but no components".to_owned();
+            let reason = "the dimensions are given, but not the components".to_owned();
             return Err(DeltaError::Argument { what: "vectors", reason });
         }
         Ok(self)

@@ -3,9 +3,9 @@ use dispatched::State;
 #[cfg(target_family = "wasm")]
 use xxhash_rust::xxh3::Xxh3Default as State;
 
-/// XXH3-128 (seed 0) of bytes that come in pieces.
+/// Incremental XXH3-128 (seed 0).
 ///
-/// Nothing of it is inlined: each copy would put some hundred bytes into the browser's module.
+/// Never inlined: each copy would add some hundred bytes to the browser's module.
 pub(crate) struct Hash(State);
 
 impl Hash {
@@ -30,7 +30,7 @@ impl Hash {
     }
 }
 
-/// A hash as 32 hexadecimal digits.
+/// Appends a hash as 32 hexadecimal digits.
 pub(crate) fn hex(hash: u128, out: &mut String) {
     for byte in hash.to_be_bytes() {
         out.push(char::from(DIGITS[usize::from(byte >> 4)]));
@@ -40,7 +40,7 @@ pub(crate) fn hex(hash: u128, out: &mut String) {
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// The same hash by code that asks the machine which instructions it has: with AVX2 it takes two thirds of the time.
+/// The same hash by an implementation that detects CPU features at run time; with AVX2 it takes two thirds of the time.
 #[cfg(not(target_family = "wasm"))]
 mod dispatched {
     use twox_hash::xxhash3_128::{DEFAULT_SECRET_LENGTH, RawHasher, SecretBuffer};
@@ -72,7 +72,7 @@ mod dispatched {
         use super::*;
 
         #[test]
-        fn it_is_the_hash_of_the_browser_however_the_bytes_are_cut() {
+        fn both_implementations_agree_however_the_bytes_are_split() {
             let bytes: Vec<u8> = (0..5000_u32).map(|index| ((index * index) >> 3) as u8).collect();
             for length in (0..600).chain([1023, 1024, 1025, 4999]) {
                 let bytes = &bytes[..length];

@@ -8,8 +8,8 @@ use crate::sort::sort;
 /// The most bytes of a key.
 pub(crate) const MAX_BYTES: usize = 300;
 
-/// The number of the site that a key stands for: `name@` and 16 lower-case hexadecimal digits, or those digits alone,
-/// as a database prints a site whose name it does not know. `None` for any other text.
+/// The site that a key stands for: `name@` and 16 lower-case hexadecimal digits, or only the digits, as a database
+/// prints a site whose name it does not know. `None` for any other text.
 #[must_use]
 pub fn site_of(key: &str) -> Option<u64> {
     let digits_at = key.len().checked_sub(16)?;
@@ -34,7 +34,7 @@ pub(crate) fn check(key: &str) -> Result<(), DeltaError> {
 
 /// Checks that a name has 1 to `max` bytes and no control character.
 pub(crate) fn check_name(what: &'static str, name: &str, max: usize) -> Result<(), DeltaError> {
-    // Without an early end the compiler checks many bytes at once.
+    // Without an early exit the compiler checks many bytes at once.
     let has_control = name.bytes().fold(false, |found, byte| found | (byte < 0x20) | (byte == 0x7f));
     if name.is_empty() || name.len() > max || has_control {
         let shown = name.chars().take(64).collect();
@@ -43,7 +43,7 @@ pub(crate) fn check_name(what: &'static str, name: &str, max: usize) -> Result<(
     Ok(())
 }
 
-/// What a key stands for. Sites come first, by their number; then all other texts, by their bytes.
+/// What a key stands for. Sites are ordered first, by number, then all other texts, by their bytes.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Meaning<'a> {
     Site(u64),
@@ -65,18 +65,18 @@ impl<'a> Meaning<'a> {
     }
 }
 
-/// Keys in order: by meaning, and those of one meaning by their bytes.
+/// Sorted keys: by meaning, and keys of the same meaning by their bytes.
 #[derive(Default)]
 pub(crate) struct Keys<'a> {
     /// Each text once.
     pub(crate) texts: Vec<&'a str>,
-    /// For each of them which meaning it has, counted from 0: two names of one site have one rank.
+    /// The rank of each key's meaning, counted from 0. Two names of one site have the same rank.
     pub(crate) ranks: Vec<u32>,
     meanings: Vec<Meaning<'a>>,
 }
 
 impl<'a> Keys<'a> {
-    /// Sorts `given`, and tells for each of them where it is now.
+    /// Sorts `given`. Also returns the new place of each of them.
     pub(crate) fn new(given: &[&'a str]) -> (Self, Vec<u32>) {
         let meanings: Vec<Meaning<'a>> = given.iter().map(|key| Meaning::of(key)).collect();
         let mut order: Vec<u32> = (0..given.len() as u32).collect();
@@ -117,7 +117,7 @@ impl<'a> Keys<'a> {
         self.meanings[index as usize]
     }
 
-    /// How many different meanings there are.
+    /// The number of different meanings.
     pub(crate) fn count(&self) -> usize {
         self.ranks.last().map_or(0, |last| *last as usize + 1)
     }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn sites_come_before_other_texts_and_names_of_one_site_are_one() {
+    fn sites_come_before_other_texts_and_names_of_one_site_share_a_rank() {
         let given = ["b", "x@0000000000000002", "a", "0000000000000001", "a@0000000000000002", "b"];
         let (keys, places) = Keys::new(&given);
         let expected = ["0000000000000001", "a@0000000000000002", "x@0000000000000002", "a", "b"];

@@ -1,6 +1,6 @@
-//! Changes of vectors as plain values, outside of any database: as bytes, and what stands of them.
+//! Changes of vectors as plain values, outside of any database: their encoding, and which of them win.
 //!
-//! Everything comes in and goes out in the flat form of [`FlatRef`], so that a binding crosses its boundary once.
+//! All functions take and return the flat form of [`FlatRef`], so that a binding crosses its boundary only once.
 
 mod change;
 mod flat;

@@ -1,4 +1,4 @@
-//! From the flat form to checked changes.
+//! Parses and validates the flat form.
 
 use crate::json;
 use crate::model::first_not_finite;
@@ -10,18 +10,18 @@ use crate::changes::change::{Change, Changes};
 use crate::changes::flat::{COLUMNS, FlatRef, HEADER, MAX_ENTRIES, MAX_FLAT, MAX_KEYS};
 use crate::changes::key::{self, Keys};
 
-/// What metadata has to be.
+/// What metadata must be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum MetadataRule {
-    /// One JSON object each.
+    /// A JSON object each.
     Objects,
-    /// One JSON value each.
+    /// Any JSON value each.
     Values,
-    /// Any line: it is compared only, and was checked where it came from or will be where it goes.
+    /// Any line. It is only compared here; its origin or its destination checks it.
     Compared,
 }
 
-/// Checks everything that the flat form promises.
+/// Parses the flat form and checks all of its rules.
 ///
 /// # Errors
 /// `ERR_ARGUMENT`, `ERR_LIMIT`, `ERR_DIMENSIONS` or `ERR_VECTOR`.
@@ -31,7 +31,8 @@ pub(crate) fn parse(flat: FlatRef<'_>, rule: MetadataRule) -> Result<Changes<'_>
     Ok(changes)
 }
 
-/// As [`parse`], but whether components are finite is left to whoever hashes them: one pass over the memory does both.
+/// Like [`parse`], but leaves it to the caller to check that components are finite while hashing them, in one pass over
+/// the memory.
 pub(crate) fn parse_to_hash(flat: FlatRef<'_>, rule: MetadataRule) -> Result<Changes<'_>, DeltaError> {
     let numbers = Numbers::split(flat.numbers)?;
     let lines = Lines::split(flat.text, &numbers)?;
@@ -46,16 +47,16 @@ pub(crate) fn parse_to_hash(flat: FlatRef<'_>, rule: MetadataRule) -> Result<Cha
         let dimensions = dimensions(at(DIMENSIONS)?)?;
         let entries_after = entries_before + entries;
         if entries > VersionVector::MAX_SITES as u64 || entries_after > numbers.entries as u64 {
-            return Err(at_change("contextEntries", index, "has more entries than there are"));
+            return Err(at_change("contextEntries", index, "has more context entries than there are"));
         }
         let vector = if omits_vectors { &[] } else { slice(flat.vectors, components_before, dimensions)? };
         components_before += dimensions as usize;
-        let operation = u8::try_from(at(OPERATION)?)
-            .ok()
-            .and_then(Operation::from_byte)
-            .ok_or_else(|| at_change("operation", index, "has none: give 1 insert, 2 update or 3 delete"))?;
+        let operation =
+            u8::try_from(at(OPERATION)?).ok().and_then(Operation::from_byte).ok_or_else(|| {
+                at_change("operation", index, "has an unknown operation: give 1 insert, 2 update or 3 delete")
+            })?;
         if operation == Operation::Delete && dimensions > 0 {
-            return Err(at_change("vector", index, "is a delete and cannot carry one"));
+            return Err(at_change("vector", index, "is a delete and cannot have a vector"));
         }
         list.push(Change {
             vector_id,
@@ -70,7 +71,7 @@ pub(crate) fn parse_to_hash(flat: FlatRef<'_>, rule: MetadataRule) -> Result<Cha
             metadata: match at(HAS_METADATA)? {
                 0 => None,
                 1 => metadata.next().copied(),
-                _ => return Err(at_change("hasMetadata", index, "has neither 0 nor 1")),
+                _ => return Err(at_change("hasMetadata", index, "must have 0 or 1")),
             },
         });
         entries_before = entries_after;
@@ -98,7 +99,7 @@ pub(crate) fn parse_to_hash(flat: FlatRef<'_>, rule: MetadataRule) -> Result<Cha
     changes.canonicalize(&lines.keys)
 }
 
-/// The numbers, cut into header and columns.
+/// The numbers, split into header and columns.
 struct Numbers<'a> {
     changes: usize,
     keys: usize,
@@ -152,7 +153,7 @@ impl<'a> Numbers<'a> {
             return Ok(None);
         }
         if site == -1.0 || seq == 0 {
-            return Err(at_change("dot", index, "has only half of one"));
+            return Err(at_change("dot", index, "has only half of a dot"));
         }
         Ok(Some((self.key("dotSite", whole("dotSite", site)?)?, seq)))
     }
@@ -166,7 +167,7 @@ impl<'a> Numbers<'a> {
     }
 }
 
-/// The text, cut into lines.
+/// The text, split into lines.
 struct Lines<'a> {
     shard: &'a str,
     ids: Vec<&'a str>,
@@ -208,7 +209,7 @@ fn slice(vectors: &[u8], before: usize, dimensions: u32) -> Result<&[u8], DeltaE
     vectors.get(before * 4..end).ok_or_else(|| instead_of("bytes of the vectors", vectors.len(), end))
 }
 
-/// One pass over all vectors; which vector it was matters only where one is wrong.
+/// One pass over all vectors; the vector is looked for only if a component is wrong.
 fn check_finite(vectors: &[u8], list: &[Change<'_>]) -> Result<(), DeltaError> {
     if first_not_finite(vectors).is_none() {
         return Ok(());
@@ -245,18 +246,18 @@ fn count(what: &'static str, number: f64, limit: usize) -> Result<usize, DeltaEr
     Ok(size as usize)
 }
 
-/// A whole number from 0 to 2^53 - 1.
+/// Converts an integer from 0 to 2^53 - 1.
 #[cfg_attr(target_arch = "wasm32", inline(never))]
 pub(crate) fn whole(what: &'static str, number: f64) -> Result<u64, DeltaError> {
-    // The cast saturates and takes NaN to 0, so that only whole numbers come back as they were.
+    // The cast saturates and turns NaN into 0, so only integers survive the round trip.
     let whole = number as u64;
     if whole as f64 != number || whole > MAX_SAFE_INTEGER {
-        return Err(argument(what, format!("a number that is not whole and from 0 to {MAX_SAFE_INTEGER}")));
+        return Err(argument(what, format!("give an integer from 0 to {MAX_SAFE_INTEGER}")));
     }
     Ok(whole)
 }
 
-/// Each place that words an error for itself would put its words and the wording into the browser's module.
+/// Out of line, as each place that formats an error adds its code to the browser's module.
 #[cold]
 #[inline(never)]
 fn at_change(what: &'static str, index: usize, fault: &'static str) -> DeltaError {

@@ -1,16 +1,16 @@
-//! Version vectors with any texts as keys: `numbers` are the entries of a, the entries of b, the numbers of a and those
-//! of b; `text` are the keys of a and those of b, one a line.
+//! Operations on version vectors with arbitrary text as keys. `numbers` holds the number of entries of a and of b, then
+//! the sequence numbers of a and of b; `text` holds the keys of a and of b, one per line.
 
 use crate::{DeltaError, MAX_SAFE_INTEGER, Relation, SiteId, VersionVector};
 
 use crate::changes::key::{self, Keys};
 use crate::changes::parse::{argument, whole};
 
-/// How version vector a stands to b: 0 equal, 1 before, 2 after, 3 concurrent. Names of one site are one key.
+/// How version vector a compares to b: 0 equal, 1 before, 2 after, 3 concurrent. Names of one site count as one key.
 ///
 /// # Errors
-/// `ERR_ARGUMENT` for a key of more than 300 bytes or with control characters, a number that is not whole, and another
-/// number of keys than counted.
+/// `ERR_ARGUMENT` for a key of more than 300 bytes or with control characters, a number that is not an integer, and a
+/// wrong number of keys.
 pub fn relate_versions(text: &str, numbers: &[f64]) -> Result<u8, DeltaError> {
     let pair = Pair::parse(text, numbers, 0)?;
     let vector = |range: std::ops::Range<usize>| {
@@ -27,21 +27,20 @@ pub fn relate_versions(text: &str, numbers: &[f64]) -> Result<u8, DeltaError> {
     })
 }
 
-/// The least version vector that covers both: for each key the index of its line and its number, in the order of keys.
-/// Of the names of one site the first in that order is kept.
+/// The least version vector that covers both: for each key the index of its line and its sequence number, in the order
+/// of keys. Of several names of one site, the first in that order is kept.
 ///
 /// # Errors
-/// As [`relate_versions`].
+/// See [`relate_versions`].
 pub fn join_versions(text: &str, numbers: &[f64]) -> Result<Vec<f64>, DeltaError> {
     let pair = Pair::parse(text, numbers, 0)?;
     Ok(pair.joined(pair.seqs.clone()))
 }
 
-/// A version vector a with one more change of the key that stands on the last line, behind those of a. The number of
-/// entries of b is 0.
+/// Version vector a with one more change of the key on the last line, which follows the keys of a. b has no entries.
 ///
 /// # Errors
-/// As [`relate_versions`], and where the number would be above 2^53 - 1.
+/// See [`relate_versions`]; also `ERR_ARGUMENT` if the sequence number would exceed 2^53 - 1.
 pub fn increment_version(text: &str, numbers: &[f64]) -> Result<Vec<f64>, DeltaError> {
     let mut pair = Pair::parse(text, numbers, 1)?;
     let own = pair.places.len() - 1;
@@ -58,21 +57,21 @@ struct Pair<'a> {
     first: usize,
     seqs: Vec<u64>,
     keys: Keys<'a>,
-    /// Where the key of each line is in `keys`.
+    /// The place of each line's key in `keys`.
     places: Vec<u32>,
 }
 
 impl<'a> Pair<'a> {
     fn parse(text: &'a str, numbers: &[f64], more_keys: usize) -> Result<Self, DeltaError> {
         let [first, second, seqs @ ..] = numbers else {
-            return Err(argument("numbers", format!("{} numbers are no version vectors", numbers.len())));
+            return Err(argument("numbers", format!("{} numbers are not version vectors", numbers.len())));
         };
         let (first, second) = (whole("entries", *first)?, whole("entries", *second)?);
         let lines: Vec<&str> = if text.is_empty() { Vec::new() } else { text.split('\n').collect() };
         let entries = seqs.len() as u64;
         if first.checked_add(second) != Some(entries) || lines.len() != seqs.len() + more_keys {
             let reason =
-                format!("{first} and {second} entries with {entries} numbers and {} keys", lines.len());
+                format!("{first} and {second} entries, but {entries} numbers and {} keys", lines.len());
             return Err(argument("version vectors", reason));
         }
         lines.iter().try_for_each(|line| key::check(line))?;
@@ -86,7 +85,7 @@ impl<'a> Pair<'a> {
     }
 
     fn joined(&self, seqs: Vec<u64>) -> Vec<f64> {
-        // By rank, and among those of one rank by place: the first line that has a text stands for it.
+        // By rank, and within a rank by place: the first line with a text represents it.
         let mut best: Vec<Option<(usize, u64)>> = vec![None; self.keys.count()];
         for (line, seq) in seqs.into_iter().enumerate() {
             let slot = &mut best[self.rank(line) as usize];

@@ -5,13 +5,13 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::{DeltaError, Row, ShardId, Sibling, VectorId};
 
-/// Names a conflict: the XXH3-128 hash of shard, vector and the sorted dots of its versions, so the same on every
-/// node. A new concurrent version makes it another conflict.
+/// Identifies a conflict: the XXH3-128 hash of the shard, the vector and the sorted dots of its versions, which is the
+/// same on every node. A new concurrent version makes it a different conflict.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ConflictId(u128);
 
 impl ConflictId {
-    /// The id of the conflict in `row`. `None` where only one version stands.
+    /// The id of the conflict in `row`. `None` if the row has only one version.
     #[must_use]
     pub fn of(shard: &ShardId, id: &VectorId, row: &Row) -> Option<Self> {
         if !row.is_concurrent() {
@@ -29,7 +29,7 @@ impl ConflictId {
         Some(Self(hasher.digest128()))
     }
 
-    /// The id as tables hold it: the bytes of its digits.
+    /// The id as tables store it: 16 bytes, in the order of its digits.
     #[must_use]
     pub const fn to_be_bytes(self) -> [u8; 16] {
         self.0.to_be_bytes()
@@ -39,14 +39,14 @@ impl ConflictId {
 impl FromStr for ConflictId {
     type Err = DeltaError;
 
-    /// Reads the 32 hexadecimal digits that an id is shown as.
+    /// Parses the 32 hexadecimal digits that [`Display`](fmt::Display) writes.
     fn from_str(text: &str) -> Result<Self, DeltaError> {
         let digits = text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
         let number = digits.then(|| u128::from_str_radix(text, 16).ok()).flatten();
         number.map(Self).ok_or_else(|| DeltaError::Argument {
             what: "conflict",
             reason: format!(
-                "'{}' is no id of a conflict: give the 32 hexadecimal digits that the list of conflicts shows",
+                "'{}' is not a conflict id: give the 32 hexadecimal digits that the list of conflicts shows",
                 text.chars().take(100).collect::<String>()
             ),
         })

@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{DeltaError, Dimensions, SiteId, bounded};
 
-/// What the vectors' components are. One byte on the wire.
+/// The type of the vectors' components. One byte on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 #[non_exhaustive]
@@ -32,18 +32,18 @@ impl TryFrom<u8> for ElementType {
     }
 }
 
-/// What all nodes of a shard agree on. Synced with every session.
+/// The properties that all nodes of a shard agree on. Every session syncs them.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Descriptor {
     /// Unset until the first vector.
     pub dimensions: Option<Dimensions>,
     /// The components' type.
     pub element: ElementType,
-    /// The version of owner and members; 0 while there are none.
+    /// The version of `owner` and `members`; 0 while there are none.
     pub epoch: u64,
-    /// Who may collect tombstones.
+    /// The site that may collect tombstones.
     pub owner: Option<SiteId>,
-    /// Whose acknowledgement collecting waits for, in order.
+    /// The sites whose acknowledgement collection waits for, in order.
     #[serde(deserialize_with = "bounded::list::<_, _, { Descriptor::MAX_MEMBERS }>")]
     pub members: Vec<SiteId>,
 }
@@ -52,11 +52,11 @@ impl Descriptor {
     /// The most members.
     pub const MAX_MEMBERS: usize = 4_096;
 
-    /// What both nodes hold after they have met: unset fields adopt the other's; of owner and members the higher
-    /// epoch stands, then the smaller owner.
+    /// What both nodes adopt in the handshake. Unset fields take the other node's value; owner and members come from
+    /// the descriptor with the higher epoch, then from the one with the smaller owner.
     ///
     /// # Errors
-    /// `ERR_DIMENSIONS` where both have dimensions or element types, and these differ.
+    /// `ERR_DIMENSIONS` if both have dimensions and these differ.
     pub fn agree(&self, peer: &Self) -> Result<Self, DeltaError> {
         let dimensions = match (self.dimensions, peer.dimensions) {
             (Some(ours), Some(theirs)) if ours != theirs => {
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unset_dimensions_adopt_and_different_ones_refuse() {
+    fn unset_dimensions_are_adopted_and_different_ones_refused() {
         let of =
             |count: u32| Descriptor { dimensions: Some(count.try_into().unwrap()), ..Default::default() };
         assert_eq!(Descriptor::default().agree(&of(384)).unwrap(), of(384));

@@ -5,8 +5,8 @@ use crate::{Row, ShardId, Sibling, VectorId};
 /// An order-independent fingerprint of a shard's live content: how many rows, and the sum modulo 2^256 of a
 /// BLAKE3 hash of each (an incremental set hash after Bellare and Micciancio's AdHash, 1997).
 ///
-/// A row counts while it has a live sibling. Hashed are shard, id and the siblings; contexts are not, as nodes may
-/// differ in them for good.
+/// A row counts if it has a live sibling. The hash covers the shard, the id and the siblings, but not the context,
+/// which may differ between nodes permanently.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
 pub struct Digest {
     rows: u64,
@@ -14,7 +14,7 @@ pub struct Digest {
 }
 
 impl Digest {
-    /// Takes `row` in, if it counts.
+    /// Adds `row`, if it counts.
     pub fn add(&mut self, shard: &ShardId, id: &VectorId, row: &Row) {
         let Some(hash) = row_hash(shard, id, row) else { return };
         self.rows += 1;
@@ -26,7 +26,7 @@ impl Digest {
         }
     }
 
-    /// Takes a row out that was taken in before.
+    /// Removes a row that was added before.
     pub fn remove(&mut self, shard: &ShardId, id: &VectorId, row: &Row) {
         let Some(hash) = row_hash(shard, id, row) else { return };
         self.rows = self.rows.wrapping_sub(1);
@@ -38,7 +38,7 @@ impl Digest {
         }
     }
 
-    /// How many rows have a live sibling.
+    /// The number of rows that have a live sibling.
     #[must_use]
     pub const fn rows(&self) -> u64 {
         self.rows
@@ -55,7 +55,7 @@ impl Digest {
         bytes
     }
 
-    /// Reads what [`Digest::to_bytes`] wrote. `None` for another length.
+    /// Reads the bytes of [`Digest::to_bytes`]. `None` for another length.
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let bytes: &[u8; 40] = bytes.try_into().ok()?;

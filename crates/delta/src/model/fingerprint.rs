@@ -3,7 +3,7 @@ use std::str::FromStr;
 
 use crate::DeltaError;
 
-/// SHA-256 of a node's certificate (DER): what peers pin, and the key under which a cursor is kept.
+/// SHA-256 of a node's certificate (DER). Peers pin it, and cursors are stored under it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; 32]);
 

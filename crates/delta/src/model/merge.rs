@@ -1,4 +1,4 @@
-//! What several concurrent versions merge to. Versions come live, and in the order in which they win.
+//! Merging concurrent versions. The versions are live and given in the order in which they win.
 
 use std::borrow::Cow;
 
@@ -6,8 +6,8 @@ use super::payload::components;
 use crate::json;
 use crate::sort::sort_by;
 
-/// The mean of vectors of one length, little-endian f32: sums in f64 in the given order, divides once and rounds once to
-/// f32, which gives the same bits on every platform.
+/// The mean of vectors of equal length, little-endian f32. Sums in f64 in the given order, divides once and rounds to
+/// f32 once, which gives the same bits on every platform.
 pub(crate) fn mean(vectors: &[&[u8]]) -> Vec<u8> {
     if let [one, other] = vectors
         && let Some(bytes) = mean_of_two(one, other)
@@ -17,7 +17,7 @@ pub(crate) fn mean(vectors: &[&[u8]]) -> Vec<u8> {
     let count = vectors.len() as f64;
     let mut bytes = vec![0; vectors.first().map_or(0, |first| first.len())];
     for (block, place) in bytes.chunks_mut(BLOCK * size_of::<f32>()).enumerate() {
-        // Adding to -0.0 changes no number, not even -0.0.
+        // -0.0 is the identity of addition, for -0.0 as well.
         let mut sums = [-0.0_f64; BLOCK];
         let start = block * BLOCK * size_of::<f32>();
         for vector in vectors {
@@ -33,10 +33,10 @@ pub(crate) fn mean(vectors: &[&[u8]]) -> Vec<u8> {
     bytes
 }
 
-/// The mean of two, by far the most frequent: in one pass, in f32. `None`: a sum is too large for it.
+/// The mean of two vectors, by far the most frequent case, in one pass in f32. `None` if a sum overflows f32.
 ///
-/// The bits are those of a sum in f64. With more than twice the digits, that sum rounded to f32 is the sum in f32
-/// (Figueroa 1995); halving rounds only what is so small that its sum was exact.
+/// The bits are those of a sum in f64: as f64 has more than twice the digits of f32, that sum rounded to f32 is the sum
+/// in f32 (Figueroa 1995), and halving rounds only numbers so small that their sum was exact.
 fn mean_of_two(one: &[u8], other: &[u8]) -> Option<Vec<u8>> {
     let mut all_finite = true;
     let pairs = components(one).zip(components(other));
@@ -49,24 +49,25 @@ fn mean_of_two(one: &[u8], other: &[u8]) -> Option<Vec<u8>> {
     all_finite.then(|| quads.into_flattened())
 }
 
-/// Components summed at a time: their sums fit in the nearest cache.
+/// Components summed at a time, so that their sums fit in the L1 cache.
 const BLOCK: usize = 64;
 
-/// One JSON object of several: key by key from the latest that has the key. `None` where there is none.
+/// Merges JSON objects key by key; each key is taken from the latest object that has it. `None` if there are no
+/// objects.
 ///
-/// Values are taken over as text, so that no number is written anew. Keys come out sorted.
+/// Values are copied as text, so that numbers keep their form. The keys of the result are sorted.
 pub(crate) fn merged_metadata<'t>(texts: impl Iterator<Item = &'t str>) -> Option<String> {
     let mut members = Vec::with_capacity(16);
     let mut length = 2;
     for text in texts {
         length += text.len() + 1;
-        // Metadata is one JSON object by construction: what is none has no keys.
+        // Metadata is a JSON object by construction; other text adds no keys.
         json::add_members(&mut members, text);
     }
     if length == 2 {
         return None;
     }
-    // Of equal keys the last one stands: the latest version's, and in it the one that JSON.parse takes.
+    // The last of equal keys wins: that of the latest version, and within it the one that JSON.parse keeps.
     sort_by(&mut members, |one, other| one.0.cmp(&other.0));
     members.dedup_by(|later, kept| {
         let same = later.0 == kept.0;
@@ -79,7 +80,7 @@ pub(crate) fn merged_metadata<'t>(texts: impl Iterator<Item = &'t str>) -> Optio
     for (key, value) in &members {
         text.push(if text.is_empty() { '{' } else { ',' });
         match key {
-            // Read without an escape, so written without one.
+            // A key read without escapes needs none.
             Cow::Borrowed(key) => text.extend(["\"", key, "\":"]),
             Cow::Owned(key) => {
                 json::write_string(&mut text, key);

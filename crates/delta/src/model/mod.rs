@@ -1,4 +1,5 @@
-//! What a shard is made of: versions of vectors, their names and numbers, and how concurrent ones are shown.
+//! The data model of a shard: rows with concurrent versions, the ids and clocks that order them, and the strategies
+//! that choose between them.
 
 mod conflict;
 mod cursor;

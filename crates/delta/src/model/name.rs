@@ -15,13 +15,13 @@ macro_rules! bounded_text {
         pub struct $name(Arc<str>);
 
         impl $name {
-            /// The most bytes that it may have.
+            /// The maximum length in bytes.
             pub const MAX_BYTES: usize = $max;
 
-            /// Checks the length and that no control character is in it.
+            /// Checks the length and that the text has no control characters.
             ///
             /// # Errors
-            /// `ERR_ARGUMENT` for an empty, too long or unprintable text.
+            /// `ERR_ARGUMENT` if the text is empty, too long or has control characters.
             pub fn new(text: &str) -> Result<Self, DeltaError> {
                 if text.is_empty() || text.len() > $max || text.bytes().any(|byte| byte < 0x20 || byte == 0x7f) {
                     let shown = text.chars().take(64).collect();
@@ -80,15 +80,15 @@ macro_rules! bounded_text {
 }
 
 bounded_text!(
-    /// What a vector is called in its shard: 1 to 1,024 bytes of UTF-8 without control characters.
+    /// The id of a vector in its shard: 1 to 1,024 bytes of UTF-8 without control characters.
     VectorId, "vector id", 1024
 );
 bounded_text!(
-    /// What a shard is called: 1 to 256 bytes of UTF-8 without control characters.
+    /// The id of a shard: 1 to 256 bytes of UTF-8 without control characters.
     ShardId, "shard id", 256
 );
 bounded_text!(
-    /// What people call a node: 1 to 256 bytes of UTF-8 without control characters.
+    /// The name of a node: 1 to 256 bytes of UTF-8 without control characters.
     NodeName, "node name", 256
 );
 

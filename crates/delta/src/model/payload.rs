@@ -7,7 +7,7 @@ use xxhash_rust::xxh3::Xxh3Default;
 
 use crate::{DeltaError, json};
 
-/// How many components a vector has: 1 to 65,536.
+/// The number of components of a vector: 1 to 65,536.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u32", into = "u32")]
 pub struct Dimensions(u32);
@@ -22,7 +22,7 @@ impl Dimensions {
         self.0 as usize
     }
 
-    /// How many bytes such a vector takes, as little-endian f32.
+    /// The size of such a vector in bytes, as little-endian f32.
     #[must_use]
     pub const fn bytes(self) -> usize {
         self.count() * size_of::<f32>()
@@ -52,7 +52,7 @@ impl fmt::Display for Dimensions {
     }
 }
 
-/// The text of a JSON object, at most 256 KiB, kept byte for byte as it was given.
+/// The text of a JSON object, at most 256 KiB, kept byte for byte.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Metadata(Arc<str>);
 
@@ -63,13 +63,13 @@ impl Metadata {
     /// Checks the size and that the text is one JSON object.
     ///
     /// # Errors
-    /// `ERR_ARGUMENT` where it is too long or no object.
+    /// `ERR_ARGUMENT` if the text is too long or not an object.
     pub fn new(text: &str) -> Result<Self, DeltaError> {
         Self::check(text)?;
         Ok(Self(text.into()))
     }
 
-    /// What [`Metadata::new`] checks.
+    /// The checks of [`Metadata::new`].
     pub(crate) fn check(text: &str) -> Result<(), DeltaError> {
         if text.len() > Self::MAX_BYTES {
             return Err(DeltaError::MetadataSize { bytes: text.len() });
@@ -77,7 +77,7 @@ impl Metadata {
         json::check_object(text).map_err(|reason| DeltaError::MetadataSyntax { reason })
     }
 
-    /// Wraps text that [`Metadata::new`] has accepted before.
+    /// Wraps text that [`Metadata::new`] has accepted.
     #[must_use]
     pub fn from_checked(text: &str) -> Self {
         Self(text.into())
@@ -96,7 +96,7 @@ impl fmt::Debug for Metadata {
     }
 }
 
-/// Finite little-endian f32 components, and metadata.
+/// What a put stores: the vector, as finite little-endian f32 components, and optional metadata.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload {
     vector: Bytes,
@@ -107,13 +107,13 @@ impl Payload {
     /// Checks that the bytes are 1 to 65,536 finite little-endian f32 numbers.
     ///
     /// # Errors
-    /// `ERR_DIMENSIONS` for a length that no vector has, `ERR_VECTOR` naming the first component that is not finite.
+    /// `ERR_DIMENSIONS` for another length; `ERR_VECTOR` names the first component that is not finite.
     pub fn new(vector: Bytes, metadata: Option<Metadata>) -> Result<Self, DeltaError> {
         Self::check(&vector)?;
         Ok(Self { vector, metadata })
     }
 
-    /// What [`Payload::new`] checks of the vector.
+    /// The checks of [`Payload::new`].
     pub(crate) fn check(vector: &[u8]) -> Result<(), DeltaError> {
         let count = vector.len() / size_of::<f32>();
         if !vector.len().is_multiple_of(size_of::<f32>()) || count == 0 || count > Dimensions::MAX as usize {
@@ -125,16 +125,16 @@ impl Payload {
         Ok(())
     }
 
-    /// Wraps bytes that [`Payload::new`] has accepted before.
+    /// Wraps bytes that [`Payload::new`] has accepted.
     #[must_use]
     pub const fn from_checked(vector: Bytes, metadata: Option<Metadata>) -> Self {
         Self { vector, metadata }
     }
 
-    /// As [`Payload::new`], from numbers.
+    /// Like [`Payload::new`], from numbers.
     ///
     /// # Errors
-    /// As [`Payload::new`].
+    /// See [`Payload::new`].
     pub fn from_components(components: &[f32], metadata: Option<Metadata>) -> Result<Self, DeltaError> {
         Self::new(components.iter().flat_map(|component| component.to_le_bytes()).collect(), metadata)
     }
@@ -145,7 +145,7 @@ impl Payload {
         &self.vector
     }
 
-    /// The metadata, where there is any.
+    /// The metadata, if there is any.
     #[must_use]
     pub const fn metadata(&self) -> Option<&Metadata> {
         self.metadata.as_ref()
@@ -163,8 +163,8 @@ impl Payload {
         components(&self.vector)
     }
 
-    /// XXH3-128 of the vector's length (u64, little-endian), the vector's bytes and, where there is metadata,
-    /// one byte 1 and its text.
+    /// XXH3-128 of the vector's length (u64, little-endian), the vector's bytes and, if there is metadata, one byte 1
+    /// and its text.
     #[must_use]
     pub fn hash(&self) -> PayloadHash {
         let mut hasher = Xxh3Default::new();
@@ -184,7 +184,7 @@ impl fmt::Debug for Payload {
     }
 }
 
-/// What a payload's bytes hash to; 0 stands for a tombstone's absent payload.
+/// The hash of a payload; 0 for a tombstone, which has none.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct PayloadHash(u128);
 
@@ -208,22 +208,22 @@ impl fmt::Debug for PayloadHash {
     }
 }
 
-/// Little-endian f32 bytes as numbers; a rest of fewer than four bytes is left out.
+/// Reads little-endian f32 numbers; ignores a remainder of fewer than four bytes.
 pub fn components(bytes: &[u8]) -> impl ExactSizeIterator<Item = f32> + '_ {
     bytes.as_chunks().0.iter().map(|quad| f32::from_le_bytes(*quad))
 }
 
-/// The first component that is not finite.
+/// The index of the first component that is not finite.
 pub(crate) fn first_not_finite(bytes: &[u8]) -> Option<usize> {
-    // One branch for each block, not for each component, lets the compiler use vector instructions.
+    // One branch per block instead of per component lets the compiler vectorize the loop.
     if bytes.chunks(512).all(is_finite) {
         return None;
     }
     components(bytes).position(|component| !component.is_finite())
 }
 
-/// Two components at a time: one more than an exponent of ones, which all that is not finite has, is carried into the
-/// sign's place.
+/// Tests two components at a time. Infinities and NaNs have an exponent of all ones; adding one to it carries into the
+/// sign bit.
 fn is_finite(block: &[u8]) -> bool {
     let (pairs, rest) = block.as_chunks();
     let carried = |pair: u64| (pair & 0x7f80_0000_7f80_0000) + 0x0080_0000_0080_0000;
@@ -236,7 +236,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_json_objects_are_metadata() {
+    fn metadata_must_be_a_json_object() {
         assert!(Metadata::new(r#"{"a":[1,{"b":null}]}"#).is_ok());
         for text in ["", "[]", "1", "null", "{", "{} {}", "{\"a\":}"] {
             assert_eq!(Metadata::new(text).unwrap_err().code(), "ERR_ARGUMENT", "{text}");
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_component_that_is_not_finite_is_named() {
+    fn the_error_names_the_component_that_is_not_finite() {
         let mut components = vec![0.5; 384];
         components[333] = f32::NAN;
         let error = Payload::from_components(&components, None).unwrap_err();

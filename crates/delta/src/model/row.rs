@@ -4,20 +4,20 @@ use std::fmt;
 use crate::sort::sort_by;
 use crate::{Dot, Payload, PayloadHash, SiteId, Timestamp, VectorId, VersionVector};
 
-/// What a change did to its vector, as its writer saw it.
+/// What a change did to its vector, from its writer's point of view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Operation {
-    /// Wrote a vector where the writer saw none.
+    /// Wrote a vector that the writer did not have.
     Insert = 1,
-    /// Wrote a vector over one that the writer saw.
+    /// Overwrote a vector.
     Update = 2,
-    /// Left a tombstone.
+    /// Deleted the vector, leaving a tombstone.
     Delete = 3,
 }
 
 impl Operation {
-    /// Reads the byte that files and frames hold.
+    /// Reads the byte used in files and frames.
     #[must_use]
     pub const fn from_byte(byte: u8) -> Option<Self> {
         match byte {
@@ -39,7 +39,7 @@ impl Operation {
     }
 }
 
-/// One version of a vector that nothing has superseded yet: a put with its payload, or a tombstone without one.
+/// A version of a vector that no other version has superseded: a put with its payload, or a tombstone without one.
 #[derive(Clone)]
 pub struct Sibling {
     dot: Dot,
@@ -50,7 +50,7 @@ pub struct Sibling {
 }
 
 impl Sibling {
-    /// An insert or, where `over` is true, an update.
+    /// An insert or, if `over` is true, an update.
     #[must_use]
     pub fn put(dot: Dot, timestamp: Timestamp, over: bool, payload: Payload) -> Self {
         let operation = if over { Operation::Update } else { Operation::Insert };
@@ -70,7 +70,7 @@ impl Sibling {
         }
     }
 
-    /// A version as a file or a frame holds it. `None` where operation and payload do not fit together.
+    /// A version from its stored parts. `None` if operation and payload do not match.
     #[must_use]
     pub fn from_parts(
         dot: Dot,
@@ -87,19 +87,19 @@ impl Sibling {
         }
     }
 
-    /// The same version under another number and stamp: what a node does with its own versions after a fork.
+    /// The same version under another dot and timestamp, as a node writes its own versions again after a fork.
     #[must_use]
     pub fn renumbered(&self, dot: Dot, timestamp: Timestamp) -> Self {
         Self { dot, timestamp, ..self.clone() }
     }
 
-    /// The change's number.
+    /// The change's dot.
     #[must_use]
     pub const fn dot(&self) -> Dot {
         self.dot
     }
 
-    /// The change's stamp.
+    /// The change's timestamp.
     #[must_use]
     pub const fn timestamp(&self) -> Timestamp {
         self.timestamp
@@ -111,37 +111,37 @@ impl Sibling {
         self.operation
     }
 
-    /// What was put; `None` for a tombstone.
+    /// The vector and metadata; `None` for a tombstone.
     #[must_use]
     pub const fn payload(&self) -> Option<&Payload> {
         self.payload.as_ref()
     }
 
-    /// The hash that the payload had when it was written.
+    /// The payload's hash at the time of writing.
     #[must_use]
     pub const fn hash(&self) -> PayloadHash {
         self.hash
     }
 
-    /// Whether this is no tombstone.
+    /// Whether this is a put.
     #[must_use]
     pub const fn is_live(&self) -> bool {
         self.payload.is_some()
     }
 
-    /// Whether the payload still has the hash that it was written with.
+    /// Whether the payload still matches its hash.
     #[must_use]
     pub fn is_intact(&self) -> bool {
         self.payload.as_ref().is_none_or(|payload| payload.hash() == self.hash)
     }
 
-    /// The order in which versions win: by timestamp, then site, then number.
+    /// The order in which versions win: by timestamp, then site, then sequence number.
     #[must_use]
     pub fn precedence(&self) -> (Timestamp, SiteId, u64) {
         (self.timestamp, self.dot.site, self.dot.seq)
     }
 
-    /// One dot with two contents comes only from a copied file; both nodes then keep the greater one.
+    /// A duplicate dot with other content comes only from a copied file; every node then keeps the greater one.
     fn greater(&self, other: &Self) -> Self {
         match self.content().cmp(&other.content()) {
             Ordering::Less => other.clone(),
@@ -155,7 +155,7 @@ impl Sibling {
 }
 
 impl PartialEq for Sibling {
-    /// By number and content, where content is compared by its hash.
+    /// By dot and content; payloads are compared by their hashes.
     fn eq(&self, other: &Self) -> bool {
         self.dot == other.dot && self.content() == other.content()
     }
@@ -169,8 +169,8 @@ impl fmt::Debug for Sibling {
     }
 }
 
-/// All that a shard holds of one vector: the versions that nothing has superseded, and the causal context, which
-/// is for each site the newest change of this vector that is covered.
+/// Everything that a shard holds of one vector: its current versions (siblings), and the causal context, which is for
+/// each site the newest change of this vector that is covered.
 ///
 /// The context always covers the dots of the siblings. A row has at least one sibling.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -183,8 +183,8 @@ impl Row {
     /// The most siblings that a row may have.
     pub const MAX_SIBLINGS: usize = 100;
 
-    /// A row from its parts. The context is widened to cover the siblings; a dot that stands twice is settled as in
-    /// a join. `None` without siblings.
+    /// A row from its parts. The context is extended to cover the siblings; duplicate dots are resolved as in a join.
+    /// `None` if there are no siblings.
     #[must_use]
     pub fn new(siblings: Vec<Sibling>, mut context: VersionVector) -> Option<Self> {
         if siblings.is_empty() {
@@ -207,7 +207,7 @@ impl Row {
         Some(Self { siblings: sorted, context })
     }
 
-    /// A row whose only version is `sibling`, written by someone who had seen `context`.
+    /// A row with the single version `sibling`, whose writer had seen `context`.
     #[must_use]
     pub fn of_write(sibling: Sibling, mut context: VersionVector) -> Self {
         context.add(sibling.dot);
@@ -227,8 +227,8 @@ impl Row {
     }
 
     /// The causal history of the version with this dot as far as the row knows it: the context without the other
-    /// versions that stand. So versions that are handed out one by one do not supersede each other later. `None` where
-    /// no such version stands.
+    /// siblings, so that versions exported one by one do not supersede each other later. `None` if there is no such
+    /// version.
     #[must_use]
     pub fn history(&self, dot: Dot) -> Option<VersionVector> {
         self.sibling(dot)?;
@@ -237,8 +237,8 @@ impl Row {
         }
         let seen = self.context.iter().map(|(site, seq)| {
             let start = self.siblings.partition_point(|other| other.dot.site < site);
-            // One site has two versions standing only after a fork, or after it has settled two conflicts of the
-            // vector neither of which showed what came of the other.
+            // A site has two siblings only after a fork, or after it resolved two conflicts of the vector without
+            // either resolution having seen the other.
             let mut others = self.siblings[start..].iter().map(|other| other.dot);
             let first = others.find(|other| *other != dot).filter(|other| other.site == site);
             (site, first.map_or(seq, |first| seq.min(first.seq - 1)))
@@ -246,19 +246,19 @@ impl Row {
         Some(seen.collect())
     }
 
-    /// Whether more than one version stands.
+    /// Whether there is more than one version.
     #[must_use]
     pub fn is_concurrent(&self) -> bool {
         self.siblings.len() > 1
     }
 
-    /// Whether a version is no tombstone.
+    /// Whether any version is a put.
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.siblings.iter().any(Sibling::is_live)
     }
 
-    /// Whether a version is news to someone who holds all that `filter` covers.
+    /// Whether any version is news to a node that holds all that `filter` covers.
     #[must_use]
     pub fn is_above(&self, filter: &VersionVector) -> bool {
         self.siblings.iter().any(|sibling| !filter.covers(sibling.dot))
@@ -273,7 +273,7 @@ impl Row {
         }
     }
 
-    /// The newest stamp among the versions.
+    /// The newest timestamp among the versions.
     #[must_use]
     pub fn newest(&self) -> Timestamp {
         self.siblings.iter().map(Sibling::timestamp).max().unwrap_or_default()
@@ -281,9 +281,9 @@ impl Row {
 
     /// The join of two whole rows of one vector: commutative, associative, idempotent.
     ///
-    /// A version stays if both rows hold it, or if one does and the other's context does not cover it; the context
-    /// is the maximum. Only whole rows may be joined: a row without some of its siblings, but with its context,
-    /// claims that they were superseded.
+    /// A version stays if both rows have it, or if one has it and the other's context does not cover it. The contexts
+    /// are joined. Only whole rows may be joined: a row that lacks some of its siblings but has its context claims
+    /// that they were superseded.
     #[must_use]
     pub fn join(&self, other: &Self) -> Self {
         let mut siblings = Vec::with_capacity(self.siblings.len() + other.siblings.len());
@@ -303,8 +303,7 @@ impl Row {
         Self { siblings, context: self.context.joined(&other.context) }
     }
 
-    /// The row after `replacement` has superseded the versions with the dots `old`, as far as they stand, and nothing
-    /// else.
+    /// The row after `replacement` has superseded those of its versions whose dots are in `old`, and no others.
     #[must_use]
     pub fn with_replaced(&self, old: &[Dot], replacement: Sibling) -> Self {
         let mut context = self.context.clone();
@@ -316,10 +315,10 @@ impl Row {
     }
 }
 
-/// A vector's id and the whole row that a shard holds for it.
+/// A vector's id and its whole row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VectorRow {
-    /// Which vector.
+    /// The vector's id.
     pub id: VectorId,
     /// Its versions and context.
     pub row: Row,
@@ -355,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_join_cannot_come_from_rows_that_hold_their_own_dots() {
+    fn a_join_of_rows_that_hold_their_own_dots_is_never_empty() {
         // Two rows that supersede each other's versions would need dots that nobody holds.
         let a = Row::of_write(put(1, 1, 1.0), VersionVector::new());
         let b = Row::of_write(put(2, 1, 1.0), a.context().clone());
@@ -363,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn one_dot_with_two_contents_settles_alike_everywhere() {
+    fn a_duplicate_dot_resolves_to_the_same_content_everywhere() {
         let a = Row::of_write(put(1, 1, 1.0), VersionVector::new());
         let b = Row::of_write(put(1, 1, 2.0), VersionVector::new());
         assert_eq!(a.join(&b), b.join(&a));
@@ -371,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_that_lost_a_bit_is_noticed() {
+    fn a_damaged_payload_is_noticed() {
         let sibling = put(1, 1, 1.0);
         let rotten = Payload::from_components(&[1.5], None).unwrap();
         let stored = Sibling::from_parts(

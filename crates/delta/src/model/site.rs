@@ -5,16 +5,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::DeltaError;
 
-/// A random number for one continuous life of one database. Shown, and compared, as 16 hexadecimal digits.
+/// A random number that identifies one incarnation of one database. Shown, and ordered, as 16 hexadecimal digits.
 ///
-/// A restored, copied or otherwise doubtful file takes a new one, so that two lives never number their
-/// changes alike.
+/// A restored, copied or otherwise doubtful file takes a new one, so that two incarnations never use the same change
+/// numbers.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SiteId(u64);
 
-/// A random number for one continuous life of a database's change ids: a cursor is only good for the
-/// changelog that it was made from.
+/// A random number that identifies one sequence of change ids of a database. A cursor is valid only for the changelog
+/// that it was made from.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ChangelogId(u64);

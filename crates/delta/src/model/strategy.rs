@@ -7,19 +7,19 @@ use super::merge::{mean, merged_metadata};
 use crate::sort::sort_by;
 use crate::{DeltaError, Metadata, Row, Sibling, Timestamp};
 
-/// How a shard shows a vector that has several concurrent versions. A pure view: it writes nothing, and every node
-/// holds the same versions whatever its strategy.
+/// How a shard presents a vector that has several concurrent versions. A strategy is only a view: it writes nothing,
+/// and every node holds the same versions whatever its strategy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum Strategy {
-    /// The version with the greatest (timestamp, site, number).
+    /// The version with the greatest (timestamp, site, sequence number).
     #[default]
     LastWriteWins = 1,
-    /// The smallest one. Its writer's overwrite can expose another.
+    /// The version with the smallest one. Overwriting it can expose another version.
     FirstWriteWins = 2,
     /// The mean of the live vectors, and metadata key by key from the latest version that has the key.
     Merge = 3,
-    /// As last-write-wins, marked as conflicted until someone chooses.
+    /// As last-write-wins, but marked as conflicted until someone chooses.
     Manual = 4,
 }
 
@@ -27,7 +27,7 @@ impl Strategy {
     /// All strategies.
     pub const ALL: [Self; 4] = [Self::LastWriteWins, Self::FirstWriteWins, Self::Merge, Self::Manual];
 
-    /// Reads the byte that files and frames hold.
+    /// Reads the byte used in files and frames.
     #[must_use]
     pub fn from_byte(byte: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|strategy| *strategy as u8 == byte)
@@ -44,7 +44,7 @@ impl Strategy {
         }
     }
 
-    /// What `row` shows. `None`: the vector is deleted.
+    /// What `row` shows; `None` if the vector is deleted.
     #[must_use]
     pub fn view(self, row: &Row) -> Option<View> {
         match row.siblings() {
@@ -86,24 +86,24 @@ impl FromStr for Strategy {
 impl TryFrom<u8> for Strategy {
     type Error = DeltaError;
 
-    /// Reads the number that a binding passes.
+    /// Reads the number that the bindings pass.
     fn try_from(byte: u8) -> Result<Self, DeltaError> {
         Self::from_byte(byte).ok_or_else(|| DeltaError::Strategy { text: byte.to_string() })
     }
 }
 
-/// What a reader sees of a row.
+/// What a reader sees of a row under a strategy.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
     /// Little-endian f32 components.
     pub vector: Bytes,
-    /// The metadata shown.
+    /// The metadata.
     pub metadata: Option<Metadata>,
-    /// The stamp of the winner, or of the newest live version where several were merged.
+    /// The timestamp of the winner, or of the newest live version if several were merged.
     pub timestamp: Timestamp,
-    /// Whether someone has to choose between the versions.
+    /// Whether someone has to choose between versions.
     pub conflicted: bool,
-    /// Whether versions of different dimensions kept a merge from taking place: the last live one is shown.
+    /// Whether a merge was impossible because of different dimensions; the last live version is shown instead.
     pub unmerged: bool,
 }
 
@@ -122,7 +122,7 @@ impl View {
 
 fn merge(siblings: &[Sibling]) -> Option<View> {
     match siblings {
-        // Two are nearly all, and need no list.
+        // Nearly all conflicts have two versions, and need no list.
         [one, other] if one.is_live() && other.is_live() => {
             let pair = if one.precedence() <= other.precedence() { [one, other] } else { [other, one] };
             merge_live(&pair, &pair.map(vector_of))
@@ -136,7 +136,7 @@ fn merge(siblings: &[Sibling]) -> Option<View> {
     }
 }
 
-/// Merges the live versions, in their order, with their vectors.
+/// Merges live versions, in the order in which they win, and their vectors.
 fn merge_live(live: &[&Sibling], vectors: &[&[u8]]) -> Option<View> {
     let (last, earlier) = live.split_last()?;
     if earlier.is_empty() {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_stamps_are_decided_by_site_never_by_place() {
+    fn equal_timestamps_are_decided_by_site() {
         let row = row(&[put(2, 5, &[2.0], None), put(1, 5, &[1.0], None)]);
         assert_eq!(numbers(&Strategy::LastWriteWins.view(&row).unwrap()), [2.0]);
         assert_eq!(numbers(&Strategy::FirstWriteWins.view(&row).unwrap()), [1.0]);

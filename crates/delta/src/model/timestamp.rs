@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::DeltaError;
 
-/// The greatest integer that JavaScript holds exactly: the bound of timestamps, sequence numbers and change ids.
+/// The greatest integer that JavaScript represents exactly: the limit of timestamps, sequence numbers and change ids.
 pub const MAX_SAFE_INTEGER: u64 = (1 << 53) - 1;
 
-/// How far beyond a node's wall clock a change may be stamped before it is held back.
+/// How far a change's timestamp may be ahead of a node's wall clock before the change is held back.
 pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 
 /// Whole microseconds since the Unix epoch, at most [`MAX_SAFE_INTEGER`]: the value of a hybrid logical clock.
@@ -17,7 +17,7 @@ pub const MAX_CLOCK_SKEW: Duration = Duration::from_secs(60);
 pub struct Timestamp(u64);
 
 impl Timestamp {
-    /// Microseconds since the Unix epoch; values above the bound are cut to it.
+    /// Microseconds since the Unix epoch; values above the limit are clamped.
     #[must_use]
     pub const fn from_micros(micros: u64) -> Self {
         Self(if micros > MAX_SAFE_INTEGER { MAX_SAFE_INTEGER } else { micros })
@@ -35,21 +35,21 @@ impl Timestamp {
         Self::from_micros(self.0 + 1)
     }
 
-    /// This moment and `span` more.
+    /// This time plus `span`.
     #[must_use]
     pub fn after(self, span: Duration) -> Self {
         Self::from_micros(self.0.saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
     }
 
-    /// How far this moment lies beyond `other`; zero where it does not.
+    /// How far this time is after `other`; zero if it is not.
     #[must_use]
     pub const fn since(self, other: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(other.0))
     }
 
-    /// The stamp of a local write (a hybrid logical clock after Kulkarni et al., 2014, that other peers' stamps
-    /// do not drag along): the wall clock, unless this node's last stamp or the newest sibling that the write
-    /// supersedes is not behind it.
+    /// The timestamp of a local write: the wall clock, or one microsecond after the later of this node's last timestamp
+    /// and the newest sibling that the write supersedes, if the wall clock is not past them. This is a hybrid logical
+    /// clock (Kulkarni et al., 2014) that received timestamps do not advance.
     #[must_use]
     pub fn of_write(wall: Self, last: Self, newest_superseded: Option<Self>) -> Self {
         wall.max(last.next()).max(newest_superseded.map_or(Self(0), Self::next))
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_write_is_stamped_after_all_that_it_saw() {
+    fn a_write_is_stamped_after_everything_it_supersedes() {
         let at = Timestamp::from_micros;
         assert_eq!(Timestamp::of_write(at(100), at(7), None), at(100));
         assert_eq!(Timestamp::of_write(at(100), at(100), None), at(101));
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_is_what_javascript_holds_exactly() {
+    fn the_limit_is_the_greatest_integer_exact_in_javascript() {
         assert!(Timestamp::try_from(MAX_SAFE_INTEGER).is_ok());
         assert!(Timestamp::try_from(MAX_SAFE_INTEGER + 1).is_err());
         assert_eq!(Timestamp::from_micros(u64::MAX).next().as_micros(), MAX_SAFE_INTEGER);

@@ -7,12 +7,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::sort::sort_by;
 use crate::{MAX_SAFE_INTEGER, SiteId, bounded};
 
-/// The number of one change: the site that made it, and how many it had made in this shard by then.
+/// Identifies one change: the site that made it, and its sequence number among that site's changes of the shard.
 ///
-/// A dot is given out once. Dots compare by site, then number.
+/// A dot is given out once. Dots are ordered by site, then by number.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Dot {
-    /// Who made the change.
+    /// The site that made the change.
     pub site: SiteId,
     /// 1 for a site's first change in the shard.
     pub seq: u64,
@@ -24,10 +24,10 @@ impl fmt::Debug for Dot {
     }
 }
 
-/// How two version vectors stand to each other.
+/// How two version vectors compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
-    /// The same entries.
+    /// Both have the same entries.
     Equal,
     /// The first is covered by the second, and they differ.
     Before,
@@ -37,29 +37,29 @@ pub enum Relation {
     Concurrent,
 }
 
-/// For each site the newest sequence number that is covered. A site that is missing stands at 0.
+/// For each site the newest sequence number that is covered, 0 for a missing site.
 ///
-/// Kept sorted by site and without zeros, so that equal vectors are equal values.
+/// Sorted by site and without zeros, so that equal vectors are equal values.
 #[derive(Clone, PartialEq, Eq, Default, Hash)]
 pub struct VersionVector(Vec<(SiteId, u64)>);
 
 impl VersionVector {
-    /// The most entries that are read from a peer.
+    /// The most entries accepted from a peer.
     pub const MAX_SITES: usize = 32_768;
 
-    /// Covers nothing.
+    /// A version vector that covers nothing.
     #[must_use]
     pub const fn new() -> Self {
         Self(Vec::new())
     }
 
-    /// Covers `dot` and the changes of its site before it.
+    /// A version vector that covers `dot` and the earlier changes of its site.
     #[must_use]
     pub fn of(dot: Dot) -> Self {
         Self(vec![(dot.site, dot.seq)])
     }
 
-    /// Covers `dot` from now on.
+    /// Adds `dot` to what is covered.
     pub fn add(&mut self, dot: Dot) {
         if dot.seq == 0 {
             return;
@@ -70,10 +70,10 @@ impl VersionVector {
         }
     }
 
-    /// Covers from now on what `other` covers too: the least upper bound.
+    /// Adds all that `other` covers: the least upper bound.
     pub fn join(&mut self, other: &Self) {
         if other.0.len() > FEW {
-            // One by one, a peer's long vector would cost the square of its length.
+            // Adding a peer's long vector entry by entry would take quadratic time.
             self.0.extend_from_slice(&other.0);
             self.normalize();
             return;
@@ -83,7 +83,7 @@ impl VersionVector {
         }
     }
 
-    /// What either covers: as [`VersionVector::join`], into a new value.
+    /// Like [`VersionVector::join`], but returns a new value.
     #[must_use]
     pub fn joined(&self, other: &Self) -> Self {
         let mut union = Self(Vec::with_capacity(self.0.len() + other.0.len()));
@@ -92,12 +92,12 @@ impl VersionVector {
         union
     }
 
-    /// Forgets the sites for which `keep` is false.
+    /// Removes the sites for which `keep` returns false.
     pub fn retain_sites(&mut self, keep: impl Fn(SiteId) -> bool) {
         self.0.retain(|(site, _)| keep(*site));
     }
 
-    /// The newest covered number of `site`, 0 where there is none.
+    /// The newest covered number of `site`, or 0.
     #[must_use]
     pub fn seq(&self, site: SiteId) -> u64 {
         self.position(site).map_or(0, |at| self.0[at].1)
@@ -115,7 +115,7 @@ impl VersionVector {
         other.0.iter().all(|&(site, seq)| self.seq(site) >= seq)
     }
 
-    /// How this vector stands to `other`.
+    /// How this vector compares to `other`.
     #[must_use]
     pub fn relation(&self, other: &Self) -> Relation {
         match (self.covers_all(other), other.covers_all(self)) {
@@ -143,7 +143,7 @@ impl VersionVector {
         self.0.is_empty()
     }
 
-    /// Brings entries in any order into the lawful one.
+    /// Sorts entries by site, drops zeros and keeps the greatest number of each site.
     fn normalize(&mut self) {
         self.0.retain(|(_, seq)| *seq > 0);
         sort_by(&mut self.0, Ord::cmp);
@@ -158,7 +158,7 @@ impl VersionVector {
 
     fn position(&self, site: SiteId) -> Result<usize, usize> {
         match self.0.as_slice() {
-            // Contexts mostly have one entry: no search then.
+            // Most contexts have one entry and need no search.
             [(only, _)] => match only.cmp(&site) {
                 Ordering::Equal => Ok(0),
                 Ordering::Less => Err(1),
@@ -198,7 +198,7 @@ impl<'de> Deserialize<'de> for VersionVector {
         let sorted = entries.windows(2).all(|pair| pair[0].0 < pair[1].0);
         let lawful = entries.iter().all(|(_, seq)| (1..=MAX_SAFE_INTEGER).contains(seq));
         if !flat.len().is_multiple_of(2) || !sorted || !lawful {
-            return Err(serde::de::Error::custom("a version vector out of order or range"));
+            return Err(serde::de::Error::custom("a version vector is out of order or range"));
         }
         Ok(Self(entries))
     }
@@ -210,7 +210,7 @@ impl fmt::Debug for VersionVector {
     }
 }
 
-/// Up to this many entries are added one by one, which is the cheaper way for a few.
+/// Up to this many entries, adding them one by one is cheaper.
 const FEW: usize = 32;
 
 #[cfg(test)]
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_and_order_leave_no_trace() {
+    fn zeros_and_the_order_of_entries_do_not_matter() {
         assert_eq!(vector(&[(2, 1), (1, 0), (1, 5), (1, 3)]), vector(&[(1, 5), (2, 1)]));
     }
 }

@@ -7,10 +7,10 @@ use crate::{
     Timestamp, VectorRow, VersionVector,
 };
 
-/// The receiving half of one session: what the peer said of itself, and what was held back so far.
+/// Applies what a peer sends in one session. Keeps the peer's state and what was held back so far.
 ///
-/// Each method works inside one write transaction. After a refusal the transaction must be rolled back, and the
-/// session is over.
+/// Each method works inside one write transaction. After a refusal the transaction must be rolled back and the session
+/// ended.
 #[derive(Clone, Debug)]
 pub struct RemoteApply {
     peer: Fingerprint,
@@ -23,7 +23,7 @@ pub struct RemoteApply {
 }
 
 impl RemoteApply {
-    /// The intake of a session with a peer that said `hello`, which reads the peer's changelog from `position`.
+    /// For a session with the peer that sent `hello`, which reads the peer's changelog from `position`.
     #[must_use]
     pub fn new(peer: Fingerprint, hello: &Hello, position: ChangeId) -> Self {
         Self {
@@ -37,18 +37,18 @@ impl RemoteApply {
         }
     }
 
-    /// The same intake, which stores no cursor: the next session begins where this one did.
+    /// Stores no cursor: the next session begins where this one did.
     #[must_use]
     pub fn without_cursor(mut self) -> Self {
         self.keeps_cursor = false;
         self
     }
 
-    /// Takes over what the peer says of the shard, before any of its rows.
+    /// Adopts what the peer's Hello says of the shard, before any of its rows arrive.
     ///
     /// # Errors
-    /// [`Refusal::Forked`] where the peer claims this node's site, or changes of it that this node never made;
-    /// [`Refusal::Shard`] with `ERR_DIMENSIONS` where the shards do not fit.
+    /// [`Refusal::Forked`] if the peer claims this node's site, or changes of it that this node never made;
+    /// [`Refusal::Shard`] with `ERR_DIMENSIONS` if the dimensions differ.
     pub fn accept_hello<W: ShardWrite + ?Sized>(
         shard: &mut W,
         hello: &Hello,
@@ -64,10 +64,10 @@ impl RemoteApply {
         Ok(())
     }
 
-    /// Joins the rows of batches, in order, and moves the cursor. `wall` is this node's clock.
+    /// Joins the rows of batches in order and advances the cursor. `wall` is this node's clock.
     ///
     /// # Errors
-    /// As [`Refusal`] says.
+    /// See [`Refusal`].
     pub fn apply<W: ShardWrite + ?Sized>(
         &mut self,
         shard: &mut W,
@@ -99,10 +99,10 @@ impl RemoteApply {
         Ok(applied)
     }
 
-    /// Takes over the peer's version vector after its last row, except for the sites of rows held back.
+    /// Joins the peer's version vector after its last row, except for the sites of rows held back.
     ///
     /// # Errors
-    /// As [`Refusal`] says.
+    /// See [`Refusal`].
     pub fn end<W: ShardWrite + ?Sized>(
         &mut self,
         shard: &mut W,
@@ -130,7 +130,7 @@ impl RemoteApply {
         })
     }
 
-    /// The peer's tombstones that we still need must not be gone, nor ours that it needs.
+    /// Neither node may have collected tombstones that the other still needs.
     fn check_frontiers<E>(
         &self,
         state: &ShardState,
@@ -146,7 +146,7 @@ impl RemoteApply {
         self.held_sites.extend(entry.row.context().iter().map(|(site, _)| site));
     }
 
-    /// Once a row was held back, the cursor stays below it for the rest of the session.
+    /// Once a row is held back, the cursor stays below it for the rest of the session.
     const fn advance(&mut self, position: ChangeId) {
         if !self.held_back {
             self.position = position;

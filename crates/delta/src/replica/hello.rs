@@ -1,26 +1,26 @@
 use crate::{CommitNo, Fingerprint, Hello, NodeName, ShardRead, Timestamp};
 
-/// What a session puts into its [`Hello`] beside the shard's state.
+/// What a session puts into its [`Hello`] besides the shard's state.
 #[derive(Clone, Debug)]
 pub struct HelloOffer {
-    /// Chosen anew for each session, not to be guessed.
+    /// Random and unpredictable, new for each session.
     pub nonce: u64,
-    /// The codecs that can be read.
+    /// The numbers of the codecs that this node can read.
     pub codecs: Vec<u8>,
-    /// Whether the session is to stay open.
+    /// Whether to keep the session open for later commits.
     pub live: bool,
-    /// The node's name where the database has none yet.
+    /// The node's name, used if the database has none yet.
     pub node: NodeName,
     /// The node's wall clock.
     pub clock: Timestamp,
-    /// The most unacknowledged batches that it takes.
+    /// The most unacknowledged batches that this node accepts.
     pub window: u16,
 }
 
-/// Fills in what a [`Hello`] says of a shard; returns the transaction that it was read in.
+/// Reads a shard's state into a [`Hello`]. Returns it with the transaction that it was read in.
 ///
 /// # Errors
-/// Where the storage fails.
+/// If the storage fails.
 pub fn read_hello<R: ShardRead + ?Sized>(
     shard: &R,
     peer: &Fingerprint,

@@ -5,34 +5,34 @@ use crate::{
     VectorRow, VersionVector, replace_row,
 };
 
-/// What joining rows outside of any session did.
+/// The result of [`join_rows`].
 #[derive(Clone, Debug, Default)]
 pub struct JoinReport {
     /// What the rows before the refused one did.
     pub applied: Applied,
-    /// The first row that was not taken in: none behind it was looked at, and the transaction must be rolled back.
+    /// The first row that was refused. Later rows were not examined, and the transaction must be rolled back.
     pub refused: Option<RefusedRow>,
 }
 
-/// A row that does not come in.
+/// A row that was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RefusedRow {
-    /// Which vector.
+    /// The vector.
     pub id: VectorId,
-    /// Why: `ERR_CLOCK_SKEW`, `ERR_DIMENSIONS`, `ERR_VECTOR`, `ERR_ARGUMENT` or `ERR_LIMIT`.
+    /// The reason: `ERR_CLOCK_SKEW`, `ERR_DIMENSIONS`, `ERR_VECTOR`, `ERR_ARGUMENT` or `ERR_LIMIT`.
     pub code: &'static str,
-    /// Its newest stamp.
+    /// The row's newest timestamp.
     pub newest: Timestamp,
 }
 
-/// Joins whole rows that came by another way than a session, all of them or none. `wall` is this node's clock.
+/// Joins whole rows that did not arrive through a session, all of them or none. `wall` is this node's clock.
 ///
-/// Nobody says what else their maker holds, so neither the version vector nor a cursor moves: a later session reads
-/// the rows once more, and they change nothing.
+/// It is unknown what else the sender holds, so neither the version vector nor a cursor advances. A later session reads
+/// the rows again, without effect.
 ///
 /// # Errors
-/// [`Refusal::Forked`] where a row has a number of this node's site that this node never gave to that vector, or claims
-/// that one was superseded which this node never gave out; and where the storage fails.
+/// [`Refusal::Forked`] if a row has a dot of this node's site that this node never gave to that vector, or a context
+/// that covers one it never gave out; [`Refusal::Store`] if the storage fails.
 pub fn join_rows<W: ShardWrite + ?Sized>(
     shard: &mut W,
     rows: &[VectorRow],
@@ -57,26 +57,26 @@ pub fn join_rows<W: ShardWrite + ?Sized>(
     Ok(report)
 }
 
-/// Whether a version vector covers changes of our site that we have not made.
+/// Whether a version vector covers changes of this node's site that this node has not made.
 pub(crate) fn claims_unknown_changes<W: ShardWrite + ?Sized>(shard: &W, claimed: &VersionVector) -> bool {
     let site = shard.origin().site;
     claimed.seq(site) > shard.state().version_vector.seq(site)
 }
 
-/// What a row that came in did.
+/// The effect of joining one row.
 pub(crate) enum Joined {
-    /// All of it was held.
+    /// The shard already had all of it.
     Unchanged,
-    /// The shard has changed; whether the vector gained concurrent versions.
+    /// The shard has changed. `conflict`: the vector has gained concurrent versions.
     Changed { conflict: bool },
-    /// It was not taken in, for the reason with this code.
+    /// The row was refused, with this error code.
     Refused(&'static str),
 }
 
-/// Joins a row with the one that the shard holds. A row that is refused has changed nothing.
+/// Joins a row with the one that the shard holds. A refused row changes nothing.
 ///
 /// # Errors
-/// [`Refusal::Forked`], and where the storage fails.
+/// [`Refusal::Forked`]; [`Refusal::Store`] if the storage fails.
 pub(crate) fn join_row<W: ShardWrite + ?Sized>(
     shard: &mut W,
     entry: &VectorRow,
@@ -113,7 +113,7 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
     Ok(Joined::Changed { conflict })
 }
 
-/// What a row must be to come in. A refused one blocks no other.
+/// Checks a received row. Refusing it does not block other rows.
 fn check_row(state: &ShardState, row: &Row, wall: Timestamp) -> Result<(), &'static str> {
     if row.siblings().len() > Row::MAX_SIBLINGS {
         return Err("ERR_LIMIT");
@@ -134,8 +134,8 @@ fn check_row(state: &ShardState, row: &Row, wall: Timestamp) -> Result<(), &'sta
     Ok(())
 }
 
-/// Whether this is most likely a vector that the shard does not have: another site's first write of it, and nothing was
-/// collected that could say otherwise. A shard that has it after all joins as ever.
+/// Whether the shard most likely does not have this vector: the row is another site's first write, and no tombstones
+/// were collected. If the row exists after all, the caller falls through to a normal join.
 fn is_new_insert<W: ShardWrite + ?Sized>(shard: &W, row: &Row) -> bool {
     let [only] = row.siblings() else { return false };
     only.operation() == Operation::Insert
@@ -143,7 +143,7 @@ fn is_new_insert<W: ShardWrite + ?Sized>(shard: &W, row: &Row) -> bool {
         && shard.state().frontier.is_empty()
 }
 
-/// Whether the row has a dot of our own site that we did not give to this vector, or not with this content.
+/// Whether the row has a dot of this node's site that this node did not give to this vector, or gave to other content.
 fn has_forked_dot<W: ShardWrite + ?Sized>(shard: &W, row: &Row, old: Option<&Row>) -> bool {
     let site = shard.origin().site;
     let context = old.map_or(&shard.state().frontier, Row::context);
@@ -155,7 +155,7 @@ fn has_forked_dot<W: ShardWrite + ?Sized>(shard: &W, row: &Row, old: Option<&Row
     })
 }
 
-/// The join with the row that a collected vector leaves: no siblings, and the frontier as its context.
+/// Joins a row with what remains of a collected vector: no siblings, and the frontier as its context.
 fn join_frontier(row: &Row, frontier: &VersionVector) -> Option<Row> {
     if frontier.is_empty() {
         return Some(row.clone());

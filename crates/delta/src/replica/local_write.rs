@@ -3,21 +3,21 @@ use crate::{
     Timestamp, VectorId, replace_row,
 };
 
-/// What a local writer does to a vector.
+/// A local write to a vector.
 #[derive(Clone, Debug)]
 pub enum LocalWrite {
-    /// Writes a vector, new or not.
+    /// Inserts or updates the vector.
     Put(Payload),
-    /// Leaves a tombstone.
+    /// Deletes the vector, leaving a tombstone.
     Delete,
 }
 
-/// Writes a version that supersedes all that `old`, the row held now, shows. `wall` is the node's clock.
+/// Writes a version that supersedes all versions of `old`, the current row. `wall` is this node's clock.
 ///
-/// The first vector fixes the shard's dimensions.
+/// The first vector sets the shard's dimensions.
 ///
 /// # Errors
-/// `ERR_DIMENSIONS` where the vector does not fit the shard; nothing has changed then. Where the storage fails, the
+/// `ERR_DIMENSIONS` if the vector's dimensions are not the shard's; nothing has changed then. If the storage fails, the
 /// transaction must be rolled back.
 pub fn write_local<W: ShardWrite + ?Sized>(
     shard: &mut W,
@@ -36,8 +36,8 @@ pub fn write_local<W: ShardWrite + ?Sized>(
     Ok(new)
 }
 
-/// Writes a version that supersedes those versions of `row`, the row held now, that `shown` names, and no others. At
-/// least one of them stands. `wall` is the node's clock.
+/// Writes a version that supersedes those versions of `row`, the current row, whose dots are in `shown`, and no others.
+/// At least one of them must still be in the row. `wall` is this node's clock.
 ///
 /// # Errors
 /// As [`write_local`].
@@ -59,7 +59,7 @@ pub fn write_resolution<W: ShardWrite + ?Sized>(
     Ok(new)
 }
 
-/// This site's next version, which supersedes those given.
+/// Makes this site's next version, which supersedes the given ones.
 fn next_version<'s, W: ShardWrite + ?Sized>(
     shard: &mut W,
     superseded: impl Iterator<Item = &'s Sibling> + Clone,
@@ -67,7 +67,7 @@ fn next_version<'s, W: ShardWrite + ?Sized>(
     wall: Timestamp,
 ) -> Result<Sibling, DeltaError> {
     let over = superseded.clone().any(Sibling::is_live);
-    // A stamp that no peer would accept is not followed: the write supersedes it by context all the same.
+    // Do not follow a timestamp that no peer would accept; the context makes the write supersede that version anyway.
     let newest = superseded.map(Sibling::timestamp).max();
     let newest = newest.filter(|newest| newest.since(wall) <= MAX_CLOCK_SKEW);
     let stamp = Timestamp::of_write(wall, shard.last_stamp(), newest);
@@ -79,7 +79,7 @@ fn next_version<'s, W: ShardWrite + ?Sized>(
     })
 }
 
-/// Gives out this site's next dot, which the version vector covers from now on.
+/// Allocates this site's next dot and adds it to the version vector.
 pub(crate) fn next_dot<W: ShardWrite + ?Sized>(shard: &mut W) -> Result<Dot, DeltaError> {
     let site = shard.origin().site;
     let seq = shard.state().version_vector.seq(site) + 1;

@@ -1,4 +1,4 @@
-//! How one shard changes: local writes, rows of peers, a new site; and what is read from it for a peer.
+//! Operations on one shard: local writes, applying rows of a peer, taking a new site, and reading pages for a peer.
 
 mod apply;
 mod hello;

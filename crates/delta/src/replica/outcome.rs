@@ -1,22 +1,22 @@
 use crate::{DeltaError, Held, VectorId, VersionVector};
 
-/// What applying batches did.
+/// The effect of applying batches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Applied {
-    /// Rows that came, whether they changed anything or not.
+    /// Rows received, whether they changed anything or not.
     pub received: u64,
-    /// Rows whose join changed this database.
+    /// Rows that changed this database.
     pub changed: u64,
     /// Vectors that gained concurrent siblings here.
     pub conflicts: u64,
-    /// Which, at most [`Applied::MAX_NAMED`] of them.
+    /// The ids of those vectors, at most [`Applied::MAX_NAMED`].
     pub conflicted: Vec<VectorId>,
-    /// What was not taken in, by reason.
+    /// Rows held back, grouped by reason.
     pub held: Vec<Held>,
 }
 
 impl Applied {
-    /// How many conflicted vectors are named.
+    /// The most ids of conflicted vectors.
     pub const MAX_NAMED: usize = 100;
 
     pub(crate) fn note_change(&mut self, id: &VectorId, conflict: bool) {
@@ -31,23 +31,23 @@ impl Applied {
     }
 }
 
-/// What an end did.
+/// The effect of an end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// The shard's version vector now.
     pub version_vector: VersionVector,
-    /// Both nodes claim the same changes and hold different content: a fault of storage, never of timing.
+    /// Both nodes claim the same changes but hold different content: a storage fault, never a matter of timing.
     pub digests_differ: bool,
 }
 
-/// Why a transaction must be rolled back and the session ended.
+/// Why the transaction must be rolled back and the session ended.
 #[derive(Debug)]
 pub enum Refusal<E> {
-    /// The peer has collected tombstones that this node has not seen, or the reverse: sync afresh.
+    /// One node has collected tombstones that the other has not seen: sync again.
     Frontier,
-    /// Another file goes on under this node's site: take a new one, then sync afresh.
+    /// Another copy of the file is in use under this node's site: take a new site, then sync again.
     Forked,
-    /// The shards do not fit each other.
+    /// The shards are incompatible.
     Shard(DeltaError),
     /// The storage failed.
     Store(E),

@@ -5,53 +5,53 @@ use crate::{
     ChangeId, CommitNo, Digest, NodeName, Row, ShardRead, Sibling, SiteId, VectorId, VectorRow, VersionVector,
 };
 
-/// Rows read in one transaction, on their way to a peer.
+/// Rows read in one transaction for a peer.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// Those with news for the receiver, whole.
+    /// The rows that are news to the receiver, each of them whole.
     pub rows: Vec<VectorRow>,
-    /// What their sites are called.
+    /// The names of their sites' nodes.
     pub names: BTreeMap<SiteId, NodeName>,
-    /// Everything up to here has been read.
+    /// The changelog has been read up to here.
     pub position: ChangeId,
-    /// The transaction; nothing of the page leaves before it is durable.
+    /// The transaction. The page may be sent only once it is durable.
     pub commit_no: CommitNo,
     /// The collected frontier.
     pub frontier: VersionVector,
-    /// Where this page leaves nothing behind it: the state of the same transaction.
+    /// The state of the same transaction if the page reaches the end of the changelog.
     pub end: Option<PageEnd>,
-    /// Rows that cannot be sent, as their content no longer fits its hash, or there are too many versions.
+    /// Rows that cannot be sent: their content no longer matches its hash, or they have too many versions.
     pub withheld: Vec<Withheld>,
 }
 
-/// The state of the transaction whose page left nothing behind it.
+/// The shard's state in the transaction whose page reached the end of the changelog.
 #[derive(Clone, Debug)]
 pub struct PageEnd {
-    /// Of the shard.
+    /// The shard's version vector.
     pub version_vector: VersionVector,
-    /// Of the shard.
+    /// The shard's digest.
     pub digest: Digest,
-    /// Of the shard.
+    /// Whether the version vector covers every dot held.
     pub tight: bool,
-    /// What the sites of the version vector are called.
+    /// The names of the sites in the version vector.
     pub names: BTreeMap<SiteId, NodeName>,
 }
 
-/// A row that its holder cannot send.
+/// A row that cannot be sent.
 #[derive(Clone, Debug)]
 pub struct Withheld {
-    /// Which vector.
+    /// The vector.
     pub id: VectorId,
-    /// The sites in its context: nothing about them may be claimed.
+    /// The sites in its context, about which nothing may be claimed.
     pub sites: Vec<SiteId>,
     /// `ERR_CHECKSUM` or `ERR_LIMIT`.
     pub code: &'static str,
 }
 
-/// How much one page takes.
+/// How large a page may get.
 #[derive(Clone, Copy, Debug)]
 pub struct PageSize {
-    /// A page is full at about this many bytes. A row that is larger alone makes a page of its own.
+    /// A page is full at about this many bytes. A larger row makes a page of its own.
     pub bytes: usize,
     /// A page is full at this many rows.
     pub rows: usize,
@@ -64,10 +64,10 @@ impl Default for PageSize {
     }
 }
 
-/// Reads the rows after `after` that have news for someone who holds what `filter` covers.
+/// Reads the rows after `after` that are news to a node that holds what `filter` covers.
 ///
 /// # Errors
-/// Where the storage fails.
+/// If the storage fails.
 pub fn read_page<R: ShardRead + ?Sized>(
     shard: &R,
     after: ChangeId,
@@ -147,5 +147,5 @@ fn names<R: ShardRead + ?Sized>(
     Ok(names)
 }
 
-/// Rows that the filter covers cost a look each: a page ends after this many, so that no read takes long.
+/// Rows that the filter covers still have to be scanned. A page ends after this many rows, so that no read takes long.
 const MAX_SCANNED: usize = 16_384;

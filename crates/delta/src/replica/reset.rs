@@ -4,31 +4,32 @@ use std::ops::ControlFlow;
 use super::local_write::next_dot;
 use crate::{Dot, MAX_CLOCK_SKEW, ShardRead, ShardWrite, Sibling, SiteId, Timestamp, VectorId, replace_row};
 
-/// Why a database takes a new site, and what of its own it then writes again.
+/// Why a database takes a new site. The reason decides which of its own versions it writes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SiteReset {
-    /// Another file goes on under the same site: every version of that site is written again, with its old stamp.
+    /// Another copy of the file is in use under the same site. Rewrites every version of that site, with its old
+    /// timestamp.
     Forked,
-    /// The clock was ahead and is right again: versions stamped beyond what peers accept are written again, with
-    /// stamps of the right clock.
+    /// The clock was ahead and is right again. Rewrites the versions whose timestamps peers would refuse, with new
+    /// timestamps.
     ClockCorrected,
 }
 
 impl SiteReset {
-    /// Whether a node whose last stamp was `last` had its clock ahead.
+    /// [`SiteReset::ClockCorrected`] if the last timestamp shows that the node's clock was ahead.
     #[must_use]
     pub fn of_clock(last: Timestamp, wall: Timestamp) -> Option<Self> {
         (last.since(wall) > MAX_CLOCK_SKEW).then_some(Self::ClockCorrected)
     }
 
-    /// Writes this node's affected versions of one shard again, under the site that the database has taken just
-    /// before, in the same transaction. `own` are its former sites. Returns how many were written.
+    /// Rewrites this node's affected versions of one shard under the site that the database took earlier in the same
+    /// transaction. `own` are its former sites. Returns how many versions were rewritten.
     ///
-    /// The new version's context covers the old dot, so it takes the old one's place everywhere; other versions of
-    /// the vector are left as they are.
+    /// The new version's context covers the old dot, so it replaces the old one on every node. Other versions of the
+    /// vector stay as they are.
     ///
     /// # Errors
-    /// Where the storage fails: the transaction must then be rolled back.
+    /// If the storage fails; the transaction must then be rolled back.
     pub fn rewrite<W: ShardWrite + ?Sized>(
         self,
         shard: &mut W,

@@ -5,62 +5,62 @@ use crate::{
     SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
 };
 
-/// The number of a write transaction of one database. What was read at one may leave the node only when it is
+/// The number of a write transaction of one database. What was read in a transaction may be sent only once it is
 /// durable.
 pub type CommitNo = u64;
 
-/// Who a database is in its present life.
+/// The identity of a database in its current incarnation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin {
-    /// Numbers the changes made here.
+    /// The site of changes made here.
     pub site: SiteId,
-    /// Numbers the life of the change ids.
+    /// The changelog that change ids belong to.
     pub changelog: ChangelogId,
-    /// What people call the node, once it is known.
+    /// The node's name, once it is known.
     pub node: Option<NodeName>,
 }
 
-/// What a shard keeps beside its rows. Changes in the same transaction as they do.
+/// What a shard stores besides its rows. It changes in the same transactions as they do.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct ShardState {
     /// Every dot inside it is held, superseded by something held, or below the frontier.
     pub version_vector: VersionVector,
-    /// For each site the newest dot that ever came in, covered by the version vector or not.
+    /// For each site the newest dot ever received, whether the version vector covers it or not.
     pub received: VersionVector,
-    /// Tombstones below it may be gone.
+    /// Tombstones below it may have been collected.
     pub frontier: VersionVector,
-    /// What the shard's nodes agree on.
+    /// The properties that the shard's nodes agree on.
     pub descriptor: Descriptor,
-    /// How concurrent versions are shown here.
+    /// How this node resolves concurrent versions.
     pub strategy: Strategy,
-    /// Of the rows.
+    /// The digest of the rows.
     pub digest: Digest,
 }
 
 impl ShardState {
-    /// Whether every held dot is inside the version vector. Never true wrongly; it may be false for a while after
-    /// the last dot outside was superseded.
+    /// Whether the version vector covers every dot held. Never wrongly true; it may stay false for a while after the
+    /// last uncovered dot was superseded.
     #[must_use]
     pub fn is_tight(&self) -> bool {
         self.version_vector.covers_all(&self.received)
     }
 }
 
-/// What [`ShardRead::visit_rows`] hands out for each row: its change id, and the row unless the filter covers it.
+/// Called by [`ShardRead::visit_rows`] with each row's change id, and the row unless the filter covers it.
 pub type RowVisitor<'v> = &'v mut dyn FnMut(ChangeId, Option<VectorRow>) -> ControlFlow<()>;
 
-/// One shard inside one read transaction: everything that it returns belongs to one moment.
+/// One shard inside one read transaction: everything that it returns is of one snapshot.
 pub trait ShardRead {
-    /// Why the storage failed.
+    /// The storage's error.
     type Error: From<DeltaError>;
 
-    /// Which shard.
+    /// The shard's id.
     fn shard(&self) -> &ShardId;
 
-    /// Who the database is.
+    /// The identity of the database.
     fn origin(&self) -> &Origin;
 
-    /// What is kept beside the rows.
+    /// What is stored besides the rows.
     fn state(&self) -> &ShardState;
 
     /// The last write transaction that is visible here.
@@ -69,20 +69,20 @@ pub trait ShardRead {
     /// How far this node has read the changelog of the peer with this certificate.
     ///
     /// # Errors
-    /// Where the storage fails.
+    /// If the storage fails.
     fn cursor(&self, peer: &Fingerprint) -> Result<Option<Cursor>, Self::Error>;
 
-    /// What a site's node is called.
+    /// The name of a site's node.
     ///
     /// # Errors
-    /// Where the storage fails.
+    /// If the storage fails.
     fn site_name(&self, site: SiteId) -> Result<Option<NodeName>, Self::Error>;
 
     /// Visits the rows with a change id above `after`, in the order of change ids, until the visitor breaks. A row
-    /// none of whose siblings is above `filter` is visited without its content.
+    /// whose siblings `filter` covers is visited without its content.
     ///
     /// # Errors
-    /// Where the storage fails.
+    /// If the storage fails.
     fn visit_rows(
         &self,
         after: ChangeId,
@@ -93,27 +93,27 @@ pub trait ShardRead {
 
 /// One shard inside one write transaction. The caller commits it as a whole, or rolls all of it back.
 pub trait ShardWrite: ShardRead {
-    /// What is kept beside the rows, to be changed.
+    /// What is stored besides the rows, for writing.
     fn state_mut(&mut self) -> &mut ShardState;
 
     /// The row of a vector.
     ///
     /// # Errors
-    /// Where the storage fails.
+    /// If the storage fails.
     fn row(&mut self, id: &VectorId) -> Result<Option<Row>, Self::Error>;
 
-    /// Stores `new` in the place of `old` under a new change id, which no row of this changelog ever had.
+    /// Replaces `old` with `new` under a new change id, one that no row of this changelog has ever had.
     /// Only [`replace_row`](crate::replace_row) calls this: it keeps the digest in step.
     ///
     /// # Errors
-    /// Where the storage fails.
+    /// If the storage fails.
     fn put_row(&mut self, id: &VectorId, old: Option<&Row>, new: &Row) -> Result<(), Self::Error>;
 
-    /// As [`ShardWrite::put_row`] where the shard has no row of this vector; else changes nothing and returns false.
-    /// For storage that can tell at the price of the insert alone.
+    /// Like [`ShardWrite::put_row`] if the shard has no row of this vector; otherwise changes nothing and returns
+    /// false. Storage that notices an existing row while inserting can override it.
     ///
     /// # Errors
-    /// Where the storage fails.
+    /// If the storage fails.
     fn insert_row(&mut self, id: &VectorId, new: &Row) -> Result<bool, Self::Error> {
         if self.row(id)?.is_some() {
             return Ok(false);
@@ -122,29 +122,29 @@ pub trait ShardWrite: ShardRead {
         Ok(true)
     }
 
-    /// Remembers how far the peer's changelog has been read.
+    /// Stores how far the peer's changelog has been read.
     ///
     /// # Errors
-    /// Where the storage fails.
+    /// If the storage fails.
     fn set_cursor(&mut self, peer: &Fingerprint, cursor: Cursor) -> Result<(), Self::Error>;
 
-    /// Remembers what a site's node is called.
+    /// Stores the name of a site's node.
     ///
     /// # Errors
-    /// Where the storage fails.
+    /// If the storage fails.
     fn name_site(&mut self, site: SiteId, name: &NodeName) -> Result<(), Self::Error>;
 
-    /// The last stamp given to a local write of this database.
+    /// The timestamp of this database's last local write.
     fn last_stamp(&self) -> Timestamp;
 
-    /// Remembers the last stamp.
+    /// Stores the timestamp of the last local write.
     fn set_last_stamp(&mut self, stamp: Timestamp);
 }
 
-/// Stores a row and keeps digest and received dots in step.
+/// Stores a row and updates the digest and the received dots.
 ///
 /// # Errors
-/// Where the storage fails: the transaction must then be rolled back.
+/// If the storage fails; the transaction must then be rolled back.
 pub fn replace_row<W: ShardWrite + ?Sized>(
     shard: &mut W,
     id: &VectorId,
@@ -155,11 +155,11 @@ pub fn replace_row<W: ShardWrite + ?Sized>(
     shard.put_row(id, old, new)
 }
 
-/// As [`replace_row`] for a vector that the shard is likely not to have. Returns false, and changes nothing, where it
-/// has it.
+/// Like [`replace_row`], for a vector that the shard most likely does not have. Returns false and changes nothing if it
+/// does.
 ///
 /// # Errors
-/// Where the storage fails: the transaction must then be rolled back.
+/// If the storage fails; the transaction must then be rolled back.
 pub(crate) fn insert_row<W: ShardWrite + ?Sized>(
     shard: &mut W,
     id: &VectorId,

@@ -1,17 +1,17 @@
 use crate::{ChangeId, Hello, VersionVector};
 
-/// How rows flow from one node of a session to the other. Both nodes derive the same from the two Hellos.
+/// How rows flow from one node of a session to the other. Both nodes derive the same from their two Hellos.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Direction {
     /// The sender reads its changelog from here.
     pub(super) start: ChangeId,
-    /// What the receiver holds; `None` where everything is to be sent.
+    /// What the receiver holds; `None` if everything is to be sent.
     pub(super) filter: Option<VersionVector>,
 }
 
 impl Direction {
-    /// `None` where the sender lacks what the receiver has collected: nothing flows this way, the other direction
-    /// rebuilds the sender first.
+    /// `None` if the sender lacks changes whose tombstones the receiver has collected. Nothing flows this way then; the
+    /// other direction brings the sender up to date first.
     pub(super) fn between(sender: &Hello, receiver: &Hello) -> Option<Self> {
         if !sender.version_vector.covers_all(&receiver.frontier) {
             return None;

@@ -3,7 +3,7 @@ use std::collections::VecDeque;
 use super::{SessionReport, StoreRequest, Warning};
 use crate::{Applied, Batch, ChangeId, End, Message, RemoteApply};
 
-/// The receiving half: applies in order, several batches in one transaction where they have piled up.
+/// The receiving half: applies batches in order, several in one transaction if they have piled up.
 #[derive(Debug)]
 pub(super) struct Incoming {
     remote: Option<Box<RemoteApply>>,
@@ -19,7 +19,7 @@ pub(super) struct Incoming {
     ends: u64,
     confirmed_ends: u64,
     seen_confirmations: u64,
-    /// Whether what came last was an end.
+    /// Whether the last arrival was an end.
     ended: bool,
 }
 
@@ -54,7 +54,7 @@ impl Incoming {
         self.received += 1;
         self.ended = false;
         if self.received - self.applied > self.window {
-            return Err("more batches than the window allows");
+            return Err("more unacknowledged batches than the window allows");
         }
         self.queued_bytes += weight(&batch);
         self.queue.push_back(Arrival::Batch(batch));
@@ -66,7 +66,7 @@ impl Incoming {
         self.ends += 1;
         self.ended = true;
         if self.ends - self.confirmed_ends > self.window {
-            return Err("more ends than the window allows");
+            return Err("more unconfirmed ends than the window allows");
         }
         self.queue.push_back(Arrival::End(Box::new(end)));
         Ok(())
@@ -74,14 +74,14 @@ impl Incoming {
 
     pub(super) const fn receive_done(&mut self) -> Result<(), &'static str> {
         if self.seen_confirmations == self.confirmed_ends {
-            return Err("an answer to a confirmation that was not sent");
+            return Err("a done message without a durable message before it");
         }
         self.seen_confirmations += 1;
         Ok(())
     }
 
-    /// The next write, unless one is under way. An end goes with the batches right before it: each transaction has a
-    /// price of its own.
+    /// The next write, unless one is under way. An end shares the transaction of the batches before it, because every
+    /// transaction has a fixed cost.
     pub(super) fn next_request(&mut self) -> Option<StoreRequest> {
         if self.queue.is_empty() {
             return None;
@@ -143,7 +143,7 @@ impl Incoming {
         self.ends > 0 && self.confirmed_ends == self.ends && self.seen_confirmations == self.ends
     }
 
-    /// Whether all that came is taken in, and the peer has heard so. Rows are always followed by an end.
+    /// Whether everything received is applied and confirmed. Rows are always followed by an end.
     pub(super) fn is_settled(&self) -> bool {
         self.is_done() && self.queue.is_empty() && self.remote.is_some() && self.ended
     }
@@ -153,10 +153,10 @@ impl Incoming {
             return Err("a batch of another session");
         }
         if index != self.next_index {
-            return Err("a batch is missing or came twice");
+            return Err("a batch is missing or was sent twice");
         }
         if position < self.position {
-            return Err("a position that goes back");
+            return Err("a position below the one before it");
         }
         self.next_index += 1;
         self.position = position;
@@ -169,8 +169,8 @@ fn weight(batch: &Batch) -> usize {
     siblings.filter_map(|sibling| sibling.payload()).map(|payload| payload.vector().len() + 256).sum()
 }
 
-/// Batches that have piled up are applied together, up to about this much: each transaction has a price of its own.
+/// Batches that have piled up are applied together up to about this size, because every transaction has a fixed cost.
 const MAX_TRANSACTION_BYTES: usize = 1 << 20;
 
-/// Beyond this, what arrives waits in the stream.
+/// Above this, further messages stay unread in the stream.
 const MAX_QUEUED_BYTES: usize = 8 << 20;

@@ -1,5 +1,5 @@
-//! One sync of one shard with one peer, as a state machine: messages and storage replies go in, messages and
-//! storage requests come out. Both nodes run the same machine; who opened the stream makes no difference.
+//! One sync of one shard with one peer, as a state machine: messages and storage replies go in, messages and storage
+//! requests come out. Both nodes run the same machine, whichever of them opened the stream.
 
 mod direction;
 mod incoming;
@@ -21,26 +21,26 @@ use crate::{
     CommitNo, Fingerprint, Hello, HelloOffer, Message, PageSize, Reject, RemoteApply, ShardId, VersionVector,
 };
 
-/// What a session is made of.
+/// How a session is set up.
 #[derive(Clone, Debug)]
 pub struct SessionConfig {
-    /// Whose certificate the peer has shown.
+    /// The fingerprint of the certificate that the peer presented.
     pub peer: Fingerprint,
-    /// Which shard.
+    /// The shard to sync.
     pub shard: ShardId,
-    /// What this node says in its Hello beside the shard's state.
+    /// What this node's Hello says besides the shard's state.
     pub offer: HelloOffer,
-    /// How much one page takes.
+    /// How large a page may get.
     pub page: PageSize,
-    /// Whether the shard remembers how far the peer's changelog was read.
+    /// Whether to store how far the peer's changelog was read.
     pub keeps_cursor: bool,
 }
 
-/// See the module. Poll [`Session::poll_store`] and [`Session::poll_transmit`] until both are empty after each input,
-/// or after several that were there already.
+/// The state machine of one sync. Poll [`Session::poll_store`] and [`Session::poll_transmit`] until both are empty
+/// after each input, or after a batch of inputs that were already there.
 ///
-/// Storage requests may be carried out at the same time, but those that write (`AcceptHello`, `Apply`, `End`, `ResetSite`) come
-/// one after another by themselves.
+/// Storage requests may run concurrently. The session issues those that write (`AcceptHello`, `Apply`, `End`,
+/// `ResetSite`) one at a time.
 #[derive(Debug)]
 pub struct Session {
     config: SessionConfig,
@@ -70,7 +70,7 @@ enum AfterDurable {
 }
 
 impl Session {
-    /// A session that begins by reading its own Hello.
+    /// A new session. Its first request reads this node's Hello.
     #[must_use]
     pub fn new(config: SessionConfig) -> Self {
         let read = StoreRequest::ReadHello { peer: config.peer, offer: config.offer.clone() };
@@ -96,7 +96,7 @@ impl Session {
         }
     }
 
-    /// Takes a message of the peer in.
+    /// Handles a message of the peer.
     pub fn receive(&mut self, message: Message) {
         if self.ending.is_some() {
             return;
@@ -113,11 +113,11 @@ impl Session {
         self.advance();
     }
 
-    /// Takes the answer to a storage request in. Answers that are under way when the session ends are still to be
-    /// handed over, and what it then asks for to be carried out: one may tell that this node has to renew.
+    /// Handles the reply to a storage request. Pass on replies that arrive after the session has ended, too, and carry
+    /// out the requests that follow: a reply may show that this node has to take a new site.
     pub fn handle_store(&mut self, reply: StoreReply) {
         if self.ending.is_some() {
-            // The peer may have noticed the same and be gone already; both have to renew.
+            // The peer may have noticed the fork as well and left; both nodes need a new site.
             if matches!(reply, StoreReply::Forked) {
                 self.reset_site();
             }
@@ -156,10 +156,10 @@ impl Session {
                 self.after_durable.push((commit_no, AfterDurable::ConfirmEnd(ended.version_vector)));
             }
             StoreReply::SiteReset => {
-                self.reject("ERR_RESTART", "the peer takes a new site: sync afresh", true)
+                self.reject("ERR_RESTART", "one of the nodes is taking a new site: sync again", true)
             }
             StoreReply::Frontier => {
-                self.reject("ERR_RESTART", "tombstones were collected: sync afresh", true);
+                self.reject("ERR_RESTART", "tombstones were collected meanwhile: sync again", true);
             }
             StoreReply::Forked => self.reset_site(),
             StoreReply::Failed { code, reason, retry } => self.reject(&code, &reason, retry),
@@ -167,17 +167,17 @@ impl Session {
         self.advance();
     }
 
-    /// The peer will say nothing more. A session that is not done has then failed, and can be tried again.
+    /// Tells the session that the stream has ended. A session that is not done fails and can be retried.
     pub fn handle_disconnect(&mut self, reason: &str) {
         self.end(Ending::Failed {
             code: "ERR_PEER_UNREACHABLE".into(),
-            reason: format!("the stream ended early: {reason}"),
+            reason: format!("the stream closed before the sync was complete: {reason}"),
             retry: true,
             by_peer: false,
         });
     }
 
-    /// Ends the session from this side, telling the peer.
+    /// Ends the session and tells the peer why.
     pub fn reject(&mut self, code: &str, reason: &str, retry: bool) {
         if self.ending.is_some() {
             return;
@@ -195,31 +195,31 @@ impl Session {
 
     /// The next storage request to carry out.
     pub fn poll_store(&mut self) -> Option<StoreRequest> {
-        // What has come is only now put together, so that a transaction takes in all of it.
+        // Built only when it is asked for, so that one transaction covers all that has arrived.
         let ready = self.established && self.ending.is_none();
         let mut writes = || self.incoming.as_mut().filter(|_| ready)?.next_request();
         self.store.pop_front().or_else(&mut writes)
     }
 
-    /// How the session ended, once it has. What is still to transmit is then to be sent.
+    /// How the session ended, once it has. Messages that are still queued are to be sent.
     #[must_use]
     pub const fn ending(&self) -> Option<&Ending> {
         self.ending.as_ref()
     }
 
-    /// What has happened so far.
+    /// What the session has done so far.
     #[must_use]
     pub const fn report(&self) -> &SessionReport {
         &self.report
     }
 
-    /// What the peer said of itself, once it has.
+    /// The peer's Hello, once it has arrived.
     #[must_use]
     pub const fn peer(&self) -> Option<&Hello> {
         self.peer.as_ref()
     }
 
-    /// What the peer is known to hold, once the nodes have met.
+    /// What the peer is known to hold, once the handshake is complete.
     #[must_use]
     pub fn progress(&self) -> Option<PeerProgress> {
         let confirmed = self.outgoing.as_ref().map_or(0, Outgoing::confirmed);
@@ -227,21 +227,21 @@ impl Session {
         self.progress.clone().map(|progress| PeerProgress { position, ..progress })
     }
 
-    /// Whether the nodes have met, so that rows may flow.
+    /// Whether the handshake is complete and rows may flow.
     #[must_use]
     pub const fn is_established(&self) -> bool {
         self.established
     }
 
-    /// Whether both nodes agreed to go on after the first exchange.
+    /// Whether both nodes agreed to keep the session open after the first exchange.
     #[must_use]
     pub fn is_live(&self) -> bool {
         let live = |hello: &Option<Hello>| hello.as_ref().is_some_and(|hello| hello.live);
         live(&self.local) && live(&self.peer)
     }
 
-    /// Whether each node has told the other all it had, and knows that it arrived: a live session then waits for
-    /// commits, and its peer may be silent for any time.
+    /// Whether each node has sent all it had and knows that it arrived. A live session then waits for commits, and
+    /// the peer may stay silent for any length of time.
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let sent = self.outgoing.as_ref().is_none_or(Outgoing::is_settled);
@@ -249,7 +249,7 @@ impl Session {
         self.established && self.after_durable.is_empty() && sent && received
     }
 
-    /// Whether more of the peer's messages should stay unread until storage has caught up. Reading never waits for
+    /// Whether to leave further messages of the peer unread until storage has caught up. Reading never waits for
     /// sending.
     #[must_use]
     pub fn is_saturated(&self) -> bool {
@@ -262,12 +262,15 @@ impl Session {
         }
         let (oldest, newest) = hello.protocol;
         if oldest > Hello::PROTOCOL || newest < Hello::PROTOCOL {
-            let reason =
-                format!("protocol {oldest} to {newest} is not spoken here, only {}", Hello::PROTOCOL);
+            let reason = format!(
+                "protocol versions {oldest} to {newest} are not supported here, only {}",
+                Hello::PROTOCOL
+            );
             return self.reject("ERR_PROTOCOL", &reason, false);
         }
         if hello.shard != self.config.shard {
-            let reason = format!("shard '{}' instead of '{}'", hello.shard, self.config.shard);
+            let reason =
+                format!("the hello is for shard '{}' instead of '{}'", hello.shard, self.config.shard);
             return self.reject("ERR_PROTOCOL", &reason, false);
         }
         self.peer = Some(hello);
@@ -294,8 +297,8 @@ impl Session {
                 }
                 taken
             }
-            // The engine takes it in before there is a session.
-            Message::Open(_) => Err("an opening after the first message"),
+            // The engine handles `Open` before it creates the session.
+            Message::Open(_) => Err("an open message after the first message"),
             Message::Hello(_) | Message::Held(_) | Message::Reject(_) => Ok(()),
         };
         if let Err(reason) = taken {
@@ -303,7 +306,7 @@ impl Session {
         }
     }
 
-    /// What the peer holds need not be sent.
+    /// Stops sending what the peer holds.
     fn learn(&mut self, held: &VersionVector) {
         if let Some(outgoing) = &mut self.outgoing {
             outgoing.extend_filter(held);
@@ -321,18 +324,18 @@ impl Session {
         &mut self,
         take: impl FnOnce(&mut Incoming) -> Result<(), &'static str>,
     ) -> Result<(), &'static str> {
-        // The peer may send as soon as it has both Hellos; ours may still be meeting its own.
+        // The peer may send as soon as it has both Hellos; this node may still be accepting the peer's.
         if self.incoming.is_none() {
             self.incoming = self.open_incoming();
         }
-        take(self.incoming.as_mut().ok_or("a message before its time")?)
+        take(self.incoming.as_mut().ok_or("a message before the handshake was complete")?)
     }
 
     fn with_outgoing(
         &mut self,
         take: impl FnOnce(&mut Outgoing) -> Result<(), &'static str>,
     ) -> Result<(), &'static str> {
-        take(self.outgoing.as_mut().ok_or("a message before its time")?)
+        take(self.outgoing.as_mut().ok_or("a message before the handshake was complete")?)
     }
 
     fn open_incoming(&self) -> Option<Incoming> {
@@ -345,7 +348,7 @@ impl Session {
         Some(Incoming::new(remote, local.nonce, local.window, direction.start))
     }
 
-    /// With both Hellos known, the first page can be read: it leaves when the shards have met.
+    /// Reads the first page once both Hellos are known; it is sent when the handshake is complete.
     fn prepare_transfer(&mut self) {
         let (Some(local), Some(peer)) = (&self.local, &self.peer) else { return };
         if self.prepared {
@@ -371,7 +374,7 @@ impl Session {
         self.store.push_back(StoreRequest::ResetSite);
     }
 
-    /// Lets everything go on that can.
+    /// Does everything that is now possible.
     fn advance(&mut self) {
         self.run_durable_actions();
         self.accept_hello();
@@ -405,7 +408,8 @@ impl Session {
         }
     }
 
-    /// Not before our own Hello has left: two lives of one site must both hear of it, whoever notices first.
+    /// Waits until this node's Hello was sent: when two copies use one site, each must learn of the other, whichever
+    /// notices first.
     fn accept_hello(&mut self) {
         if self.accepting || !self.said_hello || self.ending.is_some() {
             return;
@@ -437,7 +441,7 @@ impl Session {
 
     fn end(&mut self, ending: Ending) {
         self.ending.get_or_insert(ending);
-        // A fork that only this Hello shows is found out even if the peer has left.
+        // A fork that only this Hello reveals must be noticed even if the peer has left.
         self.store
             .retain(|request| matches!(request, StoreRequest::ResetSite | StoreRequest::AcceptHello(_)));
     }

@@ -4,7 +4,7 @@ use super::direction::Direction;
 use super::{SessionReport, StoreRequest, Warning};
 use crate::{Batch, ChangeId, CommitNo, End, Hello, Message, Page, PageSize, SiteId, VersionVector};
 
-/// The sending half: reads pages ahead, holds them until they are durable, keeps within the peer's window.
+/// The sending half: reads pages ahead, holds them until they are durable, and keeps within the peer's window.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     nonce: u64,
@@ -12,9 +12,9 @@ pub(super) struct Outgoing {
     live: bool,
     size: PageSize,
     window: u64,
-    /// Read up to here.
+    /// The changelog has been read up to here.
     position: ChangeId,
-    /// Said to have been read up to here: stays below the first row that could not be sent.
+    /// The position that the peer is told: stays below the first row that could not be sent.
     announced: ChangeId,
     withheld_sites: BTreeSet<SiteId>,
     withheld: bool,
@@ -26,11 +26,11 @@ pub(super) struct Outgoing {
     acknowledged: u64,
     ends: u64,
     durable_ends: u64,
-    /// What the last end told, unless rows have left since.
+    /// The last end sent, unless rows were sent since.
     last_end: Option<LastEnd>,
-    /// The positions of the ends that the peer has not confirmed, oldest first.
+    /// Positions of the ends that the peer has not confirmed, oldest first.
     unconfirmed: VecDeque<ChangeId>,
-    /// That of the last one that it has.
+    /// Position of the last end that the peer has confirmed.
     confirmed: ChangeId,
 }
 
@@ -66,7 +66,7 @@ impl Outgoing {
         }
     }
 
-    /// The peer has all of this node's changelog up to here, but for what it holds back.
+    /// The peer has this node's changelog up to here, except for rows that it holds back.
     pub(super) const fn confirmed(&self) -> ChangeId {
         self.confirmed
     }
@@ -87,7 +87,7 @@ impl Outgoing {
         self.exhausted = false;
     }
 
-    /// What the peer holds by its own word need not be sent.
+    /// Adds what the peer says it holds to what is not sent.
     pub(super) fn extend_filter(&mut self, held: &VersionVector) {
         if let Some(filter) = &mut self.filter {
             filter.join(held);
@@ -111,7 +111,7 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Sends what is durable, within the peer's window.
+    /// Sends durable pages within the peer's window.
     pub(super) fn send_pages(
         &mut self,
         durable: CommitNo,
@@ -120,7 +120,7 @@ impl Outgoing {
         report: &mut SessionReport,
     ) {
         while self.unacknowledged() < self.window {
-            // Each end costs the peer a barrier; it refuses more of them than its window at a time.
+            // Each end costs the peer an fsync; it refuses more unconfirmed ends than its window.
             let room = self.ends - self.durable_ends < self.window;
             let may_leave = |page: &mut Page| page.commit_no <= durable && (room || page.end.is_none());
             let Some(page) = self.pages.pop_front_if(may_leave) else { break };
@@ -128,7 +128,7 @@ impl Outgoing {
         }
     }
 
-    /// The next page to read, unless one is being read or enough are.
+    /// The next page to read, unless one is being read or enough are waiting.
     pub(super) fn read_ahead(&mut self) -> Option<StoreRequest> {
         let ahead = self.pages.len() as u64 + self.unacknowledged();
         if self.reading || self.exhausted || ahead >= self.window {
@@ -138,7 +138,7 @@ impl Outgoing {
         Some(StoreRequest::ReadPage { after: self.position, filter: self.filter.clone(), size: self.size })
     }
 
-    /// The transaction that has to be durable before the next page may leave.
+    /// The transaction that has to be durable before the pages may be sent.
     pub(super) fn awaits_durable(&self) -> Option<CommitNo> {
         self.pages.back().map(|page| page.commit_no)
     }
@@ -147,7 +147,7 @@ impl Outgoing {
         !self.live && self.ends == 1 && self.durable_ends == 1
     }
 
-    /// Whether the peer has all there is, and has said so.
+    /// Whether the peer has confirmed all there is.
     pub(super) fn is_settled(&self) -> bool {
         let read = self.exhausted && !self.reading && self.pages.is_empty();
         read && self.ends > 0 && self.durable_ends == self.ends && self.unacknowledged() == 0
@@ -199,14 +199,14 @@ impl Outgoing {
             version_vector,
             frontier: page.frontier,
             digest: end.digest,
-            // The digest counts rows that the peer cannot have.
+            // The digest counts the withheld rows, which the peer cannot have.
             tight: end.tight && !self.withheld,
             names: end.names,
         })));
     }
 
-    /// Whether an end would only echo what the peer has just sent: answered, two live nodes would never fall silent.
-    /// Without it the peer's cursor stays where it is, which costs a second look at covered rows and nothing else.
+    /// Whether an end would only echo what the peer has just sent. If such ends were sent, two live nodes would answer
+    /// each other forever. Without one the peer's cursor stays where it is, and covered rows are scanned once more.
     fn is_redundant(&self, version_vector: &VersionVector, frontier: &VersionVector) -> bool {
         let Some(last) = self.last_end.as_ref().filter(|_| self.live) else { return false };
         let known = self.filter.as_ref().is_some_and(|held| held.covers_all(version_vector));
@@ -222,5 +222,5 @@ impl Outgoing {
 
 const MAX_WINDOW: u16 = 256;
 
-/// How far a live peer's cursor may stay behind for rows that it needs not.
+/// How far a live peer's cursor may fall behind because of rows that it does not need.
 const MAX_CURSOR_LAG: u64 = 10_000;

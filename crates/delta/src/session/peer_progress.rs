@@ -1,17 +1,17 @@
 use crate::{ChangeId, ChangelogId, Fingerprint, Hello, NodeName, VersionVector};
 
-/// What a peer is known to hold of a shard, by its own word, and safe from a power cut there.
+/// What a peer has confirmed to hold durably of a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PeerProgress {
-    /// Whose certificate it has shown.
+    /// The fingerprint of the peer's certificate.
     pub peer: Fingerprint,
-    /// What its node is called.
+    /// The name of the peer's node.
     pub node: NodeName,
-    /// The life of this node's change ids that `position` belongs to.
+    /// The changelog of this node that `position` refers to.
     pub changelog: ChangelogId,
-    /// It has the changes of this node up to here. 0 where it said nothing of the kind, or holds some of them back.
+    /// The peer has this node's changes up to here. 0 if it has confirmed none, or holds some of them back.
     pub position: ChangeId,
-    /// It holds these changes.
+    /// The changes that the peer holds.
     pub version_vector: VersionVector,
 }
 

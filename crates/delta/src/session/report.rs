@@ -6,17 +6,17 @@ use crate::{Held, Hello, MAX_CLOCK_SKEW, Reject, Strategy, VectorId};
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Both nodes hold what the other held when it was asked, and it survives a power cut on both.
+    /// Each node has everything that the other had at the start, and has made it durable.
     Finished,
-    /// Something stopped it. What was applied stays applied.
+    /// Something stopped it. What was applied before stays applied.
     Failed {
-        /// A stable error code; `ERR_RESTART`: sync afresh at once.
+        /// A stable error code. `ERR_RESTART` means: sync again at once.
         code: String,
-        /// For people.
+        /// A message for people.
         reason: String,
-        /// Whether trying again can help.
+        /// Whether a retry can help.
         retry: bool,
-        /// Whether the peer said so.
+        /// Whether the peer ended the session.
         by_peer: bool,
     },
 }
@@ -32,52 +32,52 @@ impl Ending {
 pub struct SessionReport {
     /// Rows sent.
     pub rows_sent: u64,
-    /// Rows that came and were looked at.
+    /// Rows received.
     pub rows_received: u64,
-    /// Rows whose join changed this database.
+    /// Received rows that changed this database.
     pub rows_applied: u64,
     /// Vectors that gained concurrent siblings here.
     pub conflicts: u64,
-    /// Both nodes claim the same changes and hold different content.
+    /// Both nodes claim the same changes but hold different content.
     pub digests_differ: bool,
-    /// How this node shows the shard; `None` before the nodes have met.
+    /// This node's strategy for the shard; `None` before the handshake is complete.
     pub strategy: Option<Strategy>,
-    /// Whether neither node held a live row when they met.
+    /// Whether neither node had a live row at the start.
     pub both_empty: bool,
-    /// Things to know, at most 64.
+    /// Warnings, at most 64.
     pub warnings: Vec<Warning>,
 }
 
-/// Something to know that is no error.
+/// A condition worth reporting that is not an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
-    /// The peer shows concurrent versions in another way.
+    /// The peer uses another strategy.
     OtherStrategy {
         /// Ours.
         ours: Strategy,
         /// The peer's.
         theirs: Strategy,
     },
-    /// The clocks differ by more than changes may be stamped ahead.
+    /// The clocks differ by more than [`MAX_CLOCK_SKEW`].
     Clocks {
         /// By how much.
         apart: Duration,
-        /// Whether the peer's is the later one.
+        /// Whether the peer's clock is ahead.
         peer_ahead: bool,
     },
-    /// Rows of the peer were not taken in; they will be, once the reason is gone.
+    /// Rows of the peer were held back here. A later sync applies them once the cause is gone.
     Held(Held),
-    /// The peer did not take rows of ours in.
+    /// Rows of this node were held back by the peer.
     PeerHeld(Held),
-    /// A row of ours could not be sent.
+    /// A row of this node could not be sent.
     Withheld {
         /// Which vector.
         id: VectorId,
         /// Why.
         code: &'static str,
     },
-    /// Another file went on under our site; this database now has a new one.
+    /// Another copy of the file is in use under this node's site; this database now has a new site.
     Forked,
 }
 
@@ -85,7 +85,7 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::OtherStrategy { ours, theirs } => {
-                write!(f, "the peer shows concurrent versions by '{theirs}', this node by '{ours}'")
+                write!(f, "the peer resolves concurrent versions by '{theirs}', this node by '{ours}'")
             }
             Self::Clocks { apart, peer_ahead } => {
                 let whose = if *peer_ahead { "ahead of" } else { "behind" };
@@ -94,10 +94,10 @@ impl fmt::Display for Warning {
             Self::Held(held) => write_held(f, held, "of the peer", "here"),
             Self::PeerHeld(held) => write_held(f, held, "of this node", "by the peer"),
             Self::Withheld { id, code } => {
-                write!(f, "{code}: vector '{id}' could not be sent: its stored content is damaged or too large")
+                write!(f, "{code}: vector '{id}' was not sent: its stored content is damaged or too large")
             }
             Self::Forked => f.write_str(
-                "another copy of this database file goes on under the same identity: this one has taken a new one",
+                "another copy of this database file is in use under the same identity: this copy has taken a new one",
             ),
         }
     }
@@ -111,7 +111,7 @@ fn write_held(f: &mut fmt::Formatter<'_>, held: &Held, whose: &str, place: &str)
     }
     if code == "ERR_CLOCK_SKEW" {
         let ahead = newest.since(*clock).as_secs();
-        write!(f, "; the newest is stamped {ahead} s ahead of the clock {place}: set the wrong clock right")?;
+        write!(f, "; the newest is stamped {ahead} s ahead of the clock {place}: correct the wrong clock")?;
     }
     Ok(())
 }
@@ -123,7 +123,7 @@ impl SessionReport {
         }
     }
 
-    /// Whether one of the nodes did not take all rows in.
+    /// Whether either node held rows back.
     #[must_use]
     pub fn has_held_back(&self) -> bool {
         self.warnings.iter().any(|warning| matches!(warning, Warning::Held(_) | Warning::PeerHeld(_)))

@@ -3,12 +3,12 @@ use crate::{
     RemoteApply, VersionVector,
 };
 
-/// What a session asks of the shard that it syncs. Each is one transaction, or a wait.
+/// What a session asks of the shard's storage. Each request is one transaction, or a wait.
 #[derive(Debug)]
 pub enum StoreRequest {
     /// [`read_hello`](crate::read_hello), answered by [`StoreReply::Hello`].
     ReadHello {
-        /// Whose cursor to look up.
+        /// The peer whose cursor to look up.
         peer: Fingerprint,
         /// The rest of the Hello.
         offer: HelloOffer,
@@ -17,74 +17,74 @@ pub enum StoreRequest {
     AcceptHello(Box<Hello>),
     /// [`read_page`](crate::read_page), answered by [`StoreReply::Page`].
     ReadPage {
-        /// Read behind this position.
+        /// Read after this position.
         after: ChangeId,
         /// What the peer holds.
         filter: Option<VersionVector>,
-        /// How much.
+        /// How large the page may get.
         size: PageSize,
     },
     /// [`RemoteApply::apply`] in one transaction, answered by [`StoreReply::Applied`].
     Apply {
-        /// Comes back with the answer.
+        /// Comes back in the reply.
         remote: Box<RemoteApply>,
         /// In order.
         batches: Vec<Batch>,
     },
-    /// [`RemoteApply::apply`], where batches came right before, and [`RemoteApply::end`], in one transaction; answered by
+    /// [`RemoteApply::apply`] if there are batches, and [`RemoteApply::end`], in one transaction; answered by
     /// [`StoreReply::Ended`].
     End {
-        /// Comes back with the answer.
+        /// Comes back in the reply.
         remote: Box<RemoteApply>,
         /// In order; often none.
         batches: Vec<Batch>,
         /// The peer's state.
         end: Box<End>,
     },
-    /// Wait until this transaction survives a power cut; answered by [`StoreReply::Durable`].
+    /// Wait until this transaction is durable; answered by [`StoreReply::Durable`].
     AwaitDurable(CommitNo),
-    /// Wait until a transaction after this one; answered by [`StoreReply::Committed`].
+    /// Wait for a transaction after this one; answered by [`StoreReply::Committed`].
     AwaitCommit(CommitNo),
     /// Take a new site and write this node's versions again ([`SiteReset::Forked`](crate::SiteReset)); answered by
     /// [`StoreReply::SiteReset`].
     ResetSite,
 }
 
-/// Answers to [`StoreRequest`]s.
+/// Replies to [`StoreRequest`]s.
 #[derive(Debug)]
 pub enum StoreReply {
     /// The Hello, and the transaction it was read in.
     Hello {
-        /// What to say.
+        /// The Hello to send.
         hello: Box<Hello>,
-        /// Must be durable first.
+        /// Must be durable before the Hello is sent.
         commit_no: CommitNo,
     },
-    /// The peer's Hello fits.
+    /// The peer's Hello was accepted.
     HelloAccepted,
     /// A page.
     Page(Box<Page>),
     /// Batches were joined.
     Applied {
-        /// To be used for what comes next.
+        /// For the next request.
         remote: Box<RemoteApply>,
-        /// What it did.
+        /// What the batches did.
         applied: Applied,
     },
-    /// An end was taken over.
+    /// An end was applied.
     Ended {
-        /// To be used for what comes next.
+        /// For the next request.
         remote: Box<RemoteApply>,
         /// What the batches did.
         applied: Applied,
         /// What the end did.
         ended: Ended,
-        /// Must be durable before the peer hears of it.
+        /// Must be durable before the peer is told.
         commit_no: CommitNo,
     },
-    /// All transactions up to this one survive a power cut.
+    /// All transactions up to this one are durable.
     Durable(CommitNo),
-    /// There was a commit.
+    /// A later transaction was committed.
     Committed,
     /// The database has a new site.
     SiteReset,
@@ -96,9 +96,9 @@ pub enum StoreReply {
     Failed {
         /// A stable error code.
         code: String,
-        /// For people.
+        /// A message for people.
         reason: String,
-        /// Whether trying again can help.
+        /// Whether a retry can help.
         retry: bool,
     },
 }

@@ -2,25 +2,25 @@ use std::collections::BTreeMap;
 
 use crate::{ChangeId, DeltaError, NodeName, SiteId, VectorRow, VersionVector};
 
-/// Whole rows on their way to a peer.
+/// Whole rows sent to a peer.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Batch {
-    /// The receiver's, from its Hello: a batch of another session is none of this one's.
+    /// The nonce of the receiver's Hello, so that a batch of another session is noticed.
     pub nonce: u64,
-    /// Counts the batches of the session from 0: a missing or doubled one is noticed.
+    /// Counts the batches of the session from 0, so that a missing or repeated one is noticed.
     pub index: u64,
     /// The sender's changelog has been read up to here.
     pub position: ChangeId,
     /// The sender's collected frontier when the rows were read.
     pub frontier: VersionVector,
-    /// What the sites in the rows are called.
+    /// The names of the sites in the rows.
     pub names: BTreeMap<SiteId, NodeName>,
-    /// The rows, each vector once.
+    /// The rows, at most one for each vector.
     pub rows: Vec<VectorRow>,
 }
 
 impl Batch {
-    /// The most bytes of a decoded batch: more than any lawful row of 100 siblings has.
+    /// The most bytes of a decoded batch. A row of 100 siblings fits.
     pub const MAX_BYTES: usize = 64 << 20;
     /// The most rows.
     pub const MAX_ROWS: usize = 65_536;

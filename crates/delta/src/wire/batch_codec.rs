@@ -9,7 +9,7 @@ use crate::{Codec, DeltaError, Payload, Sibling};
 /// `u32 columns length | columns (MessagePack) | vectors (little-endian f32)`.
 ///
 /// # Errors
-/// `ERR_LIMIT` where the batch is above 64 MiB or 65,536 rows.
+/// `ERR_LIMIT` if the batch has more than 64 MiB or 65,536 rows.
 pub(super) fn encode(batch: &Batch, codec: &dyn Codec, buffer: &mut Vec<u8>) -> Result<(), DeltaError> {
     limit("rows of a batch", batch.rows.len(), Batch::MAX_ROWS)?;
     let start = buffer.len();
@@ -33,12 +33,12 @@ pub(super) fn encode(batch: &Batch, codec: &dyn Codec, buffer: &mut Vec<u8>) -> 
     Ok(())
 }
 
-/// Reads what [`encode`] wrote. Vectors stay slices of `bytes` where they were not compressed.
+/// Decodes what [`encode`] wrote. Vectors stay slices of `bytes` if these were not compressed.
 ///
-/// Whether components are finite and metadata is JSON is not looked at here: a bad row must not block others.
+/// Does not check that components are finite and metadata is JSON: a bad row must not block the others.
 ///
 /// # Errors
-/// `ERR_PROTOCOL` or `ERR_LIMIT`; never a panic, and never an allocation that the bytes do not pay for.
+/// `ERR_PROTOCOL` or `ERR_LIMIT`; never panics or allocates more than the bytes justify.
 pub(super) fn decode(codecs: &[&dyn Codec], mut bytes: Bytes) -> Result<Batch, DeltaError> {
     let head = bytes.first_chunk::<5>().ok_or_else(|| malformed("it ends early"))?;
     let raw = u32::from_le_bytes([head[1], head[2], head[3], head[4]]) as usize;

@@ -18,7 +18,7 @@ pub(super) struct Columns<'a> {
     pub(super) sites: Vec<(u64, Option<&'a str>)>,
     #[serde(borrow, deserialize_with = "bounded::list::<_, _, { Batch::MAX_ROWS }>")]
     pub(super) ids: Vec<&'a str>,
-    /// Siblings of each row; empty where every row has one.
+    /// The number of siblings of each row; empty if every row has one.
     #[serde(deserialize_with = "bounded::list::<_, _, { Batch::MAX_ROWS }>")]
     pub(super) siblings: Vec<u16>,
     #[serde(borrow)]
@@ -29,17 +29,17 @@ pub(super) struct Columns<'a> {
     pub(super) dot_seqs: Vec<u64>,
     #[serde(deserialize_with = "bounded::list::<_, _, MAX_SIBLINGS>")]
     pub(super) timestamps: Vec<u64>,
-    /// Entries of each context beyond what the row's own dots say; empty where no row has any.
+    /// The number of context entries of each row that its own dots do not imply; empty if no row has any.
     #[serde(deserialize_with = "bounded::list::<_, _, { Batch::MAX_ROWS }>")]
     pub(super) contexts: Vec<u32>,
     #[serde(deserialize_with = "bounded::list::<_, _, MAX_CONTEXT_ENTRIES>")]
     pub(super) context_sites: Vec<u32>,
     #[serde(deserialize_with = "bounded::list::<_, _, MAX_CONTEXT_ENTRIES>")]
     pub(super) context_seqs: Vec<u64>,
-    /// JSON text of each put; empty where no put has any.
+    /// JSON text of each put; empty if no put has any.
     #[serde(borrow, deserialize_with = "bounded::list::<_, _, MAX_SIBLINGS>")]
     pub(super) metadata: Vec<Option<&'a str>>,
-    /// Components of each put; one number where all are alike.
+    /// The number of components of each put; a single number if all are equal.
     #[serde(deserialize_with = "bounded::list::<_, _, MAX_SIBLINGS>")]
     pub(super) dimensions: Vec<u32>,
 }

@@ -9,7 +9,7 @@ use crate::{
     SiteId, Timestamp, VectorId, VectorRow, VersionVector,
 };
 
-/// Puts the rows together from their columns and the vectors behind them.
+/// Assembles a batch from its columns and the vectors after them.
 pub(super) fn read_batch(columns: &Columns<'_>, vectors: Bytes) -> Result<Batch, DeltaError> {
     let mut names = BTreeMap::new();
     let mut sites = Vec::with_capacity(columns.sites.len());
@@ -39,7 +39,7 @@ pub(super) fn read_batch(columns: &Columns<'_>, vectors: Bytes) -> Result<Batch,
     })
 }
 
-/// Walks through the columns, row by row.
+/// Reads the columns row by row.
 struct Reader<'c> {
     columns: &'c Columns<'c>,
     sites: &'c [SiteId],
@@ -79,7 +79,7 @@ impl<'c> Reader<'c> {
         let distinct = siblings.len();
         let row = Row::new(siblings, context).ok_or_else(|| malformed("a row without versions"))?;
         if row.siblings().len() != distinct {
-            return Err(malformed("a dot stands twice in a row"));
+            return Err(malformed("a row has a dot twice"));
         }
         Ok(row)
     }

@@ -2,23 +2,23 @@ use bytes::Bytes;
 
 use crate::DeltaError;
 
-/// Packs batches for the wire. The checksum of a frame covers the packed bytes; what is inside is checked again by
-/// the decoder. Codecs live outside of this crate where they need C code.
+/// Compresses batches for the wire. The checksum of a frame covers the compressed bytes; the decoder validates the
+/// content itself. Codecs that need C code live outside of this crate.
 pub trait Codec {
-    /// The number on the wire; 0 is [`Uncompressed`].
+    /// The codec's number on the wire; 0 is [`Uncompressed`].
     fn id(&self) -> u8;
 
-    /// Packs `raw`. `None` where it does not get smaller: the batch then travels uncompressed.
+    /// Compresses `raw`. `None` if it does not get smaller; the batch is then sent uncompressed.
     fn pack(&self, raw: &[u8]) -> Option<Vec<u8>>;
 
-    /// Unpacks to exactly `length` bytes, which is within the batch limit.
+    /// Decompresses to exactly `length` bytes, which the caller has checked against the batch limit.
     ///
     /// # Errors
-    /// `ERR_PROTOCOL` where the bytes do not unpack to that length.
+    /// `ERR_PROTOCOL` if the bytes do not decompress to that length.
     fn unpack(&self, packed: Bytes, length: usize) -> Result<Bytes, DeltaError>;
 }
 
-/// Bytes as they are.
+/// Leaves the bytes as they are.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Uncompressed;
 
@@ -35,7 +35,7 @@ impl Codec for Uncompressed {
         if packed.len() == length {
             return Ok(packed);
         }
-        let reason = format!("{} bytes instead of {length}", packed.len());
+        let reason = format!("got {} bytes instead of {length}", packed.len());
         Err(DeltaError::Malformed { what: "batch", reason })
     }
 }

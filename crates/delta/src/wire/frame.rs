@@ -3,17 +3,17 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::DeltaError;
 
-/// One message, or a piece of one, as it travels:
+/// A message, or a piece of one, on the wire:
 /// `u32 length | u8 kind | u8 flags | body | u64 xxh3`, little-endian.
 ///
-/// `length` counts what follows it; the XXH3-64 covers everything before it, `length` included.
+/// `length` counts the bytes after itself; the XXH3-64 covers everything before it, including `length`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// What the body is.
+    /// The kind of message.
     pub kind: u8,
-    /// Whether the body goes on in the next frame of the same kind.
+    /// Whether the body continues in the next frame, which has the same kind.
     pub more: bool,
-    /// The content.
+    /// The message, or a piece of it.
     pub body: Bytes,
 }
 
@@ -26,16 +26,16 @@ impl Frame {
     /// The most bytes of a body.
     pub const MAX_BODY: usize = Self::MAX_BYTES - Self::HEAD - Self::TAIL;
 
-    /// Makes one frame of the piece of a body, at most [`Frame::MAX_BODY`], that `buffer` holds behind
-    /// [`Frame::HEAD`] free bytes. `more` says whether the body goes on.
+    /// Makes a frame from one piece of a body, at most [`Frame::MAX_BODY`] bytes, which `buffer` holds after
+    /// [`Frame::HEAD`] reserved bytes. `more` says whether the body continues.
     #[must_use]
     pub fn piece(kind: u8, mut buffer: Vec<u8>, more: bool) -> Bytes {
         Self::finish(&mut buffer, kind, more);
         buffer.into()
     }
 
-    /// Makes frames of a body that `buffer` holds behind [`Frame::HEAD`] free bytes. A body that fits one frame is
-    /// not copied.
+    /// Makes frames from a body, which `buffer` holds after [`Frame::HEAD`] reserved bytes. A body that fits one frame
+    /// is not copied.
     pub(crate) fn seal(kind: u8, mut buffer: Vec<u8>) -> Vec<Bytes> {
         if buffer.len() - Self::HEAD <= Self::MAX_BODY {
             Self::finish(&mut buffer, kind, false);
@@ -64,23 +64,23 @@ impl Frame {
     }
 }
 
-/// Cuts a stream of bytes into frames. After an error the stream is of no further use.
+/// Splits a stream of bytes into frames. After an error the stream cannot be used any further.
 #[derive(Debug, Default)]
 pub struct FrameDecoder {
     buffer: BytesMut,
 }
 
 impl FrameDecoder {
-    /// Takes bytes in as they arrive.
+    /// Adds bytes that have arrived.
     pub fn receive(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next whole frame, once its last byte is here.
+    /// The next frame, once it has arrived in full.
     ///
     /// # Errors
-    /// `ERR_LIMIT` for a length above 1 MiB, before anything is allocated for it; `ERR_PROTOCOL` for one that no
-    /// frame has or an unknown flag; `ERR_CHECKSUM` where the content was altered.
+    /// `ERR_LIMIT` for a length above 1 MiB, before anything is allocated for it; `ERR_PROTOCOL` for a length that is
+    /// too small or an unknown flag; `ERR_CHECKSUM` if the content was altered.
     pub fn poll_frame(&mut self) -> Result<Option<Frame>, DeltaError> {
         let Some(head) = self.buffer.first_chunk::<4>() else { return Ok(None) };
         let length = u32::from_le_bytes(*head) as usize;
@@ -93,7 +93,7 @@ impl FrameDecoder {
             });
         }
         if whole < Frame::HEAD + Frame::TAIL {
-            return Err(malformed(format!("a length of {length}")));
+            return Err(malformed(format!("its length is {length}")));
         }
         if self.buffer.len() < whole {
             self.buffer.reserve(whole - self.buffer.len());
@@ -112,7 +112,7 @@ impl FrameDecoder {
         Ok(Some(Frame { kind, more: flags == 1, body: frame }))
     }
 
-    /// Whether part of a frame is waiting for its rest.
+    /// Whether a frame has arrived only in part.
     #[must_use]
     pub fn is_mid_frame(&self) -> bool {
         !self.buffer.is_empty()

@@ -10,69 +10,69 @@ use crate::{
     Strategy, Timestamp, VectorId, VectorRow, VersionVector, bounded,
 };
 
-/// What the nodes of a session say to each other. `docs/protocol.md` gives every byte.
+/// The messages of a session. `docs/protocol.md` specifies every byte.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
-    /// Before everything else, where whoever opened the stream still waits for its own Hello to be durable: the
-    /// peer can read its own in the meantime.
+    /// Sent first by the node that opened the stream if its Hello is not durable yet, so that the peer can read its own
+    /// Hello in the meantime.
     Open(ShardId),
-    /// First, both ways.
+    /// The first message of a session, in both directions.
     Hello(Box<Hello>),
     /// Rows.
     Batch(Batch),
     /// All rows up to a position have been sent.
     End(Box<End>),
-    /// How many batches have been applied in this session: flow control, no promise.
+    /// The number of batches applied in this session. For flow control; it does not promise durability.
     Ack(u64),
-    /// An `End` and all before it survive a power cut.
+    /// An `End` and everything before it are durable.
     Durable(VersionVector),
     /// A `Durable` has arrived.
     Done,
-    /// Rows were held back by the receiver.
+    /// The receiver held rows back.
     Held(Held),
-    /// The session is over, by the sender's decision.
+    /// The sender has ended the session.
     Reject(Reject),
 }
 
-/// A node's state of a shard, read in one transaction, and what it offers.
+/// A node's state of a shard, read in one transaction, and its capabilities.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Hello {
-    /// Chosen anew for each session; the peer's batches repeat it.
+    /// New for each session; the peer's batches repeat it.
     pub nonce: u64,
-    /// The oldest and newest protocol version spoken.
+    /// The oldest and newest protocol version supported.
     pub protocol: (u16, u16),
-    /// The numbers of the codecs that can be read.
+    /// The numbers of the codecs that the node can read.
     #[serde(deserialize_with = "bounded::list::<_, _, 64>")]
     pub codecs: Vec<u8>,
-    /// Which shard.
+    /// The shard.
     pub shard: ShardId,
-    /// Whether the session stays open for later commits.
+    /// Whether the node wants to keep the session open for later commits.
     pub live: bool,
-    /// What the node is called.
+    /// The node's name.
     pub node: NodeName,
-    /// The site of the database's present life.
+    /// The database's current site.
     pub site: SiteId,
-    /// The life of its change ids.
+    /// The changelog that its change ids belong to.
     pub changelog: ChangelogId,
-    /// What the shard's nodes agree on.
+    /// The properties that the shard's nodes agree on.
     pub descriptor: Descriptor,
-    /// How this node shows concurrent versions.
+    /// How this node resolves concurrent versions.
     #[serde(with = "strategy_byte")]
     pub strategy: Strategy,
-    /// Everything in it is held, superseded by something held, or below the frontier.
+    /// Everything it covers is held, superseded by something held, or below the frontier.
     pub version_vector: VersionVector,
-    /// Tombstones below it may be gone.
+    /// Tombstones below it may have been collected.
     pub frontier: VersionVector,
     /// How far this node has read the peer's changelog.
     pub cursor: Option<Cursor>,
-    /// Of the shard.
+    /// The shard's digest.
     #[serde(with = "digest_bytes")]
     pub digest: Digest,
-    /// Whether every held dot is inside the version vector.
+    /// Whether the version vector covers every dot held.
     pub tight: bool,
     /// The node's wall clock.
     pub clock: Timestamp,
-    /// The most batches that may be unacknowledged.
+    /// The most unacknowledged batches that the node accepts.
     pub window: u16,
 }
 
@@ -81,69 +81,69 @@ impl Hello {
     pub const PROTOCOL: u16 = 1;
 }
 
-/// The sender's state in the transaction whose page left nothing behind it.
+/// The sender's state in the transaction whose page reached the end of its changelog.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct End {
     /// The receiver's nonce.
     pub nonce: u64,
-    /// Counts on from the batches.
+    /// Continues the count of the batches.
     pub index: u64,
     /// The sender's changelog has been read up to here.
     pub position: ChangeId,
-    /// Of the sender; sites of rows that it could not send are left out.
+    /// The sender's version vector, without the sites of rows that it could not send.
     pub version_vector: VersionVector,
     /// The sender's collected frontier.
     pub frontier: VersionVector,
-    /// Of the sender's shard.
+    /// The digest of the sender's shard.
     #[serde(with = "digest_bytes")]
     pub digest: Digest,
-    /// Whether every dot that the sender holds is inside the version vector.
+    /// Whether the version vector covers every dot that the sender holds.
     pub tight: bool,
-    /// What the sites in the version vector are called.
+    /// The names of the sites in the version vector.
     #[serde(with = "names")]
     pub names: BTreeMap<SiteId, NodeName>,
 }
 
-/// Rows that the receiver could not take in. Its cursor stays below them.
+/// Rows that the receiver held back. Its cursor stays below them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
-    /// Why: a stable error code.
+    /// The reason: a stable error code.
     #[serde(deserialize_with = "bounded::text::<_, 64>")]
     pub code: String,
-    /// How many rows in this batch.
+    /// The number of such rows in this batch.
     pub rows: u64,
-    /// Some of them.
+    /// Some of their ids.
     #[serde(deserialize_with = "bounded::list::<_, _, { Held::MAX_SHOWN }>")]
     pub shown: Vec<VectorId>,
-    /// The newest stamp among them.
+    /// The newest timestamp among them.
     pub newest: Timestamp,
     /// The receiver's wall clock.
     pub clock: Timestamp,
 }
 
 impl Held {
-    /// The most ids named.
+    /// The most ids in `shown`.
     pub const MAX_SHOWN: usize = 8;
 }
 
-/// Why a session was ended.
+/// Why the sender ended the session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
     /// A stable error code.
     #[serde(deserialize_with = "bounded::text::<_, 64>")]
     pub code: String,
-    /// For people.
+    /// A message for people.
     #[serde(deserialize_with = "bounded::text::<_, 2048>")]
     pub reason: String,
-    /// Whether syncing afresh can help.
+    /// Whether a new sync can help.
     pub retry: bool,
 }
 
 impl Message {
-    /// The frames of this message.
+    /// Encodes this message into frames.
     ///
     /// # Errors
-    /// `ERR_LIMIT` where it is too large.
+    /// `ERR_LIMIT` if it is too large.
     pub fn encode(&self, codec: &dyn Codec) -> Result<Vec<Bytes>, DeltaError> {
         let mut buffer = Vec::with_capacity(self.expected_size());
         buffer.resize(Frame::HEAD, 0);
@@ -166,7 +166,7 @@ impl Message {
         Ok(frames)
     }
 
-    /// What this message is called.
+    /// The name of this kind of message.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
@@ -227,7 +227,7 @@ impl Message {
     }
 }
 
-/// Puts messages together from frames.
+/// Assembles messages from frames.
 #[derive(Debug, Default)]
 pub struct MessageDecoder {
     pieces: Vec<u8>,
@@ -235,10 +235,11 @@ pub struct MessageDecoder {
 }
 
 impl MessageDecoder {
-    /// Takes a frame in; a message once its last frame is here.
+    /// Handles a frame. Returns a message once its last frame has arrived.
     ///
     /// # Errors
-    /// `ERR_LIMIT` for a message above its limit, `ERR_PROTOCOL` for one that does not read. Of no further use then.
+    /// `ERR_LIMIT` for a message above its limit, `ERR_PROTOCOL` for a malformed one. The decoder cannot be used after
+    /// an error.
     pub fn receive(&mut self, frame: Frame, codecs: &[&dyn Codec]) -> Result<Option<Message>, DeltaError> {
         if !self.is_mid_batch && !frame.more {
             return Message::decode(frame.kind, frame.body, codecs).map(Some);

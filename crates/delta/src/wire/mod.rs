@@ -1,4 +1,4 @@
-//! What nodes send to each other, byte by byte.
+//! The wire format: messages, the frames that carry them, and the columns of a batch.
 
 mod batch;
 mod batch_codec;

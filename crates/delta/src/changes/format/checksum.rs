@@ -1,6 +1,6 @@
 use crate::changes::hash::{Hash, hex};
 
-/// The hash that the checksum of a delta is: of the length of its columns, the columns, and the vectors to come.
+/// Begins the hash that is a delta's checksum, with the length of the columns and the columns. The vectors follow.
 pub(super) fn content_hash(columns: &[u8]) -> Hash {
     let mut hash = Hash::new();
     hash.add(&(columns.len() as u64).to_le_bytes());
@@ -8,12 +8,12 @@ pub(super) fn content_hash(columns: &[u8]) -> Hash {
     hash
 }
 
-/// A checksum as text.
+/// A checksum as 32 hexadecimal digits.
 pub(super) fn to_text(checksum: u128) -> String {
     let mut text = String::with_capacity(32);
     hex(checksum, &mut text);
     text
 }
 
-/// Both looks at a block happen while it is in the nearest cache.
+/// Vectors are checked and hashed in blocks of this size, so that each stays in the L1 cache.
 pub(super) const BLOCK: usize = 4096;

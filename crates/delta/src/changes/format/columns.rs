@@ -1,4 +1,4 @@
-//! The columns of a delta as MessagePack, and as flat numbers.
+//! Converts the columns of a delta between MessagePack and the flat form.
 
 use crate::{DeltaError, MAX_SAFE_INTEGER, VersionVector};
 
@@ -10,7 +10,7 @@ impl Changes<'_> {
     /// The MessagePack list `[from, to, text, keys, nine columns, contextSites, contextSeqs]`.
     ///
     /// # Errors
-    /// `ERR_LIMIT` for more than a delta may hold.
+    /// `ERR_LIMIT` if a delta cannot hold all of it.
     pub(crate) fn write_columns(&self) -> Result<Vec<u8>, DeltaError> {
         let longest = self.list.iter().map(|change| change.entries.len()).max().unwrap_or_default();
         let limits = [
@@ -81,14 +81,14 @@ impl Changes<'_> {
     }
 }
 
-/// What one column holds of one change.
+/// The value of one column for one change.
 fn field(change: &Change<'_>, column: usize) -> u64 {
     match column {
         0 => change.id,
         1 => change.operation as u64,
         2 => change.timestamp,
         3 => u64::from(change.source),
-        // 0 stands for none, so that no number is negative.
+        // 0 means no dot, so that no number is negative.
         DOT_SITE => change.dot.map_or(0, |(key, _)| u64::from(key) + 1),
         5 => change.dot.map_or(0, |(_, seq)| seq),
         6 => u64::from(change.entries.end - change.entries.start),
@@ -97,23 +97,23 @@ fn field(change: &Change<'_>, column: usize) -> u64 {
     }
 }
 
-/// Reads columns into the numbers and the text of the flat form. What they say is not checked, only how it is written
-/// and that no count is above its limit.
+/// Reads columns into the numbers and the text of the flat form. Checks only the encoding and the limits of counts, not
+/// the changes.
 pub(crate) fn read_columns(bytes: &[u8], timestamp: u64) -> Result<(Vec<f64>, &str), DeltaError> {
     let mut reader = Reader(bytes);
     if reader.list_head()? != FIELDS {
-        return Err(malformed("another number of columns"));
+        return Err(malformed("its number of columns is wrong"));
     }
     let (from, to) = (reader.number()?, reader.number()?);
     let text = reader.text()?;
     let keys = reader.number()?;
     let changes = length(&mut reader, "changes", MAX_CHANGES)?;
-    // Each number takes a byte at least, so hostile lengths cannot reserve more than eight times what came.
+    // Each number takes at least a byte, so a hostile length cannot reserve more than eight times the input.
     let mut numbers = Vec::with_capacity(HEADER + (COLUMNS * changes).min(bytes.len()) + reader.0.len() / 4);
     numbers.extend([changes as f64, keys as f64, 0.0, from as f64, to as f64, timestamp as f64]);
     for column in 0..COLUMNS {
         if column > 0 && length(&mut reader, "changes", MAX_CHANGES)? != changes {
-            return Err(malformed("columns of different lengths"));
+            return Err(malformed("its columns differ in length"));
         }
         let shift = if column == DOT_SITE { 1.0 } else { 0.0 };
         read_list(&mut reader, changes, shift, &mut numbers)?;
@@ -122,11 +122,11 @@ pub(crate) fn read_columns(bytes: &[u8], timestamp: u64) -> Result<(Vec<f64>, &s
     numbers[2] = entries as f64;
     read_list(&mut reader, entries, 0.0, &mut numbers)?;
     if length(&mut reader, "context entries", MAX_ENTRIES)? != entries {
-        return Err(malformed("columns of different lengths"));
+        return Err(malformed("its columns differ in length"));
     }
     read_list(&mut reader, entries, 0.0, &mut numbers)?;
     if !reader.0.is_empty() {
-        return Err(malformed("bytes after the last column"));
+        return Err(malformed("it has bytes after the last column"));
     }
     Ok((numbers, text))
 }
@@ -147,7 +147,7 @@ fn read_list(
 ) -> Result<(), DeltaError> {
     for _ in 0..length {
         let number = reader.number()?;
-        // Greater ones would be rounded to something that nobody wrote.
+        // f64 would round greater numbers.
         if number > MAX_SAFE_INTEGER {
             return Err(DeltaError::Number { what: "number of a delta", value: number });
         }

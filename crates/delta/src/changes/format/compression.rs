@@ -6,18 +6,18 @@ use super::msgpack::malformed;
 use super::section::{Mode, Section};
 use super::shuffle::{shuffle, unshuffle};
 
-/// How a delta's bytes are packed. The content, and so the checksum, is the same under each.
+/// How a delta is compressed. Content and checksum do not depend on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 #[repr(u8)]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     None = 0,
-    /// Not at all: the documented name for columns of plain MessagePack.
+    /// No compression; the documented name for columns in plain MessagePack.
     #[default]
     Msgpack = 1,
-    /// LZ4 blocks: read and written everywhere.
+    /// LZ4 blocks, supported by every build.
     Lz4 = 2,
-    /// Zstandard: written with the feature `zstd`, read with that or `zstd-decode`.
+    /// Zstandard: writing needs the feature `zstd`, reading that or `zstd-decode`.
     Zstd = 3,
 }
 
@@ -37,7 +37,7 @@ impl Compression {
         matches!(self, Self::Lz4 | Self::Zstd)
     }
 
-    /// Stores columns, packed where that pays.
+    /// Stores columns, compressed if that saves enough.
     pub(crate) fn store_columns(self, raw: &[u8]) -> Result<(Mode, Cow<'_, [u8]>), DeltaError> {
         if !self.packs() || raw.len() < SMALLEST {
             return Ok((Mode::Raw, Cow::Borrowed(raw)));
@@ -45,7 +45,7 @@ impl Compression {
         Ok(if_smaller(raw, Mode::Packed, self.pack(raw)?))
     }
 
-    /// Stores vectors, packed where that pays.
+    /// Stores vectors, compressed if that saves enough.
     pub(crate) fn store_vectors(self, raw: &[u8]) -> Result<(Mode, Cow<'_, [u8]>), DeltaError> {
         if !self.packs() || raw.len() < SMALLEST {
             return Ok((Mode::Raw, Cow::Borrowed(raw)));
@@ -53,7 +53,7 @@ impl Compression {
         Ok(if_smaller(raw, Mode::Shuffled, self.pack(&shuffle(raw))?))
     }
 
-    /// The content of a section. What is allocated for it is at most its raw length, which is within the limit.
+    /// The content of a section. Allocates at most its raw length, which is within the limit.
     pub(crate) fn load(self, section: Section, stored: &[u8]) -> Result<Cow<'_, [u8]>, DeltaError> {
         let unpacked = match section.mode {
             Mode::Raw => return Ok(Cow::Borrowed(stored)),
@@ -73,13 +73,13 @@ impl Compression {
     fn unpack(self, packed: &[u8], length: usize) -> Result<Vec<u8>, DeltaError> {
         let unpacked = match self {
             Self::Zstd => zstd::unpack(packed, length)?,
-            // No byte of an LZ4 block stands for more than 255: nothing is allocated for a claim beyond that.
+            // LZ4 expands a byte to at most 255: allocate nothing for a greater claim.
             _ if length / 255 > packed.len() => None,
             _ => lz4_flex::block::decompress(packed, length).ok(),
         };
         unpacked
             .filter(|unpacked| unpacked.len() == length)
-            .ok_or_else(|| malformed("a section does not unpack to the length that its header counts"))
+            .ok_or_else(|| malformed("a section does not decompress to the length in its header"))
     }
 }
 
@@ -93,7 +93,7 @@ impl TryFrom<u8> for Compression {
             2 => Ok(Self::Lz4),
             3 => Ok(Self::Zstd),
             _ => {
-                let reason = format!("{byte} is none: give none, msgpack, lz4 or zstd");
+                let reason = format!("{byte} is unknown: give none, msgpack, lz4 or zstd");
                 Err(DeltaError::Argument { what: "compression", reason })
             }
         }
@@ -107,9 +107,9 @@ fn if_smaller(raw: &[u8], mode: Mode, packed: Vec<u8>) -> (Mode, Cow<'_, [u8]>) 
     (mode, Cow::Owned(packed))
 }
 
-/// Shorter sections gain less than their packing costs.
+/// Compressing shorter sections costs more than it saves.
 const SMALLEST: usize = 128;
-/// A section is packed where that takes off one part in so many.
+/// Compression must save at least one part in this many.
 const LEAST_GAIN: usize = 16;
 
 #[cfg(feature = "zstd")]
@@ -119,7 +119,7 @@ mod zstd {
     pub(super) fn pack(raw: &[u8]) -> Result<Vec<u8>, DeltaError> {
         zstd::bulk::compress(raw, LEVEL).map_err(|error| DeltaError::Codec {
             codec: "zstd",
-            way_out: format!("the library says '{error}'; choose lz4"),
+            way_out: format!("compression failed with '{error}'; use lz4"),
         })
     }
 
@@ -136,7 +136,7 @@ mod zstd {
     use crate::DeltaError;
 
     pub(super) fn pack(_raw: &[u8]) -> Result<Vec<u8>, DeltaError> {
-        let way_out = "this build only reads it: choose lz4, or write the delta in Node".to_owned();
+        let way_out = "this build can only read it; use lz4, or encode the delta in Node".to_owned();
         Err(DeltaError::Codec { codec: "zstd", way_out })
     }
 
@@ -152,11 +152,11 @@ mod zstd {
     use crate::DeltaError;
 
     pub(super) fn pack(_raw: &[u8]) -> Result<Vec<u8>, DeltaError> {
-        Err(DeltaError::Codec { codec: "zstd", way_out: "choose lz4".to_owned() })
+        Err(DeltaError::Codec { codec: "zstd", way_out: "use lz4".to_owned() })
     }
 
     pub(super) fn unpack(_packed: &[u8], _length: usize) -> Result<Option<Vec<u8>>, DeltaError> {
-        let way_out = "let the sender choose lz4, or read the delta in Node".to_owned();
+        let way_out = "encode the delta with lz4, or decode it in Node".to_owned();
         Err(DeltaError::Codec { codec: "zstd", way_out })
     }
 }

@@ -12,27 +12,27 @@ use crate::changes::change::Changes;
 use crate::changes::flat::FlatRef;
 use crate::changes::parse::{MetadataRule, parse, parse_to_hash};
 
-/// A delta as it was read.
+/// A decoded delta.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Decoded<'a> {
-    /// As in [`FlatRef`].
+    /// See [`FlatRef`].
     pub numbers: Vec<f64>,
-    /// As in [`FlatRef`].
+    /// See [`FlatRef`].
     pub text: String,
-    /// As in [`FlatRef`]; borrowed from the bytes where these hold vectors as they are.
+    /// See [`FlatRef`]. Borrowed from the bytes if these are not compressed.
     pub vectors: Cow<'a, [u8]>,
-    /// As in [`Packed`](crate::changes::Packed).
+    /// See [`Packed`](crate::changes::Packed).
     pub columns: Cow<'a, [u8]>,
     /// The content's checksum, 32 hexadecimal digits.
     pub checksum: String,
-    /// What the writer declared.
+    /// The compression that the writer declared.
     pub compression: Compression,
-    /// Whether all components are.
+    /// Whether all components are finite.
     is_finite: bool,
 }
 
 impl Decoded<'_> {
-    /// The flat form.
+    /// Borrows the flat form.
     #[must_use]
     pub fn borrowed(&self) -> FlatRef<'_> {
         FlatRef { numbers: &self.numbers, text: &self.text, vectors: &self.vectors }
@@ -41,33 +41,33 @@ impl Decoded<'_> {
     pub(crate) fn changes(&self) -> Result<Changes<'_>, DeltaError> {
         let parse = if self.is_finite { parse_to_hash } else { parse };
         let changes = parse(self.borrowed(), MetadataRule::Objects).map_err(|error| match error.code() {
-            // It is the bytes that are wrong here, no argument.
+            // Here the bytes are wrong, not an argument.
             "ERR_ARGUMENT" => DeltaError::Malformed { what: "delta", reason: error.to_string() },
             _ => error,
         })?;
         if changes.omits_vectors {
-            return Err(malformed("dimensions without components"));
+            return Err(malformed("it has dimensions without components"));
         }
         if !changes.was_canonical {
-            return Err(malformed("keys out of order, or without use"));
+            return Err(malformed("its keys are out of order or unused"));
         }
         Ok(changes)
     }
 }
 
-/// Reads the bytes of a delta.
+/// Decodes the bytes of a delta.
 ///
 /// # Errors
-/// `ERR_CHECKSUM` where the bytes were altered; `ERR_CODEC` for a compression that this build does not read;
-/// `ERR_LIMIT` above 64 MiB or a count's limit, before anything is allocated for it; `ERR_PROTOCOL`, `ERR_DIMENSIONS`
-/// or `ERR_VECTOR` for what no encoder writes.
+/// `ERR_CHECKSUM` if the bytes were altered; `ERR_CODEC` for a compression that this build cannot read; `ERR_LIMIT`
+/// above 64 MiB or a count's limit, before anything is allocated for it; `ERR_PROTOCOL`, `ERR_DIMENSIONS` or
+/// `ERR_VECTOR` for bytes that no encoder writes.
 pub fn decode(bytes: &[u8]) -> Result<Decoded<'_>, DeltaError> {
     let decoded = open(bytes)?;
     decoded.changes()?;
     Ok(decoded)
 }
 
-/// Reads bytes without a look at what they say.
+/// Decodes the bytes without validating the changes.
 pub(crate) fn open(bytes: &[u8]) -> Result<Decoded<'_>, DeltaError> {
     let header = Header::read(bytes)?;
     let (columns, vectors) = bytes[Header::BYTES..].split_at(header.columns.stored);

@@ -11,13 +11,13 @@ use crate::changes::change::Changes;
 use crate::changes::flat::FlatRef;
 use crate::changes::parse::{MetadataRule, argument, parse_to_hash};
 
-/// The bytes of a delta. Unpacked, equal content gives equal bytes on every platform; the order of keys and of the
-/// entries of a history is no content.
+/// Encodes a delta. Without compression, equal content gives equal bytes on every platform; the order of keys and of
+/// the entries of a history does not matter.
 ///
 /// # Errors
-/// `ERR_CHECKSUM` where `expected` is given and is not the content's checksum; `ERR_CODEC` for a compression that this
-/// build does not write; `ERR_LIMIT` above 64 MiB or 65,536 changes; `ERR_ARGUMENT`, `ERR_DIMENSIONS` and `ERR_VECTOR`
-/// for what no change can hold.
+/// `ERR_CHECKSUM` if `expected` is given and is not the content's checksum; `ERR_CODEC` for a compression that this
+/// build cannot write; `ERR_LIMIT` above 64 MiB or 65,536 changes; `ERR_ARGUMENT`, `ERR_DIMENSIONS` or `ERR_VECTOR` for
+/// an invalid change.
 pub fn encode(
     flat: FlatRef<'_>,
     compression: Compression,
@@ -32,24 +32,25 @@ pub fn encode(
 /// and both ends of the range.
 ///
 /// # Errors
-/// As [`encode`].
+/// See [`encode`].
 pub fn checksum(flat: FlatRef<'_>) -> Result<String, DeltaError> {
     Ok(pack(flat)?.checksum)
 }
 
-/// All of a delta but its vectors, and its checksum: what [`seal`] makes bytes of without another look at the changes.
+/// All of a delta except its vectors, and its checksum. [`seal`] makes a delta's bytes from it without reading the
+/// changes again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Packed {
-    /// As they stand in the bytes, where these are not compressed.
+    /// The columns as an uncompressed delta holds them.
     pub columns: Vec<u8>,
-    /// As of [`checksum`].
+    /// See [`checksum`].
     pub checksum: String,
 }
 
-/// Packs changes without making bytes of them.
+/// Packs changes for [`seal`].
 ///
 /// # Errors
-/// As [`encode`].
+/// See [`encode`].
 pub fn pack(flat: FlatRef<'_>) -> Result<Packed, DeltaError> {
     let changes = parse_to_hash(flat, MetadataRule::Objects)?.with_vectors()?;
     let columns = changes.write_columns()?;
@@ -57,14 +58,14 @@ pub fn pack(flat: FlatRef<'_>) -> Result<Packed, DeltaError> {
     Ok(Packed { columns, checksum })
 }
 
-/// Makes the bytes of changes that were packed before in `room`, which has their length. The vectors stand there
-/// already, up to three bytes before their place so that they begin at a multiple of four; all else is written here.
-/// A compression that packs leaves the room as it is, and the bytes are returned. `timestamp` is that of the whole,
-/// `checksum` the one that came with the columns: that the vectors still have it is all that is looked at.
+/// Writes a delta of packed changes into `room`, which has the delta's length. `room` already holds the vectors, up to
+/// three bytes before their final place, so that they begin at a multiple of four; everything else is written here.
+/// With a compression that packs, the bytes are returned instead and `room` stays as it is. `timestamp` is the delta's;
+/// `checksum` is the one that [`pack`] returned with the columns. The only check is that the content still matches it.
 ///
 /// # Errors
-/// `ERR_CHECKSUM` where the checksum is another one; `ERR_ARGUMENT` for a room that is too small for the columns;
-/// `ERR_CODEC` and `ERR_LIMIT` as of [`encode`].
+/// `ERR_CHECKSUM` if the checksum does not match; `ERR_ARGUMENT` if `room` is too small for the columns; `ERR_CODEC`
+/// and `ERR_LIMIT` as in [`encode`].
 pub fn seal(
     room: &mut [u8],
     columns: &[u8],
@@ -74,7 +75,10 @@ pub fn seal(
 ) -> Result<Option<Vec<u8>>, DeltaError> {
     let start = Header::BYTES + columns.len();
     let Some(length) = room.len().checked_sub(start) else {
-        return Err(argument("room", format!("{} bytes, and {start} stand before the vectors", room.len())));
+        return Err(argument(
+            "room",
+            format!("{} bytes are too few: {start} precede the vectors", room.len()),
+        ));
     };
     let held = start / 4 * 4..start / 4 * 4 + length;
     if compression.packs() {
@@ -95,7 +99,7 @@ pub fn seal(
     Ok(None)
 }
 
-/// The checksum of packed changes. That of a pack it is only where all components are finite.
+/// The checksum of packed changes. It is that of [`pack`] only if all components are finite.
 #[must_use]
 pub fn packed_checksum(columns: &[u8], vectors: &[u8]) -> String {
     to_text(hash_of_finite(columns, vectors))
@@ -108,7 +112,7 @@ fn hash_of_finite(columns: &[u8], vectors: &[u8]) -> u128 {
 }
 
 impl<'a> Changes<'a> {
-    /// The bytes of changes whose components are known to be finite, uncompressed.
+    /// Encodes changes whose components are known to be finite, without compression.
     pub(crate) fn to_bytes(&self) -> Result<Vec<u8>, DeltaError> {
         let columns = self.write_columns()?;
         to_bytes(&columns, &self.vectors(), self.stamp(), Compression::None, Vectors::Finite, None)
@@ -119,7 +123,7 @@ impl<'a> Changes<'a> {
     }
 }
 
-/// What is known of the components.
+/// What is known about the components.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Vectors {
     /// All are finite.
@@ -174,7 +178,7 @@ fn check_size(size: usize) -> Result<(), DeltaError> {
     Ok(())
 }
 
-/// The hash of the content, which is XXH3-128; `pass` gets each vector while it is in the nearest cache.
+/// The XXH3-128 of the content. `pass` gets each vector while it is still in the L1 cache.
 ///
 /// # Errors
 /// `ERR_VECTOR` for a component that is not finite.

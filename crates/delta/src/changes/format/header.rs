@@ -5,7 +5,7 @@ use super::msgpack::malformed;
 use super::section::{Mode, Section};
 use crate::changes::hash::Hash;
 
-/// What a delta's bytes begin with.
+/// The header of a delta.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header {
     pub(crate) compression: Compression,
@@ -16,12 +16,12 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    /// Its length, the hash at its end included.
+    /// Its length, including the hash at its end.
     pub(crate) const BYTES: usize = 56;
-    /// The most bytes of both sections together, unpacked.
+    /// The most bytes of both sections together, uncompressed.
     pub(crate) const MAX_RAW: usize = 64 << 20;
 
-    /// Writes the header to the beginning of `out`, behind which the sections stand already.
+    /// Writes the header to the beginning of `out`, which already holds the sections after it.
     pub(crate) fn write(&self, out: &mut [u8]) {
         let mut head = Vec::with_capacity(Self::BYTES);
         head.extend_from_slice(MAGIC);
@@ -29,7 +29,7 @@ impl Header {
         head.extend_from_slice(&self.timestamp.to_le_bytes());
         head.extend_from_slice(&self.checksum.to_le_bytes());
         for section in [self.columns, self.vectors] {
-            // Both are far below 4 GiB, by the limit.
+            // The limit keeps both far below 4 GiB.
             head.extend_from_slice(&(section.raw as u32).to_le_bytes());
             head.extend_from_slice(&(section.stored as u32).to_le_bytes());
         }
@@ -41,15 +41,15 @@ impl Header {
         out[..Self::BYTES].copy_from_slice(&head);
     }
 
-    /// Reads the header of whole delta bytes and checks all of it: afterwards the lengths fit the bytes and no section
-    /// is above the limit.
+    /// Reads and validates the header of a complete delta: afterwards the lengths match the bytes, and the sections are
+    /// within the limit.
     pub(crate) fn read(bytes: &[u8]) -> Result<Self, DeltaError> {
         let Some(head) = bytes.first_chunk::<{ Self::BYTES }>().filter(|head| head.starts_with(MAGIC)) else {
-            return Err(malformed("these bytes are no delta"));
+            return Err(malformed("these bytes are not a delta"));
         };
         if head[4] != VERSION {
             let reason = format!(
-                "its format has version {}, and this build reads version {VERSION}",
+                "its format version is {}, but this build reads version {VERSION}",
                 u32::from(head[4])
             );
             return Err(DeltaError::Malformed { what: "delta", reason });
@@ -58,7 +58,7 @@ impl Header {
             |at: usize| u32::from_le_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]) as usize;
         let (columns, vectors) = ((number(30), number(34)), (number(38), number(42)));
         if bytes.len() - Self::BYTES != columns.1.saturating_add(vectors.1) {
-            return Err(malformed("another number of bytes than its header counts"));
+            return Err(malformed("its length does not match its header"));
         }
         let hash = Self::hash(&head[..Self::HASHED], bytes, head[46] != 0, head[47] != 0, columns.1);
         if hash.to_le_bytes() != head[Self::HASHED..] {
@@ -72,7 +72,8 @@ impl Header {
         let section =
             |(raw, stored): (usize, usize), mode| Ok(Section { raw, stored, mode: Mode::from_byte(mode)? });
         let header = Self {
-            compression: Compression::try_from(head[5]).map_err(|_| malformed("an unknown compression"))?,
+            compression: Compression::try_from(head[5])
+                .map_err(|_| malformed("its compression is unknown"))?,
             timestamp: u64::from_le_bytes(std::array::from_fn(|index| head[6 + index])),
             checksum: u128::from_le_bytes(std::array::from_fn(|index| head[14 + index])),
             columns: section(columns, head[46])?,
@@ -89,17 +90,17 @@ impl Header {
         for section in [self.columns, self.vectors] {
             let is_raw = section.mode == Mode::Raw;
             if is_raw && section.raw != section.stored || !is_raw && !self.compression.packs() {
-                return Err(malformed("a section that does not fit its header"));
+                return Err(malformed("a section does not match its header"));
             }
         }
         if self.columns.mode == Mode::Shuffled || !self.vectors.raw.is_multiple_of(4) {
-            return Err(malformed("a section that does not fit its header"));
+            return Err(malformed("a section does not match its header"));
         }
         Ok(())
     }
 
-    /// Raw sections are covered by the checksum of the content. Packed ones need more: different packed bytes can
-    /// unpack to the same content.
+    /// The content's checksum covers raw sections. Compressed ones are hashed here as well, because different
+    /// compressed bytes can decompress to the same content.
     fn hash(head: &[u8], bytes: &[u8], columns_packed: bool, vectors_packed: bool, columns: usize) -> u64 {
         let (columns, vectors) = bytes[Self::BYTES..].split_at(columns);
         let mut hash = Hash::new();
@@ -110,7 +111,7 @@ impl Header {
         if vectors_packed {
             hash.add(vectors);
         }
-        // Its lower half: XXH3-64 would be one more function in the browser's module.
+        // The lower half: XXH3-64 would add another function to the browser's module.
         hash.value() as u64
     }
 

@@ -1,4 +1,4 @@
-//! The bytes of a delta.
+//! The binary format of a delta.
 
 mod checksum;
 mod columns;

@@ -1,7 +1,7 @@
-//! The little of MessagePack that a delta's columns need: whole numbers, one text, lists of numbers.
+//! The part of MessagePack that a delta's columns need: integers, one string, and arrays of integers.
 //!
-//! Written by hand because a general decoder would double the size of the browser's module. Every number and length has
-//! its shortest form, so that equal content has equal bytes.
+//! Written by hand because a general decoder would double the size of the browser's module. Every number and length is
+//! in its shortest form, so that equal content has equal bytes.
 
 use crate::DeltaError;
 
@@ -37,7 +37,7 @@ fn write_long(out: &mut Vec<u8>, marker: u8, number: &[u8]) {
     out.extend_from_slice(number);
 }
 
-/// Reads what the functions above write, and refuses any other form of it.
+/// Reads what the functions above write, and refuses every other encoding.
 pub(crate) struct Reader<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Reader<'a> {
@@ -48,18 +48,18 @@ impl<'a> Reader<'a> {
             0xcd => (0x100, self.long::<2>()?),
             0xce => (0x1_0000, self.long::<4>()?),
             0xcf => (0x1_0000_0000, self.long::<8>()?),
-            _ => return Err(malformed("something else than a whole number")),
+            _ => return Err(malformed("expected an integer")),
         };
         shortest(least, number)
     }
 
-    /// The length of a list. It is not above the number of bytes that are left, as each element takes one.
+    /// The length of an array, which is at most the number of remaining bytes, as each element takes at least one.
     pub(crate) fn list_head(&mut self) -> Result<usize, DeltaError> {
         let (least, length) = match self.byte()? {
             small @ 0x90..=0x9f => (0, u64::from(small & 0x0f)),
             0xdc => (16, self.long::<2>()?),
             0xdd => (0x1_0000, self.long::<4>()?),
-            _ => return Err(malformed("something else than a list")),
+            _ => return Err(malformed("expected an array")),
         };
         self.within(shortest(least, length)?)
     }
@@ -70,36 +70,36 @@ impl<'a> Reader<'a> {
             0xd9 => (32, self.long::<1>()?),
             0xda => (0x100, self.long::<2>()?),
             0xdb => (0x1_0000, self.long::<4>()?),
-            _ => return Err(malformed("something else than a text")),
+            _ => return Err(malformed("expected a string")),
         };
         let length = self.within(shortest(least, length)?)?;
         let (text, rest) = self.0.split_at(length);
         self.0 = rest;
-        std::str::from_utf8(text).map_err(|_| malformed("a text that is no UTF-8"))
+        std::str::from_utf8(text).map_err(|_| malformed("a string is not UTF-8"))
     }
 
     fn byte(&mut self) -> Result<u8, DeltaError> {
-        let (first, rest) = self.0.split_first().ok_or_else(|| malformed("too few bytes"))?;
+        let (first, rest) = self.0.split_first().ok_or_else(|| malformed("it ends early"))?;
         self.0 = rest;
         Ok(*first)
     }
 
     fn long<const N: usize>(&mut self) -> Result<u64, DeltaError> {
-        let (bytes, rest) = self.0.split_first_chunk::<N>().ok_or_else(|| malformed("too few bytes"))?;
+        let (bytes, rest) = self.0.split_first_chunk::<N>().ok_or_else(|| malformed("it ends early"))?;
         self.0 = rest;
         Ok(bytes.iter().fold(0, |number, byte| number << 8 | u64::from(*byte)))
     }
 
     fn within(&self, length: u64) -> Result<usize, DeltaError> {
         if length > self.0.len() as u64 {
-            return Err(malformed("too few bytes"));
+            return Err(malformed("it ends early"));
         }
         Ok(length as usize)
     }
 }
 
 fn shortest(least: u64, number: u64) -> Result<u64, DeltaError> {
-    if number < least { Err(malformed("a number longer than it has to be")) } else { Ok(number) }
+    if number < least { Err(malformed("a number is not in its shortest form")) } else { Ok(number) }
 }
 
 pub(crate) fn malformed(reason: &str) -> DeltaError {

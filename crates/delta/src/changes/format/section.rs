@@ -4,11 +4,11 @@ use crate::DeltaError;
 /// How a section of a delta is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// As it is.
+    /// Uncompressed.
     Raw = 0,
-    /// Through the codec.
+    /// Compressed.
     Packed = 1,
-    /// Through the codec, as f32 numbers whose bytes were shuffled.
+    /// Compressed after [`shuffle`](super::shuffle::shuffle).
     Shuffled = 2,
 }
 
@@ -18,12 +18,12 @@ impl Mode {
             0 => Ok(Self::Raw),
             1 => Ok(Self::Packed),
             2 => Ok(Self::Shuffled),
-            _ => Err(malformed("an unknown way to store a section")),
+            _ => Err(malformed("a section has an unknown storage mode")),
         }
     }
 }
 
-/// A section's lengths and mode.
+/// The lengths and the mode of a section.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Section {
     pub(crate) raw: usize,

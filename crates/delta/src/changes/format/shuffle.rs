@@ -1,6 +1,6 @@
-//! Bytes of f32 numbers sorted by their place in the number: exponents then stand together, which packs better.
+//! Groups the bytes of f32 numbers by their position in the number. Exponents are then adjacent and compress better.
 
-/// All first bytes, then all second bytes, and so on. The length is a multiple of four.
+/// All first bytes, then all second bytes, and so on. The length must be a multiple of four.
 pub(crate) fn shuffle(bytes: &[u8]) -> Vec<u8> {
     let count = bytes.len() / 4;
     let mut out = vec![0; count * 4];
@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_come_back_in_their_order() {
+    fn unshuffle_restores_the_order_of_bytes() {
         let bytes: Vec<u8> = (0..64).collect();
         assert_eq!(shuffle(&bytes)[..4], [0, 4, 8, 12]);
         assert_eq!(unshuffle(&shuffle(&bytes)), bytes);

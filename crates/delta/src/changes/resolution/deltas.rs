@@ -5,24 +5,25 @@ use crate::changes::change::{Change, Changes};
 use crate::changes::format::open;
 use crate::changes::key::Keys;
 
-/// Resolves the bytes of two deltas of one shard into the bytes of one: of each vector what the strategy shows, under
-/// manual all versions that stand, in the order of vector ids. Which of the two is called local makes no difference.
+/// Resolves two deltas of one shard into one, which holds the winner of each vector under the strategy, or all heads
+/// under manual, in the order of vector ids. Swapping the two deltas makes no difference.
 ///
-/// The range goes from the smaller beginning to the greater end, the stamp is the later one, and the result is not
-/// packed: what an LZ4 library makes of the same bytes differs from platform to platform.
+/// The range spans both ranges, and the timestamp is the later one. The result is not compressed, because the output of
+/// LZ4 libraries differs between platforms.
 ///
 /// # Errors
-/// As [`decode`](crate::changes::decode) and [`resolve`](crate::changes::resolve), and `ERR_ARGUMENT` for deltas of different shards.
+/// See [`decode`](crate::changes::decode) and [`resolve`](crate::changes::resolve); also `ERR_ARGUMENT` for deltas of
+/// different shards.
 pub fn resolve_deltas(local: &[u8], remote: &[u8], strategy: Strategy) -> Result<Vec<u8>, DeltaError> {
     let (local, remote) = (open(local)?, open(remote)?);
     let both = join(local.changes()?, remote.changes()?)?;
-    // A mean of what is finite is finite.
+    // The mean of finite numbers is finite.
     Outcome::of(&both, strategy)?.changes(&both)?.to_bytes()
 }
 
 fn join<'a>(local: Changes<'a>, remote: Changes<'a>) -> Result<Changes<'a>, DeltaError> {
     if local.shard != remote.shard {
-        let reason = format!("'{}' and '{}' are different ones", local.shard, remote.shard);
+        let reason = format!("the deltas are of different shards, '{}' and '{}'", local.shard, remote.shard);
         return Err(DeltaError::Argument { what: "shard", reason });
     }
     let given = [local.keys.texts.as_slice(), &remote.keys.texts].concat();

@@ -1,4 +1,4 @@
-//! Which changes of a vector nothing has superseded.
+//! Finds the changes of each vector that no other change supersedes.
 
 use std::cmp::Ordering;
 
@@ -8,26 +8,26 @@ use crate::{DeltaError, Dot};
 use super::tie_break::TieBreak;
 use crate::changes::change::Changes;
 
-/// What stands of some changes, vector by vector, in the order of vector ids.
+/// The heads of each vector: the changes that no other supersedes. Vectors are in the order of their ids.
 pub(crate) struct Heads {
-    /// The number of each change, its site being the rank of its key.
+    /// The dot of each change; its site is the rank of its key.
     pub(crate) dots: Vec<Dot>,
-    /// Changes that stand, those of one vector in the order of dots.
+    /// The heads of all vectors; those of one vector are in the order of dots.
     members: Vec<u32>,
-    /// Where in `members` each vector's end.
+    /// The end of each vector's heads in `members`.
     ends: Vec<u32>,
-    /// Pairs of changes with one number whose contents could not be compared: one that was kept, one that was not.
+    /// Pairs of changes with the same dot whose contents could not be compared: one that was kept, one that was not.
     pub(crate) duplicate_dots: Vec<u32>,
 }
 
 impl Heads {
-    /// A change is superseded where another change of its vector covers its number in its history. Where, against all
-    /// sense, each is superseded by another, the one with the greatest (site, number) stands.
+    /// A change is superseded if the history of another change of its vector covers its dot. If, inconsistently, each
+    /// one is superseded by another, the one with the greatest dot remains.
     ///
-    /// Takes time in proportion to the changes and entries (and to sort them), whatever they say.
+    /// Takes linear time besides sorting, whatever the input.
     ///
     /// # Errors
-    /// `ERR_ARGUMENT` for a change without a number.
+    /// `ERR_ARGUMENT` for a change without a dot.
     pub(crate) fn of(changes: &Changes<'_>) -> Result<Self, DeltaError> {
         let dots = changes.dots()?;
         let order = by_vector(changes, &dots);
@@ -45,7 +45,7 @@ impl Heads {
         Ok(heads)
     }
 
-    /// The changes of each vector that stand, at least one, in the order of dots.
+    /// The heads of each vector, at least one, in the order of dots.
     pub(crate) fn groups(&self) -> impl ExactSizeIterator<Item = &[u32]> + '_ {
         self.ends.iter().enumerate().map(|(index, end)| {
             let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
@@ -53,7 +53,7 @@ impl Heads {
         })
     }
 
-    /// Brings changes into the order in which they win: by timestamp, then site, then number.
+    /// Sorts changes into the order in which they win: by timestamp, then site, then sequence number.
     pub(crate) fn sort_by_precedence(&self, changes: &Changes<'_>, members: &mut [u32]) {
         sort(members, &|one, two| self.precedence(changes, one).cmp(&self.precedence(changes, two)));
     }
@@ -88,7 +88,7 @@ impl Heads {
             }
         }
         if end == start {
-            // Nothing was moved: the last one is still in its place.
+            // No element was moved, so the last one is still in its place.
             let last = self.members.len() - 1;
             self.members.swap(start, last);
             end += 1;
@@ -97,7 +97,7 @@ impl Heads {
     }
 }
 
-/// All changes in the order of vector ids, those of a vector in the order of dots.
+/// The indices of all changes, ordered by vector id, then by dot.
 fn by_vector(changes: &Changes<'_>, dots: &[Dot]) -> Vec<u32> {
     let shared = shared_prefix(changes);
     let prefixes: Vec<u64> =
@@ -114,7 +114,7 @@ fn by_vector(changes: &Changes<'_>, dots: &[Dot]) -> Vec<u32> {
     order
 }
 
-/// How many bytes all vector ids begin with alike.
+/// The length of the prefix that all vector ids share.
 fn shared_prefix(changes: &Changes<'_>) -> usize {
     let Some((first, rest)) = changes.list.split_first() else { return 0 };
     let first = first.vector_id.as_bytes();
@@ -127,7 +127,7 @@ fn shared_prefix(changes: &Changes<'_>) -> usize {
     })
 }
 
-/// The first eight bytes as a number that orders as they do: mostly it decides without a look at the text.
+/// The first eight bytes as a number of the same order, which usually decides without comparing the text.
 fn prefix(bytes: &[u8]) -> u64 {
     let mut head = [0; 8];
     let length = bytes.len().min(8);
@@ -139,7 +139,7 @@ fn vector_id<'a>(changes: &Changes<'a>, index: u32) -> &'a str {
     changes.list[index as usize].vector_id
 }
 
-/// Of changes with one number the one that stays. Without vectors that is the first, and the rest are its duplicates.
+/// Which of several changes with the same dot is kept. Without vectors it is the first, and the rest are reported.
 fn break_tie(changes: &Changes<'_>, versions: &[u32], duplicate_dots: &mut Vec<u32>) -> u32 {
     let (first, rest) = (versions[0], &versions[1..]);
     if changes.omits_vectors {
@@ -153,8 +153,8 @@ fn break_tie(changes: &Changes<'_>, versions: &[u32], duplicate_dots: &mut Vec<u
     tie_break.index
 }
 
-/// For each site what the changes of one vector claim to have seen: the greatest number, who claims it, and the greatest
-/// that anyone else claims.
+/// For each site what the changes of one vector claim to have seen: the greatest sequence number, the change that
+/// claims it, and the greatest number that any other change claims.
 struct Claims {
     list: Vec<Claim>,
     generation: u32,
@@ -162,7 +162,7 @@ struct Claims {
 
 #[derive(Clone, Copy, Default)]
 struct Claim {
-    /// Which vector it is about; older ones count for nothing.
+    /// The vector that the claim belongs to; claims of earlier vectors are ignored.
     generation: u32,
     owner: u32,
     greatest: u64,
@@ -191,7 +191,7 @@ impl Claims {
         }
     }
 
-    /// Whether someone other than `owner` has seen `dot`.
+    /// Whether a change other than `owner` has seen `dot`.
     fn supersede(&self, dot: Dot, owner: u32) -> bool {
         let claim = self.list[dot.site.number() as usize];
         let seen = match claim.owner.cmp(&owner) {

@@ -10,35 +10,35 @@ use crate::changes::hash::hex;
 use crate::changes::key::Keys;
 use crate::changes::parse::{MetadataRule, parse};
 
-/// Merges the changes that stand of each vector, tombstones included, and gives one change a vector, in the order of
-/// ids. A vector whose versions need no merge, or whose dimensions differ, keeps its latest live change as it was.
+/// Merges the heads of each vector, including tombstones, into one change per vector, in the order of ids. If a vector
+/// needs no merge, or its versions have different dimensions, its latest live change is kept as it is.
 ///
-/// A merged change is the same on every node: an update at the stamp and under the change id of the newest live
-/// version, made by `merge`, whose own number is 1 of `merge@` and the conflict's first 16 digits, and whose history
-/// covers all that its versions cover, their numbers and its own. So it supersedes exactly what it merged.
+/// A merged change is the same on every node: an update with the timestamp and the change id of the newest live
+/// version. Its source is `merge`, its dot is number 1 of `merge@` and the conflict's first 16 digits, and its history
+/// covers the histories and dots of its versions and its own dot. It therefore supersedes exactly what it merged.
 ///
 /// # Errors
-/// As [`resolve`](crate::changes::resolve), and `ERR_ARGUMENT` where vectors were left out.
+/// See [`resolve`](crate::changes::resolve); also `ERR_ARGUMENT` if vectors were omitted.
 pub fn merge(flat: FlatRef<'_>) -> Result<Flat, DeltaError> {
     let changes = parse(flat, MetadataRule::Objects)?.with_vectors()?;
     let merges = Outcome::of(&changes, Strategy::Merge)?;
     Ok(merges.changes(&changes)?.to_flat())
 }
 
-/// What is left of changes once a strategy has resolved them.
+/// The changes that remain after a strategy has resolved them.
 pub(crate) struct Outcome {
     /// In the order of vector ids: an index into the changes, or [`MERGED`] for the next of `merged`.
     winners: Vec<u32>,
     merged: Vec<Merged>,
 }
 
-/// A change that was made of several.
+/// A change merged from several.
 struct Merged {
     /// The newest live version.
     newest: u32,
-    /// The text of its own site.
+    /// The key of its dot.
     key: String,
-    /// Its history without itself.
+    /// Its history without its own dot.
     history: Vec<(u32, u64)>,
     content: MergedContent,
 }
@@ -67,7 +67,7 @@ impl Outcome {
         Ok(outcome)
     }
 
-    /// The changes themselves.
+    /// The remaining changes.
     pub(crate) fn changes<'o, 'a: 'o>(&'o self, from: &Changes<'a>) -> Result<Changes<'o>, DeltaError> {
         let mut keys: Vec<&'o str> = from.keys.texts.clone();
         let mut list = Vec::with_capacity(self.winners.len());
@@ -107,7 +107,7 @@ impl Outcome {
 }
 
 impl Merged {
-    /// Of versions in the order in which they win.
+    /// Merges versions in the order in which they win.
     fn of(changes: &Changes<'_>, dots: &[Dot], versions: &[u32], conflict: u128) -> Result<Self, DeltaError> {
         let live = versions.iter().copied().filter(|index| changes.list[*index as usize].is_live());
         let live: Vec<u32> = live.collect();
@@ -126,17 +126,18 @@ impl Merged {
     }
 }
 
-/// What live versions merge to.
+/// The content that live versions merge to.
 pub(crate) struct MergedContent {
     pub(crate) vector: Vec<u8>,
     pub(crate) metadata: Option<String>,
 }
 
 impl MergedContent {
-    /// The bits of [`Strategy::Merge`], by its own code. The versions are live and in the order in which they win.
+    /// The same bits as [`Strategy::Merge`], from the same code. The versions are live and in the order in which they
+    /// win.
     ///
     /// # Errors
-    /// `ERR_ARGUMENT` where the merged metadata is above the limit.
+    /// `ERR_ARGUMENT` if the merged metadata exceeds the limit.
     pub(crate) fn of(versions: &[&Change<'_>]) -> Result<Self, DeltaError> {
         let vectors: Vec<&[u8]> = versions.iter().map(|version| version.vector).collect();
         let metadata = merged_metadata(versions.iter().filter_map(|version| version.metadata));
@@ -149,8 +150,7 @@ impl MergedContent {
     }
 }
 
-/// The least history that covers those of all versions, and the versions themselves. Of the names of one site the first
-/// is kept.
+/// The least history that covers all versions and their histories. Of several names of one site the first is kept.
 fn join(changes: &Changes<'_>, dots: &[Dot], versions: &[u32]) -> Vec<(u32, u64)> {
     let mut all = Vec::new();
     for index in versions {
@@ -169,5 +169,5 @@ fn join(changes: &Changes<'_>, dots: &[Dot], versions: &[u32]) -> Vec<(u32, u64)
     all
 }
 
-/// Who is named as the source of a merged change.
+/// The source of merged changes.
 const MERGER: &str = "merge";

@@ -1,4 +1,4 @@
-//! Which changes win.
+//! Finds the changes that no other supersedes, and the winner under a strategy.
 
 mod deltas;
 mod heads;

@@ -4,14 +4,14 @@ use super::heads::Heads;
 use crate::changes::flat::FlatRef;
 use crate::changes::parse::{MetadataRule, parse};
 
-/// The indices, in the order given, of the changes that no other one of the same delta has superseded. Changes that
-/// share one number all stay or all go. Neither vectors nor metadata are looked at.
+/// The indices, in the given order, of the changes that no other change of the same delta supersedes. Changes with the
+/// same dot are kept or dropped together. Neither vectors nor metadata are read.
 ///
 /// # Errors
-/// As [`resolve`](crate::changes::resolve).
+/// See [`resolve`](crate::changes::resolve).
 pub fn newest(numbers: &[f64], text: &str) -> Result<Vec<u32>, DeltaError> {
     let mut changes = parse(FlatRef { numbers, text, vectors: &[] }, MetadataRule::Compared)?;
-    // Contents are not here to be compared, even where no change has a vector.
+    // Contents are not available for comparison, even if no change has a vector.
     changes.omits_vectors = true;
     let heads = Heads::of(&changes)?;
     let mut stays = vec![false; changes.list.len()];

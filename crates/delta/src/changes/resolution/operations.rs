@@ -9,24 +9,24 @@ use crate::changes::flat::{Flat, FlatRef};
 use crate::changes::key::Keys;
 use crate::changes::parse::{MetadataRule, argument, parse};
 
-/// How operations without any history were resolved.
+/// The resolution of operations without causal history.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Resolution {
-    /// As in [`Verdict`](crate::changes::Verdict): for each vector the winner, and the one or two operations that met.
+    /// As in [`Verdict`](crate::changes::Verdict): for each vector the winner, and the one or two latest operations.
     pub groups: Vec<u32>,
-    /// One operation for each group whose winner is [`MERGED`], in the order of the groups.
+    /// The merged operation of each group whose winner is [`MERGED`], in the order of the groups.
     pub merged: Flat,
 }
 
-/// Resolves operations that know nothing of one another: on one side a later one supersedes an earlier one, and of each
-/// vector the two sides' last ones meet. Equal ones are no conflict; of others, timestamp, payload hash and operation
-/// decide in this order, so never which side is called local. Numbers and histories are not looked at.
+/// Resolves operations without causal history. On each side a later operation on a vector supersedes the earlier ones;
+/// then the last ones of both sides are compared. Equal operations are no conflict; otherwise timestamp, payload hash
+/// and operation decide, in this order, and never which side is local. Dots and histories are ignored.
 ///
 /// The first `local_count` changes are the local ones. Metadata may be any JSON value; only objects are merged.
 ///
 /// # Errors
-/// `ERR_MANUAL_RESOLUTION` for conflicts under manual; `ERR_ARGUMENT` for a flat form that is none or without its
-/// vectors; `ERR_LIMIT`, `ERR_DIMENSIONS` and `ERR_VECTOR` as everywhere.
+/// `ERR_MANUAL_RESOLUTION` for conflicts under manual; `ERR_ARGUMENT` for a flat form that is invalid or lacks its
+/// vectors; `ERR_LIMIT`, `ERR_DIMENSIONS` and `ERR_VECTOR` as in [`encode`](crate::changes::encode).
 pub fn resolve_operations(
     flat: FlatRef<'_>,
     local_count: u32,
@@ -34,7 +34,10 @@ pub fn resolve_operations(
 ) -> Result<Resolution, DeltaError> {
     let changes = parse(flat, MetadataRule::Values)?.with_vectors()?;
     if local_count as usize > changes.list.len() {
-        return Err(argument("localCount", format!("{local_count} of {} operations", changes.list.len())));
+        return Err(argument(
+            "localCount",
+            format!("{local_count} is more than the {} operations", changes.list.len()),
+        ));
     }
     let hashes: Vec<u128> = changes.list.iter().map(payload_hash).collect();
     let rank = |index: u32| content(hashes[index as usize], &changes.list[index as usize]);
@@ -80,12 +83,13 @@ pub fn resolve_operations(
     Ok(resolution)
 }
 
-/// Content decides, and first of all its timestamp.
+/// Orders by timestamp first, then by the rest of the content.
 const fn precedence((hash, timestamp, operation): (u128, u64, Operation)) -> (u64, u128, Operation) {
     (timestamp, hash, operation)
 }
 
-/// Of operations in the order in which they win. Metadata that is no object cannot be merged: the latest stays.
+/// Merges operations in the order in which they win. Metadata that is not an object cannot be merged; the latest is
+/// kept.
 fn merge(versions: &[&Change<'_>]) -> Result<MergedContent, DeltaError> {
     let mut merged = MergedContent::of(versions)?;
     let mut given = versions.iter().filter_map(|version| version.metadata);

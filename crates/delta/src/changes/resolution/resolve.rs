@@ -7,33 +7,33 @@ use crate::changes::hash::{Hash, hex};
 use crate::changes::key::Meaning;
 use crate::changes::parse::{MetadataRule, parse};
 
-/// Who wins, without a look at any vector.
+/// Which changes win, found without reading any vector.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
-    /// For each vector, in the order of ids: the winner's index, how many changes stand, and their indices in the order
-    /// in which they win, the last one last. The winner is [`MERGED`] where [`merge`](crate::changes::merge) has to make it.
+    /// For each vector, in the order of ids: the winner's index, the number of heads, and their indices in the order in
+    /// which they win, the latest last. The winner is [`MERGED`] if [`merge`](crate::changes::merge) has to make it.
     /// More than one head is a conflict, whatever the strategy.
     pub groups: Vec<u32>,
-    /// Pairs of changes with one number that have yet to be compared: the first of a pair is in the groups. Only where
-    /// vectors were left out. Where all pairs are equal in vector, metadata, timestamp and operation, the verdict
-    /// holds; else it takes a call with all vectors.
+    /// Pairs of changes with the same dot that have yet to be compared; the first of a pair is in the groups. Only
+    /// filled if vectors were omitted. If all pairs are equal in vector, metadata, timestamp and operation, the result
+    /// is valid; otherwise call again with all vectors.
     pub duplicate_dots: Vec<u32>,
     /// The ids of the conflicts, 32 hexadecimal digits each, in the order of their groups.
     pub ids: String,
 }
 
-/// Stands for a winner that has yet to be made of several.
+/// The index of a winner that has yet to be merged from several changes.
 pub const MERGED: u32 = u32::MAX;
 
-/// What stands of the changes of both sides, and which of it a strategy shows. The order of the changes makes no
-/// difference.
+/// Finds the changes that no other supersedes, and the winner under `strategy`. The order of the changes does not
+/// matter.
 ///
-/// Vectors may be left out (and then the metadata of the changes that have one): contents are compared only where one
-/// number stands twice.
+/// Vectors may be omitted, and with them the metadata of the changes that have one: contents are compared only for
+/// duplicate dots.
 ///
 /// # Errors
-/// `ERR_ARGUMENT` for a flat form that is none or a change without a number of its own; `ERR_LIMIT`, `ERR_DIMENSIONS`
-/// and `ERR_VECTOR` as everywhere.
+/// `ERR_ARGUMENT` for an invalid flat form or a change without a dot; `ERR_LIMIT`, `ERR_DIMENSIONS` and `ERR_VECTOR` as
+/// in [`encode`](crate::changes::encode).
 pub fn resolve(flat: FlatRef<'_>, strategy: Strategy) -> Result<Verdict, DeltaError> {
     let changes = parse(flat, MetadataRule::Compared)?;
     let mut heads = Heads::of(&changes)?;
@@ -57,7 +57,7 @@ pub fn resolve(flat: FlatRef<'_>, strategy: Strategy) -> Result<Verdict, DeltaEr
     Ok(verdict)
 }
 
-/// The winner among changes in the order in which they win; [`MERGED`] where it is none of them.
+/// The winner among heads in the order in which they win; [`MERGED`] if it has to be merged from them.
 pub(crate) fn winner(strategy: Strategy, changes: &Changes<'_>, heads: &[u32]) -> u32 {
     let last = heads[heads.len() - 1];
     match strategy {
@@ -80,7 +80,7 @@ pub(crate) fn winner(strategy: Strategy, changes: &Changes<'_>, heads: &[u32]) -
     }
 }
 
-/// Makes the ids of conflicts of one shard.
+/// Computes the ids of conflicts of one shard.
 pub(crate) struct ConflictHash<'a> {
     shard: &'a str,
     hash: Hash,
@@ -91,9 +91,9 @@ impl<'a> ConflictHash<'a> {
         Self { shard, hash: Hash::new() }
     }
 
-    /// The id of the conflict between changes of one vector, given in the order of their dots: that of
-    /// [`ConflictId::of`](crate::ConflictId::of) where all are of sites. The number of a key that is no site has its
-    /// top bit set, and its text, whose length stands in the site's place, follows.
+    /// The id of the conflict between changes of one vector, given in the order of their dots. Equal to
+    /// [`ConflictId::of`](crate::ConflictId::of) if all keys are sites. For any other key the text's length takes the
+    /// site's place, the sequence number has its top bit set, and the text follows.
     pub(crate) fn conflict(&mut self, changes: &Changes<'_>, heads: &Heads, group: &[u32]) -> u128 {
         let Self { shard, hash } = self;
         hash.restart();

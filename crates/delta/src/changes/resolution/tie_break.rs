@@ -5,13 +5,13 @@ use crate::Operation;
 use crate::changes::change::{Change, Changes};
 use crate::changes::hash::Hash;
 
-/// The one that stays of the changes with one number that were met so far. Such changes with different contents come
-/// only from a copied file: the greatest by payload hash, timestamp and operation stays everywhere; of equal ones that
-/// with the smallest change id.
+/// Keeps one of several changes with the same dot. Duplicate dots with different contents come only from a copied file:
+/// every node keeps the greatest by payload hash, timestamp and operation, and of equal ones that with the smallest
+/// change id.
 pub(crate) struct TieBreak<'c, 'a> {
     changes: &'c Changes<'a>,
     pub(crate) index: u32,
-    /// Computed once something different was met.
+    /// Computed when the first different change is added.
     hash: Option<u128>,
 }
 
@@ -38,7 +38,7 @@ impl<'c, 'a> TieBreak<'c, 'a> {
     }
 }
 
-/// Whether two changes put the same bytes at the same time.
+/// Whether two changes have the same content and timestamp.
 pub(crate) fn is_same(one: &Change<'_>, two: &Change<'_>) -> bool {
     one.timestamp == two.timestamp
         && one.operation == two.operation
@@ -46,12 +46,12 @@ pub(crate) fn is_same(one: &Change<'_>, two: &Change<'_>) -> bool {
         && one.vector == two.vector
 }
 
-/// What changes with one number are compared by.
+/// What changes with the same dot are compared by.
 pub(crate) const fn content(hash: u128, change: &Change<'_>) -> (u128, u64, Operation) {
     (hash, change.timestamp, change.operation)
 }
 
-/// The hash of a payload as rows have it; 0 for a delete that carries nothing.
+/// The hash of a payload, as in rows; 0 for a delete without metadata.
 pub(crate) fn payload_hash(change: &Change<'_>) -> u128 {
     if !change.is_live() && change.metadata.is_none() {
         return 0;

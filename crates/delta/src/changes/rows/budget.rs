@@ -6,7 +6,7 @@ use crate::changes::flat::{MAX_CHANGES, MAX_ENTRIES};
 use crate::changes::format::Header;
 use crate::changes::key;
 
-/// How much room a delta still has.
+/// The remaining capacity of a delta.
 #[derive(Clone, Debug)]
 pub struct DeltaBudget {
     changes: usize,
@@ -16,7 +16,7 @@ pub struct DeltaBudget {
 }
 
 impl Default for DeltaBudget {
-    /// Of an empty delta.
+    /// The capacity of an empty delta.
     fn default() -> Self {
         Self {
             changes: MAX_CHANGES,
@@ -28,7 +28,7 @@ impl Default for DeltaBudget {
 }
 
 impl DeltaBudget {
-    /// Takes the room of a row. False, and nothing is taken, where there may be too little: rows that were all taken
+    /// Reserves capacity for a row. Returns false and reserves nothing if it might not fit. Rows that were all reserved
     /// are within the limits of [`encode_rows`](crate::changes::encode_rows).
     pub fn take(&mut self, entry: &VectorRow) -> bool {
         let row = &entry.row;
@@ -57,9 +57,9 @@ fn contents(row: &Row) -> usize {
     payloads.map(|payload| payload.vector().len() + payload.metadata().map_or(0, metadata)).sum()
 }
 
-/// The shard's id, the heads of the lists and the other numbers.
+/// The shard's id, the lengths of the lists and the other numbers.
 const HEAD: usize = 1024;
-/// The longest form of a number is nine bytes; and a key of its own, as versions of one site have one.
+/// The longest form of a number is nine bytes. Includes a key of its own, which siblings of one site need.
 const COLUMNS: usize = 9 * 9 + 48;
 const ENTRY: usize = 2 * 9;
 const LINE: usize = 1;

@@ -14,23 +14,23 @@ use crate::changes::format::open;
 use crate::changes::key::{Keys, Meaning, site_of};
 use crate::changes::resolution::Heads;
 
-/// What the bytes of a delta hold, as rows.
+/// The rows of a delta.
 #[derive(Clone, Debug)]
 pub struct DeltaRows {
-    /// The shard that the rows are of.
+    /// The shard of the rows.
     pub shard: ShardId,
-    /// What sites are called.
+    /// The names of sites.
     pub names: BTreeMap<SiteId, NodeName>,
-    /// Each vector once.
+    /// The rows, at most one for each vector.
     pub rows: Vec<VectorRow>,
 }
 
-/// Reads the bytes of a delta of databases: of each vector the changes that stand, as one row.
+/// Decodes a delta made by a database: for each vector its heads, as one row.
 ///
 /// # Errors
-/// As [`decode`](crate::changes::decode); `ERR_ARGUMENT` for changes whose keys name no sites, as hand-made ones may have;
-/// `ERR_LIMIT` for more than 100 versions of a vector; `ERR_PROTOCOL` for a delete with metadata, and where of several versions that one site has in a row some are missing:
-/// the rest would supersede them.
+/// See [`decode`](crate::changes::decode). `ERR_ARGUMENT` for keys that name no site, as in hand-made changes;
+/// `ERR_LIMIT` for more than 100 versions of a vector; `ERR_PROTOCOL` for a delete with metadata, and if some of
+/// several siblings of one site are missing, because the rest would supersede them.
 pub fn decode_rows(bytes: &[u8]) -> Result<DeltaRows, DeltaError> {
     let decoded = open(bytes)?;
     let changes = decoded.changes()?;
@@ -59,15 +59,16 @@ pub fn decode_rows(bytes: &[u8]) -> Result<DeltaRows, DeltaError> {
             let keys = changes.history(&changes.list[*index as usize]).iter().map(|(key, _)| *key);
             sites.check_complete(keys, sibling.dot().site, &siblings)?;
         }
-        let row = Row::new(siblings, context.into_iter().collect()).expect("a change of each vector stands");
+        let row =
+            Row::new(siblings, context.into_iter().collect()).expect("each vector has at least one head");
         rows.push(VectorRow { id: VectorId::new(id)?, row });
     }
     Ok(DeltaRows { shard: ShardId::new(changes.shard)?, rows, names: names_of(&changes)? })
 }
 
 impl DeltaRows {
-    /// The same rows as rows of another shard. A shard counts the changes of each site for itself, so the sites get
-    /// other numbers there; rows that come back have their own again.
+    /// Moves the rows to another shard. Each shard counts the changes of a site separately, so the sites get other
+    /// numbers there; moving the rows back restores them.
     #[must_use]
     pub fn moved_to(self, shard: &ShardId) -> Self {
         if self.shard == *shard {
@@ -91,7 +92,7 @@ impl DeltaRows {
         }
     }
 
-    /// Whether whoever made this delta holds all of a row.
+    /// Whether the maker of this delta holds all of a row.
     #[must_use]
     pub fn shows(&self, entry: &VectorRow) -> bool {
         let found = self.rows.binary_search_by(|row| row.id.cmp(&entry.id));
@@ -99,7 +100,7 @@ impl DeltaRows {
     }
 }
 
-/// The sites that keys stand for.
+/// Maps keys to sites.
 struct Sites<'c, 'a> {
     keys: &'c Keys<'a>,
     by_rank: Vec<Meaning<'a>>,
@@ -117,7 +118,7 @@ impl<'c, 'a> Sites<'c, 'a> {
         Self { keys, by_rank }
     }
 
-    /// The site of an entry of a history.
+    /// The site that an entry of a history covers.
     fn covered(&self, key: u32) -> Result<SiteId, DeltaError> {
         match self.keys.meaning(key) {
             Meaning::Site(number) => Ok(SiteId::new(number)),
@@ -127,7 +128,7 @@ impl<'c, 'a> Sites<'c, 'a> {
         }
     }
 
-    /// Whether all versions are there that stood beside one of this site.
+    /// Checks that no sibling of this site is missing.
     fn check_complete(
         &self,
         mut history: impl Iterator<Item = u32>,
@@ -140,13 +141,13 @@ impl<'c, 'a> Sites<'c, 'a> {
             same_site.is_some_and(|same_site| same_site != SameSiteSiblings::of(siblings, site))
         };
         if history.any(parted) {
-            Err(malformed("a part of the versions that one site has of a vector"))
+            Err(malformed("some of several versions of one site are missing"))
         } else {
             Ok(())
         }
     }
 
-    /// Dots of a delta name their site by the rank of its key.
+    /// The site of a dot, which names it by the rank of its key.
     fn by_rank(&self, rank: SiteId) -> Result<SiteId, DeltaError> {
         match self.by_rank[rank.number() as usize] {
             Meaning::Site(number) => Ok(SiteId::new(number)),
@@ -159,7 +160,7 @@ fn sibling_of(change: &Change<'_>, dot: Dot) -> Result<Sibling, DeltaError> {
     let timestamp = Timestamp::try_from(change.timestamp)?;
     if change.operation == Operation::Delete {
         if change.metadata.is_some() {
-            return Err(malformed("a delete with metadata"));
+            return Err(malformed("a delete has metadata"));
         }
         return Ok(Sibling::tombstone(dot, timestamp));
     }
@@ -168,7 +169,7 @@ fn sibling_of(change: &Change<'_>, dot: Dot) -> Result<Sibling, DeltaError> {
     Ok(Sibling::put(dot, timestamp, change.operation == Operation::Update, payload))
 }
 
-/// What the sites of numbers and histories are called. A key that only says who made a change may be any text.
+/// The names of the sites in dots and histories. A key that is only a source may be any text.
 fn names_of(changes: &Changes<'_>) -> Result<BTreeMap<SiteId, NodeName>, DeltaError> {
     let mut names = BTreeMap::new();
     let numbers = changes.list.iter().map(|change| changes.dot_key(change));
@@ -184,6 +185,6 @@ fn names_of(changes: &Changes<'_>) -> Result<BTreeMap<SiteId, NodeName>, DeltaEr
 
 fn no_site(key: &str) -> DeltaError {
     let shown: String = key.chars().take(64).collect();
-    let reason = format!("its key '{shown}' names no site: a database takes deltas that databases made");
+    let reason = format!("its key '{shown}' names no site: a database accepts only deltas made by databases");
     DeltaError::Argument { what: "delta", reason }
 }

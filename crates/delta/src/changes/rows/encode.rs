@@ -9,16 +9,17 @@ use crate::{
     VectorRow,
 };
 
-/// A row as a database holds it.
+/// A row as a database stores it.
 #[derive(Clone, Debug)]
 pub struct StoredChange {
-    /// Of its last change.
+    /// The id of the row's last change.
     pub change_id: ChangeId,
     /// The whole row.
     pub entry: VectorRow,
 }
 
-/// The bytes of a delta of rows in the order of their change ids, uncompressed. The rows' contents fit their hashes.
+/// Encodes rows, given in the order of their change ids, as a delta without compression. The rows' contents must match
+/// their hashes.
 ///
 /// # Errors
 /// `ERR_LIMIT` above 64 MiB, 65,536 changes or 2,097,152 entries of histories.
@@ -57,7 +58,7 @@ pub fn encode_rows(
     changes.canonicalize(&texts)?.to_bytes()
 }
 
-/// The keys of a delta, each text once.
+/// The keys of a delta, without duplicates.
 struct Labels<'n> {
     names: &'n BTreeMap<SiteId, NodeName>,
     texts: Vec<String>,
@@ -68,7 +69,7 @@ struct Labels<'n> {
 struct Place {
     /// The key of the site.
     site: u32,
-    /// The key that names who made its changes.
+    /// The key of the source of its changes.
     source: u32,
 }
 

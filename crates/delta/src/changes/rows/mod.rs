@@ -1,8 +1,8 @@
-//! The rows of a shard as the bytes of a delta, and back.
+//! Converts the rows of a shard to the bytes of a delta and back.
 //!
-//! Each version becomes a change with its own number and its causal history. A history leaves out the other versions
-//! that stand, so that the changes of a row may be parted: each of them alone is a row that claims nothing of the
-//! others. Where one site has several of them that cannot be, and a key in their histories says so: see [`SameSiteSiblings`].
+//! Each version becomes a change with its own dot and causal history. A history leaves out the row's other siblings, so
+//! that the changes of a row can be separated: each alone is a row that claims nothing about the others. That is not
+//! possible for several siblings of one site; a key in their histories marks them, see `SameSiteSiblings`.
 
 mod budget;
 mod decode;

@@ -1,11 +1,12 @@
 use crate::{Row, Sibling, SiteId};
 
-/// Several versions that one site has standing in a row.
+/// Several siblings of one site in a row.
 ///
-/// A context covers all numbers of a site up to one, so the later of such versions cannot come without the earlier ones:
-/// it would supersede them. And where a still later one of the site's was superseded by another site, no version's
-/// history can say so. Each of them therefore has an entry of its own in its history, under the key
-/// `standing:<site>:<count>`: so many versions of the site stand, and its others up to the entry's number are superseded.
+/// A context covers all numbers of a site up to one, so the later of these siblings cannot be sent without the earlier
+/// ones: it would supersede them. And if another site superseded a still later version of this site, no sibling's
+/// history can express that. The history of each of them therefore has an additional entry under the key
+/// `standing:<site>:<count>`: the site has `count` siblings, and its other versions up to the entry's number are
+/// superseded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct SameSiteSiblings {
     pub(crate) site: SiteId,
@@ -17,7 +18,7 @@ impl SameSiteSiblings {
         Self { site, count: siblings.iter().filter(|sibling| sibling.dot().site == site).count() }
     }
 
-    /// `None` where the site has one version or none.
+    /// `None` if the site has at most one sibling.
     pub(crate) fn around(row: &Row, site: SiteId) -> Option<Self> {
         Some(Self::of(row.siblings(), site)).filter(|same_site| same_site.count > 1)
     }
