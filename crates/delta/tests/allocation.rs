@@ -1,4 +1,5 @@
-//! What a small hostile body makes a decoder allocate. Alone in its process: the allocator counts everything.
+//! What a small hostile body makes a decoder allocate. A test program of its own, because its global allocator counts
+//! everything in the process.
 #![allow(clippy::unwrap_used, reason = "values drawn here are lawful by construction")]
 
 #[allow(dead_code, reason = "shared with the other test program")]
@@ -18,14 +19,14 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
-    fn a_small_hostile_body_reserves_little(seed: u64) {
+    fn a_small_hostile_body_allocates_little(seed: u64) {
         let mut draw = Draw::new(seed);
         let message = draw.message();
         let mut body = body_of(&message);
         if draw.coin() {
             mutate(&mut draw, &mut body);
         } else {
-            // One claim of a huge list or text, at any place.
+            // One claim of a huge array or string, at any place.
             let at = draw.index(body.len() + 1);
             drop(body.splice(at..at, LARGE[draw.index(LARGE.len())]));
         }

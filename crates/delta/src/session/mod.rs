@@ -156,7 +156,7 @@ impl Session {
                 self.after_durable.push((commit_no, AfterDurable::ConfirmEnd(ended.version_vector)));
             }
             StoreReply::SiteReset => {
-                self.reject("ERR_RESTART", "one of the nodes is taking a new site: sync again", true)
+                self.reject("ERR_RESTART", "one of the nodes is taking a new site: sync again", true);
             }
             StoreReply::Frontier => {
                 self.reject("ERR_RESTART", "tombstones were collected meanwhile: sync again", true);

@@ -1,4 +1,4 @@
-//! The public API of the crate: laws over drawn values, bytes of every build, and sessions that face each other.
+//! Tests of the public API: properties over random values, the binary format of deltas, and the session.
 #![allow(clippy::unwrap_used, reason = "values drawn here are lawful by construction")]
 
 mod changes;

@@ -1,4 +1,4 @@
-//! Two sessions face each other by hand: what a driver cannot see from outside.
+//! Sessions driven by hand, for what a driver cannot observe.
 
 use vectr_delta::{
     Batch, ChangelogId, Cursor, Descriptor, Digest, End, Fingerprint, Hello, HelloOffer, Message, NodeName,
@@ -8,7 +8,7 @@ use vectr_delta::{
 
 #[test]
 fn a_live_session_keeps_its_ends_within_the_window() {
-    // A busy live sync was ended by the peer: it sent an end for each commit, faster than the peer's disk.
+    // The peer ended a busy live sync, because it got an end for each commit, faster than its disk could confirm them.
     let mut session = begun(true, 2);
     let mut ends = 0;
     for commit_no in 1..20 {
@@ -43,8 +43,8 @@ fn a_live_session_keeps_its_ends_within_the_window() {
 }
 
 #[test]
-fn a_live_session_does_not_answer_an_end_that_taught_it_all() {
-    // Two live nodes told each other of their own answers for ever.
+fn a_live_session_does_not_echo_an_end() {
+    // Two live nodes answered each other's ends forever.
     let mut session = begun(true, 4);
     let serve = |session: &mut Session, commit_no: u64| {
         while let Some(request) = session.poll_store() {
@@ -68,8 +68,8 @@ fn a_live_session_does_not_answer_an_end_that_taught_it_all() {
 }
 
 #[test]
-fn a_fork_is_renewed_even_if_the_peer_has_left_first() {
-    // Of two copies with one identity only one renewed, and the other's changes stayed hidden from it.
+fn a_fork_resets_the_site_even_if_the_peer_has_left_first() {
+    // Only one of two copies with the same identity took a new site, and the other's changes stayed hidden from it.
     let mut session = said_hello(false, 4);
     session.receive(Message::Hello(Box::new(hello(false, 4))));
     assert!(matches!(session.poll_store(), Some(StoreRequest::AcceptHello(_))));
@@ -79,7 +79,7 @@ fn a_fork_is_renewed_even_if_the_peer_has_left_first() {
 }
 
 #[test]
-fn a_peer_is_met_once_our_own_hello_has_left() {
+fn the_peers_hello_is_accepted_once_our_own_was_sent() {
     let mut session = new_session(false, 4);
     session.receive(Message::Hello(Box::new(hello(false, 4))));
     assert!(matches!(session.poll_store(), Some(StoreRequest::ReadHello { .. })));
@@ -92,7 +92,7 @@ fn a_peer_is_met_once_our_own_hello_has_left() {
 }
 
 #[test]
-fn a_page_is_read_while_our_hello_waits_and_leaves_once_the_shards_have_met() {
+fn a_page_is_read_while_our_hello_waits_and_sent_once_the_handshake_is_complete() {
     let mut session = new_session(false, 4);
     session.receive(Message::Hello(Box::new(hello(false, 4))));
     assert!(matches!(session.poll_store(), Some(StoreRequest::ReadHello { .. })));
@@ -110,7 +110,7 @@ fn a_page_is_read_while_our_hello_waits_and_leaves_once_the_shards_have_met() {
 }
 
 #[test]
-fn an_end_goes_with_the_batch_right_before_it() {
+fn an_end_shares_the_transaction_of_the_batch_before_it() {
     let mut session = begun(false, 4);
     session.receive(Message::Batch(Batch { nonce: 7, position: 3, ..Batch::default() }));
     session.receive(Message::End(Box::new(end(7, 1))));
@@ -122,7 +122,7 @@ fn an_end_goes_with_the_batch_right_before_it() {
 }
 
 #[test]
-fn an_opening_within_a_session_is_refused() {
+fn an_open_message_within_a_session_is_refused() {
     let mut session = begun(false, 4);
     session.receive(Message::Open(ShardId::new("s").unwrap()));
     assert_eq!(rejection(&mut session).as_deref(), Some("ERR_PROTOCOL"));
@@ -201,7 +201,7 @@ fn hello(live: bool, window: u16) -> Hello {
     }
 }
 
-/// An empty page that leaves nothing behind it.
+/// An empty page at the end of the changelog.
 fn page(commit_no: u64) -> StoreReply {
     let end = PageEnd {
         version_vector: VersionVector::from_iter([(SiteId::new(1), commit_no)]),

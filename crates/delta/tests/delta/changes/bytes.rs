@@ -1,4 +1,4 @@
-//! A delta's bytes: what goes in comes out, and nothing else.
+//! The binary format: encoding and decoding a delta gives the same changes.
 
 use proptest::prelude::*;
 use vectr_delta::changes::{Compression, Flat, checksum, decode, encode, pack, packed_checksum, seal};
@@ -6,7 +6,7 @@ use vectr_delta::changes::{Compression, Flat, checksum, decode, encode, pack, pa
 use super::model::{Delta, delta};
 use crate::support::draw::Draw;
 
-/// What this build writes.
+/// The compressions that this build writes.
 pub(crate) const WRITTEN: &[Compression] = if cfg!(feature = "zstd") {
     &[Compression::None, Compression::Msgpack, Compression::Lz4, Compression::Zstd]
 } else {
@@ -17,11 +17,11 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
-    fn what_was_encoded_comes_back_under_every_compression(seed: u64) {
+    fn decode_inverts_encode_under_every_compression(seed: u64) {
         let mut draw = Draw::new(seed);
         let mut delta = delta(&mut draw, 12);
         if draw.below(8) == 0 {
-            // Long enough, and alike enough, to be packed.
+            // Long and repetitive enough to be compressed.
             delta.changes = delta.changes.iter().cycle().take(delta.changes.len() * 40).cloned().collect();
         }
         let flat = delta.flat();
@@ -52,7 +52,7 @@ proptest! {
     }
 
     #[test]
-    fn a_pack_is_sealed_to_the_bytes_of_its_changes(seed: u64) {
+    fn seal_writes_the_same_bytes_as_encode(seed: u64) {
         let mut draw = Draw::new(seed);
         let mut delta = delta(&mut draw, 12);
         delta.changes = delta.changes.iter().cycle().take(delta.changes.len() * 9).cloned().collect();
@@ -69,7 +69,7 @@ proptest! {
     }
 
     #[test]
-    fn neither_the_order_of_keys_nor_that_of_entries_is_content(seed: u64) {
+    fn the_order_of_keys_and_entries_does_not_change_the_bytes(seed: u64) {
         let mut draw = Draw::new(seed);
         let mut delta = delta(&mut draw, 8);
         let before = encode(delta.flat().borrowed(), Compression::Lz4, None).unwrap();
@@ -120,7 +120,7 @@ fn alter(draw: &mut Draw, delta: &mut Delta, at: usize, field: u64) {
     }
 }
 
-/// As `seal` wants it: what it is to write over is full of something else.
+/// A buffer as `seal` needs it, filled with other bytes where `seal` has to write.
 fn room(columns: &[u8], vectors: &[u8]) -> Vec<u8> {
     let start = HEAD + columns.len();
     let mut room = vec![0xa5; start + vectors.len()];
@@ -131,7 +131,7 @@ fn room(columns: &[u8], vectors: &[u8]) -> Vec<u8> {
 const HEAD: usize = 56;
 
 #[test]
-fn a_pack_is_not_sealed_with_other_vectors_or_in_too_small_a_room() {
+fn seal_refuses_other_vectors_and_a_buffer_that_is_too_small() {
     let flat = delta(&mut Draw::new(7), 9).flat();
     let packed = pack(flat.borrowed()).unwrap();
     let mut other = flat.vectors.clone();
@@ -147,7 +147,7 @@ fn a_pack_is_not_sealed_with_other_vectors_or_in_too_small_a_room() {
 }
 
 #[test]
-fn a_wrong_checksum_is_refused_and_the_stamp_is_no_content() {
+fn a_wrong_checksum_is_refused_and_the_timestamp_is_not_covered() {
     let delta = delta(&mut Draw::new(7), 9);
     let mut flat = delta.flat();
     let sum = checksum(flat.borrowed()).unwrap();
@@ -165,7 +165,7 @@ fn the_columns_are_ordinary_messagepack() {
     let delta = delta(&mut Draw::new(11), 9);
     let bytes = encode(delta.flat().borrowed(), Compression::Msgpack, None).unwrap();
     let length = u32::from_le_bytes(bytes[30..34].try_into().unwrap()) as usize;
-    // A list of fifteen; read here as one of four and a list of eleven.
+    // An array of fifteen elements, read here as four elements and an array of eleven.
     let columns = [&[0x95], &bytes[57..56 + length]].concat();
     let lists = columns.len() - list_bytes(&columns);
     let columns = [&columns[..lists], &[0x9b], &columns[lists..]].concat();
@@ -175,7 +175,7 @@ fn the_columns_are_ordinary_messagepack() {
     assert!(text.split('\n').count() > delta.changes.len() + keys as usize);
 }
 
-/// How many of the bytes the eleven lists at the end take.
+/// The length of the eleven arrays at the end.
 fn list_bytes(columns: &[u8]) -> usize {
     for start in 0..columns.len() {
         let mut reader = rmp_serde::Deserializer::new(&columns[start..]);
@@ -188,14 +188,14 @@ fn list_bytes(columns: &[u8]) -> usize {
 }
 
 #[test]
-fn a_delta_without_changes_has_bytes() {
+fn a_delta_without_changes_is_encoded() {
     let delta = Delta::of(Vec::new());
     let bytes = encode(delta.flat().borrowed(), Compression::Lz4, None).unwrap();
     assert_eq!(Delta::from_flat(decode(&bytes).unwrap().borrowed()), delta);
 }
 
 #[test]
-fn what_no_change_can_hold_is_refused() {
+fn invalid_changes_are_refused() {
     let lawful = delta(&mut Draw::new(3), 9).flat();
     let n = lawful.numbers[0] as usize;
     let refuse = |alter: &dyn Fn(&mut Flat)| {

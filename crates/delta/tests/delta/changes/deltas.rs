@@ -1,4 +1,4 @@
-//! Resolving bytes is decoding, resolving, merging and encoding.
+//! `resolve_deltas` does the same as decoding, resolving, merging and encoding.
 
 use proptest::prelude::*;
 use vectr_delta::Strategy as Shown;
@@ -12,7 +12,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
-    fn resolved_bytes_are_what_the_single_steps_make(seed: u64) {
+    fn resolving_deltas_equals_the_single_steps(seed: u64) {
         let mut draw = Draw::new(seed);
         let (local, remote) = (delta(&mut draw, 6), delta(&mut draw, 6));
         let mut compression = || WRITTEN[draw.index(WRITTEN.len())];
@@ -55,7 +55,7 @@ fn step_by_step(local: &Delta, remote: &Delta, strategy: Shown) -> Delta {
 }
 
 #[test]
-fn deltas_of_two_shards_are_not_resolved() {
+fn deltas_of_different_shards_are_refused() {
     let mut other = Delta::of(Vec::new());
     let local = encode(other.flat().borrowed(), Compression::None, None).unwrap();
     other.shard = "another".into();

@@ -1,4 +1,4 @@
-//! What stands, against a model that compares everything with everything.
+//! Heads and winners, compared with a quadratic model.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
-    fn what_stands_is_what_a_quadratic_search_finds(seed: u64) {
+    fn heads_are_those_that_a_quadratic_search_finds(seed: u64) {
         let mut draw = Draw::new(seed);
         let delta = delta(&mut draw, 9);
         for strategy in Shown::ALL {
@@ -28,7 +28,7 @@ proptest! {
     }
 
     #[test]
-    fn neither_the_order_nor_a_repetition_of_changes_matters(seed: u64) {
+    fn the_order_and_repetition_of_changes_do_not_matter(seed: u64) {
         let mut draw = Draw::new(seed);
         let mut delta = delta(&mut draw, 9);
         let before: Vec<(Vec<Group>, String)> = verdicts(&delta);
@@ -41,7 +41,7 @@ proptest! {
     }
 
     #[test]
-    fn without_vectors_the_verdict_is_the_same_where_twins_are_equal(seed: u64) {
+    fn without_vectors_the_verdict_is_the_same_if_duplicate_dots_are_equal(seed: u64) {
         let mut draw = Draw::new(seed);
         let mut delta = delta(&mut draw, 7);
         delta.changes.extend(delta.changes.clone());
@@ -59,7 +59,7 @@ proptest! {
     }
 
     #[test]
-    fn optimizing_keeps_what_nothing_superseded(seed: u64) {
+    fn newest_keeps_every_change_that_is_not_superseded(seed: u64) {
         let mut draw = Draw::new(seed);
         let delta = delta(&mut draw, 9);
         let flat = delta.flat();
@@ -67,7 +67,7 @@ proptest! {
         prop_assert!(kept.is_sorted());
         let kept: Vec<Change> = kept.iter().map(|index| delta.changes[*index as usize].clone()).collect();
         let left = Delta { changes: kept, ..delta.clone() };
-        // Nothing that stood is gone; what is left may say less about what it had seen.
+        // No head is lost; the remaining changes may have shorter histories.
         for (id, group) in heads(&delta) {
             let still: Vec<(String, u64)> = left.changes.iter().map(Change::number).collect();
             prop_assert!(group.iter().all(|change| still.contains(&change.number())), "{}", id);
@@ -75,7 +75,7 @@ proptest! {
     }
 
     #[test]
-    fn of_one_number_with_several_contents_the_same_stays_everywhere(seed: u64) {
+    fn a_duplicate_dot_resolves_to_the_same_content_everywhere(seed: u64) {
         let mut draw = Draw::new(seed);
         let mut delta = delta(&mut draw, 6);
         if delta.changes.is_empty() {
@@ -97,7 +97,7 @@ proptest! {
 }
 
 #[test]
-fn a_change_without_a_number_is_refused() {
+fn a_change_without_a_dot_is_refused() {
     let mut delta = delta(&mut Draw::new(1), 5);
     delta.changes[0].dot = None;
     delta.changes[0].history.clear();
@@ -107,7 +107,7 @@ fn a_change_without_a_number_is_refused() {
 
 #[derive(Clone, Debug, PartialEq)]
 struct Group {
-    /// The content and number of the winner; none where it is merged.
+    /// The content and dot of the winner; `None` if it has to be merged.
     winner: Option<String>,
     heads: Vec<String>,
 }
@@ -143,7 +143,7 @@ fn groups(verdict: &Verdict, delta: &Delta) -> Vec<Group> {
     list
 }
 
-/// For each vector the changes that stand, in the order in which they win.
+/// The heads of each vector, in the order in which they win.
 pub(crate) fn heads(delta: &Delta) -> BTreeMap<String, Vec<Change>> {
     let mut vectors: BTreeMap<String, Vec<Change>> = BTreeMap::new();
     for change in &delta.changes {
@@ -169,7 +169,7 @@ pub(crate) fn heads(delta: &Delta) -> BTreeMap<String, Vec<Change>> {
     vectors
 }
 
-/// The hash of a payload, by the crate's own rows.
+/// The hash of a payload, computed through a row.
 fn hash(change: &Change) -> u128 {
     if !change.is_live() {
         return 0;

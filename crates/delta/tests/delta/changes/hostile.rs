@@ -1,4 +1,4 @@
-//! Bytes that someone made on purpose, with checksums that fit.
+//! Bytes forged by an attacker, with valid checksums.
 
 use proptest::prelude::*;
 use vectr_delta::Strategy as Shown;
@@ -24,7 +24,7 @@ proptest! {
     }
 
     #[test]
-    fn altered_bytes_under_right_checksums_never_panic(seed: u64) {
+    fn altered_bytes_with_valid_checksums_never_panic(seed: u64) {
         let mut draw = Draw::new(seed);
         let delta = delta(&mut draw, 6);
         let mut bytes = encode(delta.flat().borrowed(), WRITTEN[draw.index(WRITTEN.len())], None).unwrap();
@@ -39,10 +39,10 @@ proptest! {
         }
         seal(&mut bytes);
         if let Ok(decoded) = decode(&bytes) {
-            // What reads is lawful: it has these bytes, but for how they are packed, and can be resolved.
+            // Whatever decodes is valid: it encodes to the same bytes except for the compression, and can be resolved.
             let again = encode(decoded.borrowed(), Compression::None, Some(&decoded.checksum)).unwrap();
             let read_again = decode(&again).unwrap();
-            // A stamp of 0 is replaced by the newest change's.
+            // A timestamp of 0 is replaced by that of the newest change.
             prop_assert_eq!(&read_again.numbers[..5], &decoded.numbers[..5]);
             prop_assert_eq!(&read_again.numbers[6..], &decoded.numbers[6..]);
             prop_assert_eq!(&read_again.text, &decoded.text);
@@ -51,7 +51,7 @@ proptest! {
     }
 
     #[test]
-    fn any_numbers_are_answered_without_a_panic(seed: u64) {
+    fn arbitrary_numbers_never_panic(seed: u64) {
         let mut draw = Draw::new(seed);
         let mut flat = delta(&mut draw, 6).flat();
         for _ in 0..=draw.below(3) {
@@ -68,7 +68,7 @@ proptest! {
     }
 }
 
-/// Makes both checksums fit again, as far as the header still says where the sections are.
+/// Updates both checksums, as far as the header still locates the sections.
 fn seal(bytes: &mut [u8]) {
     if bytes.len() < 56 {
         return;
@@ -100,9 +100,9 @@ fn seal(bytes: &mut [u8]) {
     bytes[48..56].copy_from_slice(&hash);
 }
 
-/// As many versions of one vector as a delta can hold: with anything quadratic this would not come back.
+/// As many versions of one vector as a delta can hold. A quadratic algorithm would not finish.
 #[test]
-fn a_vector_with_every_version_is_resolved_in_time() {
+fn resolving_the_most_versions_of_a_vector_takes_linear_time() {
     let version = |number: u64, site: String, seq: u64| Change {
         id: number,
         operation: 1,
@@ -127,7 +127,7 @@ fn a_vector_with_every_version_is_resolved_in_time() {
 }
 
 #[test]
-fn small_bytes_cannot_claim_much() {
+fn a_small_input_cannot_claim_a_large_size() {
     let delta = delta(&mut Draw::new(5), 9);
     let mut bytes = encode(delta.flat().borrowed(), Compression::Lz4, None).unwrap();
     bytes[30..34].copy_from_slice(&(64_u32 << 20).to_le_bytes());

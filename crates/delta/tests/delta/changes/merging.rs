@@ -1,4 +1,4 @@
-//! Merged changes: the bits of the row's merge, the same from both sides, and lawful changes in turn.
+//! Merged changes: they have the bits of the row's merge, are the same on both sides, and are valid changes themselves.
 
 use proptest::prelude::*;
 use vectr_delta::changes::{MERGED, merge, resolve};
@@ -32,7 +32,7 @@ proptest! {
     }
 
     #[test]
-    fn both_sides_make_the_same_change_and_it_supersedes_what_it_merged(seed: u64) {
+    fn both_sides_merge_to_the_same_change_and_it_supersedes_what_it_merged(seed: u64) {
         let mut draw = Draw::new(seed);
         let delta = delta(&mut draw, 9);
         let merged = Delta::from_flat(merge(delta.flat().borrowed()).unwrap().borrowed());
@@ -42,7 +42,7 @@ proptest! {
         for (one, other) in merged.changes.iter().zip(&again.changes) {
             prop_assert_eq!(without_local_id(one), without_local_id(other));
         }
-        // The merged changes and all that they merged: only the merged ones are left.
+        // Resolved together with the changes that they merged, only the merged ones remain.
         let mut both = delta.clone();
         both.changes.extend(merged.changes.clone());
         let stands = heads(&both);
@@ -82,7 +82,7 @@ fn without_local_id(change: &Change) -> Change {
     Change { id: 0, ..change.clone() }
 }
 
-/// A row of these versions; other keys than sites stand behind them, as the order of keys has it.
+/// A row of these versions; keys that are not sites are ordered after them.
 fn row(versions: &[Change]) -> Row {
     let mut keys: Vec<String> = versions.iter().map(|version| version.number().0).collect();
     keys.sort();

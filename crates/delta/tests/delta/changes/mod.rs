@@ -1,4 +1,4 @@
-//! Changes outside of a database: laws that hold for every input, and bytes that every build has to agree on.
+//! Changes outside of a database: properties for all inputs, and bytes that must be the same in every build.
 
 mod bytes;
 mod deltas;

@@ -1,4 +1,4 @@
-//! Changes as an application has them, and their way into the flat form and back.
+//! Changes as an application has them, and their conversion to the flat form and back.
 
 use vectr_delta::changes::{Flat, FlatRef};
 
@@ -31,7 +31,7 @@ impl Change {
         self.operation != 3
     }
 
-    /// Its number, without names: sites by their digits.
+    /// Its dot without names: sites as digits.
     pub(crate) fn number(&self) -> (String, u64) {
         let own = || {
             let entries = self.history.iter().filter(|(key, _)| meaning(key) == meaning(&self.source));
@@ -46,7 +46,7 @@ impl Change {
     }
 }
 
-/// A text that orders as keys do and is one for all names of a site.
+/// A text with the order of keys, equal for all names of a site.
 pub(crate) fn meaning(key: &str) -> String {
     let digits = key.rsplit('@').next().unwrap();
     let is_site = digits.len() == 16 && digits.bytes().all(|byte| b"0123456789abcdef".contains(&byte));
@@ -130,7 +130,7 @@ impl Delta {
         Self { shard: lines[0].to_owned(), from: from as u64, to: to as u64, changes: changes.collect() }
     }
 
-    /// As bytes bring it back: histories in the order of keys.
+    /// As decoded from bytes: histories in the order of keys.
     pub(crate) fn arranged(mut self) -> Self {
         for change in &mut self.changes {
             change.history.sort_by_key(|(key, _)| (meaning(key), key.clone()));
@@ -139,7 +139,7 @@ impl Delta {
     }
 }
 
-/// Any change of vector `id`, lawful in itself.
+/// A random valid change of vector `id`.
 pub(crate) fn change(draw: &mut Draw, id: u64, dimensions: usize) -> Change {
     let operation = draw.below(3) as u8 + 1;
     let is_live = operation != 3;
@@ -166,7 +166,7 @@ pub(crate) fn change(draw: &mut Draw, id: u64, dimensions: usize) -> Change {
     }
 }
 
-/// Some changes of few vectors, so that they meet.
+/// Changes of a few vectors, so that there are conflicts.
 pub(crate) fn delta(draw: &mut Draw, most: u64) -> Delta {
     let count = draw.below(most + 1);
     let changes = (0..count).map(|_| {

@@ -1,4 +1,4 @@
-//! Operations that know nothing of one another.
+//! Operations without causal history.
 
 use proptest::prelude::*;
 use vectr_delta::Strategy as Shown;
@@ -11,7 +11,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
-    fn which_side_is_called_local_makes_no_difference(seed: u64) {
+    fn swapping_local_and_remote_makes_no_difference(seed: u64) {
         let mut draw = Draw::new(seed);
         let (local, remote) = (delta(&mut draw, 6).changes, delta(&mut draw, 6).changes);
         for strategy in Shown::ALL {
@@ -24,7 +24,7 @@ proptest! {
     }
 
     #[test]
-    fn on_one_side_the_latest_stands(seed: u64) {
+    fn on_each_side_the_latest_operation_is_kept(seed: u64) {
         let local = delta(&mut Draw::new(seed), 9).changes;
         let resolution = resolve_operations(Delta::of(local.clone()).flat().borrowed(), local.len() as u32, Shown::Manual);
         for group in resolution.unwrap().groups.chunks_exact(3) {
@@ -36,7 +36,7 @@ proptest! {
     }
 }
 
-/// What a strategy shows, or the message that it leaves the choice to the caller.
+/// The result of a strategy, or the error that leaves the choice to the caller.
 fn shown(local: &[Change], remote: &[Change], strategy: Shown) -> Result<Vec<String>, String> {
     let all = [local, remote].concat();
     let Resolution { groups, merged } =
@@ -55,7 +55,7 @@ fn shown(local: &[Change], remote: &[Change], strategy: Shown) -> Result<Vec<Str
 }
 
 #[test]
-fn metadata_that_is_no_object_is_not_merged() {
+fn metadata_that_is_not_an_object_is_not_merged() {
     let mut draw = Draw::new(1);
     let mut one = super::model::change(&mut draw, 1, 2);
     (one.operation, one.vector, one.timestamp, one.metadata) =

@@ -1,4 +1,4 @@
-//! The versions of one row, handed out as changes.
+//! The versions of one row, exported as changes.
 
 use proptest::prelude::*;
 use vectr_delta::changes::{merge, resolve};
@@ -11,7 +11,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
-    fn the_versions_of_a_row_still_stand_as_changes(seed: u64) {
+    fn all_versions_of_a_row_are_heads_as_changes(seed: u64) {
         let mut draw = Draw::new(seed);
         let row = draw.any_row(6);
         let mut delta = Delta::of(row.siblings().iter().map(|version| change(&row, version)).collect());
@@ -28,7 +28,7 @@ proptest! {
     }
 
     #[test]
-    fn a_history_knows_all_of_the_context_but_the_others(seed: u64) {
+    fn a_history_is_the_context_without_the_other_siblings(seed: u64) {
         let row = Draw::new(seed).any_row(6);
         for version in row.siblings() {
             let history = row.history(version.dot()).unwrap();

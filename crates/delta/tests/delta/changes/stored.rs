@@ -1,4 +1,4 @@
-//! The rows of a database travel as a delta and are what they were.
+//! The rows of a database survive the conversion to a delta and back.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ fn shard() -> ShardId {
 }
 
 fn names() -> BTreeMap<SiteId, NodeName> {
-    // One that looks like a site, and two nodes of one name.
+    // A name that looks like a site, and two nodes with the same name.
     let named = [(1, "a"), (2, "x@00000000000000ff"), (3, "a"), (u64::MAX - 1, "é")];
     named.into_iter().map(|(site, name)| (SiteId::new(site), NodeName::new(name).unwrap())).collect()
 }
@@ -40,13 +40,13 @@ fn rows_of(bytes: &[u8]) -> Vec<VectorRow> {
     decode_rows(bytes).unwrap().rows
 }
 
-/// A row as a database may hold it, from sense and against all sense.
+/// A row as a database may hold it, with a consistent or an inconsistent history.
 fn draw_row(draw: &mut Draw) -> Row {
     if draw.coin() { draw.any_row(5) } else { history::rows(draw).pop().unwrap() }
 }
 
 #[test]
-fn rows_are_the_same_behind_the_way_there() {
+fn decoded_rows_equal_the_encoded_ones() {
     for seed in 0..CASES {
         let mut draw = Draw::new(seed);
         let count = draw.index(5);
@@ -66,7 +66,7 @@ fn rows_are_the_same_behind_the_way_there() {
 }
 
 #[test]
-fn another_shard_numbers_the_sites_anew_and_gives_them_back() {
+fn moving_rows_to_another_shard_and_back_restores_their_sites() {
     for seed in 0..CASES {
         let mut draw = Draw::new(seed);
         let rows = stored(vec![draw_row(&mut draw), draw_row(&mut draw)]);
@@ -84,7 +84,7 @@ fn another_shard_numbers_the_sites_anew_and_gives_them_back() {
 }
 
 #[test]
-fn a_part_of_a_row_supersedes_nothing_that_stands() {
+fn a_part_of_a_row_supersedes_none_of_its_siblings() {
     let (mut refused, mut taken) = (0, 0);
     for seed in 0..CASES {
         let mut draw = Draw::new(seed);
@@ -115,8 +115,8 @@ fn a_part_of_a_row_supersedes_nothing_that_stands() {
 }
 
 #[test]
-fn versions_of_one_site_that_stand_side_by_side_stay_together() {
-    // Site 1 has three versions standing, and a later one of its was superseded by site 2.
+fn siblings_of_one_site_cannot_be_separated() {
+    // Site 1 has three siblings, and site 2 has superseded a later version of site 1.
     let put = |site: u64, seq: u64| {
         let dot = Dot { site: SiteId::new(site), seq };
         Sibling::put(dot, Timestamp::from_micros(5), false, Payload::from_components(&[1.0], None).unwrap())
@@ -135,20 +135,20 @@ fn versions_of_one_site_that_stand_side_by_side_stay_together() {
         let parted = encode(parted.flat().borrowed(), Compression::None, None).unwrap();
         assert_eq!(decode_rows(&parted).unwrap_err().code(), "ERR_PROTOCOL", "without {missing}");
     }
-    // The version of the other site may be parted from them, and come alone.
+    // The version of the other site can be separated from them and sent alone.
     for kept in [0..3, 3..4] {
         let parted = Delta::of(whole.changes[kept].to_vec());
         let parted = encode(parted.flat().borrowed(), Compression::None, None).unwrap();
         assert_eq!(row.join(&rows_of(&parted)[0].row), row);
     }
-    // What all of them are merged to supersedes them, and the later one with them.
+    // Their merge supersedes them, and the later version as well.
     let merged = resolve_deltas(&sent, &sent, Strategy::Merge).unwrap();
     let merged = &rows_of(&merged)[0].row;
     assert_eq!((merged.siblings().len(), &row.join(merged), &held.join(merged)), (1, merged, merged));
 }
 
 #[test]
-fn what_no_database_made_is_refused() {
+fn a_delta_that_no_database_made_is_refused() {
     let mut draw = Draw::new(1);
     let sent = bytes(&stored(vec![Row::of_write(draw.sibling(draw_dot(), 2), VersionVector::new())]));
     let whole = Delta::from_flat(decode(&sent).unwrap().borrowed());
@@ -191,7 +191,7 @@ fn draw_dot() -> Dot {
 }
 
 #[test]
-fn rows_that_were_given_room_fit() {
+fn rows_within_the_budget_are_encoded() {
     let vector = vec![1.0; 65_536];
     let metadata = Metadata::new(&format!(r#"{{"text":"{}"}}"#, "x".repeat(262_000))).unwrap();
     let payload = Payload::from_components(&vector, Some(metadata)).unwrap();
@@ -223,7 +223,7 @@ fn rows_that_were_given_room_fit() {
 }
 
 #[test]
-fn what_lies_is_read_or_refused_and_never_a_panic() {
+fn forged_deltas_are_read_or_refused_without_a_panic() {
     let (mut read, mut refused) = (0, 0);
     for seed in 0..CASES * 5 {
         let mut draw = Draw::new(seed);
@@ -277,7 +277,7 @@ fn lie(draw: &mut Draw, delta: &mut Delta) {
 }
 
 #[test]
-fn more_versions_than_a_row_may_have_are_refused() {
+fn too_many_versions_of_a_row_are_refused() {
     let sibling =
         |site: u64| Sibling::tombstone(Dot { site: SiteId::new(site), seq: 1 }, Timestamp::default());
     let row = |count: u64| Row::new((1..=count).map(sibling).collect(), VersionVector::new()).unwrap();

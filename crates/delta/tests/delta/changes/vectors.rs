@@ -1,7 +1,7 @@
-//! The examples of `tests/spec/vectors.json`, which the native module and the browser's have to answer alike.
+//! The examples of `tests/spec/vectors.json`, for which the native and the browser module must give the same results.
 //!
-//! Written anew by
-//! `cargo test --release -p vectr-delta --features zstd --test changes -- --ignored write_the_examples`.
+//! Regenerate them with
+//! `cargo test --release -p vectr-delta --features zstd --test delta -- --ignored write_the_examples`.
 
 use std::path::PathBuf;
 
@@ -16,7 +16,7 @@ use super::model::{Change, Delta, delta};
 use crate::support::draw::Draw;
 
 #[test]
-fn the_committed_examples_are_what_the_code_gives() {
+fn the_committed_examples_are_up_to_date() {
     let committed: Value = serde_json::from_str(&std::fs::read_to_string(path()).unwrap()).unwrap();
     let written = examples();
     for (part, expected) in written.as_object().unwrap() {
@@ -24,7 +24,7 @@ fn the_committed_examples_are_what_the_code_gives() {
         assert_eq!(found.len(), expected.len(), "{part}");
         for (expected, found) in expected.iter().zip(found) {
             let mut found = found.clone();
-            // Another version of the library may pack otherwise: it only has to unpack to the same.
+            // Another version of the library may compress differently; it must only decompress to the same bytes.
             if let Some(bytes) = found.get_mut("bytes").and_then(Value::as_object_mut) {
                 let packed = bytes.remove("zstd").expect("written with the feature");
                 assert_zstd_reads(&unhex(packed.as_str().unwrap()), found["checksum"].as_str().unwrap());
@@ -215,7 +215,7 @@ fn bad_flats() -> Vec<Value> {
     list.into_iter().map(example).collect()
 }
 
-/// The same with other metadata at the last change that has some.
+/// The same delta with other metadata in the last change that has some.
 fn metadata(good: &Flat, text: &str) -> Flat {
     let start = good.text.rfind('\n').unwrap() + 1;
     Flat { text: [&good.text[..start], text].concat(), ..good.clone() }

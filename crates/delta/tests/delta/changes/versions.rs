@@ -1,4 +1,4 @@
-//! Version vectors with texts as keys, against maps.
+//! Version vectors with text keys, compared with maps.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
 
     #[test]
-    fn version_vectors_are_maps_to_the_greatest_number(seed: u64) {
+    fn a_version_vector_maps_each_key_to_its_greatest_number(seed: u64) {
         let mut draw = Draw::new(seed);
         let (a, b) = (vector(&mut draw), vector(&mut draw));
         let (text, numbers) = flat(&a, &b);
@@ -32,7 +32,7 @@ proptest! {
     }
 
     #[test]
-    fn counting_up_is_one_more_of_one_key(seed: u64) {
+    fn incrementing_adds_one_to_one_key(seed: u64) {
         let mut draw = Draw::new(seed);
         let a = vector(&mut draw);
         let (text, numbers) = flat(&a, &Vector::new());
@@ -54,7 +54,7 @@ fn names_of_one_site_are_one_key() {
 }
 
 #[test]
-fn version_vectors_that_are_none_are_refused() {
+fn invalid_version_vectors_are_refused() {
     for (text, numbers) in [
         ("", &[] as &[f64]),
         ("a", &[0.0, 0.0]),

@@ -29,7 +29,7 @@ proptest! {
     }
 
     #[test]
-    fn a_join_of_lawful_rows_keeps_a_version_and_covers_all_it_holds(seed: u64) {
+    fn a_join_of_valid_rows_keeps_a_version_and_covers_all_it_holds(seed: u64) {
         let [a, b, _] = three(&mut Draw::new(seed));
         let both = a.join(&b);
         prop_assert!(!both.siblings().is_empty());
@@ -39,7 +39,7 @@ proptest! {
     }
 
     #[test]
-    fn the_order_of_arrival_leaves_no_trace(seed: u64) {
+    fn the_order_of_arrival_does_not_matter(seed: u64) {
         let mut draw = Draw::new(seed);
         let mut states = rows(&mut draw);
         let forward = all(&states);
@@ -61,7 +61,7 @@ proptest! {
     }
 
     #[test]
-    fn the_join_of_any_rows_is_associative_where_dots_have_one_content(seed: u64) {
+    fn the_join_of_any_rows_without_duplicate_dots_is_associative(seed: u64) {
         let mut draw = Draw::new(seed);
         let pool: Vec<Sibling> = dots().map(|dot| draw.sibling(dot, 2)).collect();
         let mut row = || {

@@ -1,4 +1,4 @@
-//! Laws that hold for every input. A case is a seed; proptest prints the one that fails.
+//! Properties that hold for all inputs. A case is a seed; proptest prints the one that fails.
 
 mod bytes;
 mod clock;

@@ -1,4 +1,4 @@
-//! Writes that settle a conflict by what someone was shown of it, perhaps long ago.
+//! Writes that resolve a conflict as it was shown to someone, perhaps long ago.
 
 use std::collections::BTreeSet;
 
@@ -22,7 +22,7 @@ proptest! {
         expected.retain(|dot| !shown.contains(dot));
         expected.insert(Dot { site: SiteId::new(90), seq: 1 });
         prop_assert_eq!(dots(&settled), expected);
-        // Nobody brings back what it superseded, and it takes nothing of theirs.
+        // No later join restores what it superseded, and it removes no other version.
         for seen in [&row, &a, &b, &c] {
             prop_assert_eq!(&settled.join(seen), &settled);
             prop_assert_eq!(&seen.join(&settled), &settled);
@@ -35,7 +35,7 @@ proptest! {
         let states = rows(&mut draw);
         let row = states.iter().skip(1).fold(states[0].clone(), |row, state| row.join(state));
         let settled = row.with_replaced(&some_of(&mut draw, &row), fresh(&mut draw, 90));
-        // Someone who saw an earlier state writes over it, settles a part of it, or writes knowing of nothing.
+        // A node that saw an earlier state overwrites it, resolves a part of it, or writes without having seen it.
         let seen = &states[draw.index(states.len())];
         let written = Row::of_write(fresh(&mut draw, 91), seen.context().clone());
         let part = some_of(&mut draw, seen);
@@ -48,7 +48,7 @@ proptest! {
             let both = settled.join(other);
             prop_assert_eq!(&both, &other.join(&settled));
             prop_assert_eq!(&both, &row.join(other).join(&settled));
-            // Neither saw the other's version, so both stand.
+            // Neither saw the other's version, so both remain.
             let choice = Dot { site: SiteId::new(90), seq: 1 };
             prop_assert!(both.sibling(choice).is_some());
             let mut new = other.siblings().iter().filter(|sibling| sibling.dot().site.number() > 90);
@@ -61,7 +61,7 @@ proptest! {
     }
 
     #[test]
-    fn what_stands_is_what_was_written_and_never_superseded(seed: u64) {
+    fn siblings_are_the_written_versions_that_were_never_superseded(seed: u64) {
         let mut draw = Draw::new(seed);
         let mut nodes: Vec<Node> = (0..draw.index(3) + 2).map(|_| Node::default()).collect();
         for _ in 0..draw.below(24) + 8 {
@@ -88,7 +88,7 @@ proptest! {
     }
 }
 
-/// A node with its row, and beside it all that the row has to stand for.
+/// A node with its row, and a model of what the row must hold.
 #[derive(Clone, Default)]
 struct Node {
     seq: u64,
@@ -148,7 +148,7 @@ fn dots(row: &Row) -> BTreeSet<Dot> {
     row.siblings().iter().map(Sibling::dot).collect()
 }
 
-/// One version at least.
+/// At least one version.
 fn some_of(draw: &mut Draw, row: &Row) -> Vec<Dot> {
     let mut all: Vec<Dot> = dots(row).into_iter().collect();
     draw.shuffle(&mut all);

@@ -21,7 +21,7 @@ proptest! {
     }
 
     #[test]
-    fn a_dot_is_covered_by_what_covers_its_vector(seed: u64) {
+    fn what_covers_a_vector_covers_its_dots(seed: u64) {
         let mut draw = Draw::new(seed);
         let (mut vector, dot, other) = (draw.vector(), draw.dot(), draw.dot());
         prop_assert_eq!(vector.covers(dot), vector.covers_all(&VersionVector::of(dot)));

@@ -37,7 +37,7 @@ proptest! {
     }
 
     #[test]
-    fn versions_given_in_any_order_make_one_row(seed: u64) {
+    fn the_order_of_versions_makes_no_difference_to_a_row(seed: u64) {
         let mut draw = Draw::new(seed);
         let row = draw.any_row(6);
         let mut siblings: Vec<Sibling> = row.siblings().to_vec();
@@ -56,7 +56,7 @@ fn digest(shard: &ShardId, id: &VectorId, row: &Row) -> Digest {
     digest
 }
 
-/// A view in print: its bytes are compared, so that zeros of different signs are different.
+/// A view as text. Compares bytes, so that zeros of different signs differ.
 fn bits(view: Option<&View>) -> String {
     format!("{view:?}")
 }

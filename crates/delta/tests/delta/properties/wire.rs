@@ -38,7 +38,7 @@ proptest! {
         let mut bytes = encode(&draw.message());
         let at = draw.index(bytes.len());
         bytes[at] ^= 1 << draw.below(8);
-        // A changed length may ask for more: whatever comes, the message does not.
+        // An altered length may wait for more bytes, but never yields the message.
         bytes.extend_from_slice(&encode(&Message::Done));
         bytes.resize(bytes.len() + 64, 0);
         match decode(&bytes) {
@@ -48,7 +48,7 @@ proptest! {
     }
 
     #[test]
-    fn a_frame_that_ends_early_is_no_message(seed: u64) {
+    fn a_truncated_frame_is_not_a_message(seed: u64) {
         let mut draw = Draw::new(seed);
         let bytes = encode(&draw.message());
         let kept = draw.index(bytes.len());
@@ -56,7 +56,7 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_are_no_message(seed: u64) {
+    fn random_bytes_are_not_a_message(seed: u64) {
         let mut draw = Draw::new(seed);
         let mut bytes: Vec<u8> = (0..draw.below(400)).map(|_| draw.number() as u8).collect();
         if draw.coin() && bytes.len() >= 4 {
@@ -84,7 +84,7 @@ proptest! {
         if frames.len() < 2 {
             return Ok(());
         }
-        // Without one of its frames, or with one twice, it is none.
+        // With a frame missing or repeated it is refused.
         let lost = draw.index(frames.len());
         let mut fewer: Vec<Bytes> = frames.clone();
         fewer.remove(lost);
@@ -108,7 +108,7 @@ pub(crate) fn encode(message: &Message) -> Vec<u8> {
     message.encode(&Uncompressed).unwrap().concat()
 }
 
-/// All messages that the bytes hold, or the first error.
+/// All messages in the bytes, or the first error.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Message>, DeltaError> {
     let (mut frames, mut messages, mut received) =
         (FrameDecoder::default(), MessageDecoder::default(), Vec::new());

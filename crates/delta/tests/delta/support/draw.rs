@@ -41,7 +41,7 @@ impl Draw {
         }
     }
 
-    /// Small numbers mostly, so that values meet; now and then any up to the bound of JavaScript.
+    /// Mostly small numbers, so that values collide; sometimes any number up to JavaScript's limit.
     fn safe(&mut self) -> u64 {
         if self.below(8) == 0 { self.number() >> 11 } else { self.below(300) }
     }
@@ -73,7 +73,7 @@ impl Draw {
         Payload::from_components(&components, metadata).unwrap()
     }
 
-    /// Zeros of both signs, numbers too small to be normal, the greatest ones, and ordinary ones.
+    /// Zeros of both signs, subnormal, greatest and ordinary numbers.
     fn component(&mut self) -> f32 {
         match self.below(8) {
             0 => [0.0, -0.0, f32::MIN_POSITIVE / 4.0, f32::MAX, f32::MIN][self.index(5)],
@@ -98,7 +98,7 @@ impl Draw {
         }
     }
 
-    /// A row that no history need lead to: any siblings, any context.
+    /// A row with arbitrary siblings and context, which need not result from any history.
     pub(crate) fn any_row(&mut self, most: u64) -> Row {
         let count = self.below(most) + 1;
         let dimensions = self.index(4) + 1;

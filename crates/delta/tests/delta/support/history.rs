@@ -1,4 +1,4 @@
-//! Rows as nodes really come to hold them: nodes write over what they see, and join what others hold.
+//! Rows that result from real histories: nodes overwrite what they see and join what others hold.
 
 use vectr_delta::{Dot, Row, Sibling, SiteId, Timestamp, VersionVector};
 

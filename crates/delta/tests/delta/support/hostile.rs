@@ -1,10 +1,10 @@
-//! Bodies as nobody lawful would write them, and frames around them whose checksum fits.
+//! Malformed bodies in frames with a valid checksum.
 
 use vectr_delta::{Frame, Message, Uncompressed};
 
 use crate::support::draw::Draw;
 
-/// Flips, cuts, doubles, and puts in the markers of large MessagePack values.
+/// Flips, cuts and repeats bytes, and inserts the markers of large MessagePack values.
 pub(crate) fn mutate(draw: &mut Draw, body: &mut Vec<u8>) {
     for _ in 0..=draw.below(3) {
         if body.is_empty() {
@@ -31,7 +31,7 @@ pub(crate) fn kind_of(message: &Message) -> u8 {
     message.encode(&Uncompressed).unwrap()[0][4]
 }
 
-/// One frame with this body and a checksum that fits.
+/// One frame with this body and a valid checksum.
 pub(crate) fn seal(kind: u8, body: &[u8]) -> Vec<u8> {
     let length = (2 + body.len() + CHECKSUM) as u32;
     let mut frame = [&length.to_le_bytes()[..], &[kind, 0], body].concat();
@@ -41,7 +41,7 @@ pub(crate) fn seal(kind: u8, body: &[u8]) -> Vec<u8> {
 
 const CHECKSUM: usize = 8;
 
-/// The heads of `MessagePack` lists, maps, byte strings and texts that claim to be huge.
+/// The headers of `MessagePack` arrays, maps, byte strings and strings that claim to be huge.
 pub(crate) const LARGE: [[u8; 5]; 6] = [
     [0xdd, 0xff, 0xff, 0xff, 0xff],
     [0xdf, 0xff, 0xff, 0xff, 0xff],
