@@ -6,7 +6,7 @@ use crate::database::Database;
 use crate::world::World;
 
 impl World {
-    /// Whether all nodes hold the same. Says what differs.
+    /// Whether all nodes hold the same. The error says what differs.
     pub(crate) fn check_converged(&self) -> Result<(), String> {
         let first = self.nodes[0].store.current();
         for (number, node) in self.nodes.iter().enumerate().skip(1) {
@@ -32,8 +32,8 @@ impl World {
         Ok(())
     }
 
-    /// Dots beyond the version vector that everyone shares can only be of lives that ended when their disk was
-    /// replaced: nobody is left who could claim that they are all of that life.
+    /// Dots beyond the shared version vector can only be of sites whose disk was replaced: no node is left that could
+    /// claim to hold all changes of such a site.
     fn check_loose_ends(&self, database: &Database) -> Result<(), String> {
         let living: BTreeSet<SiteId> =
             self.nodes.iter().map(|node| node.store.current().origin.site).collect();
@@ -56,7 +56,7 @@ impl World {
         self.nodes[0].store.current().shards.iter().filter(|shard| !shard.state.is_tight()).count() as u64
     }
 
-    /// Looks at one node at any moment: what it holds now, and what a power cut would leave.
+    /// Checks one node at any time: what it holds now, and what would survive a power cut.
     pub(crate) fn check_node(&mut self, node: usize) {
         if !self.checks {
             return;
@@ -124,11 +124,11 @@ fn same_shard(a: &Database, b: &Database, shard: usize) -> Result<(), String> {
     Ok(())
 }
 
-/// Whether digest, received dots and changelog fit the rows.
+/// Whether digest, received dots and changelog match the rows.
 fn check_books(database: &Database) -> Result<(), String> {
     for shard in &database.shards {
         if shard.state.digest != shard.recounted() {
-            return Err(format!("the digest of {} does not fit its rows", shard.id));
+            return Err(format!("the digest of {} does not match its rows", shard.id));
         }
         let listed = shard.changes.len();
         if listed != shard.rows.len() {

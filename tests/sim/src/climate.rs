@@ -1,19 +1,19 @@
 use crate::random::Random;
 
-/// What one seed's world is like. Drawn from the seed before anything happens.
+/// The parameters of one seed's world, drawn from the seed at the start.
 #[derive(Clone, Debug)]
 pub(crate) struct Climate {
     pub(crate) nodes: usize,
     pub(crate) shards: usize,
     /// Contended vectors of each shard.
     pub(crate) keys: u64,
-    /// One frame in this many meets each kind of fault.
+    /// Each kind of fault affects one frame in this many.
     pub(crate) frame_faults: u64,
     /// One transaction in this many is rolled back.
     pub(crate) rollbacks: u64,
-    /// Clocks differ by up to an hour, not by less than 50 s.
+    /// Whether clocks differ by up to an hour instead of less than 50 s.
     pub(crate) wild_clocks: bool,
-    /// How many things are done before the faults stop.
+    /// The number of scheduled actions before the faults stop.
     pub(crate) acts: u64,
     /// The most rows of a page.
     pub(crate) page: u64,
@@ -39,7 +39,7 @@ impl Climate {
         }
     }
 
-    /// Nothing goes wrong by itself.
+    /// No random faults.
     pub(crate) const fn calm(nodes: usize) -> Self {
         Self {
             nodes,

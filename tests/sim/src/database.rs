@@ -7,14 +7,14 @@ use vectr_delta::{
     ShardRead, ShardState, SiteId, Timestamp, VectorId, VectorRow, VersionVector,
 };
 
-/// All that one node's file holds at one commit. A value: copies are snapshots, a rollback drops a copy.
+/// The content of one node's file at one commit. A plain value: a snapshot is a copy, and a rollback drops one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Database {
     pub(crate) origin: Origin,
-    /// Sites of this database's former lives.
+    /// Former sites of this database.
     pub(crate) former: BTreeSet<SiteId>,
     pub(crate) commit_no: CommitNo,
-    /// The last commit that wrote a version of this node's own.
+    /// The last commit with a local write.
     pub(crate) own_commit: CommitNo,
     pub(crate) last_change: ChangeId,
     pub(crate) last_stamp: Timestamp,
@@ -76,7 +76,7 @@ impl Shard {
         self.changes.insert((change_id, id.clone()));
     }
 
-    /// The digest counted afresh from the rows.
+    /// The digest computed from the rows.
     pub(crate) fn recounted(&self) -> Digest {
         let mut digest = Digest::default();
         self.rows.iter().for_each(|(id, stored)| digest.add(&self.id, id, &stored.row));
@@ -141,9 +141,9 @@ impl ShardRead for Snapshot<'_> {
 /// Why a transaction failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StoreError {
-    /// The disk failed in the middle, on purpose.
+    /// An injected failure of the disk.
     Disk,
-    /// The delta logic refused something.
+    /// The delta crate returned an error.
     Delta(DeltaError),
 }
 

@@ -6,7 +6,7 @@ use crate::strike::Strike;
 use crate::world::{Event, World};
 
 impl World {
-    /// The process dies. The operating system still writes what was committed: site and changelog go on.
+    /// The process dies. The operating system still writes what was committed, so site and changelog stay.
     pub(crate) fn crash(&mut self, node: usize) {
         if !self.nodes[node].up {
             return;
@@ -17,7 +17,7 @@ impl World {
         self.boot_later(node);
     }
 
-    /// The machine loses what no barrier has covered, or a part of it.
+    /// The machine loses some or all of what no barrier has covered.
     pub(crate) fn cut_power(&mut self, node: usize) {
         self.struck.count(Strike::PowerCut);
         self.stop(node);
@@ -36,7 +36,7 @@ impl World {
         self.boot_later(node);
     }
 
-    /// The process closes its database in order, and opens it again: site and changelog go on.
+    /// The process closes its database properly and opens it again, so site and changelog stay.
     pub(crate) fn close_and_open(&mut self, node: usize) {
         if !self.nodes[node].up {
             return;
@@ -57,7 +57,7 @@ impl World {
         }
     }
 
-    /// The node's file is replaced by an older copy of it, and then written to more often than it has lost writes.
+    /// An older copy replaces the node's file. It then gets more writes than it has lost.
     pub(crate) fn restore(&mut self, node: usize) {
         let backups = self.nodes[node].backups.len();
         if backups == 0 {
@@ -86,8 +86,8 @@ impl World {
         self.write_soon(node, lost + more);
     }
 
-    /// A second node starts from a copy of this one's file, with the copied certificate or one of its own. With
-    /// seven nodes it takes the place of another.
+    /// A second node starts from a copy of this one's file, with the same certificate or its own. If there are already
+    /// seven nodes, it replaces another one.
     pub(crate) fn clone_node(&mut self, node: usize) {
         let database = self.nodes[node].store.current().clone();
         let copy = if self.nodes.len() < MAX_NODES { self.add_node() } else { self.random.index(MAX_NODES) };
@@ -107,7 +107,7 @@ impl World {
         self.nodes[copy].up = true;
     }
 
-    /// A copy that nobody noticed: it goes on under the site and changelog of the original.
+    /// An unnoticed copy, which keeps the site and the changelog of the original.
     pub(crate) fn clone_unnoticed(&mut self, node: usize) -> usize {
         let copy = self.add_node();
         let database = self.nodes[node].store.current().clone();
@@ -115,7 +115,7 @@ impl World {
         copy
     }
 
-    /// What was only on a disk that is no longer there may be gone.
+    /// What was only on a replaced disk may be lost.
     fn forget_replaced(&mut self, node: usize) {
         self.oracle.forget_pending(node);
         self.oracle.release_lost(&self.nodes.iter().map(|node| &**node.store.durable()));
@@ -130,7 +130,7 @@ impl World {
         self.drop_sessions_of(node);
     }
 
-    /// The file cannot prove that it went on from where it was.
+    /// The file cannot prove that it continues its former state, so it takes a new site.
     fn take_new_life(&mut self, node: usize, new_changelog: bool) {
         let (site, changelog) = (self.new_site(), self.new_changelog());
         let name = self.nodes[node].name.clone();
@@ -153,7 +153,7 @@ impl World {
 }
 
 impl World {
-    /// Everyone is up, clocks are right, and nothing fails any more.
+    /// All nodes are up, their clocks are right, and nothing fails any more.
     pub(crate) fn end_faults(&mut self) {
         self.faulty = false;
         self.acts_left = 0;

@@ -1,5 +1,5 @@
-/// A mistake that an implementation could make, built into the simulated store and driver to see that the checks
-/// notice it. The delta crate itself is never changed.
+/// A bug that an implementation could have, built into the simulated store and driver to show that the checks find it.
+/// The delta crate itself is never changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// Versions that the local version vector covers are taken out of incoming rows, whose contexts stay.
@@ -12,14 +12,14 @@ pub enum Fault {
     BarrierOfLocalChanges,
     /// A rollback or a power cut sets the counter of change ids back to an older barrier's, in the same changelog.
     ChangeIdUsedAgain,
-    /// A node replaced by an older copy goes on under its site and changelog.
+    /// A node restored from an older copy keeps its site and changelog.
     RestoredCopyKeepsSite,
     /// A cursor stays below the rows held back in its own batch, but not below those of earlier batches.
     CursorPassesHeldRow,
 }
 
 impl Fault {
-    /// All of them.
+    /// All faults.
     pub const ALL: [Self; 7] = [
         Self::JoinOfSingleSiblings,
         Self::VersionVectorBeforeEnd,

@@ -3,7 +3,7 @@ use crate::node::{Moment, SECOND};
 use crate::world::{Event, World};
 
 impl World {
-    /// Lets the seed's faults strike, until the schedule is through.
+    /// Runs the schedule with the seed's faults.
     pub(crate) fn run_faults(&mut self) {
         self.schedule(0, Event::Act);
         while self.acts_left > 0 && self.violation.is_none() {
@@ -14,11 +14,11 @@ impl World {
     /// Ends the faults and syncs until all nodes hold the same; returns how many rounds that took.
     pub(crate) fn heal(&mut self) -> u64 {
         self.end_faults();
-        // What is half-dead gets its time to be given up.
+        // Give stuck sessions the time to be given up.
         self.end_live_sessions();
         self.run_for(60 * SECOND);
         if self.climate.wild_clocks {
-            // Everyone meets someone with its right clock; then the stamps that nobody can correct become the past.
+            // Let every node sync once with a right clock; then wait until the wrong timestamps are in the past.
             self.sync_once(self.nodes.len());
             self.skip(3 * 3_600 * SECOND);
         }
@@ -43,7 +43,7 @@ impl World {
         MAX_ROUNDS
     }
 
-    /// Live sessions around a ring carry later writes to everyone, then fall silent.
+    /// Live sessions in a ring carry later writes to all nodes, then fall silent.
     pub(crate) fn stay_live(&mut self) {
         let nodes = self.nodes.len();
         let opened = self.links.len();
@@ -76,7 +76,7 @@ impl World {
         }
     }
 
-    /// One session of each pair and shard, or only of neighbours in a line, begun at about the same time.
+    /// Starts a session for each pair and shard, or only for neighbours in a line, at about the same time.
     fn sync_once(&mut self, reach: usize) {
         let (opened, nodes) = (self.links.len(), self.nodes.len());
         for shard in 0..self.shards.len() {

@@ -1,7 +1,7 @@
 //! A world of nodes, disks, clocks and a bad network around the state machine of `vectr-delta`, in virtual time.
 //!
-//! Everything follows from one seed: a seed that fails once fails again. The store keeps apart what is committed and
-//! what a power cut would leave; an oracle remembers every write and what its writer had seen.
+//! One seed determines everything, so a failing seed fails again. The store distinguishes what is committed from what
+//! would survive a power cut; an oracle records every write and what its writer had seen.
 
 mod check;
 mod climate;

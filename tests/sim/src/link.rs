@@ -8,12 +8,12 @@ use crate::node::Moment;
 pub(crate) struct Link {
     pub(crate) shard: usize,
     pub(crate) live: bool,
-    /// Whether nothing fails any more in its time.
+    /// Whether no faults are injected any more.
     pub(crate) fair: bool,
     pub(crate) ends: [Endpoint; 2],
     /// Nothing arrives any more.
     pub(crate) cut: bool,
-    /// When something last happened.
+    /// The time of the last event.
     pub(crate) progress: Moment,
 }
 
@@ -26,11 +26,11 @@ pub(crate) struct Endpoint {
     pub(crate) session: Session,
     pub(crate) frames: FrameDecoder,
     pub(crate) messages: MessageDecoder,
-    /// The session is over and has said so.
+    /// Whether the session's end has been recorded.
     pub(crate) closed: bool,
     /// When the last frame to this end arrives.
     pub(crate) arrival: Moment,
-    /// When a frame arrives that later ones may overtake.
+    /// The arrival of a frame that later ones may overtake.
     pub(crate) straggler: Option<Moment>,
 }
 
@@ -59,7 +59,7 @@ impl Endpoint {
         }
     }
 
-    /// Hands all whole messages in the bytes to the session.
+    /// Passes all complete messages in the bytes to the session.
     pub(crate) fn receive(&mut self, bytes: &Bytes) {
         self.frames.receive(bytes);
         loop {

@@ -28,7 +28,7 @@ pub(crate) struct Node {
     pub(crate) store: Store,
     /// Microseconds that the wall clock is ahead of true time.
     pub(crate) skew: i64,
-    /// Counts the processes: whatever belongs to an earlier one is void.
+    /// Counts the processes, to ignore events of earlier ones.
     pub(crate) life: u64,
     pub(crate) up: bool,
     /// What the barrier in flight will make durable.
@@ -36,7 +36,7 @@ pub(crate) struct Node {
     pub(crate) durable_waiters: Vec<(CommitNo, Place)>,
     pub(crate) commit_waiters: Vec<(CommitNo, Place)>,
     pub(crate) backups: VecDeque<Arc<Database>>,
-    /// How many writes a restored node still makes to have written more than it has lost.
+    /// The writes that a restored node still has to make to exceed those it lost.
     pub(crate) owed: u64,
 }
 

@@ -5,20 +5,20 @@ use vectr_delta::{CommitNo, Dot, Row, Sibling, VectorId};
 use crate::database::Database;
 use crate::transaction::RowPut;
 
-/// Knows every version that was ever committed anywhere, and which versions its writer had seen.
+/// Records every version ever committed on any node, and which versions its writer had seen.
 #[derive(Debug, Default)]
 pub(crate) struct Oracle {
     vectors: BTreeMap<(usize, VectorId), Vec<Write>>,
-    /// For each node the writes that its next barriers make durable.
+    /// For each node the writes that are not yet durable.
     pending: BTreeMap<usize, Vec<(CommitNo, WriteId)>>,
 }
 
 #[derive(Debug)]
 struct Write {
     version: Sibling,
-    /// The writes that this one superseded, and those that these had superseded.
+    /// The writes that this one superseded, transitively.
     seen: WriteSet,
-    /// Nobody may lose it any more.
+    /// Whether it is acknowledged and must not be lost any more.
     acknowledged: bool,
 }
 
@@ -29,7 +29,7 @@ struct WriteId {
 }
 
 impl Oracle {
-    /// Takes in the rows that a committed transaction of local writes has stored.
+    /// Records the rows that a transaction of local writes has committed.
     pub(crate) fn record(&mut self, node: usize, commit_no: CommitNo, puts: &[RowPut]) -> Result<(), String> {
         for put in puts {
             let gone = superseded(put);
@@ -54,7 +54,7 @@ impl Oracle {
         Ok(())
     }
 
-    /// A barrier of the node has covered everything up to this commit.
+    /// Everything on the node up to this commit is durable.
     pub(crate) fn acknowledge(&mut self, node: usize, durable: CommitNo) {
         let Some(pending) = self.pending.get_mut(&node) else { return };
         for (_, id) in pending.extract_if(.., |(commit_no, _)| *commit_no <= durable) {
@@ -69,7 +69,7 @@ impl Oracle {
         self.pending.remove(&node);
     }
 
-    /// After a disk was replaced: what no disk holds durably any more cannot be asked for.
+    /// After a disk was replaced, what no disk holds durably any more is no longer required.
     pub(crate) fn release_lost<'d>(&mut self, disks: &(impl Iterator<Item = &'d Database> + Clone)) {
         for ((shard, id), writes) in &mut self.vectors {
             let mut held = WriteSet::default();
@@ -161,7 +161,7 @@ fn history(writes: &[Write], row: &Row) -> Result<WriteSet, Sibling> {
     Ok(held)
 }
 
-/// Versions are told apart by content too: a site that lives twice gives one dot to two of them.
+/// Versions are distinguished by content as well, because a forked site gives one dot to two of them.
 fn find(writes: &[Write], sibling: &Sibling) -> Option<usize> {
     writes.iter().rposition(|write| write.version == *sibling)
 }

@@ -12,8 +12,8 @@ use crate::transaction::Transaction;
 use crate::world::{Event, World};
 
 impl World {
-    /// Storage gets to a session's request. What the process had under way when it ended is void; what it asked for
-    /// before its session ended is still done.
+    /// Handles a session's request. Requests of a process that has ended are dropped; those that a session made before
+    /// it ended are still carried out.
     pub(crate) fn carry(&mut self, from: Place, request: StoreRequest) {
         let link = &self.links[from.link];
         let (node, shard, life) = (link.ends[from.side].node, link.shard, link.ends[from.side].life);
@@ -70,19 +70,19 @@ impl World {
         }
     }
 
-    /// One barrier at a time: it covers all that is committed when it starts.
+    /// Runs one barrier at a time, which covers everything committed when it starts.
     pub(crate) fn start_barrier(&mut self, node: usize) {
         if self.nodes[node].barrier.is_some() {
             return;
         }
         let commit_no = self.nodes[node].store.current().commit_no;
         self.nodes[node].barrier = Some(commit_no);
-        // A disk takes longer to make sure than to write.
+        // An fsync takes longer than a write.
         let (life, delay) = (self.nodes[node].life, (4 * self.new_delay()).min(5 * SECOND));
         self.schedule(delay, Event::Barrier { node, life, commit_no });
     }
 
-    /// Tells the oracle and whoever waits about a commit.
+    /// Reports a commit to the oracle and to waiting sessions.
     pub(crate) fn after_commit<T>(&mut self, node: usize, own: bool, committed: &Committed<T>) {
         if !committed.changed {
             return;
@@ -101,13 +101,13 @@ impl World {
         }
     }
 
-    /// Some transactions meet a disk that fails in their middle.
+    /// Makes the disk fail in the middle of some transactions.
     pub(crate) fn new_fuse(&mut self) -> Option<u64> {
         let odds = if self.faulty { self.climate.rollbacks } else { 0 };
         self.random.one_in(odds).then(|| self.random.below(6))
     }
 
-    /// A rollback has happened.
+    /// Records a rollback.
     pub(crate) fn rolled_back(&mut self, node: usize, strike: Strike) {
         self.struck.count(strike);
         self.note(|| format!("node {node}: {}", strike.name()));
@@ -121,7 +121,7 @@ impl World {
         self.schedule(delay, Event::Reply { to, reply });
     }
 
-    /// What must be durable before something that is read now may leave.
+    /// The commit that must be durable before what is read now may be sent.
     fn leaving_commit(&self, node: usize) -> CommitNo {
         let database = self.nodes[node].store.current();
         match self.fault {
@@ -262,7 +262,7 @@ impl World {
 }
 
 impl World {
-    /// A node whose clock was ahead writes what its peers do not accept again, before it says or writes anything.
+    /// A node whose clock was ahead first rewrites the versions that its peers do not accept.
     pub(crate) fn correct_clock(&mut self, node: usize) {
         let last = self.nodes[node].store.current().last_stamp;
         if let Some(renewal) = Renewal::of_clock(last, self.nodes[node].wall(self.now)) {
@@ -294,11 +294,11 @@ impl World {
     }
 }
 
-/// The entry without the versions that `held` names, but with its whole context.
+/// The entry without the versions in `held`, but with its whole context.
 fn without(entry: VectorRow, held: impl Fn(Dot) -> bool) -> Option<VectorRow> {
     let kept = entry.row.siblings().iter().filter(|sibling| !held(sibling.dot())).cloned().collect();
     Row::new(kept, entry.row.context().clone()).map(|row| VectorRow { id: entry.id, row })
 }
 
-/// One commit in this many is followed by a look at the whole database.
+/// The whole database is checked after one commit in this many.
 const CHECKS: u64 = 12;

@@ -9,10 +9,10 @@ use crate::random::Random;
 use crate::strike::{Strike, Struck};
 use crate::world::World;
 
-/// What one seed, or many, came to.
+/// The outcome of one or more seeds.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// How often each fault struck.
+    /// How often each fault occurred.
     pub struck: Struck,
     /// How many seeds were run.
     pub seeds: u64,
@@ -22,11 +22,11 @@ pub struct Outcome {
     pub sessions: u64,
     /// How many versions were written.
     pub writes: u64,
-    /// How many of them nobody was allowed to lose.
+    /// How many of them were acknowledged and must not be lost.
     pub acknowledged: u64,
     /// How many shards ended with versions of a replaced disk that no version vector covers.
     pub loose_shards: u64,
-    /// How often a session noticed that a site has two lives.
+    /// How often a session noticed a fork.
     pub forks: u64,
     /// The smallest seed that failed, and how.
     pub failure: Option<(u64, String)>,
@@ -42,7 +42,7 @@ pub fn run_seed(seed: u64, fault: Option<Fault>, trace: bool) -> Outcome {
         if world.violation.is_none() && world.random.one_in(3) {
             world.stay_live();
         }
-        // A fork is a fault of its own: a correct store never has one.
+        // Only an injected fault causes a fork; a correct store never has one.
         if world.forks > 0 && fault.is_none() {
             world.violate("a session noticed a fork where there was none");
         }
@@ -77,20 +77,20 @@ pub fn run_seeds(first: u64, count: u64, fault: Option<Fault>) -> Outcome {
     total.into_inner().expect("no thread panics while it adds up")
 }
 
-/// A copy of a database file goes on under the original's identity, and both write; then they meet.
+/// A copy of a database file keeps the original's identity, and both write before they sync.
 #[must_use]
 pub fn run_unnoticed_clone(seed: u64) -> Outcome {
     let mut world = World::with_climate(Random::new(seed), Climate::calm(2), None, false);
     let write = |world: &mut World, node: usize| {
         for _ in 0..8 {
-            // Different walls: tombstones of both lives with one dot and one stamp would be one version.
+            // Clocks differ, as tombstones of both copies with the same dot and timestamp would be one version.
             world.nodes[node].skew = 0;
             world.run_for(crate::node::SECOND);
             let life = world.nodes[node].life;
             world.write(node, life, 2);
         }
     };
-    // Until they have met, each claims changes of the other's life.
+    // Until they have synced, each claims changes that the other made.
     world.checks = false;
     write(&mut world, 0);
     let copy = world.clone_unnoticed(0);
@@ -122,7 +122,7 @@ impl Outcome {
         }
     }
 
-    /// The kinds of faults that struck at most this often.
+    /// The kinds of faults that occurred at most this often.
     pub fn rarer_than(&self, times: u64) -> impl Iterator<Item = Strike> {
         Strike::ALL.iter().copied().filter(move |strike| self.struck.of(*strike) <= times)
     }

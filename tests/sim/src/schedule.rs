@@ -6,7 +6,7 @@ use crate::transaction::Transaction;
 use crate::world::{Event, World};
 
 impl World {
-    /// Draws what happens next, and when the one after it happens.
+    /// Draws the next action, and the time of the one after it.
     pub(crate) fn act(&mut self) {
         if self.acts_left == 0 {
             return;
@@ -71,7 +71,7 @@ impl World {
         }
     }
 
-    /// Counts the writes that a session's page on its way does not know of.
+    /// Counts writes that happen while a session's page is under way.
     fn note_race(&mut self, node: usize) {
         let racing = self.links.iter().flat_map(|link| &link.ends);
         if racing.filter(|end| !end.closed).any(|end| end.node == node) {

@@ -10,7 +10,7 @@ use crate::strike::Strike;
 use crate::world::{Event, World};
 
 impl World {
-    /// Starts a session of two processes that are up; returns its number.
+    /// Starts a session between two running processes. Returns its number.
     pub(crate) fn open(&mut self, a: usize, b: usize, shard: usize, live: bool) -> usize {
         let number = self.links.len();
         if self.links.iter().any(|link| link.is_open() && link.joins(a, b) && link.shard == shard) {
@@ -29,7 +29,7 @@ impl World {
         number
     }
 
-    /// Bytes arrive.
+    /// Handles bytes that arrive.
     pub(crate) fn deliver(&mut self, to: Place, bytes: &Bytes) {
         if self.links[to.link].cut || self.is_void(to) {
             return;
@@ -39,9 +39,9 @@ impl World {
         self.pump(to);
     }
 
-    /// Storage has answered.
+    /// Handles a reply of the storage.
     pub(crate) fn reply(&mut self, to: Place, reply: StoreReply) {
-        // A session that is over still hears its answers: one may tell of a fork.
+        // A session that has ended still gets its replies, as one may reveal a fork.
         let end = &self.links[to.link].ends[to.side];
         if self.nodes[end.node].life != end.life {
             return;
@@ -58,7 +58,7 @@ impl World {
         self.pump(to);
     }
 
-    /// The peer will say nothing more.
+    /// Handles the end of the stream.
     pub(crate) fn disconnect(&mut self, to: Place, reason: &'static str) {
         if self.is_void(to) {
             return;
@@ -88,7 +88,7 @@ impl World {
         }
     }
 
-    /// Whether a process that had sessions is gone: its ends fall silent, or the peers are told.
+    /// Handles the end of a process that had sessions: its ends fall silent, or the peers are told.
     pub(crate) fn drop_sessions_of(&mut self, node: usize) {
         for link in 0..self.links.len() {
             for side in [0, 1] {
@@ -125,13 +125,13 @@ impl World {
         })
     }
 
-    /// Whether this end is over, or its process gone.
+    /// Whether this end or its process has ended.
     fn is_void(&self, place: Place) -> bool {
         let end = &self.links[place.link].ends[place.side];
         end.closed || self.nodes[end.node].life != end.life
     }
 
-    /// Carries everything out that the session wants.
+    /// Carries out all that the session requests.
     fn pump(&mut self, place: Place) {
         loop {
             let session = &mut self.links[place.link].ends[place.side].session;
@@ -276,6 +276,5 @@ fn brief(message: &Message) -> String {
     }
 }
 
-/// A session without a message or an answer for this long is given up.
-/// Two barriers and two slow answers take less.
+/// A session without a message or a reply for this long is given up. Two barriers and two slow replies take less.
 const PATIENCE: Moment = 30 * SECOND;

@@ -6,7 +6,7 @@ use vectr_delta::{ChangeId, CommitNo};
 use crate::database::{Database, StoreError};
 use crate::transaction::{RowPut, Transaction};
 
-/// A node's disk: what is committed, and what of it a power cut would leave.
+/// A node's disk: what is committed, and what of it would survive a power cut.
 #[derive(Debug)]
 pub(crate) struct Store {
     current: Arc<Database>,
@@ -22,7 +22,7 @@ pub(crate) struct Committed<T> {
     pub(crate) value: T,
     pub(crate) commit_no: CommitNo,
     pub(crate) puts: Vec<RowPut>,
-    /// Whether it changed anything; one that did not is no commit.
+    /// Whether it changed anything; otherwise it is not a commit.
     pub(crate) changed: bool,
 }
 
@@ -33,7 +33,7 @@ impl Store {
         Self { durable: current.clone(), current, since: VecDeque::new(), stale_change }
     }
 
-    /// Runs a write transaction. Where it fails, nothing of it is left.
+    /// Runs a write transaction. If it fails, all of it is rolled back.
     pub(crate) fn transact<T, E: From<StoreError>>(
         &mut self,
         shard: usize,
@@ -70,7 +70,7 @@ impl Store {
         self.since.clear();
     }
 
-    /// Another file takes the place of this one.
+    /// Replaces this file with another one.
     pub(crate) fn replace(&mut self, database: Arc<Database>) {
         self.stale_change = [database.last_change; 2];
         self.durable = database.clone();

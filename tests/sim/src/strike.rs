@@ -2,7 +2,7 @@ use std::fmt;
 
 macro_rules! strikes {
     ($($name:ident $text:literal,)*) => {
-        /// Something that went wrong on purpose, and is counted.
+        /// An injected fault. Each one is counted.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum Strike {
             $(#[doc = $text] $name,)*
@@ -12,7 +12,7 @@ macro_rules! strikes {
             /// All kinds.
             pub const ALL: &'static [Self] = &[$(Self::$name,)*];
 
-            /// What it is called in print.
+            /// The name that reports print.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -49,7 +49,7 @@ strikes! {
     Conflict "vectors that gained concurrent versions",
 }
 
-/// How often each [`Strike`] struck.
+/// How often each [`Strike`] occurred.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Struck([u64; Strike::ALL.len()]);
 
@@ -69,7 +69,7 @@ impl Struck {
         }
     }
 
-    /// How often it struck.
+    /// How often it occurred.
     #[must_use]
     pub const fn of(&self, strike: Strike) -> u64 {
         self.0[strike as usize]

@@ -10,9 +10,9 @@ use crate::database::{Database, StoreError};
 /// A write transaction: works on a copy of the database, which is kept or dropped as a whole.
 pub(crate) struct Transaction {
     pub(crate) database: Database,
-    /// Which shard the traits mean.
+    /// The shard that the traits refer to.
     pub(crate) shard: usize,
-    /// After how many more steps the disk fails.
+    /// The steps left until the disk fails.
     pub(crate) fuse: Option<u64>,
     pub(crate) puts: Vec<RowPut>,
 }
@@ -26,7 +26,7 @@ pub(crate) struct RowPut {
 }
 
 impl Transaction {
-    /// The database goes on under another site, and with `changelog` under another changelog.
+    /// Gives the database another site, and with `changelog` also another changelog.
     pub(crate) fn take_site(&mut self, site: SiteId, changelog: Option<ChangelogId>) {
         let origin = &mut self.database.origin;
         self.database.former.insert(origin.site);

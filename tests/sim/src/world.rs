@@ -16,7 +16,7 @@ use crate::random::Random;
 use crate::store::Store;
 use crate::strike::{Strike, Struck};
 
-/// Nodes, streams and virtual time. Everything that happens follows from the seed.
+/// Nodes, streams and virtual time. The seed determines everything that happens.
 pub(crate) struct World {
     pub(crate) now: Moment,
     pub(crate) random: Random,
@@ -29,7 +29,7 @@ pub(crate) struct World {
     pub(crate) struck: Struck,
     /// Whether frames, streams and transactions fail.
     pub(crate) faulty: bool,
-    /// How often a session noticed that a site has two lives.
+    /// How often a session noticed a fork.
     pub(crate) forks: u64,
     /// Whether claims are checked while the nodes run.
     pub(crate) checks: bool,
@@ -41,7 +41,7 @@ pub(crate) struct World {
     handled: u64,
 }
 
-/// Something that will happen.
+/// A future event.
 #[derive(Debug)]
 pub(crate) enum Event {
     /// The next thing that the schedule draws.
@@ -52,15 +52,15 @@ pub(crate) enum Event {
     Deliver { to: Place, bytes: Bytes },
     /// The end of the stream reaches this end.
     Close { to: Place, reason: &'static str },
-    /// Storage gets to a request.
+    /// The storage handles a request.
     Carry { from: Place, request: StoreRequest },
-    /// A session gets its answer.
+    /// A session gets a reply.
     Reply { to: Place, reply: StoreReply },
     /// A barrier completes.
     Barrier { node: usize, life: u64, commit_no: CommitNo },
     /// A process starts.
     Boot { node: usize },
-    /// Someone looks whether a session is stuck.
+    /// A session is checked for being stuck.
     Watch { link: usize },
 }
 
@@ -149,7 +149,7 @@ impl World {
         self.queue.push(Reverse(Entry { at, order: self.order, event }));
     }
 
-    /// Lets everything happen that is due within `span`; stops at a violation.
+    /// Runs all events due within `span`. Stops at a violation.
     pub(crate) fn run_for(&mut self, span: Moment) {
         let until = self.now + span;
         while self.violation.is_none() && self.queue.peek().is_some_and(|Reverse(entry)| entry.at <= until) {
@@ -164,17 +164,17 @@ impl World {
         self.now = self.now.max(until);
     }
 
-    /// Time passes in which nothing is due.
+    /// Lets time pass in which nothing is due.
     pub(crate) const fn skip(&mut self, span: Moment) {
         self.now += span;
     }
 
-    /// Whether anything is still going to happen, but for looks at idle sessions.
+    /// Whether any events are due besides checks of idle sessions.
     pub(crate) fn is_quiet(&self) -> bool {
         self.queue.iter().all(|Reverse(entry)| matches!(entry.event, Event::Watch { .. }))
     }
 
-    /// Notes the first thing that must never happen.
+    /// Records the first violation.
     pub(crate) fn violate(&mut self, what: impl Into<String>) {
         let what = what.into();
         self.note(|| format!("VIOLATION {what}"));
@@ -182,7 +182,7 @@ impl World {
         self.violation.get_or_insert_with(|| format!("at {at} us: {what}"));
     }
 
-    /// Tells a person who replays the seed what happens.
+    /// Prints an event when a seed is replayed with a trace.
     pub(crate) fn note(&self, what: impl FnOnce() -> String) {
         if self.trace {
             eprintln!("{:>12} {}", self.now, what());

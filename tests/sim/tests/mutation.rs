@@ -1,4 +1,4 @@
-//! Each deliberate fault is found by the simulator: what it passes has been looked at.
+//! The simulator finds each deliberate fault, which shows that its checks are effective.
 
 use vectr_sim::{Fault, run_seeds};
 

@@ -1,12 +1,12 @@
-//! Bad luck of every kind, from many seeds. `VECTR_SIM_SEEDS` sets how many; `VECTR_SIM_SEED` the first, and then
-//! only that one by default; `VECTR_SIM_TRACE=1` prints what happens in a single one.
+//! Simulates faults of every kind from many seeds. `VECTR_SIM_SEEDS` sets the number of seeds. `VECTR_SIM_SEED` sets
+//! the first seed, and the default number to one. `VECTR_SIM_TRACE=1` prints the events of a single seed.
 
 use std::env;
 
 use vectr_sim::{run_seed, run_seeds};
 
 #[test]
-fn after_the_faults_stop_all_nodes_agree_and_nothing_acknowledged_is_gone() {
+fn after_the_faults_stop_all_nodes_agree_and_no_acknowledged_write_is_lost() {
     let (first, asked) = (number("VECTR_SIM_SEED"), number("VECTR_SIM_SEEDS"));
     let count = asked.unwrap_or(if first.is_some() { 1 } else { SEEDS });
     let first = first.unwrap_or(0);
