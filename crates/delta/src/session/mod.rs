@@ -46,7 +46,7 @@ pub struct Session {
     config: SessionConfig,
     local: Option<Hello>,
     peer: Option<Hello>,
-    said_hello: bool,
+    hello_sent: bool,
     accepting: bool,
     established: bool,
     prepared: bool,
@@ -65,7 +65,7 @@ pub struct Session {
 
 #[derive(Debug)]
 enum AfterDurable {
-    SayHello,
+    SendHello,
     ConfirmEnd(VersionVector),
 }
 
@@ -78,7 +78,7 @@ impl Session {
             config,
             local: None,
             peer: None,
-            said_hello: false,
+            hello_sent: false,
             accepting: false,
             established: false,
             prepared: false,
@@ -126,7 +126,7 @@ impl Session {
         match reply {
             StoreReply::Hello { hello, commit_no } => {
                 self.local = Some(*hello);
-                self.after_durable.push((commit_no, AfterDurable::SayHello));
+                self.after_durable.push((commit_no, AfterDurable::SendHello));
             }
             StoreReply::Durable(commit_no) => {
                 self.awaiting_durable = false;
@@ -394,9 +394,9 @@ impl Session {
         let due: Vec<_> = self.after_durable.extract_if(.., |(commit_no, _)| *commit_no <= durable).collect();
         for (_, action) in due {
             match action {
-                AfterDurable::SayHello => {
+                AfterDurable::SendHello => {
                     self.transmit.extend(self.local.clone().map(|hello| Message::Hello(Box::new(hello))));
-                    self.said_hello = true;
+                    self.hello_sent = true;
                 }
                 AfterDurable::ConfirmEnd(version_vector) => {
                     if let Some(incoming) = &mut self.incoming {
@@ -411,7 +411,7 @@ impl Session {
     /// Waits until this node's Hello was sent: when two copies use one site, each must learn of the other, whichever
     /// notices first.
     fn accept_hello(&mut self) {
-        if self.accepting || !self.said_hello || self.ending.is_some() {
+        if self.accepting || !self.hello_sent || self.ending.is_some() {
             return;
         }
         if let Some(peer) = &self.peer {

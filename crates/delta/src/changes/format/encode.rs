@@ -58,44 +58,45 @@ pub fn pack(flat: FlatRef<'_>) -> Result<Packed, DeltaError> {
     Ok(Packed { columns, checksum })
 }
 
-/// Writes a delta of packed changes into `room`, which has the delta's length. `room` already holds the vectors, up to
-/// three bytes before their final place, so that they begin at a multiple of four; everything else is written here.
-/// With a compression that packs, the bytes are returned instead and `room` stays as it is. `timestamp` is the delta's;
-/// `checksum` is the one that [`pack`] returned with the columns. The only check is that the content still matches it.
+/// Writes a delta of packed changes into `buffer`, which has the delta's length. `buffer` already holds the vectors, up
+/// to three bytes before their final place, so that they begin at a multiple of four; everything else is written here.
+/// With a compression that packs, the bytes are returned instead and `buffer` stays as it is. `timestamp` is the
+/// delta's; `checksum` is the one that [`pack`] returned with the columns. The only check is that the content still
+/// matches it.
 ///
 /// # Errors
-/// `ERR_CHECKSUM` if the checksum does not match; `ERR_ARGUMENT` if `room` is too small for the columns; `ERR_CODEC`
+/// `ERR_CHECKSUM` if the checksum does not match; `ERR_ARGUMENT` if `buffer` is too small for the columns; `ERR_CODEC`
 /// and `ERR_LIMIT` as in [`encode`].
 pub fn seal(
-    room: &mut [u8],
+    buffer: &mut [u8],
     columns: &[u8],
     timestamp: u64,
     compression: Compression,
     checksum: &str,
 ) -> Result<Option<Vec<u8>>, DeltaError> {
     let start = Header::BYTES + columns.len();
-    let Some(length) = room.len().checked_sub(start) else {
+    let Some(length) = buffer.len().checked_sub(start) else {
         return Err(argument(
-            "room",
-            format!("{} bytes are too few: {start} precede the vectors", room.len()),
+            "buffer",
+            format!("{} bytes are too few: {start} precede the vectors", buffer.len()),
         ));
     };
     let held = start / 4 * 4..start / 4 * 4 + length;
     if compression.packs() {
-        let vectors = blocks(&room[held]);
+        let vectors = blocks(&buffer[held]);
         return to_bytes(columns, &vectors, timestamp, compression, Vectors::Finite, Some(checksum))
             .map(Some);
     }
     check_size(columns.len() + length)?;
-    let actual = hash_of_finite(columns, &room[held.clone()]);
+    let actual = hash_of_finite(columns, &buffer[held.clone()]);
     if to_text(actual) != checksum {
         return Err(DeltaError::DeltaChecksum);
     }
-    room.copy_within(held, start);
-    room[Header::BYTES..start].copy_from_slice(columns);
+    buffer.copy_within(held, start);
+    buffer[Header::BYTES..start].copy_from_slice(columns);
     let section = |length| Section { raw: length, stored: length, mode: Mode::Raw };
     let (columns, vectors) = (section(columns.len()), section(length));
-    Header { compression, timestamp, checksum: actual, columns, vectors }.write(room);
+    Header { compression, timestamp, checksum: actual, columns, vectors }.write(buffer);
     Ok(None)
 }
 
