@@ -4,22 +4,14 @@
 //! error. The exit code is 0 where all went well, 1 where it did not, 2 for arguments that make no sense, 130 where it
 //! was interrupted.
 
-mod arguments;
-mod completions;
+mod commands;
 mod console;
+mod database_files;
 mod error;
-mod exposition;
-mod folder;
 mod http;
-mod identity;
-mod metrics;
 mod network;
 mod run;
-mod serve;
 mod service;
-mod status;
-mod sync;
 mod table;
-mod verify;
 
 pub use run::{INTERRUPTED, run};

@@ -4,15 +4,15 @@ use clap::Parser;
 use serde::Serialize;
 use vectr_sync::{Cancel, SyncError};
 
-use crate::arguments::{Arguments, Command};
-use crate::completions::completions;
+use crate::commands::arguments::{Arguments, Command};
+use crate::commands::completions::completions;
+use crate::commands::identity::identity;
+use crate::commands::serve::serve;
+use crate::commands::status::status;
+use crate::commands::sync::sync;
+use crate::commands::verify::verify;
 use crate::console::{note, report};
 use crate::error::CliError;
-use crate::identity::identity;
-use crate::serve::serve;
-use crate::status::status;
-use crate::sync::sync;
-use crate::verify::verify;
 
 /// The exit code of a command that was interrupted.
 pub const INTERRUPTED: u8 = 130;

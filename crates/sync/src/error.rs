@@ -4,7 +4,7 @@ use vectr_core::CoreError;
 use vectr_delta::{DeltaError, Fingerprint, ShardId};
 use vectr_transport::TransportError;
 
-use crate::read_only::FORBIDDEN;
+use crate::session::read_only::FORBIDDEN;
 
 /// Why the engine could not do what it was asked.
 #[derive(Debug, thiserror::Error)]

@@ -31,42 +31,28 @@
 //! # }
 //! ```
 
-mod answer;
-mod attempt;
-mod auto_sync;
-mod cancel;
+mod cancellation;
+mod compat;
 mod config;
 mod coordinator;
-mod directory;
-mod drive;
-mod effort;
 mod engine;
 mod error;
-mod event;
 mod events;
-mod observer;
-mod quic_sync;
-mod read_only;
-mod record;
 mod result;
-mod retry;
 mod server;
-mod sessions;
-mod shard_store;
-mod totals;
-mod wire;
+mod session;
 
-pub use cancel::{Cancel, Canceller};
+pub use cancellation::{Cancel, Canceller};
+pub use compat::{QuicSync, QuicSyncResult};
 pub use config::{NetworkConfig, SyncConfig};
 pub use coordinator::{
     Agenda, Assignment, CoordinatorStatistics, Peer, PeerStatus, ShardCoordinator, Topology,
 };
-pub use engine::{SyncEngine, SyncOptions, node_name};
+pub use engine::status::{ShardRecord, ShardStatus, SyncRecord};
+pub use engine::sync_engine::{SyncEngine, SyncOptions, node_name};
+pub use engine::totals::ShardTotals;
 pub use error::SyncError;
-pub use event::SyncEvent;
-pub use events::Events;
-pub use quic_sync::{QuicSync, QuicSyncResult};
-pub use record::{ShardRecord, ShardStatus, SyncRecord};
+pub use events::event::SyncEvent;
+pub use events::hub::Events;
 pub use result::{SyncFailure, SyncProgress, SyncResult};
-pub use server::{ServerStatistics, SyncServer};
-pub use totals::ShardTotals;
+pub use server::sync_server::{ServerStatistics, SyncServer};

@@ -5,10 +5,10 @@ use tokio::task::JoinSet;
 use vectr_delta::NodeName;
 use vectr_transport::Endpoint;
 
-use super::agenda::Agenda;
 use super::peer::Peer;
+use super::scheduler::Agenda;
 use crate::SyncError;
-use crate::engine::Engine;
+use crate::engine::sync_engine::Engine;
 
 /// Calls each peer once, all in parallel within the bound on connection attempts. Whether each answered.
 pub(super) async fn call_all(

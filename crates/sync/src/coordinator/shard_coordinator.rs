@@ -3,9 +3,9 @@ use std::sync::Arc;
 
 use vectr_delta::{NodeName, ShardId};
 
-use super::agenda::Agenda;
+use super::executor::{Ends, Round};
 use super::health::call_all;
-use super::round::{Ends, Round};
+use super::scheduler::Agenda;
 use super::task::Task;
 use crate::{Cancel, ShardRecord, SyncEngine, SyncError, SyncResult};
 

@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vectr_delta::{SessionReport, ShardId};
 
-use crate::wire::Traffic;
+use crate::session::wire::Traffic;
 
 /// What all sessions of one shard did since the engine was made, whoever opened them. Only ever counts up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

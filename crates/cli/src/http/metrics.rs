@@ -4,7 +4,7 @@ use vectr_core::{CoreError, Overview, ShardOverview};
 use vectr_delta::{ShardId, Timestamp};
 use vectr_sync::{ServerStatistics, ShardTotals};
 
-use crate::exposition::{Exposition, Family, Kind};
+use crate::http::exposition::{Exposition, Family, Kind};
 use crate::service::Service;
 
 /// What a service is doing, in Prometheus' text format. Blocks on storage.

@@ -6,12 +6,12 @@ use tokio::task::JoinSet;
 
 use vectr_transport::{Endpoint, TransportError};
 
-use super::agenda::Agenda;
-use super::gate::Permit;
-use super::line::Line;
+use super::dispatch_queue::Line;
+use super::priority_semaphore::Permit;
+use super::scheduler::Agenda;
 use super::task::{Rank, Task};
-use crate::effort::Effort;
-use crate::engine::Engine;
+use crate::engine::job::Effort;
+use crate::engine::sync_engine::Engine;
 use crate::{Cancel, Canceller, SyncError, SyncOptions, SyncResult};
 
 /// One call that executes a number of tasks.

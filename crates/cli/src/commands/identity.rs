@@ -1,7 +1,7 @@
 use serde::Serialize;
 use vectr_transport::Identity;
 
-use crate::arguments::IdentityArguments;
+use crate::commands::arguments::IdentityArguments;
 use crate::console::report;
 use crate::error::CliError;
 use crate::network::identity_file;

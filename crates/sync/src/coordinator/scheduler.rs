@@ -6,9 +6,9 @@ use tokio::sync::watch;
 
 use vectr_delta::{NodeName, ShardId, Timestamp};
 
-use super::gate::Gate;
 use super::peer::Peer;
-use super::roster::Roster;
+use super::peer_table::Roster;
+use super::priority_semaphore::Gate;
 use super::statistics::{CoordinatorStatistics, Tally};
 use super::task::{Rank, Task};
 use super::topology::Topology;

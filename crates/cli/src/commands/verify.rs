@@ -1,7 +1,7 @@
 use serde::Serialize;
 use vectr_core::{Fault, Inspection, Verification, VerifiedShard};
 
-use crate::arguments::VerifyArguments;
+use crate::commands::arguments::VerifyArguments;
 use crate::console::report;
 use crate::error::CliError;
 use crate::table::{Table, grouped, visible};

@@ -4,9 +4,9 @@ use tokio::time::Instant;
 
 use vectr_delta::{Ending, Session};
 
-use crate::observer::Observer;
-use crate::shard_store::ShardStore;
-use crate::wire::{Arrival, Wire};
+use crate::session::monitor::Observer;
+use crate::session::shard_store::ShardStore;
+use crate::session::wire::{Arrival, Wire};
 use crate::{Cancel, SyncError};
 
 /// What accompanies a session.

@@ -8,10 +8,10 @@ use vectr_core::VectrDB;
 use vectr_delta::{Fingerprint, NodeName, ShardId};
 use vectr_transport::AcceptedStatistics;
 
-use crate::answer::answer_all;
-use crate::directory::Directory;
-use crate::engine::Engine;
-use crate::sessions::Sessions;
+use crate::engine::sync_engine::Engine;
+use crate::server::drain::Sessions;
+use crate::server::router::Directory;
+use crate::session::responder::answer_all;
 use crate::{NetworkConfig, ShardTotals, SyncConfig, SyncEngine, SyncError, node_name};
 
 /// Answers syncs for the shards of several databases on one address, under one identity.

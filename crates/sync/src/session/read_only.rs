@@ -2,7 +2,7 @@ use std::ops::ControlFlow;
 
 use vectr_delta::{Applied, Batch, Ended, Held, Sibling, StoreReply, StoreRequest, Timestamp, VersionVector};
 
-use crate::shard_store::Answer;
+use crate::session::shard_store::Answer;
 
 /// Answers what would write to a shard for a peer that may only read it: nothing is taken in, neither its rows nor what
 /// it claims of itself, and the peer hears so. What only reads goes on.

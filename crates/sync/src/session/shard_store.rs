@@ -6,7 +6,7 @@ use vectr_core::{BatchesTaken, ChangeSpan, CoreError, EndTaken, Subscription, Ve
 use vectr_delta::{Applied, CommitNo, Refusal, Renewal, ShardId, StoreReply, StoreRequest};
 use vectr_transport::{Access, PeerRights};
 
-use crate::read_only::{FORBIDDEN, withhold};
+use crate::session::read_only::{FORBIDDEN, withhold};
 
 /// Carries out a session's storage requests on threads that may block, several at a time.
 pub(crate) struct ShardStore {

@@ -2,7 +2,7 @@ use serde::Serialize;
 use vectr_core::{Inspection, Overview, PeerLag, ShardOverview};
 use vectr_delta::Timestamp;
 
-use crate::arguments::StatusArguments;
+use crate::commands::arguments::StatusArguments;
 use crate::console::report;
 use crate::error::CliError;
 use crate::table::{Table, bytes, grouped, time, visible};

@@ -4,11 +4,11 @@ use tokio::time::Instant;
 
 use vectr_delta::{Applied, Session, ShardId};
 
-use crate::engine::Engine;
-use crate::record::Busy;
-use crate::shard_store::Answer;
-use crate::totals::{Tally, Verdict};
-use crate::wire::Traffic;
+use crate::engine::status::Busy;
+use crate::engine::sync_engine::Engine;
+use crate::engine::totals::{Tally, Verdict};
+use crate::session::shard_store::Answer;
+use crate::session::wire::Traffic;
 use crate::{SyncError, SyncEvent, SyncFailure, SyncProgress};
 
 /// Watches one session, and tells of it: the caller of the sync, those who listen to the engine, the shard's status.

@@ -3,7 +3,7 @@ use vectr_core::{Config, VectrDB};
 use vectr_delta::{NodeName, ShardId};
 use vectr_sync::{Cancel, SyncConfig, SyncEngine, SyncOptions, SyncResult, node_name};
 
-use crate::arguments::SyncArguments;
+use crate::commands::arguments::SyncArguments;
 use crate::console::report;
 use crate::error::CliError;
 use crate::table::{Table, bytes, duration, grouped, visible};

@@ -6,9 +6,9 @@ use tokio::time::MissedTickBehavior;
 
 use vectr_delta::ShardId;
 
-use crate::attempt::Attempt;
-use crate::engine::Engine;
-use crate::retry::{Backoff, LONGEST_WAIT};
+use crate::engine::retry::{Backoff, LONGEST_WAIT};
+use crate::engine::sync_engine::Engine;
+use crate::session::initiator::Attempt;
 use crate::{Cancel, Canceller, SyncEngine, SyncError, SyncOptions};
 
 impl SyncEngine {

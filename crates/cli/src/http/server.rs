@@ -13,8 +13,8 @@ use tokio::task::JoinHandle;
 use vectr_sync::Canceller;
 
 use crate::error::CliError;
-use crate::exposition::Exposition;
-use crate::metrics::metrics;
+use crate::http::exposition::Exposition;
+use crate::http::metrics::metrics;
 use crate::service::Service;
 
 /// Health and metrics over HTTP, for whoever is on this machine.

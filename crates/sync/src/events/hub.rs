@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Notify;
 
 use crate::SyncEvent;
-use crate::event::EventKey;
+use crate::events::event::EventKey;
 
 /// The events of one engine, as one listener takes them.
 #[derive(Debug)]

@@ -5,10 +5,10 @@ use tokio::sync::oneshot;
 use vectr_core::VectrDB;
 use vectr_delta::{ShardId, Strategy};
 
-use crate::attempt::{Attempt, Tried};
-use crate::engine::Engine;
+use crate::engine::retry::Retries;
+use crate::engine::sync_engine::Engine;
 use crate::result::SyncFailure;
-use crate::retry::Retries;
+use crate::session::initiator::{Attempt, Tried};
 use crate::{SyncError, SyncOptions, SyncResult};
 
 /// One sync of a shard with a peer, over all its attempts. Whoever makes them decides when.

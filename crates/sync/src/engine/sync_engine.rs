@@ -10,16 +10,16 @@ use vectr_core::{SessionMark, StoredConflict, VectrDB};
 use vectr_delta::{ConflictId, Fingerprint, LocalWrite, NodeName, Session, ShardId, Timestamp, VectorId};
 use vectr_transport::{AcceptedStatistics, Endpoint, Identity, PoolStatistics, TlsConfig, Trust};
 
-use crate::answer::answer_all;
-use crate::auto_sync::AutoSyncs;
-use crate::directory::Directory;
-use crate::effort::Effort;
-use crate::events::EventHub;
-use crate::record::Activity;
+use crate::engine::auto_sync::AutoSyncs;
+use crate::engine::job::Effort;
+use crate::engine::retry::random;
+use crate::engine::status::Activity;
+use crate::engine::totals::Totals;
+use crate::events::hub::EventHub;
 use crate::result::SyncFailure;
-use crate::retry::random;
-use crate::sessions::Sessions;
-use crate::totals::Totals;
+use crate::server::drain::Sessions;
+use crate::server::router::Directory;
+use crate::session::responder::answer_all;
 use crate::{
     Cancel, Canceller, Events, NetworkConfig, ShardRecord, ShardTotals, SyncConfig, SyncError, SyncEvent,
     SyncProgress, SyncRecord, SyncResult,

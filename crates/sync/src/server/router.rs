@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use vectr_delta::ShardId;
 
-use crate::engine::Engine;
-use crate::sessions::Sessions;
+use crate::engine::sync_engine::Engine;
+use crate::server::drain::Sessions;
 
 /// Which engine answers for a shard.
 pub(crate) struct Directory {

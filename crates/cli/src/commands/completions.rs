@@ -1,6 +1,6 @@
 use clap::CommandFactory;
 
-use crate::arguments::{Arguments, CompletionsArguments};
+use crate::commands::arguments::{Arguments, CompletionsArguments};
 use crate::console::print;
 use crate::error::CliError;
 

@@ -4,14 +4,14 @@ use vectr_delta::{Message, Reject, ShardId};
 use vectr_transport::{Access, Listener, PeerRights, PeerStream};
 
 use crate::SyncError;
-use crate::cancel::Cancel;
-use crate::directory::Directory;
-use crate::drive::{Escort, drive, settle};
-use crate::engine::Engine;
-use crate::observer::Observer;
-use crate::read_only::FORBIDDEN;
-use crate::shard_store::{NOT_SHARED, ShardStore};
-use crate::wire::{Arrival, Wire};
+use crate::cancellation::Cancel;
+use crate::engine::sync_engine::Engine;
+use crate::server::router::Directory;
+use crate::session::driver::{Escort, drive, settle};
+use crate::session::monitor::Observer;
+use crate::session::read_only::FORBIDDEN;
+use crate::session::shard_store::{NOT_SHARED, ShardStore};
+use crate::session::wire::{Arrival, Wire};
 
 /// Answers other nodes' syncs until the listener or the engine is closed.
 pub(crate) async fn answer_all(directory: Arc<Directory>, listener: Listener) {

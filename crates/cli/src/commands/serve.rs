@@ -5,11 +5,11 @@ use serde::Serialize;
 use vectr_delta::NodeName;
 use vectr_sync::Cancel;
 
-use crate::arguments::ServeArguments;
+use crate::commands::arguments::ServeArguments;
 use crate::console::{note, report};
+use crate::database_files::databases;
 use crate::error::CliError;
-use crate::folder::databases;
-use crate::http::Http;
+use crate::http::server::Http;
 use crate::network::listen_address;
 use crate::service::Service;
 use crate::table::Table;

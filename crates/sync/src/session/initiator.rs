@@ -6,12 +6,12 @@ use vectr_delta::{
 };
 use vectr_transport::{Access, PeerRights, PeerStream};
 
-use crate::drive::{Escort, drive, settle};
-use crate::engine::Engine;
-use crate::observer::Observer;
-use crate::retry::random;
-use crate::shard_store::ShardStore;
-use crate::wire::{CODECS, Traffic, Wire};
+use crate::engine::retry::random;
+use crate::engine::sync_engine::Engine;
+use crate::session::driver::{Escort, drive, settle};
+use crate::session::monitor::Observer;
+use crate::session::shard_store::ShardStore;
+use crate::session::wire::{CODECS, Traffic, Wire};
 use crate::{Cancel, SyncError, SyncOptions};
 
 /// One try at a sync, as the side that opens the stream.

@@ -1,0 +1,9 @@
+//! What each command does, and the arguments of all.
+
+pub(crate) mod arguments;
+pub(crate) mod completions;
+pub(crate) mod identity;
+pub(crate) mod serve;
+pub(crate) mod status;
+pub(crate) mod sync;
+pub(crate) mod verify;

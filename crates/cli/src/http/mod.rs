@@ -1,0 +1,5 @@
+//! Health and metrics of a server.
+
+pub(crate) mod exposition;
+pub(crate) mod metrics;
+pub(crate) mod server;

@@ -1,0 +1,8 @@
+//! The engine of one database: single syncs with their retries, auto-syncs, status and totals.
+
+pub(crate) mod auto_sync;
+pub(crate) mod job;
+pub(crate) mod retry;
+pub(crate) mod status;
+pub(crate) mod sync_engine;
+pub(crate) mod totals;
