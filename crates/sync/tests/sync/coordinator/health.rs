@@ -4,8 +4,8 @@ use std::time::Duration;
 use vectr_sync::{Cancel, Canceller, NetworkConfig, PeerStatus};
 use vectr_transport::TlsConfig;
 
-use crate::common::{Node, quick};
-use crate::support::{coordinator, dead_address, name, patience, peer, within};
+use super::support::{coordinator, dead_address, name, patience, peer, within};
+use crate::support::{Node, quick};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn live_peers_answer_and_dead_and_untrusted_ones_do_not() {

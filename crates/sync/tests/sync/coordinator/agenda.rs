@@ -1,7 +1,7 @@
 use vectr_delta::Timestamp;
 use vectr_sync::{Agenda, PeerStatus, Topology};
 
-use crate::support::{name, peer, shard};
+use super::support::{name, peer, shard};
 
 #[test]
 fn a_limit_is_from_1_to_1024() {

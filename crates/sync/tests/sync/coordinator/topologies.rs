@@ -1,7 +1,7 @@
 use vectr_sync::{Cancel, ShardCoordinator, Topology};
 
-use crate::common::Node;
-use crate::support::{coordinator, peer, put, shard};
+use super::support::{coordinator, peer, put, shard};
+use crate::support::Node;
 
 const SHARDS: [&str; 2] = ["s", "t"];
 

@@ -6,9 +6,9 @@ use tokio::sync::Semaphore;
 
 use vectr_sync::{Cancel, Canceller, SyncConfig};
 
-use crate::common::{Node, quick};
-use crate::probe::Probe;
-use crate::support::{coordinator, patience, put, shard, until, within};
+use super::probe::Probe;
+use super::support::{coordinator, patience, put, shard, until, within};
+use crate::support::{Node, quick};
 
 /// Change ids count up over all shards of a database.
 fn order_of_arrival<'n>(node: &Node, shards: &[&'n str]) -> Vec<&'n str> {

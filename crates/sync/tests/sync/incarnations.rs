@@ -1,13 +1,9 @@
 //! Restored, copied and badly clocked databases: both lives' writes survive.
 
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
-
-mod common;
-
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
-use common::{Node, hand_clock, quick, shard};
+use crate::support::{Node, hand_clock, quick, shard};
 use vectr_sync::NetworkConfig;
 
 fn copy_database(from: &Path, to: &Path) {

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
-use crate::common::Node;
-use crate::support::{coordinator, dead_address, peer, put, shard, until};
+use super::support::{coordinator, dead_address, peer, put, shard, until};
+use crate::support::Node;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commits_reach_all_neighbours_without_a_call_until_it_is_stopped() {

@@ -1,10 +1,6 @@
 //! Who is let in, and what a stranger learns: nothing.
 
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
-
-mod common;
-
-use common::{Node, quick, shard};
+use crate::support::{Node, quick, shard};
 use vectr_delta::{Fingerprint, Message, Uncompressed};
 use vectr_sync::NetworkConfig;
 use vectr_transport::{Endpoint, EndpointConfig, Identity, TlsConfig, TlsSecret, Trust};

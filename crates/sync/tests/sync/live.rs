@@ -1,12 +1,8 @@
 //! Live sync: commits travel by themselves. Real files, real QUIC.
 
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{Node, at, id, shard};
+use crate::support::{Node, at, id, shard};
 use vectr_sync::{Events, NetworkConfig, SyncConfig, SyncEvent};
 
 /// The next event that `choose` picks; fails after a time that only a fault takes.
@@ -114,7 +110,7 @@ async fn a_stream_that_broke_comes_back_with_what_was_written_meanwhile() {
     online(&mut at_a, false).await;
     a.put("meanwhile", &[1.0], "{}");
     heard(&mut at_a, |event| matches!(event, SyncEvent::Failed { .. }).then_some(())).await;
-    let b = Node::in_folder("b", folder, common::quick(), NetworkConfig::default(), None);
+    let b = Node::in_folder("b", folder, crate::support::quick(), NetworkConfig::default(), None);
     let mut at_b = b.engine.events();
     // While it was free, the port may have become that of another test's client.
     let free = async {

@@ -1,5 +1,3 @@
-#![allow(dead_code, reason = "each test binary uses a part")]
-
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use vectr_delta::{NodeName, ShardId};
 use vectr_sync::{Agenda, NetworkConfig, Peer, PeerStatus, ShardCoordinator};
 
-use crate::common::{Node, at, id, payload};
+use crate::support::{Node, at, id, payload};
 
 pub(crate) fn coordinator(node: &Node, max_concurrent: usize) -> ShardCoordinator {
     ShardCoordinator::new(node.engine.clone(), Agenda::new(max_concurrent).unwrap())

@@ -1,9 +1,6 @@
 //! Syncs of the program with itself.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod support;
-
-use support::{Scratch, Server, shard, write};
+use crate::support::{Scratch, Server, shard, write};
 
 #[test]
 fn a_sync_makes_both_alike_and_status_then_knows_the_peer() {
@@ -93,7 +90,7 @@ fn trust_comes_from_arguments_or_else_from_the_environment() {
     let run = |pins: &str, arguments: &[&str]| {
         let mut command = here.vectr();
         command.env("QUIC_PINNED_FINGERPRINTS", pins).args(["sync", "notes.db", server.address(), "--json"]);
-        support::Ran::from(command.args(arguments).output().unwrap())
+        crate::support::Ran::from(command.args(arguments).output().unwrap())
     };
     run(&format!("{nobody}, {theirs}"), &[]).expect(0);
     // `$(cat missing)` must not pass for no configuration at all.

@@ -2,9 +2,9 @@ use std::time::Duration;
 
 use vectr_sync::{Cancel, Canceller};
 
-use crate::common::{Node, quick};
-use crate::probe::Probe;
-use crate::support::{coordinator, dead_address, patience, peer, put, shard, until, within};
+use super::probe::Probe;
+use super::support::{coordinator, dead_address, patience, peer, put, shard, until, within};
+use crate::support::{Node, quick};
 
 /// A node that has all the time in the world.
 fn patient(name: &str) -> Node {

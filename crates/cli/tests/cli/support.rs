@@ -1,6 +1,5 @@
 //! The program in a process of its own, on real files.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![cfg_attr(not(unix), allow(dead_code, reason = "only the tests of serve use all of it"))]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -13,34 +12,34 @@ use vectr_core::{At, Config, VectrDB};
 use vectr_delta::{Metadata, Payload, ShardId, VectorId};
 
 /// A folder for databases, and one for the proofs of their continuity.
-pub struct Scratch {
+pub(crate) struct Scratch {
     folder: TempDir,
 }
 
 impl Scratch {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self { folder: tempfile::tempdir().unwrap() }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// A closed database with `count` vectors in its default shard, which is the file's stem.
-    pub fn database(&self, name: &str, count: u32) -> PathBuf {
+    pub(crate) fn database(&self, name: &str, count: u32) -> PathBuf {
         let db = self.open(name);
         write(&db, 0..count);
         db.close().unwrap();
         self.path(name)
     }
 
-    pub fn open(&self, name: &str) -> VectrDB {
+    pub(crate) fn open(&self, name: &str) -> VectrDB {
         let config = Config::file(self.path(name));
         VectrDB::new(Config { state_dir: Some(self.state()), ..config }).unwrap()
     }
 
     /// The program, to be given arguments.
-    pub fn vectr(&self) -> Command {
+    pub(crate) fn vectr(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vectr"));
         command.env("VECTR_STATE_DIR", self.state()).env_remove("QUIC_PINNED_FINGERPRINTS");
         command.current_dir(self.folder.path());
@@ -48,21 +47,21 @@ impl Scratch {
     }
 
     /// Runs the program to its end.
-    pub fn run(&self, arguments: &[&str]) -> Ran {
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         Ran::from(self.vectr().args(arguments).output().unwrap())
     }
 
-    pub fn state(&self) -> PathBuf {
+    pub(crate) fn state(&self) -> PathBuf {
         self.path("state")
     }
 }
 
-pub fn shard(name: &str) -> ShardId {
+pub(crate) fn shard(name: &str) -> ShardId {
     ShardId::new(name).unwrap()
 }
 
 /// Writes vectors `v0`, `v1`, ... into the default shard.
-pub fn write(db: &VectrDB, numbers: std::ops::Range<u32>) {
+pub(crate) fn write(db: &VectrDB, numbers: std::ops::Range<u32>) {
     let transaction = db.begin().unwrap();
     for n in numbers {
         let metadata = Metadata::new(&format!(r#"{{"n":{n}}}"#)).unwrap();
@@ -75,10 +74,10 @@ pub fn write(db: &VectrDB, numbers: std::ops::Range<u32>) {
 
 /// What a run came to.
 #[derive(Debug)]
-pub struct Ran {
-    pub code: Option<i32>,
-    pub out: String,
-    pub err: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl From<Output> for Ran {
@@ -93,26 +92,26 @@ impl From<Output> for Ran {
 
 impl Ran {
     /// Its only line, as JSON.
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         assert_eq!(self.out.lines().count(), 1, "{self:?}");
         serde_json::from_str(&self.out).unwrap()
     }
 
-    pub fn expect(self, code: i32) -> Self {
+    pub(crate) fn expect(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{self:?}");
         self
     }
 }
 
 /// `vectr serve` in a process of its own, on free ports. Killed when it is dropped.
-pub struct Server {
+pub(crate) struct Server {
     child: Child,
     out: BufReader<ChildStdout>,
-    pub started: Value,
+    pub(crate) started: Value,
 }
 
 impl Server {
-    pub fn start(scratch: &Scratch, served: &Path, more: &[&str]) -> Self {
+    pub(crate) fn start(scratch: &Scratch, served: &Path, more: &[&str]) -> Self {
         let mut command = scratch.vectr();
         command.arg("serve").arg(served).args(["--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--json"]);
         let mut child = command.args(more).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -126,25 +125,25 @@ impl Server {
         Self { child, out, started }
     }
 
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         self.started["listen"].as_str().unwrap()
     }
 
     /// Status and body of what it answers over HTTP.
-    pub fn get(&self, path: &str) -> (u16, String) {
+    pub(crate) fn get(&self, path: &str) -> (u16, String) {
         let address = self.started["http"].as_str().unwrap().strip_prefix("http://").unwrap();
         request(address, path, address)
     }
 
     /// Sends it a signal, as `kill -NAME`.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         // The shell's own: a bare machine has no other.
         let sent = Command::new("sh").arg("-c").arg(format!("kill -{name} {}", self.child.id())).status();
         assert!(sent.unwrap().success());
     }
 
     /// Waits for its end: the exit code, and what else it said on standard output and standard error.
-    pub fn ended(&mut self) -> Ran {
+    pub(crate) fn ended(&mut self) -> Ran {
         let (mut out, mut err) = (String::new(), String::new());
         self.out.read_to_string(&mut out).unwrap();
         self.child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
@@ -160,7 +159,7 @@ impl Drop for Server {
 }
 
 /// One HTTP request under a given host name.
-pub fn request(address: &str, path: &str, host: &str) -> (u16, String) {
+pub(crate) fn request(address: &str, path: &str, host: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();

@@ -1,12 +1,8 @@
 //! What a trusted peer may do with which shards.
 
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
-
-mod common;
-
 use std::time::Duration;
 
-use common::{Node, quick, shard};
+use crate::support::{Node, quick, shard};
 use vectr_delta::{Fingerprint, ShardId};
 use vectr_sync::{NetworkConfig, SyncConfig, SyncOptions, SyncResult};
 use vectr_transport::{Endpoint, EndpointConfig, Grant, Identity, Rights, TlsConfig, TlsSecret, Trust};

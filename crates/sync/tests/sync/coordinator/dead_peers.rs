@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use vectr_sync::{Cancel, Canceller};
 
-use crate::common::{Node, quick};
-use crate::support::{coordinator, dead_address, name, patience, peer, put, shard, until, within};
+use super::support::{coordinator, dead_address, name, patience, peer, put, shard, until, within};
+use crate::support::{Node, quick};
 
 /// One engine behind 30 addresses, and 20 where nobody answers, in turns.
 struct Fleet {

@@ -1,10 +1,6 @@
 //! What an engine keeps from one process to the next.
 
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
-
-mod common;
-
-use common::{Node, quick, shard, strategy};
+use crate::support::{Node, quick, shard, strategy};
 use vectr_delta::{LocalWrite, Strategy};
 use vectr_sync::{NetworkConfig, SyncConfig};
 
@@ -79,7 +75,7 @@ async fn a_conflict_settled_on_one_of_three_nodes_is_gone_on_all() {
     late.put("v", &[7.0], "{}");
     late.synced(&address).await;
     nodes[1].synced(&address).await;
-    let choice = LocalWrite::Put(common::payload(&[42.0], r#"{"by":"a person"}"#));
+    let choice = LocalWrite::Put(crate::support::payload(&[42.0], r#"{"by":"a person"}"#));
     let left =
         nodes[1].engine.resolve_conflict(&shown[1][0].conflict, None, choice.clone()).unwrap().unwrap();
     assert_eq!(left.row.siblings().len(), 2);

@@ -1,10 +1,6 @@
 //! Two engines, real files, real QUIC.
 
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
-
-mod common;
-
-use common::{Node, at, id, payload, quick, shard};
+use crate::support::{Node, at, id, payload, quick, shard};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;

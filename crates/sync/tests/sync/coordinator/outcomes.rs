@@ -3,8 +3,8 @@ use std::time::Duration;
 use vectr_delta::Strategy;
 use vectr_sync::{Cancel, NetworkConfig, PeerStatus, SyncConfig, SyncResult, Topology};
 
-use crate::common::{Node, quick, strategy};
-use crate::support::{coordinator, dead_address, name, patience, peer, put, shard};
+use super::support::{coordinator, dead_address, name, patience, peer, put, shard};
+use crate::support::{Node, quick, strategy};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn statistics_are_the_sums_of_all_results() {

@@ -1,10 +1,7 @@
 //! What the program says of files: identity, status, verify.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod support;
-
+use crate::support::{Scratch, write};
 use rusqlite::Connection;
-use support::{Scratch, write};
 
 #[test]
 fn the_identity_is_the_engines_and_stays() {

@@ -1,13 +1,9 @@
 //! The program as a server.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod support;
 
 use std::sync::Mutex;
 use std::sync::mpsc::{Sender, channel};
 
-use support::{Ran, Scratch, Server, request, shard, write};
+use crate::support::{Ran, Scratch, Server, request, shard, write};
 use vectr_core::VectrDB;
 use vectr_delta::NodeName;
 use vectr_sync::{NetworkConfig, SyncConfig, SyncEngine, SyncOptions, SyncResult};

@@ -1,10 +1,6 @@
 //! For each strategy all nodes show the same bits, whoever synced first, with equal stamps too.
 
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
-
-mod common;
-
-use common::{Node, at, hand_clock, id, shard, strategy};
+use crate::support::{Node, at, hand_clock, id, shard, strategy};
 use vectr_delta::Strategy;
 use vectr_sync::NetworkConfig;
 

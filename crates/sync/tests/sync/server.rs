@@ -1,12 +1,9 @@
 //! Several databases behind one address.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod common;
 
 use std::path::Path;
 use std::time::Duration;
 
-use common::{Node, at, id, payload, quick};
+use crate::support::{Node, at, id, payload, quick};
 use vectr_core::{Config, VectrDB};
 use vectr_delta::{NodeName, ShardId};
 use vectr_sync::{NetworkConfig, SyncError, SyncEvent, SyncOptions, SyncResult, SyncServer};
@@ -157,7 +154,7 @@ async fn a_peer_is_known_to_hold_what_it_confirmed() {
     a.put("w", &[1.0], "{}");
     let (folder_a, folder_b) = (a.stop().await, b.stop().await);
     let peers = |folder: &Path| {
-        let db = VectrDB::new(common::config(folder)).unwrap();
+        let db = VectrDB::new(crate::support::config(folder)).unwrap();
         db.overview().unwrap().shards[0].peers.clone()
     };
     let (of_a, of_b) = (peers(folder_a.path()), peers(folder_b.path()));
