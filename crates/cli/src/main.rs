@@ -2,7 +2,7 @@
 
 use std::process::exit;
 
-use vectr_sync::Canceller;
+use vectr_sync::CancellationSource;
 
 fn main() {
     let runtime = match tokio::runtime::Runtime::new() {
@@ -13,7 +13,7 @@ fn main() {
         }
     };
     let code = runtime.block_on(async {
-        let stop = Canceller::new();
+        let stop = CancellationSource::new();
         let token = stop.token();
         // Where there are none, the system's own way to end a process is left.
         if let Ok(signals) = Signals::new() {
@@ -26,7 +26,7 @@ fn main() {
 }
 
 /// The first signal asks for a gentle end, a second one does not ask.
-async fn watch(mut signals: Signals, stop: Canceller) {
+async fn watch(mut signals: Signals, stop: CancellationSource) {
     signals.next().await;
     stop.cancel();
     signals.next().await;

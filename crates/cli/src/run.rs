@@ -2,7 +2,7 @@ use std::ffi::OsString;
 
 use clap::Parser;
 use serde::Serialize;
-use vectr_sync::{Cancel, SyncError};
+use vectr_sync::{CancellationToken, SyncError};
 
 use crate::commands::arguments::{Arguments, Command};
 use crate::commands::completions::completions;
@@ -21,7 +21,7 @@ pub const INTERRUPTED: u8 = 130;
 /// the process's standard output and standard error. Needs a tokio runtime around it.
 ///
 /// `stop` interrupts it: `serve` then drains and ends well, all else ends at once.
-pub async fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>, stop: Cancel) -> u8 {
+pub async fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>, stop: CancellationToken) -> u8 {
     let words = arguments.into_iter().map(Into::into);
     let parsed = Arguments::try_parse_from(std::iter::once("vectr".into()).chain(words));
     let command = match parsed {
@@ -41,7 +41,7 @@ pub async fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>, stop:
 }
 
 /// Whether all went well.
-async fn execute(command: Command, mut stop: Cancel) -> Result<bool, CliError> {
+async fn execute(command: Command, mut stop: CancellationToken) -> Result<bool, CliError> {
     match command {
         Command::Sync(arguments) => return sync(arguments, stop).await,
         Command::Serve(arguments) => return serve(arguments, stop).await.map(|()| true),

@@ -56,7 +56,7 @@ impl Service {
     }
 
     /// Why syncs are not answered; `None` where they are. Blocks on storage.
-    pub(crate) fn hindrance(&self) -> Option<String> {
+    pub(crate) fn unready_reason(&self) -> Option<String> {
         if self.is_draining() {
             return Some("draining".to_owned());
         }

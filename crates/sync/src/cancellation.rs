@@ -2,28 +2,28 @@ use tokio::sync::watch;
 
 /// Lets one caller end what another waits for.
 #[derive(Debug, Clone)]
-pub struct Canceller(watch::Sender<bool>);
+pub struct CancellationSource(watch::Sender<bool>);
 
-impl Canceller {
+impl CancellationSource {
     /// A canceller that has not been used.
     #[must_use]
     pub fn new() -> Self {
         Self(watch::Sender::new(false))
     }
 
-    /// Ends every wait on this canceller's [`Cancel`]s, now and later.
+    /// Ends every wait on this canceller's [`CancellationToken`]s, now and later.
     pub fn cancel(&self) {
         self.0.send_replace(true);
     }
 
     /// What the waiting side holds.
     #[must_use]
-    pub fn token(&self) -> Cancel {
-        Cancel(Some(self.0.subscribe()))
+    pub fn token(&self) -> CancellationToken {
+        CancellationToken(Some(self.0.subscribe()))
     }
 }
 
-impl Default for Canceller {
+impl Default for CancellationSource {
     fn default() -> Self {
         Self::new()
     }
@@ -31,9 +31,9 @@ impl Default for Canceller {
 
 /// Tells whether to give up. The default one never does.
 #[derive(Debug, Clone, Default)]
-pub struct Cancel(Option<watch::Receiver<bool>>);
+pub struct CancellationToken(Option<watch::Receiver<bool>>);
 
-impl Cancel {
+impl CancellationToken {
     /// Whether the other side has cancelled.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {

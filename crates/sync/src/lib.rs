@@ -42,13 +42,13 @@ mod result;
 mod server;
 mod session;
 
-pub use cancellation::{Cancel, Canceller};
+pub use cancellation::{CancellationSource, CancellationToken};
 pub use compat::{QuicSync, QuicSyncResult};
 pub use config::{NetworkConfig, SyncConfig};
 pub use coordinator::{
-    Agenda, Assignment, CoordinatorStatistics, Peer, PeerStatus, ShardCoordinator, Topology,
+    Assignment, CoordinatorStatistics, Peer, PeerStatus, Scheduler, ShardCoordinator, Topology,
 };
-pub use engine::status::{ShardRecord, ShardStatus, SyncRecord};
+pub use engine::status::{ShardState, ShardStatus, SyncStatus};
 pub use engine::sync_engine::{SyncEngine, SyncOptions, node_name};
 pub use engine::totals::ShardTotals;
 pub use error::SyncError;

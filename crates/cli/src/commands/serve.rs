@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use vectr_delta::NodeName;
-use vectr_sync::Cancel;
+use vectr_sync::CancellationToken;
 
 use crate::commands::arguments::ServeArguments;
 use crate::console::{note, report};
@@ -15,7 +15,7 @@ use crate::service::Service;
 use crate::table::Table;
 
 /// Serves until `stop`, then drains.
-pub(crate) async fn serve(arguments: ServeArguments, mut stop: Cancel) -> Result<(), CliError> {
+pub(crate) async fn serve(arguments: ServeArguments, mut stop: CancellationToken) -> Result<(), CliError> {
     let service = Arc::new(open(&arguments)?);
     let served = answer(&arguments, &service, &mut stop).await;
     if served.is_err() {
@@ -34,7 +34,7 @@ fn open(arguments: &ServeArguments) -> Result<Service, CliError> {
 async fn answer(
     arguments: &ServeArguments,
     service: &Arc<Service>,
-    stop: &mut Cancel,
+    stop: &mut CancellationToken,
 ) -> Result<(), CliError> {
     let http = match arguments.no_http {
         true => None,

@@ -1,7 +1,7 @@
 use serde::Serialize;
 use vectr_core::{Config, VectrDB};
 use vectr_delta::{NodeName, ShardId};
-use vectr_sync::{Cancel, SyncConfig, SyncEngine, SyncOptions, SyncResult, node_name};
+use vectr_sync::{CancellationToken, SyncConfig, SyncEngine, SyncOptions, SyncResult, node_name};
 
 use crate::commands::arguments::SyncArguments;
 use crate::console::report;
@@ -9,7 +9,7 @@ use crate::error::CliError;
 use crate::table::{Table, bytes, duration, grouped, visible};
 
 /// Whether every shard was synced.
-pub(crate) async fn sync(arguments: SyncArguments, stop: Cancel) -> Result<bool, CliError> {
+pub(crate) async fn sync(arguments: SyncArguments, stop: CancellationToken) -> Result<bool, CliError> {
     let shards: Vec<ShardId> =
         arguments.shards.iter().map(|shard| ShardId::new(shard)).collect::<Result<_, _>>()?;
     let node = arguments.node_id.as_deref().map(NodeName::new).transpose()?;
@@ -30,7 +30,7 @@ async fn sync_all(
     engine: &SyncEngine,
     arguments: &SyncArguments,
     shards: &[ShardId],
-    stop: &Cancel,
+    stop: &CancellationToken,
 ) -> Result<Vec<SyncResult>, CliError> {
     let mut results = Vec::with_capacity(shards.len());
     for shard in shards {

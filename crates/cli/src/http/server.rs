@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use vectr_sync::Canceller;
+use vectr_sync::CancellationSource;
 
 use crate::error::CliError;
 use crate::http::exposition::Exposition;
@@ -20,7 +20,7 @@ use crate::service::Service;
 /// Health and metrics over HTTP, for whoever is on this machine.
 pub(crate) struct Http {
     address: SocketAddr,
-    stop: Canceller,
+    stop: CancellationSource,
     task: JoinHandle<()>,
 }
 
@@ -40,7 +40,7 @@ impl Http {
             .route("/metrics", get(exposition))
             .with_state(service)
             .layer(from_fn(only_by_local_names));
-        let stop = Canceller::new();
+        let stop = CancellationSource::new();
         let mut stopped = stop.token();
         let served =
             axum::serve(listener, routes).with_graceful_shutdown(async move { stopped.cancelled().await });
@@ -59,7 +59,7 @@ impl Http {
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         let abort = self.task.abort_handle();
-        if tokio::time::timeout(LAST_ANSWERS, self.task).await.is_err() {
+        if tokio::time::timeout(SHUTDOWN_TIMEOUT, self.task).await.is_err() {
             abort.abort();
         }
     }
@@ -81,9 +81,9 @@ fn loopback(given: &str) -> Result<SocketAddr, CliError> {
 }
 
 async fn readiness(State(service): State<Arc<Service>>) -> Response {
-    match blocking(move || service.hindrance()).await {
+    match blocking(move || service.unready_reason()).await {
         Some(None) => "ready\n".into_response(),
-        Some(Some(hindrance)) => unavailable(&hindrance),
+        Some(Some(unready_reason)) => unavailable(&unready_reason),
         None => unavailable("shutting down"),
     }
 }
@@ -123,7 +123,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     tokio::task::spawn_blocking(work).await.ok()
 }
 
-const LAST_ANSWERS: Duration = Duration::from_secs(2);
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[cfg(test)]
 mod tests {

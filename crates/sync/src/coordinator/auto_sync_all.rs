@@ -13,12 +13,12 @@ impl ShardCoordinator {
     ///
     /// [`SyncEngine::start_auto_sync`]: crate::SyncEngine::start_auto_sync
     pub fn start_auto_sync_all(&self, interval: Option<Duration>) -> Result<(), SyncError> {
-        let _call = self.agenda.begin_call()?;
+        let _call = self.scheduler.begin_call()?;
         self.engine.engine.ensure_open()?;
         let mut first_failure = None;
-        for (shard, address) in self.agenda.pairs(self.engine.node()) {
+        for (shard, address) in self.scheduler.pairs(self.engine.node()) {
             match self.engine.begin_auto_sync(&shard, &address, interval) {
-                Ok(true) => self.agenda.auto_syncs(|started| started.extend([(shard, address)])),
+                Ok(true) => self.scheduler.auto_syncs(|started| started.extend([(shard, address)])),
                 Ok(false) => {}
                 Err(error) => drop(first_failure.get_or_insert(error)),
             }
@@ -28,7 +28,7 @@ impl ShardCoordinator {
 
     /// Ends the auto-syncs that this coordinator started, and no others. What was applied stays applied.
     pub fn stop_auto_sync_all(&self) {
-        let started = self.agenda.auto_syncs(std::mem::take);
+        let started = self.scheduler.auto_syncs(std::mem::take);
         self.engine.end_auto_syncs(|shard, address| started.contains(&(shard.clone(), address.to_owned())));
     }
 }

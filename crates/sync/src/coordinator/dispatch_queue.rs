@@ -8,17 +8,17 @@ use std::sync::Arc;
 /// `P` is a place among those who connect. An address keeps it from its connection attempt until no task of it waits
 /// for a session: the connection lies idle in the pool until then, and could be closed to make room for others.
 #[derive(Debug)]
-pub(super) struct Line<P> {
-    addresses: HashMap<Arc<str>, Queue<P>>,
+pub(super) struct DispatchQueue<P> {
+    addresses: HashMap<Arc<str>, AddressQueue<P>>,
     unconnected: BTreeSet<usize>,
     ready: BTreeSet<usize>,
 }
 
 #[derive(Debug)]
-struct Queue<P> {
+struct AddressQueue<P> {
     stage: Stage,
     tasks: BTreeSet<usize>,
-    place: Option<P>,
+    permit: Option<P>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -28,18 +28,18 @@ enum Stage {
     Connected,
 }
 
-impl<P> Line<P> {
+impl<P> DispatchQueue<P> {
     pub(super) fn new() -> Self {
         Self { addresses: HashMap::new(), unconnected: BTreeSet::new(), ready: BTreeSet::new() }
     }
 
     /// A task comes, or comes back. `is_connected` is asked only where nobody else waits for the address.
-    pub(super) fn enter(&mut self, task: usize, address: &Arc<str>, is_connected: impl FnOnce() -> bool) {
+    pub(super) fn push(&mut self, task: usize, address: &Arc<str>, is_connected: impl FnOnce() -> bool) {
         let queue = match self.addresses.entry(Arc::clone(address)) {
             Entry::Occupied(entry) => entry.into_mut(),
             Entry::Vacant(entry) => {
                 let stage = if is_connected() { Stage::Connected } else { Stage::Unconnected };
-                entry.insert(Queue { stage, tasks: BTreeSet::new(), place: None })
+                entry.insert(AddressQueue { stage, tasks: BTreeSet::new(), permit: None })
             }
         };
         queue.tasks.insert(task);
@@ -61,29 +61,29 @@ impl<P> Line<P> {
     }
 
     /// A connection attempt begins, on behalf of all who wait for the address.
-    pub(super) fn begin_connecting(&mut self, address: &str, place: P) {
+    pub(super) fn begin_connecting(&mut self, address: &str, permit: P) {
         let Some(queue) = self.addresses.get_mut(address) else { return };
         queue.stage = Stage::Connecting;
-        queue.place = Some(place);
+        queue.permit = Some(permit);
         for task in &queue.tasks {
             self.unconnected.remove(task);
         }
     }
 
     /// The connection attempt succeeded: all who waited for it are ready at once, so that urgency alone decides.
-    pub(super) fn end_connecting(&mut self, address: &str) {
+    pub(super) fn connected(&mut self, address: &str) {
         let Some(queue) = self.addresses.get_mut(address) else { return };
         queue.stage = Stage::Connected;
         self.ready.extend(&queue.tasks);
     }
 
     /// The connection attempt failed: those who waited for it leave the line.
-    pub(super) fn give_up(&mut self, address: &str) -> BTreeSet<usize> {
+    pub(super) fn fail_address(&mut self, address: &str) -> BTreeSet<usize> {
         self.addresses.remove(address).map(|queue| queue.tasks).unwrap_or_default()
     }
 
     /// The session of a task begins: it leaves the line.
-    pub(super) fn begin_session(&mut self, task: usize, address: &str) {
+    pub(super) fn start(&mut self, task: usize, address: &str) {
         self.ready.remove(&task);
         let Some(queue) = self.addresses.get_mut(address) else { return };
         queue.tasks.remove(&task);
@@ -103,55 +103,55 @@ mod tests {
 
     #[test]
     fn all_tasks_of_an_address_wait_for_one_attempt_and_are_ready_together() {
-        let (mut line, a) = (Line::new(), address("a"));
+        let (mut queue, a) = (DispatchQueue::new(), address("a"));
         for task in [4, 2, 7] {
-            line.enter(task, &a, || false);
+            queue.push(task, &a, || false);
         }
-        assert_eq!((line.next_unconnected(), line.next_ready()), (Some(2), None));
-        line.begin_connecting(&a, ());
-        line.enter(1, &a, || unreachable!());
-        assert_eq!((line.next_unconnected(), line.next_ready()), (None, None));
-        line.end_connecting(&a);
+        assert_eq!((queue.next_unconnected(), queue.next_ready()), (Some(2), None));
+        queue.begin_connecting(&a, ());
+        queue.push(1, &a, || unreachable!());
+        assert_eq!((queue.next_unconnected(), queue.next_ready()), (None, None));
+        queue.connected(&a);
         for task in [1, 2, 4, 7] {
-            assert_eq!(line.next_ready(), Some(task));
-            line.begin_session(task, &a);
+            assert_eq!(queue.next_ready(), Some(task));
+            queue.start(task, &a);
         }
-        assert_eq!((line.next_ready(), line.addresses.len()), (None, 0));
+        assert_eq!((queue.next_ready(), queue.addresses.len()), (None, 0));
     }
 
     #[test]
     fn a_dead_address_takes_its_tasks_out_and_holds_up_nobody() {
-        let (mut line, dead, live) = (Line::new(), address("dead"), address("live"));
-        line.enter(0, &dead, || false);
-        line.enter(1, &dead, || false);
-        line.enter(2, &live, || false);
-        line.begin_connecting(&dead, ());
-        assert_eq!(line.next_unconnected(), Some(2));
-        line.begin_connecting(&live, ());
-        line.end_connecting(&live);
-        assert_eq!(line.next_ready(), Some(2));
-        assert_eq!(line.give_up(&dead), BTreeSet::from([0, 1]));
-        line.enter(0, &dead, || false);
-        assert_eq!(line.next_unconnected(), Some(0));
+        let (mut queue, dead, live) = (DispatchQueue::new(), address("dead"), address("live"));
+        queue.push(0, &dead, || false);
+        queue.push(1, &dead, || false);
+        queue.push(2, &live, || false);
+        queue.begin_connecting(&dead, ());
+        assert_eq!(queue.next_unconnected(), Some(2));
+        queue.begin_connecting(&live, ());
+        queue.connected(&live);
+        assert_eq!(queue.next_ready(), Some(2));
+        assert_eq!(queue.fail_address(&dead), BTreeSet::from([0, 1]));
+        queue.push(0, &dead, || false);
+        assert_eq!(queue.next_unconnected(), Some(0));
     }
 
     #[test]
     fn a_place_is_kept_until_no_task_of_its_address_waits() {
-        let (mut line, a, place) = (Line::new(), address("a"), Arc::new(()));
-        line.enter(0, &a, || false);
-        line.enter(1, &a, || false);
-        line.begin_connecting(&a, Arc::clone(&place));
-        line.end_connecting(&a);
-        line.begin_session(0, &a);
-        assert_eq!(Arc::strong_count(&place), 2);
-        line.begin_session(1, &a);
-        assert_eq!(Arc::strong_count(&place), 1);
+        let (mut queue, a, permit) = (DispatchQueue::new(), address("a"), Arc::new(()));
+        queue.push(0, &a, || false);
+        queue.push(1, &a, || false);
+        queue.begin_connecting(&a, Arc::clone(&permit));
+        queue.connected(&a);
+        queue.start(0, &a);
+        assert_eq!(Arc::strong_count(&permit), 2);
+        queue.start(1, &a);
+        assert_eq!(Arc::strong_count(&permit), 1);
     }
 
     #[test]
     fn a_live_connection_needs_no_attempt() {
-        let (mut line, a) = (Line::<()>::new(), address("a"));
-        line.enter(3, &a, || true);
-        assert_eq!((line.next_unconnected(), line.next_ready()), (None, Some(3)));
+        let (mut queue, a) = (DispatchQueue::<()>::new(), address("a"));
+        queue.push(3, &a, || true);
+        assert_eq!((queue.next_unconnected(), queue.next_ready()), (None, Some(3)));
     }
 }

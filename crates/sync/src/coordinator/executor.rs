@@ -6,88 +6,88 @@ use tokio::task::JoinSet;
 
 use vectr_transport::{Endpoint, TransportError};
 
-use super::dispatch_queue::Line;
+use super::dispatch_queue::DispatchQueue;
 use super::priority_semaphore::Permit;
-use super::scheduler::Agenda;
+use super::scheduler::Scheduler;
 use super::task::{Rank, Task};
-use crate::engine::job::Effort;
-use crate::engine::sync_engine::Engine;
-use crate::{Cancel, Canceller, SyncError, SyncOptions, SyncResult};
+use crate::engine::job::SyncJob;
+use crate::engine::sync_engine::Context;
+use crate::{CancellationSource, CancellationToken, SyncError, SyncOptions, SyncResult};
 
 /// One call that executes a number of tasks.
 ///
 /// A task first waits until its address is connected, then by urgency for a session permit. One that failed rests, and
 /// comes back to both: it holds nothing meanwhile. Connection attempts hold places, sessions hold permits, and both are
 /// shared by all rounds of an agenda.
-pub(super) struct Round {
-    engine: Arc<Engine>,
+pub(super) struct Executor {
+    context: Arc<Context>,
     endpoint: Endpoint,
-    agenda: Agenda,
+    scheduler: Scheduler,
     /// The most urgent first: the place of a task is its number.
     entries: Vec<Entry>,
     unfinished: usize,
-    line: Line<Permit>,
-    resting: BTreeSet<(Instant, usize)>,
+    queue: DispatchQueue<Permit>,
+    delayed: BTreeSet<(Instant, usize)>,
     work: JoinSet<Step>,
-    stop: Canceller,
-    ends: Ends,
+    stop: CancellationSource,
+    stop_signals: StopSignals,
 }
 
 struct Entry {
     rank: Rank,
     address: Arc<str>,
     /// `None` while its session runs, and when it has a result.
-    effort: Option<Effort>,
+    job: Option<SyncJob>,
     result: Option<SyncResult>,
 }
 
 /// What ends a call early.
-pub(super) struct Ends {
-    aborted: Cancel,
-    engine_closed: Cancel,
-    coordinator_closed: Cancel,
+pub(super) struct StopSignals {
+    aborted: CancellationToken,
+    engine_closed: CancellationToken,
+    coordinator_closed: CancellationToken,
 }
 
 /// What a round waits for.
 enum Event {
-    End(SyncError),
+    Stopped(SyncError),
     Permit(Permit),
-    Place(Permit),
-    Rested,
+    DialPermit(Permit),
+    RetryDue,
     Step(Step),
 }
 
 /// What a spawned piece of work has come to.
 enum Step {
-    Called { address: Arc<str>, outcome: Result<(), TransportError>, took: Duration },
-    Failed { task: usize, effort: Box<Effort>, wait: Duration },
+    Dialed { address: Arc<str>, outcome: Result<(), TransportError>, took: Duration },
+    Failed { task: usize, job: Box<SyncJob>, wait: Duration },
     Concluded { task: usize, outcome: Result<SyncResult, SyncError> },
 }
 
-impl Round {
+impl Executor {
     /// `tasks`: the most urgent first.
     pub(super) fn new(
-        engine: Arc<Engine>,
-        agenda: Agenda,
+        context: Arc<Context>,
+        scheduler: Scheduler,
         tasks: Vec<Task>,
-        ends: Ends,
+        stop_signals: StopSignals,
     ) -> Result<Self, SyncError> {
-        let endpoint = engine.endpoint()?.clone();
-        let entries: Vec<Entry> = tasks.into_iter().map(|task| Entry::new(&engine, task)).collect();
-        let mut round = Self {
+        let endpoint = context.endpoint()?.clone();
+        let entries: Vec<Entry> = tasks.into_iter().map(|task| Entry::new(&context, task)).collect();
+        let mut executor = Self {
             unfinished: entries.len(),
             endpoint,
-            agenda,
+            scheduler,
             entries,
-            line: Line::new(),
-            resting: BTreeSet::new(),
+            queue: DispatchQueue::new(),
+            delayed: BTreeSet::new(),
             work: JoinSet::new(),
-            stop: Canceller::new(),
-            ends,
-            engine,
+            stop: CancellationSource::new(),
+            stop_signals,
+            context,
         };
-        (0..round.entries.len()).for_each(|task| round.enter(task));
-        Ok(round)
+        (0..executor.entries.len()).for_each(|task| executor.enqueue(task));
+        Ok(executor)
     }
 
     /// The results, in the order of the tasks.
@@ -107,117 +107,117 @@ impl Round {
 
     async fn advance(&mut self) -> Result<(), SyncError> {
         match self.next_event().await {
-            Event::End(error) => return Err(error),
+            Event::Stopped(error) => return Err(error),
             Event::Permit(permit) => self.begin_session(permit),
-            Event::Place(place) => self.begin_connecting(place),
-            Event::Rested => self.wake(),
-            Event::Step(Step::Called { address, outcome: Ok(()), .. }) => self.line.end_connecting(&address),
-            Event::Step(Step::Called { address, outcome: Err(error), took }) => {
-                self.miss(&address, &error, took);
+            Event::DialPermit(permit) => self.begin_connecting(permit),
+            Event::RetryDue => self.requeue_due(),
+            Event::Step(Step::Dialed { address, outcome: Ok(()), .. }) => self.queue.connected(&address),
+            Event::Step(Step::Dialed { address, outcome: Err(error), took }) => {
+                self.fail_address(&address, &error, took);
             }
-            Event::Step(Step::Failed { task, effort, wait }) => self.rest(task, *effort, wait),
-            Event::Step(Step::Concluded { task, outcome }) => self.finish(task, outcome?),
+            Event::Step(Step::Failed { task, job, wait }) => self.schedule_retry(task, *job, wait),
+            Event::Step(Step::Concluded { task, outcome }) => self.record_result(task, outcome?),
         }
         Ok(())
     }
 
     /// Permits come first in the order of looking: one that was handed over is not to be given back for a trifle.
     async fn next_event(&mut self) -> Event {
-        let shared = &*self.agenda.shared;
+        let shared = &*self.scheduler.shared;
         let rank = |task: Option<usize>| task.map(|task| self.entries[task].rank);
-        let (ready, unconnected) = (rank(self.line.next_ready()), rank(self.line.next_unconnected()));
-        let rested = self.resting.first().map(|(at, _)| *at);
+        let (ready, unconnected) = (rank(self.queue.next_ready()), rank(self.queue.next_unconnected()));
+        let due = self.delayed.first().map(|(at, _)| *at);
         tokio::select! {
             biased;
-            error = self.ends.any() => Event::End(error),
-            permit = granted(ready, |rank| shared.sessions.acquire(rank)) => Event::Permit(permit),
-            place = granted(unconnected, |rank| shared.places.acquire(rank)) => Event::Place(place),
-            () = granted(rested, |at| tokio::time::sleep_until(at.into())) => Event::Rested,
+            error = self.stop_signals.any() => Event::Stopped(error),
+            permit = when_some(ready, |rank| shared.session_permits.acquire(rank)) => Event::Permit(permit),
+            permit = when_some(unconnected, |rank| shared.dial_permits.acquire(rank)) => Event::DialPermit(permit),
+            () = when_some(due, |at| tokio::time::sleep_until(at.into())) => Event::RetryDue,
             Some(ended) = self.work.join_next() => match ended {
                 Ok(step) => Event::Step(step),
                 Err(error) => match error.try_into_panic() {
                     Ok(panic) => std::panic::resume_unwind(panic),
                     // Only a runtime that is shutting down drops the work.
-                    Err(_) => Event::End(SyncError::Closed),
+                    Err(_) => Event::Stopped(SyncError::Closed),
                 },
             },
         }
     }
 
-    fn enter(&mut self, task: usize) {
+    fn enqueue(&mut self, task: usize) {
         let address = &self.entries[task].address;
-        self.line.enter(task, address, || self.endpoint.is_connected(address));
+        self.queue.push(task, address, || self.endpoint.is_connected(address));
     }
 
-    fn begin_connecting(&mut self, place: Permit) {
-        let Some(task) = self.line.next_unconnected() else { return };
+    fn begin_connecting(&mut self, permit: Permit) {
+        let Some(task) = self.queue.next_unconnected() else { return };
         let address = Arc::clone(&self.entries[task].address);
-        self.line.begin_connecting(&address, place);
-        self.work.spawn(call(self.endpoint.clone(), address, self.stop.token()));
+        self.queue.begin_connecting(&address, permit);
+        self.work.spawn(dial(self.endpoint.clone(), address, self.stop.token()));
     }
 
     fn begin_session(&mut self, permit: Permit) {
-        let Some(task) = self.line.next_ready() else { return };
+        let Some(task) = self.queue.next_ready() else { return };
         let entry = &mut self.entries[task];
-        let effort = entry.effort.take().expect("a task in line is not being worked on");
-        self.line.begin_session(task, &entry.address);
-        self.work.spawn(session(Arc::clone(&self.engine), task, effort, permit, self.stop.token()));
+        let job = entry.job.take().expect("a task in line is not being worked on");
+        self.queue.start(task, &entry.address);
+        self.work.spawn(run_job(Arc::clone(&self.context), task, job, permit, self.stop.token()));
     }
 
     /// All tasks that waited for the address have failed with it.
-    fn miss(&mut self, address: &str, error: &TransportError, took: Duration) {
-        self.agenda.note_call(address, self.engine.db.now(), false);
-        for task in self.line.give_up(address) {
-            let mut effort = self.entries[task].effort.take().expect("a task in line is not being worked on");
-            effort.miss(took);
+    fn fail_address(&mut self, address: &str, error: &TransportError, took: Duration) {
+        self.scheduler.record_contact(address, self.context.db.now(), false);
+        for task in self.queue.fail_address(address) {
+            let mut job = self.entries[task].job.take().expect("a task in line is not being worked on");
+            job.record_failed_dial(took);
             let error = SyncError::from(error.clone());
-            match effort.wait_after(&error) {
-                Some(wait) => self.rest(task, effort, wait),
-                None => drop(self.work.spawn(conclude(Arc::clone(&self.engine), task, effort, Err(error)))),
+            match job.retry_delay(&error) {
+                Some(wait) => self.schedule_retry(task, job, wait),
+                None => drop(self.work.spawn(finish_job(Arc::clone(&self.context), task, job, Err(error)))),
             }
         }
     }
 
-    fn rest(&mut self, task: usize, effort: Effort, wait: Duration) {
-        self.entries[task].effort = Some(effort);
-        self.resting.insert((Instant::now() + wait, task));
+    fn schedule_retry(&mut self, task: usize, job: SyncJob, wait: Duration) {
+        self.entries[task].job = Some(job);
+        self.delayed.insert((Instant::now() + wait, task));
     }
 
-    fn wake(&mut self) {
+    fn requeue_due(&mut self) {
         let now = Instant::now();
-        while let Some((at, task)) = self.resting.pop_first() {
+        while let Some((at, task)) = self.delayed.pop_first() {
             if at > now {
-                self.resting.insert((at, task));
+                self.delayed.insert((at, task));
                 return;
             }
-            self.enter(task);
+            self.enqueue(task);
         }
     }
 
-    fn finish(&mut self, task: usize, result: SyncResult) {
+    fn record_result(&mut self, task: usize, result: SyncResult) {
         if result.is_success() {
-            self.agenda.note_call(&result.address, self.engine.db.now(), true);
+            self.scheduler.record_contact(&result.address, self.context.db.now(), true);
         }
-        self.agenda.count(&result);
+        self.scheduler.count(&result);
         self.entries[task].result = Some(result);
         self.unfinished -= 1;
     }
 }
 
 impl Entry {
-    fn new(engine: &Engine, task: Task) -> Self {
+    fn new(context: &Context, task: Task) -> Self {
         let Task { rank, shard, address } = task;
         let shared = Arc::from(address.as_str());
-        Self { rank, address: shared, effort: Some(Effort::new(engine, shard, address)), result: None }
+        Self { rank, address: shared, job: Some(SyncJob::new(context, shard, address)), result: None }
     }
 }
 
-impl Ends {
-    pub(super) fn new(engine: &Engine, agenda: &Agenda, aborted: Cancel) -> Self {
+impl StopSignals {
+    pub(super) fn new(context: &Context, scheduler: &Scheduler, aborted: CancellationToken) -> Self {
         Self {
             aborted,
-            engine_closed: engine.closing.token(),
-            coordinator_closed: agenda.shared.closing.token(),
+            engine_closed: context.closing.token(),
+            coordinator_closed: scheduler.shared.closing.token(),
         }
     }
 
@@ -233,39 +233,39 @@ impl Ends {
 }
 
 /// Waits for something only where there is someone to wait for.
-async fn granted<K, F: Future>(who: Option<K>, wait: impl FnOnce(K) -> F) -> F::Output {
+async fn when_some<K, F: Future>(who: Option<K>, wait: impl FnOnce(K) -> F) -> F::Output {
     match who {
         Some(who) => wait(who).await,
         None => std::future::pending().await,
     }
 }
 
-async fn call(endpoint: Endpoint, address: Arc<str>, mut stop: Cancel) -> Step {
+async fn dial(endpoint: Endpoint, address: Arc<str>, mut stop: CancellationToken) -> Step {
     let started = Instant::now();
     let outcome = tokio::select! {
         connected = endpoint.connect(&address) => connected.map(drop),
         () = stop.cancelled() => Ok(()),
     };
-    Step::Called { address, outcome, took: started.elapsed() }
+    Step::Dialed { address, outcome, took: started.elapsed() }
 }
 
 /// The permit is given back when the peer sees the stream ended: it never has more of them open than there are permits.
-async fn session(
-    engine: Arc<Engine>,
+async fn run_job(
+    context: Arc<Context>,
     task: usize,
-    mut effort: Effort,
+    mut job: SyncJob,
     permit: Permit,
-    mut stop: Cancel,
+    mut stop: CancellationToken,
 ) -> Step {
     let options = SyncOptions { abort: stop.clone(), ..SyncOptions::default() };
-    let busy = engine.activity.begin(effort.shard());
+    let busy = context.activity.begin(job.shard());
     let (outcome, wait) = loop {
-        let outcome = effort.attempt(&engine, &options).await;
+        let outcome = job.attempt(&context, &options).await;
         tokio::select! {
-            () = effort.farewell() => {}
+            () = job.stream_closed() => {}
             () = stop.cancelled() => {}
         }
-        let wait = outcome.as_ref().err().and_then(|error| effort.wait_after(error));
+        let wait = outcome.as_ref().err().and_then(|error| job.retry_delay(error));
         let at_once = wait == Some(Duration::ZERO) && outcome.as_ref().is_err_and(SyncError::is_restart);
         if !at_once {
             break (outcome, wait);
@@ -274,11 +274,16 @@ async fn session(
     drop(busy);
     drop(permit);
     match wait {
-        Some(wait) => Step::Failed { task, effort: Box::new(effort), wait },
-        None => conclude(engine, task, effort, outcome).await,
+        Some(wait) => Step::Failed { task, job: Box::new(job), wait },
+        None => finish_job(context, task, job, outcome).await,
     }
 }
 
-async fn conclude(engine: Arc<Engine>, task: usize, effort: Effort, outcome: Result<(), SyncError>) -> Step {
-    Step::Concluded { task, outcome: effort.conclude(&engine, outcome).await }
+async fn finish_job(
+    context: Arc<Context>,
+    task: usize,
+    job: SyncJob,
+    outcome: Result<(), SyncError>,
+) -> Step {
+    Step::Concluded { task, outcome: job.finish(&context, outcome).await }
 }

@@ -6,25 +6,25 @@ use vectr_delta::NodeName;
 use vectr_transport::Endpoint;
 
 use super::peer::Peer;
-use super::scheduler::Agenda;
+use super::scheduler::Scheduler;
 use crate::SyncError;
-use crate::engine::sync_engine::Engine;
+use crate::engine::sync_engine::Context;
 
 /// Calls each peer once, all in parallel within the bound on connection attempts. Whether each answered.
-pub(super) async fn call_all(
-    engine: &Engine,
-    agenda: &Agenda,
+pub(super) async fn ping_all(
+    context: &Context,
+    scheduler: &Scheduler,
 ) -> Result<BTreeMap<NodeName, bool>, SyncError> {
-    let endpoint = engine.endpoint()?;
+    let endpoint = context.endpoint()?;
     let mut calls = JoinSet::new();
-    for peer in agenda.peers() {
+    for peer in scheduler.peers() {
         // It is somebody's question how things stand now: it goes before all tasks.
-        let rank = agenda.next_rank(i32::MAX);
-        let place = agenda.shared.places.acquire(rank).await;
+        let rank = scheduler.next_rank(i32::MAX);
+        let permit = scheduler.shared.dial_permits.acquire(rank).await;
         let endpoint = endpoint.clone();
         calls.spawn(async move {
-            let answered = answers(&endpoint, &peer).await;
-            drop(place);
+            let answered = responds(&endpoint, &peer).await;
+            drop(permit);
             (peer, answered)
         });
     }
@@ -32,12 +32,12 @@ pub(super) async fn call_all(
     while let Some(ended) = calls.join_next().await {
         // Only a runtime that is shutting down drops the work.
         let (peer, answered) = ended.map_err(|_| SyncError::Closed)?;
-        agenda.note_call(&peer.address, engine.db.now(), answered);
+        scheduler.record_contact(&peer.address, context.db.now(), answered);
         health.insert(peer.node, answered);
     }
     Ok(health)
 }
 
-async fn answers(endpoint: &Endpoint, peer: &Peer) -> bool {
+async fn responds(endpoint: &Endpoint, peer: &Peer) -> bool {
     endpoint.ping(&peer.address).await.is_ok()
 }

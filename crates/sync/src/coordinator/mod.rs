@@ -14,7 +14,7 @@ mod task;
 mod topology;
 
 pub use peer::{Peer, PeerStatus};
-pub use scheduler::Agenda;
+pub use scheduler::Scheduler;
 pub use shard_coordinator::{Assignment, ShardCoordinator};
 pub use statistics::CoordinatorStatistics;
 pub use topology::Topology;

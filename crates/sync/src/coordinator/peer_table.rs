@@ -7,12 +7,12 @@ use super::topology::Topology;
 
 /// The peers of a coordinator, by name and by address.
 #[derive(Debug, Default)]
-pub(super) struct Roster {
+pub(super) struct PeerTable {
     peers: BTreeMap<NodeName, Peer>,
     by_address: HashMap<String, BTreeSet<NodeName>>,
 }
 
-impl Roster {
+impl PeerTable {
     pub(super) fn insert(&mut self, peer: Peer) {
         self.remove(&peer.node);
         self.by_address.entry(peer.address.clone()).or_default().insert(peer.node.clone());
@@ -31,7 +31,7 @@ impl Roster {
     }
 
     /// Notes that whoever is at an address was called at this time. `answered`: with success.
-    pub(super) fn note_call(&mut self, address: &str, at: Timestamp, answered: bool) {
+    pub(super) fn record_contact(&mut self, address: &str, at: Timestamp, answered: bool) {
         for node in self.by_address.get(address).into_iter().flatten() {
             let Some(peer) = self.peers.get_mut(node) else { continue };
             if answered {
@@ -116,8 +116,8 @@ mod tests {
         }
     }
 
-    fn exchanges(roster: &Roster, me: &str, topology: Topology) -> Vec<String> {
-        let exchanges = roster.exchanges(&node(me), topology).into_iter();
+    fn exchanges(peer_table: &PeerTable, me: &str, topology: Topology) -> Vec<String> {
+        let exchanges = peer_table.exchanges(&node(me), topology).into_iter();
         exchanges
             .flat_map(|(peer, shards)| {
                 shards.iter().map(|s| format!("{} {s}", peer.node)).collect::<Vec<_>>()
@@ -127,40 +127,40 @@ mod tests {
 
     #[test]
     fn each_shard_has_the_topology_among_those_that_hold_it() {
-        let mut roster = Roster::default();
+        let mut peer_table = PeerTable::default();
         for name in ["b", "c", "d", "e", "f"] {
-            roster.insert(peer(name, name, if name == "d" { &["all", "few", "all"] } else { &["all"] }));
+            peer_table.insert(peer(name, name, if name == "d" { &["all", "few", "all"] } else { &["all"] }));
         }
-        assert_eq!(exchanges(&roster, "a", Topology::Ring), ["b all", "d few", "f all"]);
-        assert_eq!(exchanges(&roster, "a", Topology::Star).len(), 6);
-        assert_eq!(exchanges(&roster, "z", Topology::Star), ["b all", "d few"]);
-        assert_eq!(exchanges(&roster, "d", Topology::Tree), ["b all"], "this node is no peer of itself");
+        assert_eq!(exchanges(&peer_table, "a", Topology::Ring), ["b all", "d few", "f all"]);
+        assert_eq!(exchanges(&peer_table, "a", Topology::Star).len(), 6);
+        assert_eq!(exchanges(&peer_table, "z", Topology::Star), ["b all", "d few"]);
+        assert_eq!(exchanges(&peer_table, "d", Topology::Tree), ["b all"], "this node is no peer of itself");
     }
 
     #[test]
     fn a_peer_that_moves_leaves_its_old_address() {
-        let mut roster = Roster::default();
-        roster.insert(peer("b", "old", &[]));
-        roster.insert(peer("b", "new", &[]));
-        roster.insert(peer("c", "new", &[]));
-        assert_eq!(roster.at("old").count(), 0);
-        assert_eq!(roster.at("new").map(|peer| peer.node.as_str()).collect::<Vec<_>>(), ["b", "c"]);
-        assert!(roster.remove(&node("b")) && !roster.remove(&node("b")));
-        assert_eq!(roster.at("new").count(), 1);
+        let mut peer_table = PeerTable::default();
+        peer_table.insert(peer("b", "old", &[]));
+        peer_table.insert(peer("b", "new", &[]));
+        peer_table.insert(peer("c", "new", &[]));
+        assert_eq!(peer_table.at("old").count(), 0);
+        assert_eq!(peer_table.at("new").map(|peer| peer.node.as_str()).collect::<Vec<_>>(), ["b", "c"]);
+        assert!(peer_table.remove(&node("b")) && !peer_table.remove(&node("b")));
+        assert_eq!(peer_table.at("new").count(), 1);
     }
 
     #[test]
     fn a_call_counts_for_all_at_the_address() {
-        let mut roster = Roster::default();
-        roster.insert(peer("b", "x", &[]));
-        roster.insert(peer("c", "y", &[]));
+        let mut peer_table = PeerTable::default();
+        peer_table.insert(peer("b", "x", &[]));
+        peer_table.insert(peer("c", "y", &[]));
         let at = Timestamp::from_micros(7);
-        roster.note_call("x", at, true);
-        roster.note_call("y", at, false);
-        roster.note_call("nowhere", at, true);
-        let peers: Vec<_> = roster.iter().map(|peer| (peer.status, peer.last_contact)).collect();
+        peer_table.record_contact("x", at, true);
+        peer_table.record_contact("y", at, false);
+        peer_table.record_contact("nowhere", at, true);
+        let peers: Vec<_> = peer_table.iter().map(|peer| (peer.status, peer.last_contact)).collect();
         assert_eq!(peers, [(PeerStatus::Online, Some(at)), (PeerStatus::Offline, None)]);
-        roster.note_call("x", at, false);
-        assert_eq!(roster.at("x").next().unwrap().last_contact, Some(at), "it was there, once");
+        peer_table.record_contact("x", at, false);
+        assert_eq!(peer_table.at("x").next().unwrap().last_contact, Some(at), "it was there, once");
     }
 }

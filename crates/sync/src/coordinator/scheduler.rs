@@ -7,120 +7,120 @@ use tokio::sync::watch;
 use vectr_delta::{NodeName, ShardId, Timestamp};
 
 use super::peer::Peer;
-use super::peer_table::Roster;
-use super::priority_semaphore::Gate;
-use super::statistics::{CoordinatorStatistics, Tally};
+use super::peer_table::PeerTable;
+use super::priority_semaphore::PrioritySemaphore;
+use super::statistics::{CoordinatorStatistics, Sums};
 use super::task::{Rank, Task};
 use super::topology::Topology;
-use crate::{Canceller, SyncError, SyncResult};
+use crate::{CancellationSource, SyncError, SyncResult};
 
 /// What a coordinator is to do, and what it has done: peers, tasks, topology, statistics. No IO: every call is quick.
 ///
 /// A clone is another handle on the same agenda. What it returns are copies.
 #[derive(Clone)]
-pub struct Agenda {
+pub struct Scheduler {
     pub(super) shared: Arc<Shared>,
 }
 
 pub(super) struct Shared {
     /// One permit for each session that runs.
-    pub(super) sessions: Arc<Gate>,
+    pub(super) session_permits: Arc<PrioritySemaphore>,
     /// One place for each address between the begin of its connection attempt and its tasks' sessions.
-    pub(super) places: Arc<Gate>,
-    pub(super) closing: Canceller,
+    pub(super) dial_permits: Arc<PrioritySemaphore>,
+    pub(super) closing: CancellationSource,
     /// How many calls wait for something.
     pub(super) calls: watch::Sender<usize>,
-    entries: Mutex<Entries>,
+    state: Mutex<State>,
 }
 
 #[derive(Default)]
-struct Entries {
-    roster: Roster,
+struct State {
+    peer_table: PeerTable,
     tasks: BinaryHeap<Task>,
     next_number: u64,
     topology: Topology,
-    tally: Tally,
+    sums: Sums,
     auto_syncs: BTreeSet<(ShardId, String)>,
 }
 
-impl Agenda {
+impl Scheduler {
     /// An agenda of which at most `max_concurrent` sessions run at once, 1 to 1,024, over all calls.
     ///
     /// # Errors
     /// `ERR_ARGUMENT` for any other number.
     pub fn new(max_concurrent: usize) -> Result<Self, SyncError> {
-        if !(1..=MOST_CONCURRENT).contains(&max_concurrent) {
+        if !(1..=MAX_CONCURRENT).contains(&max_concurrent) {
             return Err(SyncError::Concurrency { given: max_concurrent });
         }
         let shared = Shared {
-            sessions: Gate::new(max_concurrent),
-            places: Gate::new(MOST_CONNECTING),
-            closing: Canceller::new(),
+            session_permits: PrioritySemaphore::new(max_concurrent),
+            dial_permits: PrioritySemaphore::new(MAX_CONNECTING),
+            closing: CancellationSource::new(),
             calls: watch::Sender::new(0),
-            entries: Mutex::default(),
+            state: Mutex::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
 
     /// Adds a peer, or replaces the one of the same node.
     pub fn register_peer(&self, peer: Peer) {
-        self.entries().roster.insert(peer);
+        self.state().peer_table.insert(peer);
     }
 
     /// Forgets a peer; tasks for its address stay. Whether it was known.
     pub fn unregister_peer(&self, node: &NodeName) -> bool {
-        self.entries().roster.remove(node)
+        self.state().peer_table.remove(node)
     }
 
     /// Adds a sync to do. Of two tasks the one with the greater priority goes first, then the older one.
     pub fn schedule(&self, shard: ShardId, address: &str, priority: i32) {
         let address = address.to_owned();
-        let mut entries = self.entries();
-        let rank = entries.next_rank(priority);
-        entries.tasks.push(Task { rank, shard, address });
+        let mut state = self.state();
+        let rank = state.next_rank(priority);
+        state.tasks.push(Task { rank, shard, address });
     }
 
     /// Forgets the tasks that nobody has begun to execute.
     pub fn clear_pending_tasks(&self) {
-        let tasks = std::mem::take(&mut self.entries().tasks);
+        let tasks = std::mem::take(&mut self.state().tasks);
         drop(tasks);
     }
 
     /// Chooses who syncs with whom. The default is a mesh.
     pub fn set_topology(&self, topology: Topology) {
-        self.entries().topology = topology;
+        self.state().topology = topology;
     }
 
     /// All peers, in the order of names.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
-        self.entries().roster.iter().cloned().collect()
+        self.state().peer_table.iter().cloned().collect()
     }
 
     /// How many tasks nobody has begun to execute.
     #[must_use]
     pub fn pending_tasks(&self) -> usize {
-        self.entries().tasks.len()
+        self.state().tasks.len()
     }
 
     /// How many sessions run now. Connecting is none.
     #[must_use]
     pub fn active_syncs(&self) -> usize {
-        self.shared.sessions.given()
+        self.shared.session_permits.in_use()
     }
 
     /// Who syncs with whom.
     #[must_use]
     pub fn topology(&self) -> Topology {
-        self.entries().topology
+        self.state().topology
     }
 
     /// The peers with which the node `of` syncs at least one shard, in the order of names. Each shard has the topology
     /// for itself, among the nodes that hold it and `of`.
     #[must_use]
     pub fn neighbours(&self, of: &NodeName) -> Vec<Peer> {
-        let entries = self.entries();
-        let exchanges = entries.roster.exchanges(of, entries.topology);
+        let state = self.state();
+        let exchanges = state.peer_table.exchanges(of, state.topology);
         exchanges.into_iter().map(|(peer, _)| peer.clone()).collect()
     }
 
@@ -128,19 +128,19 @@ impl Agenda {
     #[must_use]
     pub fn statistics(&self) -> CoordinatorStatistics {
         let active = self.active_syncs();
-        let entries = self.entries();
-        entries.tally.statistics(entries.roster.count_shards(), active)
+        let state = self.state();
+        state.sums.statistics(state.peer_table.count_shards(), active)
     }
 
     /// Leaves room in a pool of connections: those who connect and the sessions that run fit in together.
-    pub(super) fn fit_connections(&self, most: usize) {
-        let sessions = self.shared.sessions.limit();
-        self.shared.places.narrow(most.saturating_sub(sessions).max(1));
+    pub(super) fn reserve_connections(&self, most: usize) {
+        let session_permits = self.shared.session_permits.limit();
+        self.shared.dial_permits.reduce_limit(most.saturating_sub(session_permits).max(1));
     }
 
     /// Everything that is pending, the most urgent first.
     pub(super) fn take_pending(&self) -> Vec<Task> {
-        let tasks = std::mem::take(&mut self.entries().tasks);
+        let tasks = std::mem::take(&mut self.state().tasks);
         let mut tasks = tasks.into_sorted_vec();
         tasks.reverse();
         tasks
@@ -148,47 +148,47 @@ impl Agenda {
 
     /// Tasks of their own for the exchanges of `me`, in the order of peers; only those of one shard, where it is given.
     pub(super) fn plan(&self, me: &NodeName, only: Option<&ShardId>, priority: i32) -> Vec<Task> {
-        let mut entries = self.entries();
-        let exchanges = self::pairs(entries.roster.exchanges(me, entries.topology), only);
-        entries.number(exchanges, priority)
+        let mut state = self.state();
+        let exchanges = self::pairs(state.peer_table.exchanges(me, state.topology), only);
+        state.number(exchanges, priority)
     }
 
     /// Tasks of their own for all that the peers at an address hold; `None` where no peer is.
     pub(super) fn plan_for(&self, address: &str, priority: i32) -> Option<Vec<Task>> {
-        let mut entries = self.entries();
+        let mut state = self.state();
         let mut listed = BTreeSet::new();
         let mut known = false;
         let mut pairs = Vec::new();
-        for shard in entries.roster.at(address).inspect(|_| known = true).flat_map(|peer| &peer.shards) {
+        for shard in state.peer_table.at(address).inspect(|_| known = true).flat_map(|peer| &peer.shards) {
             if listed.insert(shard) {
                 pairs.push((shard.clone(), address.to_owned()));
             }
         }
-        known.then(|| entries.number(pairs, priority))
+        known.then(|| state.number(pairs, priority))
     }
 
     /// What `me` is to exchange with whom.
     pub(super) fn pairs(&self, me: &NodeName) -> Vec<(ShardId, String)> {
-        let entries = self.entries();
-        self::pairs(entries.roster.exchanges(me, entries.topology), None)
+        let state = self.state();
+        self::pairs(state.peer_table.exchanges(me, state.topology), None)
     }
 
     /// A rank for something that is no task.
     pub(super) fn next_rank(&self, priority: i32) -> Rank {
-        self.entries().next_rank(priority)
+        self.state().next_rank(priority)
     }
 
     pub(super) fn count(&self, result: &SyncResult) {
-        self.entries().tally.add(result);
+        self.state().sums.add(result);
     }
 
-    pub(super) fn note_call(&self, address: &str, at: Timestamp, answered: bool) {
-        self.entries().roster.note_call(address, at, answered);
+    pub(super) fn record_contact(&self, address: &str, at: Timestamp, answered: bool) {
+        self.state().peer_table.record_contact(address, at, answered);
     }
 
     /// Lets the caller change which auto-syncs the coordinator has started.
     pub(super) fn auto_syncs<T>(&self, change: impl FnOnce(&mut BTreeSet<(ShardId, String)>) -> T) -> T {
-        change(&mut self.entries().auto_syncs)
+        change(&mut self.state().auto_syncs)
     }
 
     /// Counts a call until the guard is dropped.
@@ -201,25 +201,25 @@ impl Agenda {
         if self.shared.closing.token().is_cancelled() { Err(SyncError::CoordinatorClosed) } else { Ok(call) }
     }
 
-    fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.shared.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Default for Agenda {
+impl Default for Scheduler {
     /// At most 5 sessions at once.
     fn default() -> Self {
         Self::new(DEFAULT_CONCURRENT).expect("the default is within the range")
     }
 }
 
-impl fmt::Debug for Agenda {
+impl fmt::Debug for Scheduler {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Agenda").field("pending_tasks", &self.pending_tasks()).finish_non_exhaustive()
     }
 }
 
-impl Entries {
+impl State {
     fn next_rank(&mut self, priority: i32) -> Rank {
         self.next_number += 1;
         Rank::new(priority, self.next_number)
@@ -231,7 +231,7 @@ impl Entries {
     }
 }
 
-/// A call that waits for something. See [`Agenda::begin_call`].
+/// A call that waits for something. See [`Scheduler::begin_call`].
 pub(super) struct Call {
     shared: Arc<Shared>,
 }
@@ -251,5 +251,5 @@ fn pairs(exchanges: Vec<(&Peer, Vec<&ShardId>)>, only: Option<&ShardId>) -> Vec<
 }
 
 const DEFAULT_CONCURRENT: usize = 5;
-const MOST_CONCURRENT: usize = 1024;
-const MOST_CONNECTING: usize = 64;
+const MAX_CONCURRENT: usize = 1024;
+const MAX_CONNECTING: usize = 64;

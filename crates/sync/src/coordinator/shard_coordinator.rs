@@ -3,20 +3,20 @@ use std::sync::Arc;
 
 use vectr_delta::{NodeName, ShardId};
 
-use super::executor::{Ends, Round};
-use super::health::call_all;
-use super::scheduler::Agenda;
+use super::executor::{Executor, StopSignals};
+use super::health::ping_all;
+use super::scheduler::Scheduler;
 use super::task::Task;
-use crate::{Cancel, ShardRecord, SyncEngine, SyncError, SyncResult};
+use crate::{CancellationToken, ShardState, SyncEngine, SyncError, SyncResult};
 
-/// Syncs many shards with many peers: an [`Agenda`] that is carried out by a [`SyncEngine`].
+/// Syncs many shards with many peers: an [`Scheduler`] that is carried out by a [`SyncEngine`].
 ///
 /// A clone is another handle on the same coordinator. All its calls keep to the agenda's limit together. Results come
 /// in the order of the tasks; a sync that failed is a result too.
 #[derive(Clone)]
 pub struct ShardCoordinator {
     pub(super) engine: SyncEngine,
-    pub(super) agenda: Agenda,
+    pub(super) scheduler: Scheduler,
 }
 
 /// What one call of a coordinator is to do.
@@ -35,15 +35,15 @@ pub enum Assignment {
 impl ShardCoordinator {
     /// A coordinator that carries out an agenda.
     #[must_use]
-    pub fn new(engine: SyncEngine, agenda: Agenda) -> Self {
-        agenda.fit_connections(engine.engine.network.endpoint.max_connections);
-        Self { engine, agenda }
+    pub fn new(engine: SyncEngine, scheduler: Scheduler) -> Self {
+        scheduler.reserve_connections(engine.engine.network.endpoint.max_connections);
+        Self { engine, scheduler }
     }
 
     /// What is to do.
     #[must_use]
-    pub fn agenda(&self) -> &Agenda {
-        &self.agenda
+    pub fn scheduler(&self) -> &Scheduler {
+        &self.scheduler
     }
 
     /// What does it.
@@ -59,23 +59,27 @@ impl ShardCoordinator {
     /// then stays applied, and the tasks that were taken do not come back; aborted beforehand, it takes none.
     /// `ERR_UNKNOWN_PEER` where no peer is registered with this very address. Whatever else went wrong stands in the
     /// results.
-    pub async fn run(&self, assignment: &Assignment, abort: Cancel) -> Result<Vec<SyncResult>, SyncError> {
-        let _call = self.agenda.begin_call()?;
+    pub async fn run(
+        &self,
+        assignment: &Assignment,
+        abort: CancellationToken,
+    ) -> Result<Vec<SyncResult>, SyncError> {
+        let _call = self.scheduler.begin_call()?;
         let engine = Arc::clone(&self.engine.engine);
         engine.ensure_open()?;
         if abort.is_cancelled() {
             return Err(SyncError::Aborted);
         }
-        let ends = Ends::new(&engine, &self.agenda, abort);
+        let stop_signals = StopSignals::new(&engine, &self.scheduler, abort);
         let tasks = self.tasks(assignment)?;
-        Round::new(engine, self.agenda.clone(), tasks, ends)?.run().await
+        Executor::new(engine, self.scheduler.clone(), tasks, stop_signals)?.run().await
     }
 
     /// Takes all scheduled tasks, and executes them.
     ///
     /// # Errors
     /// As for [`ShardCoordinator::run`].
-    pub async fn execute_tasks(&self, abort: Cancel) -> Result<Vec<SyncResult>, SyncError> {
+    pub async fn execute_tasks(&self, abort: CancellationToken) -> Result<Vec<SyncResult>, SyncError> {
         self.run(&Assignment::Scheduled, abort).await
     }
 
@@ -83,7 +87,7 @@ impl ShardCoordinator {
     ///
     /// # Errors
     /// As for [`ShardCoordinator::run`].
-    pub async fn sync_all(&self, abort: Cancel) -> Result<Vec<SyncResult>, SyncError> {
+    pub async fn sync_all(&self, abort: CancellationToken) -> Result<Vec<SyncResult>, SyncError> {
         self.run(&Assignment::All, abort).await
     }
 
@@ -91,7 +95,11 @@ impl ShardCoordinator {
     ///
     /// # Errors
     /// As for [`ShardCoordinator::run`].
-    pub async fn sync_shard(&self, shard: &ShardId, abort: Cancel) -> Result<Vec<SyncResult>, SyncError> {
+    pub async fn sync_shard(
+        &self,
+        shard: &ShardId,
+        abort: CancellationToken,
+    ) -> Result<Vec<SyncResult>, SyncError> {
         self.run(&Assignment::Shard(shard.clone()), abort).await
     }
 
@@ -100,7 +108,11 @@ impl ShardCoordinator {
     ///
     /// # Errors
     /// As for [`ShardCoordinator::run`].
-    pub async fn sync_with_peer(&self, address: &str, abort: Cancel) -> Result<Vec<SyncResult>, SyncError> {
+    pub async fn sync_with_peer(
+        &self,
+        address: &str,
+        abort: CancellationToken,
+    ) -> Result<Vec<SyncResult>, SyncError> {
         self.run(&Assignment::Peer(address.to_owned()), abort).await
     }
 
@@ -108,14 +120,17 @@ impl ShardCoordinator {
     ///
     /// # Errors
     /// As for [`ShardCoordinator::execute_tasks`].
-    pub async fn health_check(&self, abort: Cancel) -> Result<BTreeMap<NodeName, bool>, SyncError> {
-        let _call = self.agenda.begin_call()?;
+    pub async fn health_check(
+        &self,
+        abort: CancellationToken,
+    ) -> Result<BTreeMap<NodeName, bool>, SyncError> {
+        let _call = self.scheduler.begin_call()?;
         let engine = &*self.engine.engine;
-        let mut ends = Ends::new(engine, &self.agenda, abort);
+        let mut stop_signals = StopSignals::new(engine, &self.scheduler, abort);
         tokio::select! {
             biased;
-            error = ends.any() => Err(error),
-            health = call_all(engine, &self.agenda) => health,
+            error = stop_signals.any() => Err(error),
+            health = ping_all(engine, &self.scheduler) => health,
         }
     }
 
@@ -123,29 +138,29 @@ impl ShardCoordinator {
     ///
     /// # Errors
     /// `ERR_CLOSED` where engine or database are closed, `ERR_STORAGE`.
-    pub fn shard_states(&self) -> Result<Vec<ShardRecord>, SyncError> {
+    pub fn shard_states(&self) -> Result<Vec<ShardState>, SyncError> {
         self.engine.engine.ensure_open()?;
         let shards = self.engine.engine.db.shards()?;
-        shards.iter().map(|shard| self.engine.shard(shard)).collect()
+        shards.iter().map(|shard| self.engine.shard_state(shard)).collect()
     }
 
     /// Forgets scheduled tasks, ends what runs, auto-syncs that it started included, and waits until calls have ended.
     /// The engine stays open. Closing again does nothing.
     pub async fn close(&self) {
-        self.agenda.shared.closing.cancel();
-        self.agenda.clear_pending_tasks();
+        self.scheduler.shared.closing.cancel();
+        self.scheduler.clear_pending_tasks();
         self.stop_auto_sync_all();
         // The sender is held by the agenda.
-        let _ = self.agenda.shared.calls.subscribe().wait_for(|calls| *calls == 0).await;
+        let _ = self.scheduler.shared.calls.subscribe().wait_for(|calls| *calls == 0).await;
     }
 
     fn tasks(&self, assignment: &Assignment) -> Result<Vec<Task>, SyncError> {
-        let (agenda, me) = (&self.agenda, self.engine.node());
+        let (scheduler, me) = (&self.scheduler, self.engine.node());
         Ok(match assignment {
-            Assignment::Scheduled => agenda.take_pending(),
-            Assignment::All => agenda.plan(me, None, OF_ALL),
-            Assignment::Shard(shard) => agenda.plan(me, Some(shard), OF_SHARD),
-            Assignment::Peer(address) => agenda
+            Assignment::Scheduled => scheduler.take_pending(),
+            Assignment::All => scheduler.plan(me, None, OF_ALL),
+            Assignment::Shard(shard) => scheduler.plan(me, Some(shard), OF_SHARD),
+            Assignment::Peer(address) => scheduler
                 .plan_for(address, OF_PEER)
                 .ok_or_else(|| SyncError::UnknownPeer { address: address.clone() })?,
         })

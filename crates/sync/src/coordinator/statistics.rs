@@ -23,7 +23,7 @@ pub struct CoordinatorStatistics {
 
 /// The sums behind the statistics.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct Sums {
     syncs: u64,
     conflicts: u64,
     duration: Duration,
@@ -31,7 +31,7 @@ pub(super) struct Tally {
     bytes_received: u64,
 }
 
-impl Tally {
+impl Sums {
     pub(super) fn add(&mut self, result: &SyncResult) {
         self.syncs += 1;
         self.conflicts += result.conflicts_detected;

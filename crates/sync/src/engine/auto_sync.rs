@@ -6,10 +6,10 @@ use tokio::time::MissedTickBehavior;
 
 use vectr_delta::ShardId;
 
-use crate::engine::retry::{Backoff, LONGEST_WAIT};
-use crate::engine::sync_engine::Engine;
-use crate::session::initiator::Attempt;
-use crate::{Cancel, Canceller, SyncEngine, SyncError, SyncOptions};
+use crate::engine::retry::{Backoff, MAX_RETRY_DELAY};
+use crate::engine::sync_engine::Context;
+use crate::session::initiator::Initiator;
+use crate::{CancellationSource, CancellationToken, SyncEngine, SyncError, SyncOptions};
 
 impl SyncEngine {
     /// Keeps a shard in step with the node at `address` from now on: each commit of either node travels as it happens,
@@ -42,9 +42,9 @@ impl SyncEngine {
         let pair = Pair { shard: shard.clone(), address: address.to_owned() };
         let Some(stopped) = engine.auto_syncs.begin(&pair) else { return Ok(false) };
         let (live, checked) = (Arc::clone(engine), Arc::clone(engine));
-        tokio::spawn(stay_in_step(live, pair.clone(), stopped.clone()));
+        tokio::spawn(keep_in_sync(live, pair.clone(), stopped.clone()));
         if let Some(interval) = interval.filter(|interval| !interval.is_zero()) {
-            tokio::spawn(check_regularly(checked, pair, stopped, interval));
+            tokio::spawn(check_periodically(checked, pair, stopped, interval));
         }
         Ok(true)
     }
@@ -78,7 +78,7 @@ impl SyncEngine {
 
 /// The auto-syncs of an engine.
 #[derive(Debug, Default)]
-pub(crate) struct AutoSyncs(Mutex<BTreeMap<Pair, Canceller>>);
+pub(crate) struct AutoSyncs(Mutex<BTreeMap<Pair, CancellationSource>>);
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Pair {
@@ -88,7 +88,7 @@ pub(crate) struct Pair {
 
 impl AutoSyncs {
     /// `None` where it runs already.
-    fn begin(&self, pair: &Pair) -> Option<Cancel> {
+    fn begin(&self, pair: &Pair) -> Option<CancellationToken> {
         let mut running = self.running();
         if running.contains_key(pair) {
             return None;
@@ -102,26 +102,26 @@ impl AutoSyncs {
         !ended.is_empty()
     }
 
-    fn running(&self) -> MutexGuard<'_, BTreeMap<Pair, Canceller>> {
+    fn running(&self) -> MutexGuard<'_, BTreeMap<Pair, CancellationSource>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Runs live sessions one after another, until it is stopped.
-async fn stay_in_step(engine: Arc<Engine>, pair: Pair, mut stopped: Cancel) {
+async fn keep_in_sync(engine: Arc<Context>, pair: Pair, mut stopped: CancellationToken) {
     let mut closed = engine.closing.token();
     let mut backoff = Backoff::new(&engine.config);
     loop {
         let wait = match live(&engine, &pair, &stopped, &mut backoff).await {
             // The peer gives one exchange at a time.
-            Ok(()) => LONGEST_WAIT,
+            Ok(()) => MAX_RETRY_DELAY,
             Err(SyncError::Aborted | SyncError::Closed) => return,
             Err(error) => {
                 if !error.is_restart() {
-                    engine.activity.conclude(&pair.shard, None);
-                    engine.tell_failure(&pair.shard, &pair.address, &error);
+                    engine.activity.record_outcome(&pair.shard, None);
+                    engine.report_failure(&pair.shard, &pair.address, &error);
                 }
-                backoff.after(&error)
+                backoff.delay_after(&error)
             }
         };
         tokio::select! {
@@ -133,24 +133,34 @@ async fn stay_in_step(engine: Arc<Engine>, pair: Pair, mut stopped: Cancel) {
 }
 
 async fn live(
-    engine: &Engine,
+    engine: &Context,
     pair: &Pair,
-    stopped: &Cancel,
+    stopped: &CancellationToken,
     backoff: &mut Backoff,
 ) -> Result<(), SyncError> {
     engine.ensure_open()?;
-    engine.adopt_strategy(&pair.shard).await?;
+    engine.apply_strategy(&pair.shard).await?;
     let options = SyncOptions { abort: stopped.clone(), ..SyncOptions::default() };
-    let attempt =
-        Attempt { engine, shard: &pair.shard, address: &pair.address, options: &options, live: true };
-    let (tried, outcome) = attempt.run().await;
-    if tried.was_online {
+    let attempt = Initiator {
+        context: engine,
+        shard: &pair.shard,
+        address: &pair.address,
+        options: &options,
+        live: true,
+    };
+    let (report, outcome) = attempt.run().await;
+    if report.was_online {
         backoff.reset();
     }
     outcome
 }
 
-async fn check_regularly(engine: Arc<Engine>, pair: Pair, stopped: Cancel, interval: Duration) {
+async fn check_periodically(
+    engine: Arc<Context>,
+    pair: Pair,
+    stopped: CancellationToken,
+    interval: Duration,
+) {
     let (mut closed, mut stopping) = (engine.closing.token(), stopped.clone());
     let mut ticks = tokio::time::interval(interval);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);

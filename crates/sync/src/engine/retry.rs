@@ -14,7 +14,7 @@ impl Retries {
     }
 
     /// How long to wait before trying again; `None`: not at all.
-    pub(crate) fn after(&mut self, error: &SyncError) -> Option<Duration> {
+    pub(crate) fn delay_after(&mut self, error: &SyncError) -> Option<Duration> {
         if let Some(at_once) = self.backoff.restart(error) {
             return Some(at_once);
         }
@@ -22,7 +22,7 @@ impl Retries {
             return None;
         }
         self.left = self.left.checked_sub(1)?;
-        Some(self.backoff.doubled())
+        Some(self.backoff.next_delay())
     }
 }
 
@@ -39,11 +39,11 @@ impl Backoff {
     }
 
     /// The wait after this failure. What time alone does not heal, as missing trust, is left alone for the longest.
-    pub(crate) fn after(&mut self, error: &SyncError) -> Duration {
+    pub(crate) fn delay_after(&mut self, error: &SyncError) -> Duration {
         if let Some(at_once) = self.restart(error) {
             return at_once;
         }
-        if error.is_transient() { self.doubled() } else { LONGEST_WAIT.mul_f64(jitter()) }
+        if error.is_transient() { self.next_delay() } else { MAX_RETRY_DELAY.mul_f64(jitter()) }
     }
 
     /// The peer was reached.
@@ -62,9 +62,9 @@ impl Backoff {
         Some(Duration::ZERO)
     }
 
-    fn doubled(&mut self) -> Duration {
+    fn next_delay(&mut self) -> Duration {
         let wait = self.next.mul_f64(jitter());
-        self.next = (self.next * 2).min(LONGEST_WAIT);
+        self.next = (self.next * 2).min(MAX_RETRY_DELAY);
         wait
     }
 }
@@ -82,7 +82,7 @@ pub(crate) fn random() -> u64 {
 
 /// Both nodes may have to take a new site in turn.
 const MAX_RESTARTS: u32 = 4;
-pub(crate) const LONGEST_WAIT: Duration = Duration::from_secs(60);
+pub(crate) const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 
 #[cfg(test)]
 mod tests {
@@ -98,21 +98,21 @@ mod tests {
         let config = SyncConfig { max_retries: 3, ..SyncConfig::default() };
         let mut retries = Retries::new(&config);
         for expected in [1.0, 2.0, 4.0] {
-            let wait = retries.after(&failure("ERR_TIMEOUT", true)).unwrap().as_secs_f64();
+            let wait = retries.delay_after(&failure("ERR_TIMEOUT", true)).unwrap().as_secs_f64();
             assert!((expected * 0.5..=expected * 1.5).contains(&wait), "{wait}");
         }
-        assert_eq!(retries.after(&failure("ERR_TIMEOUT", true)), None);
+        assert_eq!(retries.delay_after(&failure("ERR_TIMEOUT", true)), None);
     }
 
     #[test]
     fn an_auto_sync_never_gives_up_and_forgets_its_waits_once_it_was_up() {
         let mut backoff = Backoff::new(&SyncConfig::default());
         let waits: Vec<f64> =
-            (0..10).map(|_| backoff.after(&failure("ERR_TIMEOUT", true)).as_secs_f64()).collect();
+            (0..10).map(|_| backoff.delay_after(&failure("ERR_TIMEOUT", true)).as_secs_f64()).collect();
         assert!(waits[9] >= 30.0 && waits[0] <= 1.5, "{waits:?}");
         backoff.reset();
-        assert!(backoff.after(&failure("ERR_TIMEOUT", true)).as_secs_f64() <= 1.5);
-        assert!(backoff.after(&failure("ERR_TRUST", false)).as_secs_f64() >= 30.0);
+        assert!(backoff.delay_after(&failure("ERR_TIMEOUT", true)).as_secs_f64() <= 1.5);
+        assert!(backoff.delay_after(&failure("ERR_TRUST", false)).as_secs_f64() >= 30.0);
     }
 
     #[test]
@@ -124,9 +124,9 @@ mod tests {
             ours: None,
             because: vectr_transport::Distrust::Unknown,
         };
-        assert_eq!(retries.after(&untrusted.into()), None);
+        assert_eq!(retries.delay_after(&untrusted.into()), None);
         for _ in 0..MAX_RESTARTS {
-            assert_eq!(retries.after(&failure("ERR_RESTART", true)), Some(Duration::ZERO));
+            assert_eq!(retries.delay_after(&failure("ERR_RESTART", true)), Some(Duration::ZERO));
         }
     }
 }

@@ -6,14 +6,14 @@ use vectr_delta::{ChangeId, NodeName, ShardId, Timestamp};
 
 /// What an engine knows of its syncs: the documented session.
 #[derive(Debug, Clone)]
-pub struct SyncRecord {
+pub struct SyncStatus {
     /// Names the session: kept in the file for as long as the database goes on under one site, or of this engine only
     /// where sessions are not kept.
     pub id: String,
     /// The node.
     pub node: NodeName,
     /// Each shard of the database.
-    pub shards: Vec<ShardRecord>,
+    pub shards: Vec<ShardState>,
     /// What someone has to settle.
     pub pending_conflicts: Vec<StoredConflict>,
     /// When the session began.
@@ -24,7 +24,7 @@ pub struct SyncRecord {
 
 /// The state of one shard.
 #[derive(Debug, Clone)]
-pub struct ShardRecord {
+pub struct ShardState {
     /// Which shard.
     pub shard: ShardId,
     /// Its newest change.
@@ -63,13 +63,13 @@ struct State {
 
 impl Activity {
     /// The shard is being synced until the guard is dropped.
-    pub(crate) fn begin(&self, shard: &ShardId) -> Busy<'_> {
+    pub(crate) fn begin(&self, shard: &ShardId) -> ActivityGuard<'_> {
         self.state(|state| *state.running.entry(shard.clone()).or_default() += 1);
-        Busy { activity: self, shard: shard.clone() }
+        ActivityGuard { activity: self, shard: shard.clone() }
     }
 
     /// `success`: when it was.
-    pub(crate) fn conclude(&self, shard: &ShardId, success: Option<Timestamp>) {
+    pub(crate) fn record_outcome(&self, shard: &ShardId, success: Option<Timestamp>) {
         self.state(|state| match success {
             None => drop(state.failed.insert(shard.clone())),
             Some(at) => {
@@ -97,12 +97,12 @@ impl Activity {
 }
 
 /// See [`Activity::begin`].
-pub(crate) struct Busy<'a> {
+pub(crate) struct ActivityGuard<'a> {
     activity: &'a Activity,
     shard: ShardId,
 }
 
-impl Drop for Busy<'_> {
+impl Drop for ActivityGuard<'_> {
     fn drop(&mut self) {
         self.activity.state(|state| {
             let Some(count) = state.running.get_mut(&self.shard) else { return };

@@ -11,18 +11,18 @@ use vectr_delta::{ConflictId, Fingerprint, LocalWrite, NodeName, Session, ShardI
 use vectr_transport::{AcceptedStatistics, Endpoint, Identity, PoolStatistics, TlsConfig, Trust};
 
 use crate::engine::auto_sync::AutoSyncs;
-use crate::engine::job::Effort;
+use crate::engine::job::SyncJob;
 use crate::engine::retry::random;
 use crate::engine::status::Activity;
 use crate::engine::totals::Totals;
 use crate::events::hub::EventHub;
 use crate::result::SyncFailure;
-use crate::server::drain::Sessions;
-use crate::server::router::Directory;
-use crate::session::responder::answer_all;
+use crate::server::drain::ActiveSessions;
+use crate::server::router::ShardRouter;
+use crate::session::responder::serve;
 use crate::{
-    Cancel, Canceller, Events, NetworkConfig, ShardRecord, ShardTotals, SyncConfig, SyncError, SyncEvent,
-    SyncProgress, SyncRecord, SyncResult,
+    CancellationSource, CancellationToken, Events, NetworkConfig, ShardState, ShardTotals, SyncConfig,
+    SyncError, SyncEvent, SyncProgress, SyncResult, SyncStatus,
 };
 
 /// Syncs the shards of one database with any number of peers.
@@ -30,7 +30,7 @@ use crate::{
 /// A clone is another handle on the same engine. Its async methods need a tokio runtime.
 #[derive(Clone)]
 pub struct SyncEngine {
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) engine: Arc<Context>,
 }
 
 /// How one sync is done.
@@ -38,18 +38,18 @@ pub struct SyncOptions {
     /// Reads the peer's changelog from its beginning instead of from where the last sync ended.
     pub force: bool,
     /// Ends the sync early: what was applied stays applied.
-    pub abort: Cancel,
+    pub abort: CancellationToken,
     /// Hears how far it has come.
     pub progress: Option<Box<dyn Fn(SyncProgress) + Send + Sync>>,
 }
 
-pub(crate) struct Engine {
+pub(crate) struct Context {
     pub(crate) db: VectrDB,
     pub(crate) node: NodeName,
     pub(crate) config: SyncConfig,
     pub(crate) network: NetworkConfig,
     pub(crate) activity: Activity,
-    pub(crate) closing: Canceller,
+    pub(crate) closing: CancellationSource,
     pub(crate) events: Arc<EventHub>,
     pub(crate) auto_syncs: AutoSyncs,
     pub(crate) totals: Arc<Totals>,
@@ -93,7 +93,7 @@ impl SyncEngine {
     ///
     /// # Errors
     /// `ERR_NODE_ID` where that database was named otherwise, `ERR_CLOSED` after close.
-    pub fn beside(&self, db: VectrDB, node: NodeName) -> Result<Self, SyncError> {
+    pub fn for_database(&self, db: VectrDB, node: NodeName) -> Result<Self, SyncError> {
         let engine = &*self.engine;
         engine.ensure_open()?;
         db.name_node(&node)?;
@@ -113,8 +113,8 @@ impl SyncEngine {
     pub async fn listen(&self, address: &str) -> Result<SocketAddr, SyncError> {
         let listener = self.engine.endpoint()?.listen(address).await?;
         let bound = listener.local_addr();
-        let directory = Directory::of_one(&self.engine, Sessions::new());
-        tokio::spawn(answer_all(Arc::new(directory), listener));
+        let router = ShardRouter::single(&self.engine, ActiveSessions::new());
+        tokio::spawn(serve(Arc::new(router), listener));
         Ok(bound)
     }
 
@@ -131,10 +131,10 @@ impl SyncEngine {
         let engine = &*self.engine;
         let started = Instant::now();
         let busy = engine.activity.begin(shard);
-        let mut effort = Effort::new(engine, shard.clone(), address.to_owned());
-        let outcome = engine.pursue(&mut effort, &options).await;
+        let mut job = SyncJob::new(engine, shard.clone(), address.to_owned());
+        let outcome = engine.run_job(&mut job, &options).await;
         drop(busy);
-        let mut result = effort.conclude(engine, outcome).await?;
+        let mut result = job.finish(engine, outcome).await?;
         result.duration = started.elapsed();
         Ok(result)
     }
@@ -142,7 +142,7 @@ impl SyncEngine {
     /// What happens in the engine from now on.
     #[must_use]
     pub fn events(&self) -> Events {
-        self.engine.events.listen()
+        self.engine.events.subscribe()
     }
 
     /// A real round trip to the node at `address`, no sync.
@@ -156,7 +156,7 @@ impl SyncEngine {
     /// Ends running syncs, stops answering, and lets go of the sockets. The database stays open. Closing again does
     /// nothing.
     pub async fn close(&self) {
-        self.take_leave().await;
+        self.shut_down().await;
         if let Some(endpoint) = self.engine.endpoint.get() {
             endpoint.close().await;
         }
@@ -164,7 +164,7 @@ impl SyncEngine {
     }
 
     /// The first part of closing: the sockets stay.
-    pub(crate) async fn take_leave(&self) {
+    pub(crate) async fn shut_down(&self) {
         self.engine.closing.cancel();
         self.stop_all_auto_syncs();
         let farewells = std::mem::take(&mut *self.engine.farewells());
@@ -217,9 +217,9 @@ impl SyncEngine {
     ///
     /// # Errors
     /// `ERR_CLOSED` where engine or database are closed, `ERR_STORAGE`.
-    pub fn shard(&self, shard: &ShardId) -> Result<ShardRecord, SyncError> {
+    pub fn shard_state(&self, shard: &ShardId) -> Result<ShardState, SyncError> {
         self.engine.ensure_open()?;
-        self.engine.shard(shard)
+        self.engine.shard_state(shard)
     }
 
     /// The conflicts that someone has to settle, of one shard or of all: of shards whose strategy is manual. Blocks on
@@ -251,17 +251,17 @@ impl SyncEngine {
     ///
     /// # Errors
     /// `ERR_CLOSED` where engine or database are closed, `ERR_STORAGE`.
-    pub fn record(&self) -> Result<SyncRecord, SyncError> {
+    pub fn status(&self) -> Result<SyncStatus, SyncError> {
         let engine = &*self.engine;
         engine.ensure_open()?;
         let shards = engine.db.shards()?;
         // A new life of the database has a new session.
         let mark =
             if engine.config.persist_session { engine.db.restore_session()? } else { engine.mark.clone() };
-        Ok(SyncRecord {
+        Ok(SyncStatus {
             id: mark.id,
             node: engine.node.clone(),
-            shards: shards.iter().map(|shard| engine.shard(shard)).collect::<Result<_, _>>()?,
+            shards: shards.iter().map(|shard| engine.shard_state(shard)).collect::<Result<_, _>>()?,
             pending_conflicts: engine.db.pending_conflicts(None)?,
             created_at: mark.created_at,
             updated_at: engine.db.now(),
@@ -280,13 +280,13 @@ impl SyncEngine {
         let mark = SessionMark { id: format!("{:016x}", random()), created_at: db.now() };
         let mark = if config.persist_session { db.restore_session()? } else { mark };
         let Presence { identity, trust, endpoint } = presence;
-        let engine = Engine {
+        let engine = Context {
             db,
             node,
             config,
             network,
             activity: Activity::default(),
-            closing: Canceller::new(),
+            closing: CancellationSource::new(),
             events: Arc::default(),
             auto_syncs: AutoSyncs::default(),
             totals: Arc::default(),
@@ -300,7 +300,7 @@ impl SyncEngine {
     }
 }
 
-impl Engine {
+impl Context {
     /// The endpoint, made at its first use.
     pub(crate) fn endpoint(&self) -> Result<&Endpoint, SyncError> {
         self.ensure_open()?;
@@ -312,22 +312,22 @@ impl Engine {
     }
 
     /// Notes how a sync ended. The database hears of a success in its own time: nothing waits for the note.
-    pub(crate) fn conclude(&self, shard: &ShardId, succeeded: bool) {
+    pub(crate) fn record_outcome(&self, shard: &ShardId, succeeded: bool) {
         let at = self.db.now();
-        self.activity.conclude(shard, succeeded.then_some(at));
+        self.activity.record_outcome(shard, succeeded.then_some(at));
         if succeeded {
             let (db, shard) = (self.db.clone(), shard.clone());
             // A note that could not be written changes nothing of the sync.
-            self.see_off(tokio::task::spawn_blocking(move || drop(db.note_sync(&shard, at))));
+            self.spawn_tracked(tokio::task::spawn_blocking(move || drop(db.note_sync(&shard, at))));
         }
     }
 
     /// Notes what the peer holds, as far as the session has told. Nothing waits for the note.
-    pub(crate) fn note_peer(&self, shard: &ShardId, session: &Session) {
+    pub(crate) fn save_peer_progress(&self, shard: &ShardId, session: &Session) {
         let Some(standing) = session.standing() else { return };
         let (db, shard) = (self.db.clone(), shard.clone());
         // Without the note the peer's lag shows as it was before.
-        self.see_off(tokio::task::spawn_blocking(move || drop(db.note_peer(&shard, standing))));
+        self.spawn_tracked(tokio::task::spawn_blocking(move || drop(db.note_peer(&shard, standing))));
     }
 
     /// The connections that the endpoint accepted.
@@ -336,23 +336,23 @@ impl Engine {
     }
 
     /// The configured strategy is kept in the database for each shard that is synced.
-    pub(crate) async fn adopt_strategy(&self, shard: &ShardId) -> Result<(), SyncError> {
+    pub(crate) async fn apply_strategy(&self, shard: &ShardId) -> Result<(), SyncError> {
         let Some(strategy) = self.config.strategy else { return Ok(()) };
         let shard = shard.clone();
         self.blocking(move |db| db.set_strategy(&shard, strategy)).await
     }
 
     /// Keeps what follows a session company, for `close` to wait for: a stream's last bytes, a note in the database.
-    pub(crate) fn see_off(&self, farewell: JoinHandle<()>) {
+    pub(crate) fn spawn_tracked(&self, farewell: JoinHandle<()>) {
         let mut farewells = self.farewells();
         farewells.retain(|farewell| !farewell.is_finished());
         farewells.push(farewell);
     }
 
     /// Tells those who listen that a sync did not succeed.
-    pub(crate) fn tell_failure(&self, shard: &ShardId, address: &str, error: &SyncError) -> SyncFailure {
+    pub(crate) fn report_failure(&self, shard: &ShardId, address: &str, error: &SyncError) -> SyncFailure {
         let failure = SyncFailure::from(error);
-        self.events.tell(&SyncEvent::Failed {
+        self.events.emit(&SyncEvent::Failed {
             shard: shard.clone(),
             address: address.to_owned(),
             failure: failure.clone(),
@@ -360,11 +360,11 @@ impl Engine {
         failure
     }
 
-    async fn pursue(&self, effort: &mut Effort, options: &SyncOptions) -> Result<(), SyncError> {
+    async fn run_job(&self, job: &mut SyncJob, options: &SyncOptions) -> Result<(), SyncError> {
         let (mut closed, mut aborted) = (self.closing.token(), options.abort.clone());
         loop {
-            let Err(error) = effort.attempt(self, options).await else { return Ok(()) };
-            let Some(wait) = effort.wait_after(&error) else { return Err(error) };
+            let Err(error) = job.attempt(self, options).await else { return Ok(()) };
+            let Some(wait) = job.retry_delay(&error) else { return Err(error) };
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
                 () = closed.cancelled() => return Err(SyncError::Closed),
@@ -385,9 +385,9 @@ impl Engine {
         }
     }
 
-    fn shard(&self, shard: &ShardId) -> Result<ShardRecord, SyncError> {
+    fn shard_state(&self, shard: &ShardId) -> Result<ShardState, SyncError> {
         let status = self.db.shard_status(shard)?;
-        Ok(ShardRecord {
+        Ok(ShardState {
             shard: shard.clone(),
             change_id: status.change_id,
             version_vector: status.version_vector,

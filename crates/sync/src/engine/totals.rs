@@ -30,7 +30,7 @@ pub struct ShardTotals {
 
 /// How a session is counted once it is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum SessionOutcome {
     Finished,
     Ended,
     Failed,
@@ -47,7 +47,7 @@ impl Totals {
 
     fn add(&self, shard: &ShardId, add: impl FnOnce(&mut ShardTotals)) {
         let mut totals = self.lock();
-        if totals.len() < MOST_SHARDS || totals.contains_key(shard) {
+        if totals.len() < MAX_SHARDS || totals.contains_key(shard) {
             add(totals.entry(shard.clone()).or_default());
         }
     }
@@ -58,23 +58,23 @@ impl Totals {
 }
 
 /// Peers choose the names of shards: beyond so many, new ones are not counted.
-const MOST_SHARDS: usize = 10_000;
+const MAX_SHARDS: usize = 10_000;
 
 /// Adds what one session does to the totals, as it happens.
-pub(crate) struct Tally {
+pub(crate) struct SessionCounter {
     totals: Arc<Totals>,
     shard: ShardId,
     /// What of this session has been added.
-    told: ShardTotals,
+    counted: ShardTotals,
 }
 
-impl Tally {
+impl SessionCounter {
     pub(crate) fn new(totals: &Arc<Totals>, shard: &ShardId) -> Self {
-        Self { totals: Arc::clone(totals), shard: shard.clone(), told: ShardTotals::default() }
+        Self { totals: Arc::clone(totals), shard: shard.clone(), counted: ShardTotals::default() }
     }
 
     /// Adds what the session did since the last call.
-    pub(crate) fn count(&mut self, report: &SessionReport, traffic: &Traffic) {
+    pub(crate) fn update(&mut self, report: &SessionReport, traffic: &Traffic) {
         self.raise(ShardTotals {
             rows_sent: report.rows_sent,
             rows_received: report.rows_received,
@@ -87,26 +87,26 @@ impl Tally {
     }
 
     /// The session is over; bytes may still be on their way.
-    pub(crate) fn conclude(&self, verdict: Verdict) {
+    pub(crate) fn record_end(&self, verdict: SessionOutcome) {
         self.totals.add(&self.shard, |totals| match verdict {
-            Verdict::Finished => totals.finished += 1,
-            Verdict::Ended => totals.ended += 1,
-            Verdict::Failed => totals.failed += 1,
+            SessionOutcome::Finished => totals.finished += 1,
+            SessionOutcome::Ended => totals.ended += 1,
+            SessionOutcome::Failed => totals.failed += 1,
         });
     }
 
     /// The stream is over, too.
-    pub(crate) fn count_last_bytes(mut self, traffic: &Traffic) {
-        let told =
-            ShardTotals { bytes_sent: traffic.sent(), bytes_received: traffic.received(), ..self.told };
-        self.raise(told);
+    pub(crate) fn finish(mut self, traffic: &Traffic) {
+        let counted =
+            ShardTotals { bytes_sent: traffic.sent(), bytes_received: traffic.received(), ..self.counted };
+        self.raise(counted);
     }
 
     fn raise(&mut self, now: ShardTotals) {
-        if now == self.told {
+        if now == self.counted {
             return;
         }
-        let before = std::mem::replace(&mut self.told, now);
+        let before = std::mem::replace(&mut self.counted, now);
         self.totals.add(&self.shard, |totals| {
             totals.rows_sent += now.rows_sent - before.rows_sent;
             totals.rows_received += now.rows_received - before.rows_received;

@@ -60,7 +60,7 @@ struct Waiting {
 
 impl EventHub {
     /// Everything that happens from now on.
-    pub(crate) fn listen(&self) -> Events {
+    pub(crate) fn subscribe(&self) -> Events {
         let mut listeners = self.listeners();
         let queue = Arc::new(Queue::default());
         queue.waiting().closed = listeners.closed;
@@ -69,13 +69,13 @@ impl EventHub {
     }
 
     /// Whether anybody would hear of an event.
-    pub(crate) fn is_heard(&self) -> bool {
+    pub(crate) fn has_listeners(&self) -> bool {
         let mut listeners = self.listeners();
         listeners.queues.retain(|queue| queue.strong_count() > 0);
         !listeners.queues.is_empty()
     }
 
-    pub(crate) fn tell(&self, event: &SyncEvent) {
+    pub(crate) fn emit(&self, event: &SyncEvent) {
         for queue in self.listeners().queues.iter().filter_map(Weak::upgrade) {
             queue.push(event.clone());
         }
@@ -137,9 +137,9 @@ mod tests {
     #[test]
     fn what_waits_is_put_together_by_kind_and_shard() {
         let hub = EventHub::default();
-        let mut events = hub.listen();
+        let mut events = hub.subscribe();
         for event in [change("s", 2, 0, 2), change("t", 1, 0, 9), change("s", 3, 4, 7)] {
-            hub.tell(&event);
+            hub.emit(&event);
         }
         assert_eq!(events.poll(), Some(change("s", 5, 0, 7)));
         assert_eq!(events.poll(), Some(change("t", 1, 0, 9)));
@@ -149,9 +149,9 @@ mod tests {
     #[test]
     fn a_listener_that_takes_nothing_holds_a_bounded_number_of_names() {
         let hub = EventHub::default();
-        let mut events = hub.listen();
+        let mut events = hub.subscribe();
         for round in 0..50 {
-            hub.tell(&conflict(round * 10, 10));
+            hub.emit(&conflict(round * 10, 10));
         }
         let Some(SyncEvent::Conflict { detected, vectors, .. }) = events.poll() else { panic!("no event") };
         assert_eq!((detected, vectors.len()), (500, SyncEvent::MOST_VECTORS));
@@ -160,20 +160,20 @@ mod tests {
     #[tokio::test]
     async fn each_of_many_listeners_hears_everything_and_then_the_end() {
         let hub = EventHub::default();
-        let mut listeners: Vec<Events> = (0..50).map(|_| hub.listen()).collect();
-        hub.tell(&change("s", 1, 0, 1));
+        let mut listeners: Vec<Events> = (0..50).map(|_| hub.subscribe()).collect();
+        hub.emit(&change("s", 1, 0, 1));
         hub.close();
         for events in &mut listeners {
             assert_eq!(events.next().await, Some(change("s", 1, 0, 1)));
             assert_eq!(events.next().await, None);
         }
-        assert_eq!(hub.listen().next().await, None);
+        assert_eq!(hub.subscribe().next().await, None);
     }
 
     #[tokio::test]
     async fn a_listener_that_waits_is_woken_by_the_end() {
         let hub = Arc::new(EventHub::default());
-        let mut events = hub.listen();
+        let mut events = hub.subscribe();
         let waiting = tokio::spawn(async move { events.next().await });
         tokio::task::yield_now().await;
         hub.close();
@@ -183,9 +183,9 @@ mod tests {
     #[test]
     fn nobody_hears_once_the_listener_is_gone() {
         let hub = EventHub::default();
-        let events = hub.listen();
-        assert!(hub.is_heard());
+        let events = hub.subscribe();
+        assert!(hub.has_listeners());
         drop(events);
-        assert!(!hub.is_heard());
+        assert!(!hub.has_listeners());
     }
 }

@@ -3,12 +3,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use crate::{Cancel, Canceller};
+use crate::{CancellationSource, CancellationToken};
 
 /// The sessions that are being answered, and whether new ones are.
-pub(crate) struct Sessions {
+pub(crate) struct ActiveSessions {
     count: watch::Sender<Count>,
-    draining: Canceller,
+    draining: CancellationSource,
 }
 
 #[derive(Default, Clone, Copy)]
@@ -18,13 +18,13 @@ struct Count {
     draining: bool,
 }
 
-impl Sessions {
+impl ActiveSessions {
     pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self { count: watch::Sender::new(Count::default()), draining: Canceller::new() })
+        Arc::new(Self { count: watch::Sender::new(Count::default()), draining: CancellationSource::new() })
     }
 
     /// Counts one more, until the guard is dropped. `None` once they are being drained.
-    pub(crate) fn begin(self: &Arc<Self>) -> Option<Running> {
+    pub(crate) fn begin(self: &Arc<Self>) -> Option<SessionGuard> {
         let admitted = self.count.send_if_modified(|count| {
             count.running += usize::from(!count.draining);
             !count.draining
@@ -32,7 +32,7 @@ impl Sessions {
         if !admitted {
             self.refuse();
         }
-        admitted.then(|| Running(Arc::clone(self)))
+        admitted.then(|| SessionGuard(Arc::clone(self)))
     }
 
     /// Counts one that is not answered.
@@ -47,7 +47,7 @@ impl Sessions {
     }
 
     /// Tells the sessions that they are being drained.
-    pub(crate) fn draining(&self) -> Cancel {
+    pub(crate) fn draining(&self) -> CancellationToken {
         self.draining.token()
     }
 
@@ -68,10 +68,10 @@ impl Sessions {
     }
 }
 
-/// See [`Sessions::begin`].
-pub(crate) struct Running(Arc<Sessions>);
+/// See [`ActiveSessions::begin`].
+pub(crate) struct SessionGuard(Arc<ActiveSessions>);
 
-impl Drop for Running {
+impl Drop for SessionGuard {
     fn drop(&mut self) {
         self.0.count.send_modify(|count| count.running -= 1);
     }

@@ -8,10 +8,10 @@ use vectr_core::VectrDB;
 use vectr_delta::{Fingerprint, NodeName, ShardId};
 use vectr_transport::AcceptedStatistics;
 
-use crate::engine::sync_engine::Engine;
-use crate::server::drain::Sessions;
-use crate::server::router::Directory;
-use crate::session::responder::answer_all;
+use crate::engine::sync_engine::Context;
+use crate::server::drain::ActiveSessions;
+use crate::server::router::ShardRouter;
+use crate::session::responder::serve;
 use crate::{NetworkConfig, ShardTotals, SyncConfig, SyncEngine, SyncError, node_name};
 
 /// Answers syncs for the shards of several databases on one address, under one identity.
@@ -22,7 +22,7 @@ use crate::{NetworkConfig, ShardTotals, SyncConfig, SyncEngine, SyncError, node_
 /// Its async methods need a tokio runtime.
 pub struct SyncServer {
     engines: Vec<SyncEngine>,
-    directory: Arc<Directory>,
+    router: Arc<ShardRouter>,
 }
 
 /// What a server is doing, and has done.
@@ -52,18 +52,18 @@ impl SyncServer {
         network: NetworkConfig,
     ) -> Result<Self, SyncError> {
         let name = |db: &VectrDB| node.cloned().map_or_else(|| node_name(db), Ok);
-        let homes = homes(&databases)?;
+        let shard_owners = shard_owners(&databases)?;
         let mut databases = databases.into_iter();
         let first = databases.next().ok_or(SyncError::NoDatabase)?;
         let first_name = name(&first)?;
-        let front = SyncEngine::new(first, first_name, config, network)?;
-        let mut engines = vec![front];
+        let primary = SyncEngine::new(first, first_name, config, network)?;
+        let mut engines = vec![primary];
         for db in databases {
             let name = name(&db)?;
-            engines.push(engines[0].beside(db, name)?);
+            engines.push(engines[0].for_database(db, name)?);
         }
-        let directory = Arc::new(direct(&engines, homes));
-        Ok(Self { engines, directory })
+        let router = Arc::new(build_router(&engines, shard_owners));
+        Ok(Self { engines, router })
     }
 
     /// Answers other nodes' syncs on `address`, as [`SyncEngine::listen`]. Returns the bound address.
@@ -71,9 +71,9 @@ impl SyncServer {
     /// # Errors
     /// As [`SyncEngine::listen`].
     pub async fn listen(&self, address: &str) -> Result<SocketAddr, SyncError> {
-        let listener = self.front().endpoint()?.listen(address).await?;
+        let listener = self.primary().endpoint()?.listen(address).await?;
         let bound = listener.local_addr();
-        tokio::spawn(answer_all(Arc::clone(&self.directory), listener));
+        tokio::spawn(serve(Arc::clone(&self.router), listener));
         Ok(bound)
     }
 
@@ -81,22 +81,22 @@ impl SyncServer {
     /// the others have `within` to end by themselves. Returns how many were cut off after that; what those had applied
     /// stays applied.
     pub async fn drain(&self, within: Duration) -> usize {
-        self.directory.sessions.drain();
-        let cut = self.directory.sessions.ended(within).await;
+        self.router.active.drain();
+        let cut = self.router.active.ended(within).await;
         self.close().await;
         cut
     }
 
     /// Ends all sessions at once, and lets go of the sockets. The databases stay open. Closing again does nothing.
     pub async fn close(&self) {
-        self.directory.sessions.drain();
+        self.router.active.drain();
         for engine in &self.engines {
             engine.engine.closing.cancel();
         }
-        self.directory.sessions.ended(LAST_WORDS).await;
+        self.router.active.ended(LAST_WORDS).await;
         // They share the sockets, which the first close closes: all must have said their last words by then.
         for engine in &self.engines {
-            engine.take_leave().await;
+            engine.shut_down().await;
         }
         for engine in &self.engines {
             engine.close().await;
@@ -118,24 +118,24 @@ impl SyncServer {
     /// What the server is doing, and has done.
     #[must_use]
     pub fn statistics(&self) -> ServerStatistics {
-        let sessions = &self.directory.sessions;
+        let active = &self.router.active;
         ServerStatistics {
-            running: sessions.running(),
-            refused: sessions.refused(),
-            connections: self.front().accepted(),
+            running: active.running(),
+            refused: active.refused(),
+            connections: self.primary().accepted(),
             shards: self.engines.iter().flat_map(SyncEngine::totals).collect(),
         }
     }
 
-    fn front(&self) -> &Engine {
+    fn primary(&self) -> &Context {
         &self.engines[0].engine
     }
 }
 
 /// In which of the databases each shard lies. A database's default shard counts as its own before its first write,
 /// unless another one holds it.
-fn homes(databases: &[VectrDB]) -> Result<BTreeMap<ShardId, usize>, SyncError> {
-    let mut homes: BTreeMap<ShardId, usize> = BTreeMap::new();
+fn shard_owners(databases: &[VectrDB]) -> Result<BTreeMap<ShardId, usize>, SyncError> {
+    let mut shard_owners: BTreeMap<ShardId, usize> = BTreeMap::new();
     let mut claims = Vec::new();
     for (at, db) in databases.iter().enumerate() {
         claims.extend(db.shards()?.into_iter().map(|shard| (shard, at)));
@@ -144,22 +144,24 @@ fn homes(databases: &[VectrDB]) -> Result<BTreeMap<ShardId, usize>, SyncError> {
     let defaults = databases.iter().map(|db| db.shard().clone()).enumerate();
     claims.extend(defaults.filter(|(_, shard)| !held.contains(shard)).map(|(at, shard)| (shard, at)));
     for (shard, at) in claims {
-        if let Some(other) = homes.insert(shard.clone(), at) {
+        if let Some(other) = shard_owners.insert(shard.clone(), at) {
             let files = [other, at].map(|at| databases[at].path().map_or_else(PathBuf::new, Into::into));
             return Err(SyncError::ShardTwice { shard, files });
         }
     }
-    Ok(homes)
+    Ok(shard_owners)
 }
 
-fn direct(engines: &[SyncEngine], homes: BTreeMap<ShardId, usize>) -> Directory {
-    let sessions = Sessions::new();
+fn build_router(engines: &[SyncEngine], shard_owners: BTreeMap<ShardId, usize>) -> ShardRouter {
+    let active = ActiveSessions::new();
     match engines {
-        [only] => Directory::of_one(&only.engine, sessions),
+        [only] => ShardRouter::single(&only.engine, active),
         [first, ..] => {
-            let by_shard =
-                homes.into_iter().map(|(shard, at)| (shard, Arc::clone(&engines[at].engine))).collect();
-            Directory::of_several(&first.engine, by_shard, sessions)
+            let by_shard = shard_owners
+                .into_iter()
+                .map(|(shard, at)| (shard, Arc::clone(&engines[at].engine)))
+                .collect();
+            ShardRouter::by_shard_name(&first.engine, by_shard, active)
         }
         [] => unreachable!("a server has at least one database"),
     }

@@ -4,26 +4,26 @@ use tokio::time::Instant;
 
 use vectr_delta::{Ending, Session};
 
-use crate::session::monitor::Observer;
+use crate::session::monitor::SessionMonitor;
 use crate::session::shard_store::ShardStore;
 use crate::session::wire::{Arrival, Wire};
-use crate::{Cancel, SyncError};
+use crate::{CancellationToken, SyncError};
 
 /// What accompanies a session.
-pub(crate) struct Escort<'e> {
+pub(crate) struct DriveContext<'e> {
     /// How the peer is called in errors.
     pub(crate) address: &'e str,
     /// How long the peer may be silent while it is its turn.
-    pub(crate) silence: Duration,
+    pub(crate) idle_timeout: Duration,
     /// The engine was closed, or the caller gave up.
-    pub(crate) closed: Cancel,
-    pub(crate) aborted: Cancel,
+    pub(crate) closed: CancellationToken,
+    pub(crate) aborted: CancellationToken,
     /// This node is shutting down: a live session ends as soon as it rests, another one when it is done.
-    pub(crate) draining: Cancel,
+    pub(crate) draining: CancellationToken,
     /// Hears of each step.
-    pub(crate) observer: Observer<'e>,
+    pub(crate) monitor: SessionMonitor<'e>,
     /// Whether a live session with rows held back ends after a while, to be opened afresh: they may be taken then.
-    pub(crate) reopens: bool,
+    pub(crate) reopen: bool,
 }
 
 /// Runs a session to its end. All that it applied stays applied, however it ends.
@@ -31,57 +31,57 @@ pub(crate) async fn drive(
     session: &mut Session,
     wire: &mut Wire,
     store: &mut ShardStore,
-    escort: &mut Escort<'_>,
+    context: &mut DriveContext<'_>,
 ) -> Result<(), SyncError> {
     let traffic = wire.traffic();
-    let mut deadline = Instant::now() + escort.silence;
-    let mut reopening = None;
+    let mut deadline = Instant::now() + context.idle_timeout;
+    let mut reopen_at = None;
     loop {
         pump(session, wire, store);
-        escort.observer.look(session, &traffic);
+        context.monitor.on_step(session, &traffic);
         if let Some(ending) = session.ending() {
-            return conclude(ending, escort.address);
+            return outcome_of(ending, context.address);
         }
-        if escort.reopens && reopening.is_none() && session.report().has_held_back() {
-            reopening = Some(Instant::now() + REOPENING);
+        if context.reopen && reopen_at.is_none() && session.report().has_held_back() {
+            reopen_at = Some(Instant::now() + MAX_RETRY_DELAY);
         }
         // Between commits a live peer has nothing to say; whether it is there, the connection finds out.
         let at_rest = session.is_live() && session.is_settled();
         tokio::select! {
             arrival = wire.receive(), if !session.is_saturated() => {
-                deadline = Instant::now() + escort.silence;
-                take_in(session, arrival)?;
+                deadline = Instant::now() + context.idle_timeout;
+                receive_arrival(session, arrival)?;
                 // An end mostly comes right behind its batch: one transaction then takes in both.
                 while session.ending().is_none()
                     && !session.is_saturated()
                     && let Some(arrival) = wire.poll()
                 {
-                    take_in(session, arrival)?;
+                    receive_arrival(session, arrival)?;
                 }
             }
             reply = store.reply() => {
-                deadline = Instant::now() + escort.silence;
-                escort.observer.hear(&reply);
+                deadline = Instant::now() + context.idle_timeout;
+                context.monitor.on_store_reply(&reply);
                 session.handle_store(reply.reply);
             }
-            () = tokio::time::sleep_until(reopening.unwrap_or(deadline)), if reopening.is_some() => {
+            () = tokio::time::sleep_until(reopen_at.unwrap_or(deadline)), if reopen_at.is_some() => {
                 session.reject("ERR_RESTART", "rows were held back: they are tried again", true);
             }
             () = tokio::time::sleep_until(deadline), if !store.is_working() && !at_rest => {
                 session.reject("ERR_TIMEOUT", "the peer was silent", true);
                 pump(session, wire, store);
                 return Err(SyncError::Silent {
-                    address: escort.address.to_owned(),
-                    seconds: escort.silence.as_secs(),
+                    address: context.address.to_owned(),
+                    seconds: context.idle_timeout.as_secs(),
                 });
             }
-            () = escort.aborted.cancelled() => {
+            () = context.aborted.cancelled() => {
                 session.reject("ERR_ABORTED", "the other side gave up", true);
                 pump(session, wire, store);
                 return Err(SyncError::Aborted);
             }
-            () = escort.draining.cancelled(), if at_rest => return close(session, wire, store),
-            () = escort.closed.cancelled() => return close(session, wire, store),
+            () = context.draining.cancelled(), if at_rest => return close(session, wire, store),
+            () = context.closed.cancelled() => return close(session, wire, store),
         }
     }
 }
@@ -106,7 +106,7 @@ fn close(session: &mut Session, wire: &Wire, store: &mut ShardStore) -> Result<(
     Err(SyncError::Closed)
 }
 
-fn take_in(session: &mut Session, arrival: Arrival) -> Result<(), SyncError> {
+fn receive_arrival(session: &mut Session, arrival: Arrival) -> Result<(), SyncError> {
     match arrival {
         Arrival::Message(message) => session.receive(*message),
         Arrival::Unreadable(error) => session.reject(error.code(), &error.to_string(), true),
@@ -128,7 +128,7 @@ fn pump(session: &mut Session, wire: &Wire, store: &mut ShardStore) {
     }
 }
 
-fn conclude(ending: &Ending, address: &str) -> Result<(), SyncError> {
+fn outcome_of(ending: &Ending, address: &str) -> Result<(), SyncError> {
     match ending {
         Ending::Finished => Ok(()),
         Ending::Failed { code, reason, retry, by_peer } => {
@@ -139,4 +139,4 @@ fn conclude(ending: &Ending, address: &str) -> Result<(), SyncError> {
 }
 
 /// How long a live session with rows held back stands.
-const REOPENING: Duration = Duration::from_secs(60);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);

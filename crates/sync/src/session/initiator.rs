@@ -7,16 +7,16 @@ use vectr_delta::{
 use vectr_transport::{Access, PeerRights, PeerStream};
 
 use crate::engine::retry::random;
-use crate::engine::sync_engine::Engine;
-use crate::session::driver::{Escort, drive, settle};
-use crate::session::monitor::Observer;
+use crate::engine::sync_engine::Context;
+use crate::session::driver::{DriveContext, drive, settle};
+use crate::session::monitor::SessionMonitor;
 use crate::session::shard_store::ShardStore;
 use crate::session::wire::{CODECS, Traffic, Wire};
-use crate::{Cancel, SyncError, SyncOptions};
+use crate::{CancellationToken, SyncError, SyncOptions};
 
 /// One try at a sync, as the side that opens the stream.
-pub(crate) struct Attempt<'a> {
-    pub(crate) engine: &'a Engine,
+pub(crate) struct Initiator<'a> {
+    pub(crate) context: &'a Context,
     pub(crate) shard: &'a ShardId,
     pub(crate) address: &'a str,
     pub(crate) options: &'a SyncOptions,
@@ -26,7 +26,7 @@ pub(crate) struct Attempt<'a> {
 
 /// What one try did, whether it succeeded or not.
 #[derive(Default)]
-pub(crate) struct Tried {
+pub(crate) struct AttemptReport {
     pub(crate) report: SessionReport,
     pub(crate) bytes_sent: u64,
     pub(crate) bytes_received: u64,
@@ -35,63 +35,68 @@ pub(crate) struct Tried {
     /// Whether a live session came up.
     pub(crate) was_online: bool,
     /// Ends once the peer's machine has all of the stream, or a bounded time is over.
-    pub(crate) farewell: Option<oneshot::Receiver<()>>,
+    pub(crate) stream_closed: Option<oneshot::Receiver<()>>,
 }
 
-impl Attempt<'_> {
-    pub(crate) async fn run(&self) -> (Tried, Result<(), SyncError>) {
-        let mut tried = Tried::default();
-        let (mut closed, mut aborted) = (self.engine.closing.token(), self.options.abort.clone());
+impl Initiator<'_> {
+    pub(crate) async fn run(&self) -> (AttemptReport, Result<(), SyncError>) {
+        let mut report = AttemptReport::default();
+        let (mut engine_closed, mut aborted) = (self.context.closing.token(), self.options.abort.clone());
         let opened = tokio::select! {
             opened = self.open() => opened,
-            () = closed.cancelled() => Err(SyncError::Closed),
+            () = engine_closed.cancelled() => Err(SyncError::Closed),
             () = aborted.cancelled() => Err(SyncError::Aborted),
         };
         let outcome = match opened {
-            Ok(opened) => self.transfer(opened, &mut tried).await,
+            Ok(opened) => self.transfer(opened, &mut report).await,
             Err(error) => Err(error),
         };
         // What closing does to the sockets may be seen before the closing itself: it is not the peer that failed.
-        (tried, outcome.map_err(|error| self.engine.ensure_open().err().unwrap_or(error)))
+        (report, outcome.map_err(|error| self.context.ensure_open().err().unwrap_or(error)))
     }
 
-    async fn transfer(&self, opened: Opened, tried: &mut Tried) -> Result<(), SyncError> {
+    async fn transfer(&self, opened: Opened, report: &mut AttemptReport) -> Result<(), SyncError> {
         let Opened { mut session, mut store, stream, opening_bytes } = opened;
         store.keep_to(stream.rights());
-        tried.fallback = stream.fallback;
+        report.fallback = stream.fallback;
         let mut wire = Wire::new(stream);
         let traffic = wire.traffic();
         traffic.count_sent(opening_bytes);
-        let mut escort = Escort {
+        let mut drive_context = DriveContext {
             address: self.address,
-            silence: self.engine.network.endpoint.idle_timeout,
-            closed: self.engine.closing.token(),
+            idle_timeout: self.context.network.endpoint.idle_timeout,
+            closed: self.context.closing.token(),
             aborted: self.options.abort.clone(),
-            draining: Cancel::default(),
-            observer: Observer::new(self.engine, self.shard, self.address, self.options.progress.as_deref()),
-            reopens: self.live,
+            draining: CancellationToken::default(),
+            monitor: SessionMonitor::new(
+                self.context,
+                self.shard,
+                self.address,
+                self.options.progress.as_deref(),
+            ),
+            reopen: self.live,
         };
-        let outcome = drive(&mut session, &mut wire, &mut store, &mut escort).await;
-        tried.was_online = escort.observer.was_online();
-        let tally = escort.observer.finish(&session, &outcome);
-        let (finished, farewell) = oneshot::channel();
+        let outcome = drive(&mut session, &mut wire, &mut store, &mut drive_context).await;
+        report.was_online = drive_context.monitor.was_online();
+        let counter = drive_context.monitor.finish(&session, &outcome);
+        let (finished, stream_closed) = oneshot::channel();
         let last_bytes = wire.finish();
-        tried.note(&session, &traffic);
-        self.engine.see_off(tokio::spawn(async move {
+        report.note(&session, &traffic);
+        self.context.spawn_tracked(tokio::spawn(async move {
             // It ends by itself within its own bound.
             let _ = last_bytes.await;
             drop(finished);
-            tally.count_last_bytes(&traffic);
+            counter.finish(&traffic);
         }));
-        tried.farewell = Some(farewell);
-        self.engine.see_off(tokio::spawn(settle(session, store)));
+        report.stream_closed = Some(stream_closed);
+        self.context.spawn_tracked(tokio::spawn(settle(session, store)));
         outcome
     }
 
     /// Over a live connection the peer is told at once which shard it is about: it reads its Hello while ours becomes
     /// durable. Where the peer is known from a resumable connection, our Hello travels with the first bytes.
     async fn open(&self) -> Result<Opened, SyncError> {
-        let endpoint = self.engine.endpoint()?;
+        let endpoint = self.context.endpoint()?;
         let Some(known) = endpoint.known_rights(self.address) else {
             let stream = endpoint.open(self.address, None).await?;
             return self.opened(stream);
@@ -130,11 +135,11 @@ impl Attempt<'_> {
     }
 
     fn prepare(&self, peer: Fingerprint) -> (Session, ShardStore) {
-        let mut store = ShardStore::new(self.engine.db.clone(), self.shard.clone());
+        let mut store = ShardStore::new(self.context.db.clone(), self.shard.clone());
         if self.options.force {
             store.ignore_cursor();
         }
-        (self.engine.session(peer, self.shard.clone(), self.live), store)
+        (self.context.session(peer, self.shard.clone(), self.live), store)
     }
 
     /// Has the session read its Hello, which passes the barrier like all that leaves.
@@ -165,7 +170,7 @@ struct Opened {
     opening_bytes: usize,
 }
 
-impl Tried {
+impl AttemptReport {
     pub(crate) fn note(&mut self, session: &Session, traffic: &Traffic) {
         self.report = session.report().clone();
         self.bytes_sent = traffic.sent();
@@ -173,7 +178,7 @@ impl Tried {
     }
 }
 
-impl Engine {
+impl Context {
     /// `live`: this node is ready to go on after the first exchange.
     pub(crate) fn session(&self, peer: Fingerprint, shard: ShardId, live: bool) -> Session {
         let offer = HelloOffer {
@@ -208,6 +213,6 @@ impl SyncError {
 /// A sync that nobody gives up.
 impl Default for SyncOptions {
     fn default() -> Self {
-        Self { force: false, abort: Cancel::default(), progress: None }
+        Self { force: false, abort: CancellationToken::default(), progress: None }
     }
 }

@@ -4,77 +4,77 @@ use tokio::time::Instant;
 
 use vectr_delta::{Applied, Session, ShardId};
 
-use crate::engine::status::Busy;
-use crate::engine::sync_engine::Engine;
-use crate::engine::totals::{Tally, Verdict};
+use crate::engine::status::ActivityGuard;
+use crate::engine::sync_engine::Context;
+use crate::engine::totals::{SessionCounter, SessionOutcome};
 use crate::session::shard_store::Answer;
 use crate::session::wire::Traffic;
 use crate::{SyncError, SyncEvent, SyncFailure, SyncProgress};
 
 /// Watches one session, and tells of it: the caller of the sync, those who listen to the engine, the shard's status.
-pub(crate) struct Observer<'e> {
-    engine: &'e Engine,
+pub(crate) struct SessionMonitor<'e> {
+    context: &'e Context,
     shard: &'e ShardId,
     address: &'e str,
     progress: Option<&'e (dyn Fn(SyncProgress) + Send + Sync)>,
-    told: SyncProgress,
-    busy: Option<Busy<'e>>,
+    reported: SyncProgress,
+    busy: Option<ActivityGuard<'e>>,
     online: bool,
-    noted: Option<Instant>,
+    saved_at: Option<Instant>,
     /// Whether a live session has been at rest.
     rested: bool,
-    tally: Tally,
+    counter: SessionCounter,
 }
 
-impl<'e> Observer<'e> {
+impl<'e> SessionMonitor<'e> {
     pub(crate) fn new(
-        engine: &'e Engine,
+        context: &'e Context,
         shard: &'e ShardId,
         address: &'e str,
         progress: Option<&'e (dyn Fn(SyncProgress) + Send + Sync)>,
     ) -> Self {
-        let busy = Some(engine.activity.begin(shard));
+        let busy = Some(context.activity.begin(shard));
         Self {
-            engine,
+            context,
             shard,
             address,
             progress,
-            told: SyncProgress::default(),
+            reported: SyncProgress::default(),
             busy,
             online: false,
-            noted: None,
+            saved_at: None,
             rested: false,
-            tally: Tally::new(&engine.totals, shard),
+            counter: SessionCounter::new(&context.totals, shard),
         }
     }
 
     /// Looks at the session after each of its steps.
-    pub(crate) fn look(&mut self, session: &Session, traffic: &Traffic) {
-        self.tell_progress(session, traffic);
-        self.tally.count(session.report(), traffic);
+    pub(crate) fn on_step(&mut self, session: &Session, traffic: &Traffic) {
+        self.emit_progress(session, traffic);
+        self.counter.update(session.report(), traffic);
         if !session.is_live() {
             return;
         }
         if !self.online && session.is_met() {
             self.online = true;
-            self.tell_peer(true, None);
+            self.emit_peer(true, None);
         }
         match (session.is_settled(), self.busy.is_some()) {
             (true, true) => {
                 self.busy = None;
                 self.rested = true;
-                self.conclude(session);
+                self.record_success(session);
             }
-            (false, false) => self.busy = Some(self.engine.activity.begin(self.shard)),
+            (false, false) => self.busy = Some(self.context.activity.begin(self.shard)),
             _ => {}
         }
     }
 
     /// Hears what storage did for the session.
-    pub(crate) fn hear(&self, answer: &Answer) {
+    pub(crate) fn on_store_reply(&self, answer: &Answer) {
         let Some(applied) = answer.applied() else { return };
         if let Some(span) = answer.changes {
-            self.engine.events.tell(&SyncEvent::Change {
+            self.context.events.emit(&SyncEvent::Change {
                 shard: self.shard.clone(),
                 address: self.address.to_owned(),
                 changes: applied.changed,
@@ -82,27 +82,27 @@ impl<'e> Observer<'e> {
                 to: span.to,
             });
         }
-        if applied.conflicts > 0 && self.engine.events.is_heard() {
-            self.tell_conflicts(applied);
+        if applied.conflicts > 0 && self.context.events.has_listeners() {
+            self.emit_conflicts(applied);
         }
     }
 
     /// The session is over. Its last bytes are still to be counted.
-    pub(crate) fn finish(self, session: &Session, outcome: &Result<(), SyncError>) -> Tally {
+    pub(crate) fn finish(self, session: &Session, outcome: &Result<(), SyncError>) -> SessionCounter {
         let reason = match outcome {
             Ok(()) | Err(SyncError::Aborted | SyncError::Closed) => None,
             Err(error) => Some(SyncFailure::from(error)),
         };
         if self.online {
-            self.tell_peer(false, reason);
+            self.emit_peer(false, reason);
         }
-        self.engine.note_peer(self.shard, session);
-        self.tally.conclude(match outcome {
-            Ok(()) => Verdict::Finished,
-            Err(_) if self.rested => Verdict::Ended,
-            Err(_) => Verdict::Failed,
+        self.context.save_peer_progress(self.shard, session);
+        self.counter.record_end(match outcome {
+            Ok(()) => SessionOutcome::Finished,
+            Err(_) if self.rested => SessionOutcome::Ended,
+            Err(_) => SessionOutcome::Failed,
         });
-        self.tally
+        self.counter
     }
 
     /// Whether a live session has come up, and so proved that the peer can be reached.
@@ -110,39 +110,39 @@ impl<'e> Observer<'e> {
         self.online
     }
 
-    fn tell_progress(&mut self, session: &Session, traffic: &Traffic) {
+    fn emit_progress(&mut self, session: &Session, traffic: &Traffic) {
         let report = session.report();
-        if (report.rows_sent, report.rows_applied) == (self.told.sent, self.told.received) {
+        if (report.rows_sent, report.rows_applied) == (self.reported.sent, self.reported.received) {
             return;
         }
-        self.told = SyncProgress {
+        self.reported = SyncProgress {
             sent: report.rows_sent,
             received: report.rows_applied,
             bytes: traffic.sent() + traffic.received(),
         };
-        if let Some(tell) = self.progress {
-            tell(self.told);
+        if let Some(emit) = self.progress {
+            emit(self.reported);
         }
-        self.engine.events.tell(&SyncEvent::Progress {
+        self.context.events.emit(&SyncEvent::Progress {
             shard: self.shard.clone(),
             address: self.address.to_owned(),
-            progress: self.told,
+            progress: self.reported,
         });
     }
 
     /// Each commit settles a live session anew; the file need not hear of all of them.
-    fn conclude(&mut self, session: &Session) {
+    fn record_success(&mut self, session: &Session) {
         let now = Instant::now();
-        if self.noted.is_none_or(|noted| now - noted > NOTE_INTERVAL) {
-            self.noted = Some(now);
-            self.engine.note_peer(self.shard, session);
-            return self.engine.conclude(self.shard, true);
+        if self.saved_at.is_none_or(|saved_at| now - saved_at > SAVE_INTERVAL) {
+            self.saved_at = Some(now);
+            self.context.save_peer_progress(self.shard, session);
+            return self.context.record_outcome(self.shard, true);
         }
-        self.engine.activity.conclude(self.shard, Some(self.engine.db.now()));
+        self.context.activity.record_outcome(self.shard, Some(self.context.db.now()));
     }
 
-    fn tell_peer(&self, online: bool, reason: Option<SyncFailure>) {
-        self.engine.events.tell(&SyncEvent::Peer {
+    fn emit_peer(&self, online: bool, reason: Option<SyncFailure>) {
+        self.context.events.emit(&SyncEvent::Peer {
             shard: self.shard.clone(),
             address: self.address.to_owned(),
             online,
@@ -151,17 +151,17 @@ impl<'e> Observer<'e> {
     }
 
     /// The strategy is asked for at that moment: a live session may outlast it.
-    fn tell_conflicts(&self, applied: &Applied) {
-        let (db, events) = (self.engine.db.clone(), std::sync::Arc::clone(&self.engine.events));
+    fn emit_conflicts(&self, applied: &Applied) {
+        let (db, events) = (self.context.db.clone(), std::sync::Arc::clone(&self.context.events));
         let (shard, address) = (self.shard.clone(), self.address.to_owned());
         let (detected, vectors) = (applied.conflicts, applied.conflicted.clone());
         tokio::task::spawn_blocking(move || {
             // A database that was closed in the meantime has nobody to tell.
             let Ok(strategy) = db.strategy(&shard) else { return };
             let resolved = strategy != vectr_delta::Strategy::Manual;
-            events.tell(&SyncEvent::Conflict { shard, address, detected, resolved, strategy, vectors });
+            events.emit(&SyncEvent::Conflict { shard, address, detected, resolved, strategy, vectors });
         });
     }
 }
 
-const NOTE_INTERVAL: Duration = Duration::from_secs(10);
+const SAVE_INTERVAL: Duration = Duration::from_secs(10);

@@ -4,34 +4,35 @@ use vectr_delta::{Message, Reject, ShardId};
 use vectr_transport::{Access, Listener, PeerRights, PeerStream};
 
 use crate::SyncError;
-use crate::cancellation::Cancel;
-use crate::engine::sync_engine::Engine;
-use crate::server::router::Directory;
-use crate::session::driver::{Escort, drive, settle};
-use crate::session::monitor::Observer;
+use crate::cancellation::CancellationToken;
+use crate::engine::sync_engine::Context;
+use crate::server::router::ShardRouter;
+use crate::session::driver::{DriveContext, drive, settle};
+use crate::session::monitor::SessionMonitor;
 use crate::session::read_only::FORBIDDEN;
 use crate::session::shard_store::{NOT_SHARED, ShardStore};
 use crate::session::wire::{Arrival, Wire};
 
 /// Answers other nodes' syncs until the listener or the engine is closed.
-pub(crate) async fn answer_all(directory: Arc<Directory>, listener: Listener) {
+pub(crate) async fn serve(router: Arc<ShardRouter>, listener: Listener) {
     while let Some(stream) = listener.accept().await {
-        let directory = Arc::clone(&directory);
+        let router = Arc::clone(&router);
         tokio::spawn(async move {
             // The peer has been told what went wrong, and tries again if that can help.
-            let _ = receive(&directory, stream).await;
+            let _ = receive(&router, stream).await;
         });
     }
 }
 
 /// Waits for the first message, which names the shard, and hands the stream to the engine that answers for it.
-async fn receive(directory: &Directory, stream: PeerStream) -> Result<(), SyncError> {
-    let front = &directory.front;
-    let mut closed = front.closing.token();
-    let caller = Caller { peer: stream.peer, address: stream.remote.to_string(), rights: stream.rights() };
+async fn receive(router: &ShardRouter, stream: PeerStream) -> Result<(), SyncError> {
+    let primary = &router.primary;
+    let mut closed = primary.closing.token();
+    let initiator =
+        RemoteInitiator { peer: stream.peer, address: stream.remote.to_string(), rights: stream.rights() };
     let mut wire = Wire::new(stream);
     let first = tokio::select! {
-        arrival = tokio::time::timeout(front.network.endpoint.idle_timeout, wire.receive()) => arrival,
+        arrival = tokio::time::timeout(primary.network.endpoint.idle_timeout, wire.receive()) => arrival,
         () = closed.cancelled() => return Err(SyncError::Closed),
     };
     let Ok(Arrival::Message(message)) = first else { return Ok(()) };
@@ -41,73 +42,73 @@ async fn receive(directory: &Directory, stream: PeerStream) -> Result<(), SyncEr
         _ => return Ok(()),
     };
     // Before anything is looked up: a shard that is not there answers alike.
-    if caller.rights.access(&shard) == Access::None {
-        return refuse(front, wire, FORBIDDEN, NOT_SHARED, false);
+    if initiator.rights.access(&shard) == Access::None {
+        return refuse(primary, wire, FORBIDDEN, NOT_SHARED, false);
     }
-    let Some(engine) = directory.engine(&shard) else {
-        directory.sessions.refuse();
-        return refuse(front, wire, "ERR_NOT_FOUND", "no shard of this name is served here", false);
+    let Some(context) = router.context(&shard) else {
+        router.active.refuse();
+        return refuse(primary, wire, "ERR_NOT_FOUND", "no shard of this name is served here", false);
     };
-    let Some(_running) = directory.sessions.begin() else {
-        return refuse(front, wire, "ERR_BUSY", "this node is shutting down", true);
+    let Some(_running) = router.active.begin() else {
+        return refuse(primary, wire, "ERR_BUSY", "this node is shutting down", true);
     };
-    answer(engine, wire, caller, shard, hello, directory.sessions.draining()).await
+    respond(context, wire, initiator, shard, hello, router.active.draining()).await
 }
 
-struct Caller {
+struct RemoteInitiator {
     peer: vectr_delta::Fingerprint,
     address: String,
     rights: PeerRights,
 }
 
-async fn answer(
-    engine: &Engine,
+async fn respond(
+    context: &Context,
     mut wire: Wire,
-    caller: Caller,
+    initiator: RemoteInitiator,
     shard: ShardId,
     hello: Option<Message>,
-    draining: Cancel,
+    draining: CancellationToken,
 ) -> Result<(), SyncError> {
-    engine.adopt_strategy(&shard).await?;
-    let mut store = ShardStore::new(engine.db.clone(), shard.clone());
-    store.keep_to(caller.rights);
-    let mut session = engine.session(caller.peer, shard.clone(), true);
+    context.apply_strategy(&shard).await?;
+    let mut store = ShardStore::new(context.db.clone(), shard.clone());
+    store.keep_to(initiator.rights);
+    let mut session = context.session(initiator.peer, shard.clone(), true);
     if let Some(hello) = hello {
         session.receive(hello);
     }
-    let mut escort = Escort {
-        address: &caller.address,
-        silence: engine.network.endpoint.idle_timeout,
-        closed: engine.closing.token(),
-        aborted: Cancel::default(),
+    let mut drive_context = DriveContext {
+        address: &initiator.address,
+        idle_timeout: context.network.endpoint.idle_timeout,
+        closed: context.closing.token(),
+        aborted: CancellationToken::default(),
         draining,
-        observer: Observer::new(engine, &shard, &caller.address, None),
-        reopens: false,
+        monitor: SessionMonitor::new(context, &shard, &initiator.address, None),
+        reopen: false,
     };
-    let outcome = drive(&mut session, &mut wire, &mut store, &mut escort).await;
-    let tally = escort.observer.finish(&session, &outcome);
-    let (traffic, farewell) = (wire.traffic(), wire.finish());
-    engine.see_off(tokio::spawn(async move {
+    let outcome = drive(&mut session, &mut wire, &mut store, &mut drive_context).await;
+    let counter = drive_context.monitor.finish(&session, &outcome);
+    let (traffic, flushed) = (wire.traffic(), wire.finish());
+    context.spawn_tracked(tokio::spawn(async move {
         // It ends by itself within its own bound.
-        let _ = farewell.await;
-        tally.count_last_bytes(&traffic);
+        let _ = flushed.await;
+        counter.finish(&traffic);
     }));
-    engine.see_off(tokio::spawn(settle(session, store)));
+    context.spawn_tracked(tokio::spawn(settle(session, store)));
     if outcome.is_ok() {
-        engine.conclude(&shard, true);
+        context.record_outcome(&shard, true);
     }
     outcome
 }
 
 /// Tells the peer why there is no session. It hears nothing else: not even that the shard exists.
 fn refuse(
-    engine: &Engine,
+    context: &Context,
     wire: Wire,
     code: &'static str,
     reason: &'static str,
     retry: bool,
 ) -> Result<(), SyncError> {
     wire.send(Message::Reject(Reject { code: code.into(), reason: reason.into(), retry }));
-    engine.see_off(wire.finish());
+    context.spawn_tracked(wire.finish());
     Err(SyncError::Session { code: code.into(), message: reason.into(), retry })
 }

@@ -151,9 +151,9 @@ async fn an_interval_checks_although_nothing_is_written() {
     let mut at_a = a.engine.events();
     a.engine.start_auto_sync(&shard(), &address, Some(Duration::from_millis(30))).unwrap();
     online(&mut at_a, true).await;
-    let first = a.engine.shard(&shard()).unwrap().last_sync_at;
+    let first = a.engine.shard_state(&shard()).unwrap().last_sync_at;
     let checked = async {
-        while a.engine.shard(&shard()).unwrap().last_sync_at <= first {
+        while a.engine.shard_state(&shard()).unwrap().last_sync_at <= first {
             tokio::task::yield_now().await;
         }
     };

@@ -12,10 +12,10 @@ async fn a_session_goes_on_in_the_next_process() {
     a.put("v", &[1.0], "{}");
     b.put("v", &[2.0], "{}");
     assert_eq!(a.synced(&address).await.conflicts_unresolved.len(), 1);
-    let before = a.engine.record().unwrap();
+    let before = a.engine.status().unwrap();
     let folder = a.stop().await;
     let a = Node::in_folder("a", folder, quick(), NetworkConfig::default(), None);
-    let after = a.engine.record().unwrap();
+    let after = a.engine.status().unwrap();
     assert_eq!((&after.id, after.created_at), (&before.id, before.created_at));
     assert_eq!(after.shards[0].version_vector, before.shards[0].version_vector);
     assert_eq!(after.shards[0].change_id, before.shards[0].change_id);
@@ -32,10 +32,10 @@ async fn a_session_that_is_not_kept_leaves_no_cursor_and_loses_nothing() {
     let address = b.listen().await;
     b.put("v", &[1.0], "{}");
     a.synced(&address).await;
-    let before = a.engine.record().unwrap();
+    let before = a.engine.status().unwrap();
     let folder = a.stop().await;
     let a = Node::in_folder("a", folder, unkept(), NetworkConfig::default(), None);
-    assert_ne!(a.engine.record().unwrap().id, before.id);
+    assert_ne!(a.engine.status().unwrap().id, before.id);
     let peer = b.engine.fingerprint();
     let offer = vectr_delta::HelloOffer {
         nonce: 1,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use vectr_delta::ShardId;
-use vectr_sync::{Canceller, NetworkConfig, QuicSync, SyncConfig, SyncOptions};
+use vectr_sync::{CancellationSource, NetworkConfig, QuicSync, SyncConfig, SyncOptions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_directions_travel_in_one_sync() {
@@ -146,11 +146,11 @@ async fn an_aborted_sync_keeps_what_was_applied_and_resumes() {
         b.db.insert_batch(at(&shard()), entries.collect()).unwrap();
     }
     let address = b.listen().await;
-    let canceller = Canceller::new();
-    let (stop, seen) = (canceller.clone(), Arc::new(AtomicU64::new(0)));
+    let cancel = CancellationSource::new();
+    let (stop, seen) = (cancel.clone(), Arc::new(AtomicU64::new(0)));
     let last = Arc::clone(&seen);
     let options = SyncOptions {
-        abort: canceller.token(),
+        abort: cancel.token(),
         progress: Some(Box::new(move |progress| {
             last.store(progress.received, Ordering::SeqCst);
             if progress.received > 1_000 {

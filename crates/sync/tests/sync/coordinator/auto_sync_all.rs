@@ -8,15 +8,15 @@ async fn commits_reach_all_neighbours_without_a_call_until_it_is_stopped() {
     let (a, b, c) = (Node::new("a"), Node::new("b"), Node::new("c"));
     let (to_b, to_c) = (b.listen().await, c.listen().await);
     let coordinator = coordinator(&a, 1);
-    coordinator.agenda().register_peer(peer("b", &to_b, &["s", "t"]));
+    coordinator.scheduler().register_peer(peer("b", &to_b, &["s", "t"]));
     coordinator.start_auto_sync_all(None).unwrap();
-    coordinator.agenda().register_peer(peer("c", &to_c, &["s"]));
+    coordinator.scheduler().register_peer(peer("c", &to_c, &["s"]));
     coordinator.start_auto_sync_all(None).unwrap();
     assert_eq!(a.engine.auto_syncs().len(), 3);
     put(&a, &shard("s"), "from a");
     put(&c, &shard("s"), "from c");
     until(|| [&a, &b, &c].iter().all(|node| node.db.count(&shard("s")).unwrap() == 2)).await;
-    assert_eq!(coordinator.agenda().active_syncs(), 0, "live streams are no sessions of a call");
+    assert_eq!(coordinator.scheduler().active_syncs(), 0, "live streams are no sessions of a call");
     coordinator.stop_auto_sync_all();
     assert!(a.engine.auto_syncs().is_empty());
 }
@@ -29,7 +29,7 @@ async fn only_what_the_coordinator_started_is_stopped_by_it() {
     let coordinator = coordinator(&a, 1);
     a.engine.start_auto_sync(&shard("s"), &own, None).unwrap();
     a.engine.start_auto_sync(&shard("s"), &shared, None).unwrap();
-    coordinator.agenda().register_peer(peer("b", &shared, &["s", "t"]));
+    coordinator.scheduler().register_peer(peer("b", &shared, &["s", "t"]));
     coordinator.start_auto_sync_all(None).unwrap();
     assert_eq!(a.engine.auto_syncs().len(), 3);
     coordinator.close().await;
@@ -43,8 +43,8 @@ async fn one_malformed_address_keeps_no_other_from_being_started() {
     let a = Node::new("a");
     let (_socket, dead) = dead_address();
     let coordinator = coordinator(&a, 1);
-    coordinator.agenda().register_peer(peer("b", "no:such:address:at:all", &["s"]));
-    coordinator.agenda().register_peer(peer("c", &dead, &["s"]));
+    coordinator.scheduler().register_peer(peer("b", "no:such:address:at:all", &["s"]));
+    coordinator.scheduler().register_peer(peer("c", &dead, &["s"]));
     let error = coordinator.start_auto_sync_all(None).unwrap_err();
     assert_eq!(error.code(), "ERR_ARGUMENT");
     assert!(error.to_string().contains("no:such"), "{error}");

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use vectr_sync::{Cancel, Canceller};
+use vectr_sync::{CancellationSource, CancellationToken};
 
 use super::support::{coordinator, dead_address, name, patience, peer, put, shard, until, within};
 use crate::support::{Node, quick};
@@ -40,15 +40,15 @@ async fn live_peers_are_all_synced_while_the_dead_ones_are_still_being_called() 
     let a = Node::with("a", quick(), patience(Duration::from_secs(3_600), Duration::from_secs(30)));
     let coordinator = coordinator(&a, 5);
     for (number, address) in fleet.addresses.iter().enumerate() {
-        coordinator.agenda().register_peer(peer(&format!("n{number:02}"), address, &["s", "t"]));
+        coordinator.scheduler().register_peer(peer(&format!("n{number:02}"), address, &["s", "t"]));
     }
-    let canceller = Canceller::new();
-    let (run, abort) = (coordinator.clone(), canceller.token());
+    let cancel = CancellationSource::new();
+    let (run, abort) = (coordinator.clone(), cancel.token());
     let run = tokio::spawn(async move { run.sync_all(abort).await });
-    until(|| coordinator.agenda().statistics().syncs == 60).await;
+    until(|| coordinator.scheduler().statistics().syncs == 60).await;
     assert!(!run.is_finished());
-    assert_eq!(coordinator.agenda().active_syncs(), 0, "who is called holds no permit");
-    canceller.cancel();
+    assert_eq!(coordinator.scheduler().active_syncs(), 0, "who is called holds no permit");
+    cancel.cancel();
     assert_eq!(within(run).await.unwrap().unwrap_err().code(), "ERR_ABORTED");
     assert_eq!(a.db.digest(&shard("s")).unwrap(), fleet.live.db.digest(&shard("s")).unwrap());
 }
@@ -59,9 +59,9 @@ async fn dead_peers_fail_after_one_connection_attempt_and_results_keep_their_ord
     let a = Node::with("a", quick(), patience(Duration::from_secs(2), Duration::from_secs(30)));
     let coordinator = coordinator(&a, 5);
     for (number, address) in fleet.addresses.iter().enumerate() {
-        coordinator.agenda().register_peer(peer(&format!("n{number:02}"), address, &["s", "t"]));
+        coordinator.scheduler().register_peer(peer(&format!("n{number:02}"), address, &["s", "t"]));
     }
-    let results = within(coordinator.sync_all(Cancel::default())).await.unwrap();
+    let results = within(coordinator.sync_all(CancellationToken::default())).await.unwrap();
     assert_eq!(results.len(), 100);
     for (place, result) in results.iter().enumerate() {
         let number = place / 2;
@@ -71,7 +71,7 @@ async fn dead_peers_fail_after_one_connection_attempt_and_results_keep_their_ord
         let code = result.failure.as_ref().map(|failure| failure.code.as_str());
         assert_eq!(code, Fleet::is_dead(number).then_some("ERR_PEER_UNREACHABLE"), "{result:?}");
     }
-    let peers = coordinator.agenda().peers();
+    let peers = coordinator.scheduler().peers();
     let silent: Vec<_> = peers.iter().filter(|peer| peer.last_contact.is_none()).collect();
     assert_eq!(silent.len(), 20);
     assert_eq!(silent[0].node, name("n00"));

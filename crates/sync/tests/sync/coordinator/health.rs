@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use vectr_sync::{Cancel, Canceller, NetworkConfig, PeerStatus};
+use vectr_sync::{CancellationSource, CancellationToken, NetworkConfig, PeerStatus};
 use vectr_transport::TlsConfig;
 
 use super::support::{coordinator, dead_address, name, patience, peer, within};
@@ -15,22 +15,22 @@ async fn live_peers_answer_and_dead_and_untrusted_ones_do_not() {
     let strict = Node::with("strict", quick(), NetworkConfig { tls: nobody, ..NetworkConfig::default() });
     let (_socket, dead) = dead_address();
     let coordinator = coordinator(&a, 1);
-    coordinator.agenda().register_peer(peer("live", &live.listen().await, &[]));
-    coordinator.agenda().register_peer(peer("strict", &strict.listen().await, &["s"]));
-    coordinator.agenda().register_peer(peer("dead", &dead, &["s"]));
-    coordinator.agenda().register_peer(peer("mistyped", "no:such:address:at:all", &["s"]));
-    let health = within(coordinator.health_check(Cancel::default())).await.unwrap();
+    coordinator.scheduler().register_peer(peer("live", &live.listen().await, &[]));
+    coordinator.scheduler().register_peer(peer("strict", &strict.listen().await, &["s"]));
+    coordinator.scheduler().register_peer(peer("dead", &dead, &["s"]));
+    coordinator.scheduler().register_peer(peer("mistyped", "no:such:address:at:all", &["s"]));
+    let health = within(coordinator.health_check(CancellationToken::default())).await.unwrap();
     let expected = [("dead", false), ("live", true), ("mistyped", false), ("strict", false)];
     assert_eq!(
         health,
         expected.map(|(node, answers)| (name(node), answers)).into_iter().collect::<BTreeMap<_, _>>()
     );
-    for peer in coordinator.agenda().peers() {
+    for peer in coordinator.scheduler().peers() {
         let answers = health[&peer.node];
         assert_eq!(peer.last_contact.is_some(), answers, "{peer:?}");
         assert_eq!(peer.status, if answers { PeerStatus::Online } else { PeerStatus::Offline }, "{peer:?}");
     }
-    assert_eq!(coordinator.agenda().statistics().syncs, 0);
+    assert_eq!(coordinator.scheduler().statistics().syncs, 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,10 +40,10 @@ async fn more_dead_peers_than_may_be_called_at_once_hide_no_live_one() {
     let (_socket, dead) = dead_address();
     let coordinator = coordinator(&a, 5);
     for number in 0..150 {
-        coordinator.agenda().register_peer(peer(&format!("dead-{number}"), &dead, &[]));
+        coordinator.scheduler().register_peer(peer(&format!("dead-{number}"), &dead, &[]));
     }
-    coordinator.agenda().register_peer(peer("live", &live.listen().await, &[]));
-    let health = within(coordinator.health_check(Cancel::default())).await.unwrap();
+    coordinator.scheduler().register_peer(peer("live", &live.listen().await, &[]));
+    let health = within(coordinator.health_check(CancellationToken::default())).await.unwrap();
     assert_eq!(health.len(), 151);
     assert_eq!(
         health.into_iter().filter(|(_, answers)| *answers).map(|(node, _)| node).collect::<Vec<_>>(),
@@ -56,10 +56,10 @@ async fn an_aborted_check_leaves_no_call_behind() {
     let a = Node::with("a", quick(), patience(Duration::from_secs(3_600), Duration::from_secs(30)));
     let (_socket, dead) = dead_address();
     let coordinator = coordinator(&a, 5);
-    coordinator.agenda().register_peer(peer("dead", &dead, &[]));
-    let canceller = Canceller::new();
-    let checked = coordinator.health_check(canceller.token());
-    let (ended, ()) = tokio::join!(checked, async { canceller.cancel() });
+    coordinator.scheduler().register_peer(peer("dead", &dead, &[]));
+    let cancel = CancellationSource::new();
+    let checked = coordinator.health_check(cancel.token());
+    let (ended, ()) = tokio::join!(checked, async { cancel.cancel() });
     assert_eq!(ended.unwrap_err().code(), "ERR_ABORTED");
     within(coordinator.close()).await;
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use vectr_sync::{Cancel, Canceller, SyncConfig};
+use vectr_sync::{CancellationSource, CancellationToken, SyncConfig};
 
 use super::probe::Probe;
 use super::support::{coordinator, patience, put, shard, until, within};
@@ -13,7 +13,7 @@ use crate::support::{Node, quick};
 /// Change ids count up over all shards of a database.
 fn order_of_arrival<'n>(node: &Node, shards: &[&'n str]) -> Vec<&'n str> {
     let mut shards = shards.to_vec();
-    shards.sort_by_key(|name| node.engine.shard(&shard(name)).unwrap().change_id);
+    shards.sort_by_key(|name| node.engine.shard_state(&shard(name)).unwrap().change_id);
     shards
 }
 
@@ -25,14 +25,14 @@ async fn priority_then_age_decides_who_goes_first() {
     let scheduled = [("low", 1), ("high", 9), ("middle", 5), ("high too", 9), ("lowest", -3)];
     for (name, priority) in scheduled {
         put(&a, &shard(name), "v");
-        coordinator.agenda().schedule(shard(name), &address, priority);
+        coordinator.scheduler().schedule(shard(name), &address, priority);
     }
-    let results = coordinator.execute_tasks(Cancel::default()).await.unwrap();
+    let results = coordinator.execute_tasks(CancellationToken::default()).await.unwrap();
     let names: Vec<&str> = results.iter().map(|result| result.shard.as_str()).collect();
     assert_eq!(names, ["high", "high too", "middle", "low", "lowest"]);
     assert!(results.iter().all(|result| result.is_success() && result.address == address));
     assert_eq!(order_of_arrival(&b, &names), names);
-    assert_eq!(coordinator.agenda().pending_tasks(), 0);
+    assert_eq!(coordinator.scheduler().pending_tasks(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -47,16 +47,16 @@ async fn a_limit_of_5_is_seen_as_5_at_once_and_never_6_over_all_calls() {
     let run = |shards: Range<usize>| {
         for number in shards {
             for (_, address) in &peers {
-                coordinator.agenda().schedule(shard(&format!("s{number}")), address, 0);
+                coordinator.scheduler().schedule(shard(&format!("s{number}")), address, 0);
             }
         }
         let running = coordinator.clone();
-        tokio::spawn(async move { running.execute_tasks(Cancel::default()).await.unwrap() })
+        tokio::spawn(async move { running.execute_tasks(CancellationToken::default()).await.unwrap() })
     };
     let first = run(0..1);
-    until(|| coordinator.agenda().pending_tasks() == 0).await;
+    until(|| coordinator.scheduler().pending_tasks() == 0).await;
     let calls = [first, run(1..3)];
-    until(|| probe.counts().open == 5 && coordinator.agenda().active_syncs() == 5).await;
+    until(|| probe.counts().open == 5 && coordinator.scheduler().active_syncs() == 5).await;
     let mut results = Vec::new();
     for (call, tasks) in calls.into_iter().zip([6, 12]) {
         let ended = within(call).await.unwrap();
@@ -69,7 +69,7 @@ async fn a_limit_of_5_is_seen_as_5_at_once_and_never_6_over_all_calls() {
     }
     until(|| probe.counts().open == 0).await;
     assert_eq!((probe.counts().most, probe.counts().ever), (5, 18));
-    assert_eq!(coordinator.agenda().active_syncs(), 0);
+    assert_eq!(coordinator.scheduler().active_syncs(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -84,10 +84,10 @@ async fn more_urgent_tasks_of_another_call_overtake() {
     let (_endpoint, mute) = probe.mute_peer().await.unwrap();
     // Connected beforehand: all that come later wait for the one permit.
     a.engine.ping(&address).await.unwrap();
-    let canceller = Canceller::new();
+    let cancel = CancellationSource::new();
     let blocker = tokio::spawn({
-        coordinator.agenda().schedule(shard("blocker"), &mute, 100);
-        let (coordinator, abort) = (coordinator.clone(), canceller.token());
+        coordinator.scheduler().schedule(shard("blocker"), &mute, 100);
+        let (coordinator, abort) = (coordinator.clone(), cancel.token());
         async move { coordinator.execute_tasks(abort).await }
     });
     until(|| probe.counts().open == 1).await;
@@ -95,10 +95,10 @@ async fn more_urgent_tasks_of_another_call_overtake() {
     let mut calls = Vec::new();
     for (name, priority) in [("low", 1), ("high", 7), ("middle", 3)] {
         put(&a, &shard(name), "v");
-        coordinator.agenda().schedule(shard(name), &address, priority);
+        coordinator.scheduler().schedule(shard(name), &address, priority);
         let (coordinator, begun) = (coordinator.clone(), Arc::clone(&started));
         calls.push(tokio::spawn(async move {
-            let execution = coordinator.execute_tasks(Cancel::default());
+            let execution = coordinator.execute_tasks(CancellationToken::default());
             tokio::pin!(execution);
             // The first look takes the tasks, and queues for the permit.
             let first = std::future::poll_fn(|context| {
@@ -110,7 +110,7 @@ async fn more_urgent_tasks_of_another_call_overtake() {
         }));
         started.acquire().await.unwrap().forget();
     }
-    canceller.cancel();
+    cancel.cancel();
     assert_eq!(blocker.await.unwrap().unwrap_err().code(), "ERR_ABORTED");
     for call in calls {
         within(call).await.unwrap();
@@ -128,17 +128,17 @@ async fn a_task_that_rests_before_its_retry_starves_nobody() {
     let coordinator = coordinator(&a, 1);
     let probe = Probe::default();
     let (_endpoint, mute) = probe.mute_peer().await.unwrap();
-    coordinator.agenda().schedule(shard("s"), &mute, 9);
-    let canceller = Canceller::new();
-    let (run, abort) = (coordinator.clone(), canceller.token());
+    coordinator.scheduler().schedule(shard("s"), &mute, 9);
+    let cancel = CancellationSource::new();
+    let (run, abort) = (coordinator.clone(), cancel.token());
     let run = tokio::spawn(async move { run.execute_tasks(abort).await });
     until(|| probe.counts().open == 1).await;
     for number in 0..10 {
-        coordinator.agenda().schedule(shard(&format!("s{number}")), &address, 1);
+        coordinator.scheduler().schedule(shard(&format!("s{number}")), &address, 1);
     }
-    let results = within(coordinator.execute_tasks(Cancel::default())).await.unwrap();
+    let results = within(coordinator.execute_tasks(CancellationToken::default())).await.unwrap();
     assert!(results.iter().all(|result| result.is_success() && result.attempts == 1), "{results:?}");
     assert!(!run.is_finished());
-    canceller.cancel();
+    cancel.cancel();
     assert_eq!(within(run).await.unwrap().unwrap_err().code(), "ERR_ABORTED");
 }

@@ -1,6 +1,5 @@
 //! The coordinator with real engines over loopback.
 
-mod agenda;
 mod auto_sync_all;
 mod dead_peers;
 mod ends;
@@ -8,5 +7,6 @@ mod health;
 mod limits;
 mod outcomes;
 mod probe;
+mod scheduler;
 mod support;
 mod topologies;

@@ -5,12 +5,12 @@ use std::net::UdpSocket;
 use std::time::Duration;
 
 use vectr_delta::{NodeName, ShardId};
-use vectr_sync::{Agenda, NetworkConfig, Peer, PeerStatus, ShardCoordinator};
+use vectr_sync::{NetworkConfig, Peer, PeerStatus, Scheduler, ShardCoordinator};
 
 use crate::support::{Node, at, id, payload};
 
 pub(crate) fn coordinator(node: &Node, max_concurrent: usize) -> ShardCoordinator {
-    ShardCoordinator::new(node.engine.clone(), Agenda::new(max_concurrent).unwrap())
+    ShardCoordinator::new(node.engine.clone(), Scheduler::new(max_concurrent).unwrap())
 }
 
 pub(crate) fn name(text: &str) -> NodeName {

@@ -1,4 +1,4 @@
-use vectr_sync::{Cancel, ShardCoordinator, Topology};
+use vectr_sync::{CancellationToken, ShardCoordinator, Topology};
 
 use super::support::{coordinator, peer, put, shard};
 use crate::support::Node;
@@ -23,8 +23,8 @@ async fn eight(topology: Topology) -> Vec<(Node, ShardCoordinator)> {
         nodes.push((node, coordinator));
     }
     for (_, coordinator) in &nodes {
-        coordinator.agenda().set_topology(topology);
-        peers.iter().for_each(|peer| coordinator.agenda().register_peer(peer.clone()));
+        coordinator.scheduler().set_topology(topology);
+        peers.iter().for_each(|peer| coordinator.scheduler().register_peer(peer.clone()));
     }
     nodes
 }
@@ -46,7 +46,7 @@ async fn converges(topology: Topology, most_rounds: usize) {
         assert!(rounds <= most_rounds, "{topology:?} takes no more than {most_rounds} rounds");
         let syncs = nodes.iter().map(|(_, coordinator)| {
             let coordinator = coordinator.clone();
-            tokio::spawn(async move { coordinator.sync_all(Cancel::default()).await.unwrap() })
+            tokio::spawn(async move { coordinator.sync_all(CancellationToken::default()).await.unwrap() })
         });
         for sync in syncs.collect::<Vec<_>>() {
             let failures: Vec<_> =
