@@ -34,13 +34,17 @@
 mod cancellation;
 mod compat;
 mod config;
+mod context;
 mod coordinator;
 mod engine;
+mod entropy;
 mod error;
 mod events;
+mod options;
 mod result;
 mod server;
 mod session;
+mod task_tracker;
 
 pub use cancellation::{CancellationSource, CancellationToken};
 pub use compat::{QuicSync, QuicSyncResult};
@@ -49,10 +53,11 @@ pub use coordinator::{
     Assignment, CoordinatorStatistics, Peer, PeerStatus, Scheduler, ShardCoordinator, Topology,
 };
 pub use engine::status::{ShardState, ShardStatus, SyncStatus};
-pub use engine::sync_engine::{SyncEngine, SyncOptions, node_name};
+pub use engine::sync_engine::{SyncEngine, node_name};
 pub use engine::totals::ShardTotals;
 pub use error::SyncError;
 pub use events::event::SyncEvent;
 pub use events::hub::Events;
+pub use options::SyncOptions;
 pub use result::{SyncFailure, SyncProgress, SyncResult};
 pub use server::sync_server::{ServerStatistics, SyncServer};

@@ -10,8 +10,8 @@ use super::dispatch_queue::DispatchQueue;
 use super::priority_semaphore::Permit;
 use super::scheduler::Scheduler;
 use super::task::{Rank, Task};
+use crate::context::Context;
 use crate::engine::job::SyncJob;
-use crate::engine::sync_engine::Context;
 use crate::{CancellationSource, CancellationToken, SyncError, SyncOptions, SyncResult};
 
 /// One call that executes a number of tasks.

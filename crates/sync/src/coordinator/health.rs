@@ -8,7 +8,7 @@ use vectr_transport::Endpoint;
 use super::peer::Peer;
 use super::scheduler::Scheduler;
 use crate::SyncError;
-use crate::engine::sync_engine::Context;
+use crate::context::Context;
 
 /// Calls each peer once, all in parallel within the bound on connection attempts. Whether each answered.
 pub(super) async fn ping_all(

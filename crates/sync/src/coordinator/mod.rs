@@ -1,6 +1,5 @@
 //! Keeps many shards and peers in step: who is synced with whom, in which order, and how many at once.
 
-mod auto_sync_all;
 mod dispatch_queue;
 mod executor;
 mod health;

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use vectr_delta::{NodeName, ShardId};
 
@@ -36,7 +37,7 @@ impl ShardCoordinator {
     /// A coordinator that carries out an agenda.
     #[must_use]
     pub fn new(engine: SyncEngine, scheduler: Scheduler) -> Self {
-        scheduler.reserve_connections(engine.engine.network.endpoint.max_connections);
+        scheduler.reserve_connections(engine.context.network.endpoint.max_connections);
         Self { engine, scheduler }
     }
 
@@ -65,7 +66,7 @@ impl ShardCoordinator {
         abort: CancellationToken,
     ) -> Result<Vec<SyncResult>, SyncError> {
         let _call = self.scheduler.begin_call()?;
-        let engine = Arc::clone(&self.engine.engine);
+        let engine = Arc::clone(&self.engine.context);
         engine.ensure_open()?;
         if abort.is_cancelled() {
             return Err(SyncError::Aborted);
@@ -125,7 +126,7 @@ impl ShardCoordinator {
         abort: CancellationToken,
     ) -> Result<BTreeMap<NodeName, bool>, SyncError> {
         let _call = self.scheduler.begin_call()?;
-        let engine = &*self.engine.engine;
+        let engine = &self.engine.context;
         let mut stop_signals = StopSignals::new(engine, &self.scheduler, abort);
         tokio::select! {
             biased;
@@ -134,14 +135,40 @@ impl ShardCoordinator {
         }
     }
 
+    /// Keeps what this node shares with its neighbours in step from now on, as [`SyncEngine::start_auto_sync`] does for
+    /// one shard and one peer. What runs already goes on unchanged; calling again takes in the peers and shards that
+    /// came since. Live streams do not count against the limit of sessions. Needs a tokio runtime around it.
+    ///
+    /// # Errors
+    /// `ERR_CLOSED` after close; `ERR_ARGUMENT` for a malformed address, when all others have been started.
+    ///
+    /// [`SyncEngine::start_auto_sync`]: crate::SyncEngine::start_auto_sync
+    pub fn start_auto_sync_all(&self, interval: Option<Duration>) -> Result<(), SyncError> {
+        let _call = self.scheduler.begin_call()?;
+        self.engine.context.ensure_open()?;
+        let mut first_failure = None;
+        for (shard, address) in self.scheduler.pairs(self.engine.node()) {
+            match self.engine.try_start_auto_sync(&shard, &address, interval) {
+                Ok(true) => self.scheduler.auto_syncs(|started| started.extend([(shard, address)])),
+                Ok(false) => {}
+                Err(error) => drop(first_failure.get_or_insert(error)),
+            }
+        }
+        first_failure.map_or(Ok(()), Err)
+    }
+
+    /// Ends the auto-syncs that this coordinator started, and no others. What was applied stays applied.
+    pub fn stop_auto_sync_all(&self) {
+        let started = self.scheduler.auto_syncs(std::mem::take);
+        self.engine.stop_auto_syncs(|shard, address| started.contains(&(shard.clone(), address.to_owned())));
+    }
+
     /// The states of all shards of the database. Blocks on storage.
     ///
     /// # Errors
     /// `ERR_CLOSED` where engine or database are closed, `ERR_STORAGE`.
     pub fn shard_states(&self) -> Result<Vec<ShardState>, SyncError> {
-        self.engine.engine.ensure_open()?;
-        let shards = self.engine.engine.db.shards()?;
-        shards.iter().map(|shard| self.engine.shard_state(shard)).collect()
+        self.engine.context.shard_states()
     }
 
     /// Forgets scheduled tasks, ends what runs, auto-syncs that it started included, and waits until calls have ended.

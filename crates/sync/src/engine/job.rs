@@ -5,8 +5,8 @@ use tokio::sync::oneshot;
 use vectr_core::VectrDB;
 use vectr_delta::{ShardId, Strategy};
 
+use crate::context::Context;
 use crate::engine::retry::Retries;
-use crate::engine::sync_engine::Context;
 use crate::result::SyncFailure;
 use crate::session::initiator::{AttemptReport, Initiator};
 use crate::{SyncError, SyncOptions, SyncResult};
@@ -32,6 +32,24 @@ impl SyncJob {
             both_empty: false,
             stream_closed: None,
         }
+    }
+
+    /// Tries until it succeeds, cannot succeed any more, or is aborted.
+    ///
+    /// # Errors
+    /// As [`SyncJob::finish`].
+    pub(crate) async fn run(
+        mut self,
+        context: &Context,
+        options: &SyncOptions,
+    ) -> Result<SyncResult, SyncError> {
+        let started = Instant::now();
+        let busy = context.activity.begin(&self.result.shard);
+        let outcome = self.attempt_until_done(context, options).await;
+        drop(busy);
+        let mut result = self.finish(context, outcome).await?;
+        result.duration = started.elapsed();
+        Ok(result)
     }
 
     /// Tries once.
@@ -92,6 +110,23 @@ impl SyncJob {
 
     pub(crate) fn shard(&self) -> &ShardId {
         &self.result.shard
+    }
+
+    async fn attempt_until_done(
+        &mut self,
+        context: &Context,
+        options: &SyncOptions,
+    ) -> Result<(), SyncError> {
+        let (mut closed, mut aborted) = (context.closing.token(), options.abort.clone());
+        loop {
+            let Err(error) = self.attempt(context, options).await else { return Ok(()) };
+            let Some(wait) = self.retry_delay(&error) else { return Err(error) };
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = closed.cancelled() => return Err(SyncError::Closed),
+                () = aborted.cancelled() => return Err(SyncError::Aborted),
+            }
+        }
     }
 
     async fn run_session(&mut self, context: &Context, options: &SyncOptions) -> Result<(), SyncError> {

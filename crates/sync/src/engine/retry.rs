@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::entropy::random;
 use crate::{SyncConfig, SyncError};
 
 /// When a failed sync is tried again, and when no more.
@@ -72,12 +73,6 @@ impl Backoff {
 /// 0.5 to 1.5, so that peers that failed together do not come back together.
 fn jitter() -> f64 {
     0.5 + f64::from(random() as u32) / f64::from(u32::MAX)
-}
-
-/// Entropy of the operating system.
-pub(crate) fn random() -> u64 {
-    // Without entropy no key could have been made either: the process would not have come this far.
-    getrandom::u64().expect("the operating system gives entropy")
 }
 
 /// Both nodes may have to take a new site in turn.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use vectr_delta::ShardId;
 
-use crate::engine::sync_engine::Context;
+use crate::context::Context;
 use crate::server::drain::ActiveSessions;
 
 /// Which engine answers for a shard.

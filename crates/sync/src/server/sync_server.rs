@@ -8,10 +8,11 @@ use vectr_core::VectrDB;
 use vectr_delta::{Fingerprint, NodeName, ShardId};
 use vectr_transport::AcceptedStatistics;
 
-use crate::engine::sync_engine::Context;
+use crate::context::Context;
 use crate::server::drain::ActiveSessions;
 use crate::server::router::ShardRouter;
 use crate::session::responder::serve;
+use crate::session::wire::FLUSH_TIMEOUT;
 use crate::{NetworkConfig, ShardTotals, SyncConfig, SyncEngine, SyncError, node_name};
 
 /// Answers syncs for the shards of several databases on one address, under one identity.
@@ -91,9 +92,9 @@ impl SyncServer {
     pub async fn close(&self) {
         self.router.active.drain();
         for engine in &self.engines {
-            engine.engine.closing.cancel();
+            engine.context.closing.cancel();
         }
-        self.router.active.ended(LAST_WORDS).await;
+        self.router.active.ended(FLUSH_TIMEOUT).await;
         // They share the sockets, which the first close closes: all must have said their last words by then.
         for engine in &self.engines {
             engine.shut_down().await;
@@ -128,7 +129,7 @@ impl SyncServer {
     }
 
     fn primary(&self) -> &Context {
-        &self.engines[0].engine
+        &self.engines[0].context
     }
 }
 
@@ -155,17 +156,14 @@ fn shard_owners(databases: &[VectrDB]) -> Result<BTreeMap<ShardId, usize>, SyncE
 fn build_router(engines: &[SyncEngine], shard_owners: BTreeMap<ShardId, usize>) -> ShardRouter {
     let active = ActiveSessions::new();
     match engines {
-        [only] => ShardRouter::single(&only.engine, active),
+        [only] => ShardRouter::single(&only.context, active),
         [first, ..] => {
             let by_shard = shard_owners
                 .into_iter()
-                .map(|(shard, at)| (shard, Arc::clone(&engines[at].engine)))
+                .map(|(shard, at)| (shard, Arc::clone(&engines[at].context)))
                 .collect();
-            ShardRouter::by_shard_name(&first.engine, by_shard, active)
+            ShardRouter::by_shard_name(&first.context, by_shard, active)
         }
         [] => unreachable!("a server has at least one database"),
     }
 }
-
-/// How long sessions that are cut off may take to say so.
-const LAST_WORDS: Duration = Duration::from_secs(5);

@@ -4,6 +4,7 @@ use tokio::time::Instant;
 
 use vectr_delta::{Ending, Session};
 
+use crate::engine::retry::MAX_RETRY_DELAY;
 use crate::session::monitor::SessionMonitor;
 use crate::session::shard_store::ShardStore;
 use crate::session::wire::{Arrival, Wire};
@@ -137,6 +138,3 @@ fn outcome_of(ending: &Ending, address: &str) -> Result<(), SyncError> {
         }
     }
 }
-
-/// How long a live session with rows held back stands.
-const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);

@@ -1,17 +1,14 @@
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use vectr_delta::{
-    Fingerprint, HelloOffer, Message, Session, SessionConfig, SessionReport, ShardId, Uncompressed,
-};
+use vectr_delta::{Fingerprint, Message, Session, SessionReport, ShardId, Uncompressed};
 use vectr_transport::{Access, PeerRights, PeerStream};
 
-use crate::engine::retry::random;
-use crate::engine::sync_engine::Context;
+use crate::context::Context;
 use crate::session::driver::{DriveContext, drive, settle};
 use crate::session::monitor::SessionMonitor;
 use crate::session::shard_store::ShardStore;
-use crate::session::wire::{CODECS, Traffic, Wire};
+use crate::session::wire::{Traffic, Wire};
 use crate::{CancellationToken, SyncError, SyncOptions};
 
 /// One try at a sync, as the side that opens the stream.
@@ -82,14 +79,14 @@ impl Initiator<'_> {
         let (finished, stream_closed) = oneshot::channel();
         let last_bytes = wire.finish();
         report.note(&session, &traffic);
-        self.context.spawn_tracked(tokio::spawn(async move {
+        self.context.tasks.track(tokio::spawn(async move {
             // It ends by itself within its own bound.
             let _ = last_bytes.await;
             drop(finished);
             counter.finish(&traffic);
         }));
         report.stream_closed = Some(stream_closed);
-        self.context.spawn_tracked(tokio::spawn(settle(session, store)));
+        self.context.tasks.track(tokio::spawn(settle(session, store)));
         outcome
     }
 
@@ -178,27 +175,6 @@ impl AttemptReport {
     }
 }
 
-impl Context {
-    /// `live`: this node is ready to go on after the first exchange.
-    pub(crate) fn session(&self, peer: Fingerprint, shard: ShardId, live: bool) -> Session {
-        let offer = HelloOffer {
-            nonce: random(),
-            codecs: CODECS.iter().map(|codec| codec.id()).collect(),
-            live,
-            node: self.node.clone(),
-            clock: self.db.now(),
-            window: self.config.window,
-        };
-        Session::new(SessionConfig {
-            peer,
-            shard,
-            offer,
-            page: self.config.page_size(),
-            keeps_cursor: self.config.persist_session,
-        })
-    }
-}
-
 impl SyncError {
     fn of_ending(session: &Session) -> Self {
         match session.ending() {
@@ -207,12 +183,5 @@ impl SyncError {
             }
             _ => Self::Closed,
         }
-    }
-}
-
-/// A sync that nobody gives up.
-impl Default for SyncOptions {
-    fn default() -> Self {
-        Self { force: false, abort: CancellationToken::default(), progress: None }
     }
 }

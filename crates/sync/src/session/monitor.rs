@@ -4,8 +4,8 @@ use tokio::time::Instant;
 
 use vectr_delta::{Applied, Session, ShardId};
 
+use crate::context::Context;
 use crate::engine::status::ActivityGuard;
-use crate::engine::sync_engine::Context;
 use crate::engine::totals::{SessionCounter, SessionOutcome};
 use crate::session::shard_store::Answer;
 use crate::session::wire::Traffic;

@@ -5,7 +5,7 @@ use vectr_transport::{Access, Listener, PeerRights, PeerStream};
 
 use crate::SyncError;
 use crate::cancellation::CancellationToken;
-use crate::engine::sync_engine::Context;
+use crate::context::Context;
 use crate::server::router::ShardRouter;
 use crate::session::driver::{DriveContext, drive, settle};
 use crate::session::monitor::SessionMonitor;
@@ -88,12 +88,12 @@ async fn respond(
     let outcome = drive(&mut session, &mut wire, &mut store, &mut drive_context).await;
     let counter = drive_context.monitor.finish(&session, &outcome);
     let (traffic, flushed) = (wire.traffic(), wire.finish());
-    context.spawn_tracked(tokio::spawn(async move {
+    context.tasks.track(tokio::spawn(async move {
         // It ends by itself within its own bound.
         let _ = flushed.await;
         counter.finish(&traffic);
     }));
-    context.spawn_tracked(tokio::spawn(settle(session, store)));
+    context.tasks.track(tokio::spawn(settle(session, store)));
     if outcome.is_ok() {
         context.record_outcome(&shard, true);
     }
@@ -109,6 +109,6 @@ fn refuse(
     retry: bool,
 ) -> Result<(), SyncError> {
     wire.send(Message::Reject(Reject { code: code.into(), reason: reason.into(), retry }));
-    context.spawn_tracked(wire.finish());
+    context.tasks.track(wire.finish());
     Err(SyncError::Session { code: code.into(), message: reason.into(), retry })
 }

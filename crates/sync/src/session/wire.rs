@@ -97,7 +97,7 @@ impl Wire {
         drop(outbound);
         tokio::spawn(async move {
             let abort = writing.abort_handle();
-            if tokio::time::timeout(FAREWELL, writing).await.is_err() {
+            if tokio::time::timeout(FLUSH_TIMEOUT, writing).await.is_err() {
                 abort.abort();
             }
             drop(recv);
@@ -145,5 +145,5 @@ impl StreamDecoder {
 /// The codecs that this node reads.
 pub(crate) const CODECS: &[&dyn Codec] = &[&Uncompressed];
 
-/// How long the last messages may take.
-const FAREWELL: Duration = Duration::from_secs(5);
+/// How long the last messages of a stream may take to reach the peer.
+pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);

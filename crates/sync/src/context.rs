@@ -1,0 +1,240 @@
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use vectr_core::{SessionMark, VectrDB};
+use vectr_delta::{Fingerprint, HelloOffer, NodeName, Session, SessionConfig, ShardId, Timestamp};
+use vectr_transport::{AcceptedStatistics, Endpoint, Identity, PoolStatistics, Trust};
+
+use crate::engine::status::Activity;
+use crate::engine::totals::Totals;
+use crate::entropy::random;
+use crate::events::hub::EventHub;
+use crate::session::wire::CODECS;
+use crate::task_tracker::TaskTracker;
+use crate::{
+    CancellationSource, NetworkConfig, ShardState, SyncConfig, SyncError, SyncEvent, SyncFailure, SyncStatus,
+};
+
+/// State that the sessions, syncs and handles of one engine share.
+pub(crate) struct Context {
+    pub(crate) db: VectrDB,
+    pub(crate) node: NodeName,
+    pub(crate) config: SyncConfig,
+    pub(crate) network: NetworkConfig,
+    pub(crate) activity: Activity,
+    pub(crate) closing: CancellationSource,
+    pub(crate) events: Arc<EventHub>,
+    pub(crate) totals: Arc<Totals>,
+    pub(crate) tasks: TaskTracker,
+    presence: Presence,
+    /// Kept in the file if sessions are, else made for this engine.
+    mark: SessionMark,
+}
+
+/// Identity, trust and sockets. Engines that serve on one address share them.
+#[derive(Clone)]
+pub(crate) struct Presence {
+    /// The identity at the start; `Endpoint::set_trust` may replace it.
+    identity: Identity,
+    trust: Trust,
+    endpoint: Arc<OnceLock<Endpoint>>,
+}
+
+impl Presence {
+    /// Reads or creates the identity, and loads the trust rules. Opens no socket.
+    pub(crate) fn load(db: &VectrDB, network: &NetworkConfig) -> Result<Self, SyncError> {
+        let (rules, given) = network.tls.load()?;
+        let identity = match (given, identity_path(db, network)) {
+            (Some(given), _) => given,
+            (None, Some(path)) => Identity::load_or_create(&path)?,
+            (None, None) => Identity::ephemeral()?,
+        };
+        let trust = Trust::this_machine();
+        trust.set(rules);
+        Ok(Self { identity, trust, endpoint: Arc::default() })
+    }
+}
+
+impl Context {
+    pub(crate) fn new(
+        db: VectrDB,
+        node: NodeName,
+        config: SyncConfig,
+        network: NetworkConfig,
+        presence: Presence,
+    ) -> Result<Self, SyncError> {
+        let mark = SessionMark { id: format!("{:016x}", random()), created_at: db.now() };
+        let mark = if config.persist_session { db.restore_session()? } else { mark };
+        Ok(Self {
+            db,
+            node,
+            config,
+            network,
+            activity: Activity::default(),
+            closing: CancellationSource::new(),
+            events: Arc::default(),
+            totals: Arc::default(),
+            tasks: TaskTracker::default(),
+            presence,
+            mark,
+        })
+    }
+
+    /// A context for another database: the same configuration, identity, trust and sockets.
+    pub(crate) fn for_database(&self, db: VectrDB, node: NodeName) -> Result<Self, SyncError> {
+        Self::new(db, node, self.config.clone(), self.network.clone(), self.presence.clone())
+    }
+
+    /// The endpoint, made at its first use.
+    pub(crate) fn endpoint(&self) -> Result<&Endpoint, SyncError> {
+        self.ensure_open()?;
+        let Presence { identity, trust, endpoint: shared } = &self.presence;
+        if let Some(endpoint) = shared.get() {
+            return Ok(endpoint);
+        }
+        let endpoint = Endpoint::new(identity, trust, self.network.endpoint.clone())?;
+        Ok(shared.get_or_init(|| endpoint))
+    }
+
+    pub(crate) async fn close_endpoint(&self) {
+        if let Some(endpoint) = self.presence.endpoint.get() {
+            endpoint.close().await;
+        }
+    }
+
+    pub(crate) fn fingerprint(&self) -> Fingerprint {
+        let Presence { identity, endpoint, .. } = &self.presence;
+        endpoint.get().map_or_else(|| identity.fingerprint(), Endpoint::fingerprint)
+    }
+
+    pub(crate) const fn trust(&self) -> &Trust {
+        &self.presence.trust
+    }
+
+    /// Statistics of the connections made from here.
+    pub(crate) fn dialed(&self) -> PoolStatistics {
+        self.presence.endpoint.get().map(Endpoint::statistics).unwrap_or_default()
+    }
+
+    /// Statistics of the connections that the endpoint accepted.
+    pub(crate) fn accepted(&self) -> AcceptedStatistics {
+        self.presence.endpoint.get().map(Endpoint::accepted).unwrap_or_default()
+    }
+
+    pub(crate) fn ensure_open(&self) -> Result<(), SyncError> {
+        if self.closing.token().is_cancelled() { Err(SyncError::Closed) } else { Ok(()) }
+    }
+
+    /// A session that is about to begin. `live`: it may go on after the first exchange.
+    pub(crate) fn session(&self, peer: Fingerprint, shard: ShardId, live: bool) -> Session {
+        let offer = HelloOffer {
+            nonce: random(),
+            codecs: CODECS.iter().map(|codec| codec.id()).collect(),
+            live,
+            node: self.node.clone(),
+            clock: self.db.now(),
+            window: self.config.window,
+        };
+        Session::new(SessionConfig {
+            peer,
+            shard,
+            offer,
+            page: self.config.page_size(),
+            keeps_cursor: self.config.persist_session,
+        })
+    }
+
+    /// Stores the configured strategy for a shard that is about to be synced.
+    pub(crate) async fn apply_strategy(&self, shard: &ShardId) -> Result<(), SyncError> {
+        let Some(strategy) = self.config.strategy else { return Ok(()) };
+        let shard = shard.clone();
+        self.blocking(move |db| db.set_strategy(&shard, strategy)).await
+    }
+
+    /// Records how a sync ended. The database is told of a success in the background.
+    pub(crate) fn record_outcome(&self, shard: &ShardId, succeeded: bool) {
+        let at = self.db.now();
+        self.activity.record_outcome(shard, succeeded.then_some(at));
+        if succeeded {
+            let (db, shard) = (self.db.clone(), shard.clone());
+            // A note that could not be written changes nothing of the sync.
+            self.tasks.track(tokio::task::spawn_blocking(move || drop(db.note_sync(&shard, at))));
+        }
+    }
+
+    /// Saves in the background what the session learnt of the peer's progress.
+    pub(crate) fn save_peer_progress(&self, shard: &ShardId, session: &Session) {
+        let Some(standing) = session.standing() else { return };
+        let (db, shard) = (self.db.clone(), shard.clone());
+        // Without the note the peer's lag shows as it was before.
+        self.tasks.track(tokio::task::spawn_blocking(move || drop(db.note_peer(&shard, standing))));
+    }
+
+    /// Emits the failure of a sync to the listeners.
+    pub(crate) fn report_failure(&self, shard: &ShardId, address: &str, error: &SyncError) -> SyncFailure {
+        let failure = SyncFailure::from(error);
+        self.events.emit(&SyncEvent::Failed {
+            shard: shard.clone(),
+            address: address.to_owned(),
+            failure: failure.clone(),
+        });
+        failure
+    }
+
+    /// Runs a closure on a thread that may block.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&VectrDB) -> Result<T, vectr_core::CoreError> + Send + 'static,
+    ) -> Result<T, SyncError> {
+        let db = self.db.clone();
+        match tokio::task::spawn_blocking(move || work(&db)).await {
+            Ok(done) => Ok(done?),
+            // Only a runtime that is shutting down drops blocking work.
+            Err(_) => Err(SyncError::Closed),
+        }
+    }
+
+    /// The state of one shard. Blocks on storage.
+    pub(crate) fn shard_state(&self, shard: &ShardId) -> Result<ShardState, SyncError> {
+        self.ensure_open()?;
+        let status = self.db.shard_status(shard)?;
+        Ok(ShardState {
+            shard: shard.clone(),
+            change_id: status.change_id,
+            version_vector: status.version_vector,
+            vectors: status.vectors,
+            last_sync_at: Some(status.last_sync_at.max(self.activity.last_sync_at(shard)))
+                .filter(|at| *at > Timestamp::default()),
+            status: self.activity.status(shard),
+        })
+    }
+
+    /// The states of all shards. Blocks on storage.
+    pub(crate) fn shard_states(&self) -> Result<Vec<ShardState>, SyncError> {
+        self.ensure_open()?;
+        self.db.shards()?.iter().map(|shard| self.shard_state(shard)).collect()
+    }
+
+    /// The status of the whole engine. Blocks on storage.
+    pub(crate) fn status(&self) -> Result<SyncStatus, SyncError> {
+        let shards = self.shard_states()?;
+        // A restored copy of the database has a session id of its own.
+        let mark = if self.config.persist_session { self.db.restore_session()? } else { self.mark.clone() };
+        Ok(SyncStatus {
+            id: mark.id,
+            node: self.node.clone(),
+            shards,
+            pending_conflicts: self.db.pending_conflicts(None)?,
+            created_at: mark.created_at,
+            updated_at: self.db.now(),
+        })
+    }
+}
+
+fn identity_path(db: &VectrDB, network: &NetworkConfig) -> Option<PathBuf> {
+    network.identity.clone().or_else(|| {
+        let mut path = db.path()?.as_os_str().to_owned();
+        path.push(".key");
+        Some(path.into())
+    })
+}
