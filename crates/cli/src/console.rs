@@ -4,13 +4,13 @@ use serde::Serialize;
 
 use crate::error::CliError;
 
-/// Writes to standard output, all of it.
+/// Writes all of `text` to standard output.
 pub(crate) fn print(text: &str) -> Result<(), CliError> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(CliError::Output)
 }
 
-/// Writes a result: as JSON, or as `text` words it.
+/// Writes a result: as JSON, or as formatted by `text`.
 pub(crate) fn report<T: Serialize>(
     json: bool,
     result: &T,
@@ -24,8 +24,8 @@ pub(crate) fn report<T: Serialize>(
     print(&document)
 }
 
-/// Writes to standard error, for people.
+/// Writes a message to standard error.
 pub(crate) fn note(text: &str) {
-    // With nobody to read it there is nobody to tell.
+    // Standard error may be closed.
     let _ = writeln!(io::stderr(), "vectr: {text}");
 }

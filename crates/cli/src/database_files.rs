@@ -5,9 +5,9 @@ use vectr_core::{CoreError, Inspection};
 
 use crate::error::CliError;
 
-/// The database files that are served: those in a folder, in the order of names, or the one file.
+/// The database files to serve: those of a folder, sorted by name, or the one file.
 ///
-/// What else lies in the folder is left alone: a file is a database by what is in it, not by its name.
+/// Recognizes a database by its content, not by its name, and ignores all other files.
 pub(crate) fn databases(served: &Path) -> Result<Vec<PathBuf>, CliError> {
     if !served.is_dir() {
         return Ok(vec![served.to_owned()]);

@@ -6,38 +6,38 @@ use vectr_delta::DeltaError;
 use vectr_sync::SyncError;
 use vectr_transport::TransportError;
 
-/// Why the command could not do what it was asked.
+/// An error of the command.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum CliError {
-    /// A value that cannot be used.
+    /// An invalid value of an option.
     #[error("{name} '{value}': {hint}")]
     Argument {
         /// The option.
         name: &'static str,
-        /// What it was given.
+        /// The given value.
         value: String,
-        /// What is allowed.
+        /// The allowed values.
         hint: String,
     },
-    /// Something on this machine has to be put right.
+    /// A problem of this machine's configuration.
     #[error("{subject}: {reason}")]
     Config {
         /// The variable, file or address.
         subject: String,
-        /// What is wrong with it.
+        /// The problem.
         reason: String,
     },
     /// A folder without a database.
-    #[error("'{}' holds no database file: give a folder that does, or the path of one file", path.display())]
+    #[error("no database file in '{}': give a folder that contains one, or the path of one file", path.display())]
     NoDatabase {
         /// The folder.
         path: PathBuf,
     },
-    /// The user wants no more.
+    /// The user interrupted the command.
     #[error("interrupted")]
     Stopped,
-    /// Standard output takes nothing.
+    /// Writing to standard output failed.
     #[error("standard output: {0}")]
     Output(#[source] io::Error),
     /// The database.
@@ -69,7 +69,7 @@ impl CliError {
         }
     }
 
-    /// Whether the reader of the output has left, as `head` does: nothing to complain of.
+    /// Whether the reader of the output has closed it, as `head` does. That is no error.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
     }

@@ -1,8 +1,7 @@
-//! The command `vectr`: what its arguments mean, and what it prints. The npm package's command calls the same code.
+//! The command `vectr`: its arguments and its output. The command of the npm package calls the same code.
 //!
 //! Results go to standard output, as tables or, with `--json`, as one JSON document; everything else goes to standard
-//! error. The exit code is 0 where all went well, 1 where it did not, 2 for arguments that make no sense, 130 where it
-//! was interrupted.
+//! error. The exit code is 0 on success, 1 on failure, 2 for invalid arguments, 130 if it was interrupted.
 
 mod commands;
 mod console;

@@ -8,24 +8,24 @@ fn main() {
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("vectr: no threads to work with: {error}");
+            eprintln!("vectr: cannot start the runtime: {error}");
             exit(1);
         }
     };
     let code = runtime.block_on(async {
         let stop = CancellationSource::new();
         let token = stop.token();
-        // Where there are none, the system's own way to end a process is left.
+        // Without signals the system ends the process.
         if let Ok(signals) = Signals::new() {
             tokio::spawn(watch(signals, stop));
         }
         vectr_cli::run(std::env::args_os().skip(1), token).await
     });
-    // A check that was interrupted may still be reading: nothing waits for it.
+    // Do not wait for an interrupted check that may still be reading.
     exit(code.into());
 }
 
-/// The first signal asks for a gentle end, a second one does not ask.
+/// The first signal cancels the command, the second one exits at once.
 async fn watch(mut signals: Signals, stop: CancellationSource) {
     signals.next().await;
     stop.cancel();
@@ -33,7 +33,7 @@ async fn watch(mut signals: Signals, stop: CancellationSource) {
     exit(vectr_cli::INTERRUPTED.into());
 }
 
-/// SIGINT and SIGTERM, from the moment it is made.
+/// Catches SIGINT and SIGTERM from the moment it is created.
 #[cfg(unix)]
 struct Signals {
     interrupt: tokio::signal::unix::Signal,
@@ -56,7 +56,7 @@ impl Signals {
     }
 }
 
-/// Ctrl-C, from the moment it is made.
+/// Catches Ctrl-C from the moment it is created.
 #[cfg(windows)]
 struct Signals(tokio::signal::windows::CtrlC);
 

@@ -1,4 +1,4 @@
-//! How the command reaches peers, and whom it trusts: all that arguments and environment say of it comes together here.
+//! Network and trust configuration from arguments and environment.
 
 use std::path::{Path, PathBuf};
 
@@ -11,32 +11,32 @@ use crate::error::CliError;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Trust")]
 pub(crate) struct NetworkArguments {
-    /// The fingerprint of a peer to trust; may be repeated. Without pins and authority: peers on this machine only.
-    /// Default: $QUIC_PINNED_FINGERPRINTS, with commas between them
+    /// The fingerprint of a peer to trust; may be repeated. Without pins and an authority, only peers on this machine
+    /// are trusted. Default: $QUIC_PINNED_FINGERPRINTS, separated by commas
     #[arg(long = "pin", value_name = "FINGERPRINT")]
     pub(crate) pins: Vec<String>,
-    /// The authorities whose certificates are trusted, PEM. Default: $QUIC_CA_PATH
+    /// The certificate authorities to trust, PEM. Default: $QUIC_CA_PATH
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
-    /// This node's certificate, PEM. Default: $QUIC_CERT_PATH, else one of its own (see --identity)
+    /// This node's certificate, PEM. Default: $QUIC_CERT_PATH, else the one of its identity (see --identity)
     #[arg(long, value_name = "FILE", requires = "key")]
     pub(crate) cert: Option<PathBuf>,
-    /// The key of that certificate, PEM. Default: $QUIC_KEY_PATH
+    /// The private key of that certificate, PEM. Default: $QUIC_KEY_PATH
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
-    /// Where this node's own key and certificate are kept; made where there are none.
-    /// Default: DB.key, or vectr.key in a folder
+    /// The file of this node's own key and certificate; created if it does not exist. Default: DB.key, or vectr.key in
+    /// a folder
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
-    /// Let anyone who reaches this node read and write all its shards
+    /// Let anyone who can reach this node read and write all its shards
     #[arg(long)]
     pub(crate) dangerous_accept_any_peer: bool,
 }
 
 impl NetworkArguments {
-    /// The configuration of an engine for `served`, a database file or a folder of them. An argument counts before the
-    /// environment, and that before the default. A secret comes from the environment alone: arguments are shown to
-    /// everybody on the machine.
+    /// The configuration of an engine for `served`, a database file or a folder of them. An argument overrides the
+    /// environment, which overrides the default. A secret comes from the environment only: other users of the machine
+    /// can see arguments.
     pub(crate) fn config(&self, served: &Path) -> Result<NetworkConfig, CliError> {
         let environment = Environment::current()?;
         let file = |name, path: &Option<PathBuf>| path.clone().map(|path| TlsFile { name, path });
@@ -57,7 +57,7 @@ impl NetworkArguments {
     }
 }
 
-/// Where syncs are answered.
+/// The address to listen on for syncs.
 pub(crate) fn listen_address(given: Option<&str>) -> Result<String, CliError> {
     Ok(match given {
         Some(given) => given.to_owned(),
@@ -65,12 +65,12 @@ pub(crate) fn listen_address(given: Option<&str>) -> Result<String, CliError> {
     })
 }
 
-/// Where the identity of a database file, or of a folder that is served, is kept.
+/// The identity file of a database file, or of a folder to serve.
 pub(crate) fn identity_file(served: &Path) -> PathBuf {
     if served.is_dir() {
         return served.join("vectr.key");
     }
-    // The very file that an engine of this database takes.
+    // The same file that an engine of this database uses.
     let file = std::fs::canonicalize(served).unwrap_or_else(|_| served.to_owned());
     let mut name = file.into_os_string();
     name.push(".key");

@@ -14,20 +14,20 @@ use crate::commands::verify::verify;
 use crate::console::{note, report};
 use crate::error::CliError;
 
-/// The exit code of a command that was interrupted.
+/// Exit code of an interrupted command.
 pub const INTERRUPTED: u8 = 130;
 
-/// Runs the command with these arguments, which do not include the program's name, and returns its exit code. Prints to
-/// the process's standard output and standard error. Needs a tokio runtime around it.
+/// Runs the command with these arguments, without the program's name, and returns its exit code. Prints to the
+/// process's standard output and standard error. Needs a tokio runtime.
 ///
-/// `stop` interrupts it: `serve` then drains and ends well, all else ends at once.
+/// `stop` interrupts it: `serve` then drains and succeeds, every other command ends at once.
 pub async fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>, stop: CancellationToken) -> u8 {
     let words = arguments.into_iter().map(Into::into);
     let parsed = Arguments::try_parse_from(std::iter::once("vectr".into()).chain(words));
     let command = match parsed {
         Ok(arguments) => arguments.command,
         Err(error) => {
-            // Help and version come this way, too.
+            // Help and version are printed here, too.
             let _ = error.print();
             return u8::try_from(error.exit_code()).unwrap_or(1);
         }
@@ -40,7 +40,7 @@ pub async fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>, stop:
     }
 }
 
-/// Whether all went well.
+/// Whether the command succeeded.
 async fn execute(command: Command, mut stop: CancellationToken) -> Result<bool, CliError> {
     match command {
         Command::Sync(arguments) => return sync(arguments, stop).await,
@@ -66,7 +66,7 @@ fn fail(error: &CliError, json: bool) -> u8 {
     }
     if json {
         let failure = Failure { error: error.to_string(), error_code: error.code().to_owned() };
-        // The exit code says it as well.
+        // The exit code reports the failure as well.
         let _ = report(true, &failure, |_| String::new());
     }
     note(&format!("{}: {error}", error.code()));

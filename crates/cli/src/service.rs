@@ -8,7 +8,7 @@ use vectr_sync::{NetworkConfig, ServerStatistics, SyncConfig, SyncServer};
 
 use crate::error::CliError;
 
-/// Databases that are served.
+/// The served databases.
 pub(crate) struct Service {
     server: SyncServer,
     databases: Vec<VectrDB>,
@@ -16,7 +16,7 @@ pub(crate) struct Service {
 }
 
 impl Service {
-    /// Opens the files. Nothing is answered yet.
+    /// Opens the files. Answers nothing before `listen`.
     pub(crate) fn open(
         files: &[PathBuf],
         node: Option<&NodeName>,
@@ -32,7 +32,7 @@ impl Service {
         Ok(self.server.listen(address).await?.to_string())
     }
 
-    /// Stops gently; returns how many sessions had to be cut off.
+    /// Drains, then closes everything. Returns how many sessions were cut off.
     pub(crate) async fn drain(&self, within: Duration) -> Result<usize, CliError> {
         self.draining.store(true, Ordering::Relaxed);
         let cut = self.server.drain(within).await;
@@ -50,12 +50,12 @@ impl Service {
         self.server.statistics()
     }
 
-    /// How each database stands. Blocks on storage.
+    /// The overview of each database. Blocks on storage.
     pub(crate) fn overviews(&self) -> Result<Vec<Overview>, CoreError> {
         self.databases.iter().map(VectrDB::overview).collect()
     }
 
-    /// Why syncs are not answered; `None` where they are. Blocks on storage.
+    /// The reason why syncs are not answered; `None` if they are. Blocks on storage.
     pub(crate) fn unready_reason(&self) -> Option<String> {
         if self.is_draining() {
             return Some("draining".to_owned());
@@ -68,7 +68,7 @@ impl Service {
         self.draining.load(Ordering::Relaxed)
     }
 
-    /// How a database is called in metrics: by its file's name, which is unique in its folder.
+    /// The label of a database in metrics: its file name, which is unique in its folder.
     pub(crate) fn name_of(overview: &Overview) -> String {
         let name = overview.path.as_deref().and_then(Path::file_name);
         name.map_or_else(String::new, |name| name.to_string_lossy().into_owned())

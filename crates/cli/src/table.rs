@@ -2,14 +2,14 @@ use std::time::Duration;
 
 use vectr_delta::Timestamp;
 
-/// Text in columns. Numbers stand at the right.
+/// A text table.
 pub(crate) struct Table {
     heads: &'static [&'static str],
     rows: Vec<Vec<String>>,
 }
 
 impl Table {
-    /// Heads that begin with `>` are of columns whose cells stand at the right.
+    /// A head that begins with `>` aligns its column to the right.
     pub(crate) const fn new(heads: &'static [&'static str]) -> Self {
         Self { heads, rows: Vec::new() }
     }
@@ -18,7 +18,7 @@ impl Table {
         self.rows.push(cells.into_iter().map(|cell| visible(&cell)).collect());
     }
 
-    /// One line a row, below the heads.
+    /// The heads and one line for each row.
     pub(crate) fn render(&self) -> String {
         let heads: Vec<String> =
             self.heads.iter().map(|head| head.trim_start_matches('>').to_owned()).collect();

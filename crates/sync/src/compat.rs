@@ -6,7 +6,7 @@ use vectr_transport::PoolStatistics;
 
 use crate::{NetworkConfig, SyncConfig, SyncEngine, SyncError, SyncOptions, node_name};
 
-/// Syncs with one server: the class of the first source document.
+/// Syncs with one server. Kept for the API of the first source document.
 ///
 /// ```no_run
 /// use vectr_core::{Config, VectrDB};
@@ -27,16 +27,16 @@ pub struct QuicSync {
     address: String,
 }
 
-/// What a sync did.
+/// The result of a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QuicSyncResult {
     /// Rows sent.
     pub local_vectors_sent: u64,
     /// Rows of the server that changed this database.
     pub remote_vectors_received: u64,
-    /// Vectors that gained concurrent versions here, and that the shard's strategy settles.
+    /// Vectors that gained concurrent versions here and were resolved by the shard's strategy.
     pub conflicts_resolved: u64,
-    /// From the call to its result, in whole milliseconds.
+    /// Time from the call to its result, in whole milliseconds.
     pub sync_latency_ms: u64,
 }
 
@@ -49,7 +49,7 @@ impl QuicSync {
         Self::with(db, address, NetworkConfig::default())
     }
 
-    /// As [`QuicSync::new`], with other than the default connections and trust.
+    /// As [`QuicSync::new`], with a network configuration.
     ///
     /// # Errors
     /// As [`SyncEngine::new`].
@@ -59,10 +59,10 @@ impl QuicSync {
         Ok(Self { engine, address: address.to_owned() })
     }
 
-    /// Exchanges with the server what each lacks of `shard`.
+    /// Exchanges with the server what each side lacks of `shard`.
     ///
     /// # Errors
-    /// Whatever kept it from success, by its code.
+    /// Any failure of the sync, under its code.
     pub async fn sync(&self, shard: &str) -> Result<QuicSyncResult, SyncError> {
         let shard = ShardId::new(shard)?;
         let result = self.engine.sync(&shard, &self.address, SyncOptions::default()).await?;
@@ -77,19 +77,19 @@ impl QuicSync {
         })
     }
 
-    /// The connections made from here.
+    /// Statistics of the connections made from here.
     #[must_use]
     pub fn statistics(&self) -> PoolStatistics {
         self.engine.statistics()
     }
 
-    /// The engine underneath.
+    /// The underlying engine.
     #[must_use]
     pub const fn engine(&self) -> &SyncEngine {
         &self.engine
     }
 
-    /// Lets go of the sockets.
+    /// Closes the sockets.
     pub async fn close(&self) {
         self.engine.close().await;
     }

@@ -6,21 +6,21 @@ use vectr_transport::{EndpointConfig, TlsConfig};
 
 use crate::SyncError;
 
-/// How an engine syncs.
+/// Configuration of an engine's syncs.
 #[derive(Debug, Clone)]
 pub struct SyncConfig {
-    /// Kept in the database for every shard that is synced; `None`: the kept one stands.
+    /// Stored in the database for each shard that is synced. `None` keeps the stored one.
     pub strategy: Option<Strategy>,
-    /// Most changes in one batch. `None`: as many as fit 256 KiB.
+    /// Maximum number of changes in one batch. `None`: as many as fit into 256 KiB.
     pub batch_size: Option<u16>,
-    /// How often a failed sync is tried again, where that can help. Default 3.
+    /// Maximum number of retries after a transient failure. Default 3.
     pub max_retries: u32,
-    /// The wait before the first retry, doubled each time, with jitter. Default 1 s.
+    /// Delay before the first retry. Doubles with each retry, with jitter. Default 1 s.
     pub retry_backoff: Duration,
-    /// How many batches of 256 KiB a peer may send before the first is applied. Default 16.
+    /// Number of batches of 256 KiB that a peer may send before the first is applied. Default 16.
     pub window: u16,
-    /// Whether what a sync has learnt of a peer's changelog is kept in the file, for the next process too. Without it
-    /// each session looks at all of it again. Default true.
+    /// Stores in the file how far each peer's changelog has been read. Without it each session reads all of it again.
+    /// Default true.
     pub persist_session: bool,
 }
 
@@ -44,13 +44,14 @@ impl SyncConfig {
     }
 }
 
-/// How an engine reaches its peers, and whom it trusts.
+/// Connections, identity and trust of an engine.
 #[derive(Debug, Clone, Default)]
 pub struct NetworkConfig {
-    /// The node's own key and certificate, where `tls` gives none. `None`: `<database>.key`, or one for this process
-    /// only where the database is in memory.
+    /// File of the node's key and certificate, unless `tls` gives them. `None`: `<database>.key`, or for a database in
+    /// memory an identity that lives as long as this process.
     pub identity: Option<PathBuf>,
-    /// Whom to trust, and what to show; read again by [`SyncEngine::set_trust`](crate::SyncEngine::set_trust).
+    /// Trusted peers, and the certificate of this node. [`SyncEngine::set_trust`](crate::SyncEngine::set_trust)
+    /// replaces it.
     pub tls: TlsConfig,
     /// Connections.
     pub endpoint: EndpointConfig,

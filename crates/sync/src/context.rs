@@ -157,7 +157,7 @@ impl Context {
         self.activity.record_outcome(shard, succeeded.then_some(at));
         if succeeded {
             let (db, shard) = (self.db.clone(), shard.clone());
-            // A note that could not be written changes nothing of the sync.
+            // The sync succeeded even if this note is lost.
             self.tasks.track(tokio::task::spawn_blocking(move || drop(db.note_sync(&shard, at))));
         }
     }
@@ -166,7 +166,7 @@ impl Context {
     pub(crate) fn save_peer_progress(&self, shard: &ShardId, session: &Session) {
         let Some(standing) = session.standing() else { return };
         let (db, shard) = (self.db.clone(), shard.clone());
-        // Without the note the peer's lag shows as it was before.
+        // If this note is lost, the peer's lag shows its previous value.
         self.tasks.track(tokio::task::spawn_blocking(move || drop(db.note_peer(&shard, standing))));
     }
 

@@ -6,78 +6,78 @@ use vectr_transport::TransportError;
 
 use crate::session::read_only::FORBIDDEN;
 
-/// Why the engine could not do what it was asked.
+/// An error of the engine, a server or a coordinator.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SyncError {
     /// The engine was closed.
-    #[error("the sync engine is closed: make a new one")]
+    #[error("the sync engine is closed: create a new one")]
     Closed,
-    /// The coordinator was closed; its engine may be open.
-    #[error("the coordinator is closed: make a new one")]
+    /// The coordinator was closed. Its engine may still be open.
+    #[error("the coordinator is closed: create a new one")]
     CoordinatorClosed,
-    /// The caller gave up.
+    /// The caller aborted the sync.
     #[error("the sync was aborted")]
     Aborted,
-    /// The peer was silent for too long.
-    #[error("peer {address} was silent for {seconds} s in the middle of a session")]
+    /// The peer sent nothing for too long while it was its turn.
+    #[error("peer {address} sent nothing for {seconds} s during a session")]
     Silent {
-        /// Where the peer is.
+        /// The peer's address.
         address: String,
-        /// For how long.
+        /// The timeout, in seconds.
         seconds: u64,
     },
     /// No registered peer is at this address.
-    #[error("no peer at '{address}' is registered: register it with this very address first")]
+    #[error("no peer is registered at '{address}': register it with exactly this address first")]
     UnknownPeer {
-        /// What was asked for.
+        /// The given value.
         address: String,
     },
-    /// A limit of concurrent syncs that cannot be kept.
-    #[error("maxConcurrentSyncs {given}: give a whole number from 1 to 1024")]
+    /// The limit of concurrent syncs is out of range.
+    #[error("maxConcurrentSyncs {given}: must be an integer from 1 to 1024")]
     Concurrency {
-        /// What was asked for.
+        /// The given value.
         given: usize,
     },
-    /// This node's rights give the peer nothing of a shard.
-    #[error("shard '{shard}' is not shared with the peer {peer}: grant it to that peer in tls.rights here")]
+    /// This node's rights grant the peer no access to the shard.
+    #[error("this node grants peer {peer} no access to shard '{shard}': grant it in this node's tls.rights")]
     Forbidden {
-        /// Which shard.
+        /// The shard.
         shard: ShardId,
-        /// Who is there.
+        /// The peer's fingerprint.
         peer: Fingerprint,
     },
     /// Two databases of one server hold the same shard.
     #[error(
-        "shard '{shard}' lies in '{}' and in '{}': a server needs one home for each shard, so serve them apart",
+        "shard '{shard}' is in '{}' and in '{}': each shard must be in one file, so serve these two separately",
         files[0].display(), files[1].display()
     )]
     ShardTwice {
-        /// Which.
+        /// The shard.
         shard: ShardId,
-        /// The two files.
+        /// The two database files.
         files: [PathBuf; 2],
     },
-    /// A server without a database.
-    #[error("there is no database to serve")]
+    /// A server was given no database.
+    #[error("no database to serve: give at least one")]
     NoDatabase,
-    /// A session ended without success.
+    /// A session failed.
     #[error("{message}")]
     Session {
         /// A stable code, this node's or the peer's.
         code: String,
-        /// What happened.
+        /// The message.
         message: String,
-        /// Whether trying again can help.
+        /// Whether a retry can help.
         retry: bool,
     },
-    /// The shard's storage.
+    /// An error of the database.
     #[error(transparent)]
     Core(#[from] CoreError),
-    /// The connection.
+    /// An error of the connection.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// A value or message.
+    /// An invalid value or message.
     #[error(transparent)]
     Delta(#[from] DeltaError),
 }
@@ -101,7 +101,7 @@ impl SyncError {
         }
     }
 
-    /// Whether trying again can help. Never for trust.
+    /// Whether a retry can help. Never for trust.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
@@ -121,7 +121,7 @@ impl SyncError {
         }
     }
 
-    /// Whether the session is to be started afresh at once.
+    /// Whether a new session is to start at once.
     pub(crate) fn is_restart(&self) -> bool {
         self.code() == "ERR_RESTART"
     }

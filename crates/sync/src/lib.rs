@@ -1,5 +1,5 @@
-//! The sync engine: drives sessions of `vectr-delta` over the streams of `vectr-transport` against the shards of
-//! `vectr-core`. The only library that knows both SQLite and QUIC.
+//! The sync engine: drives sessions of `vectr-delta` over streams of `vectr-transport` against shards of `vectr-core`.
+//! The only library that knows both SQLite and QUIC.
 //!
 //! ```
 //! use vectr_core::{At, Config, VectrDB};

@@ -5,47 +5,47 @@ use vectr_delta::ShardId;
 
 use crate::SyncError;
 
-/// What a sync did, over all its attempts.
+/// The result of a sync, over all its attempts.
 #[derive(Debug, Clone)]
 pub struct SyncResult {
-    /// Which shard.
+    /// The shard.
     pub shard: ShardId,
-    /// With whom: the address that was given.
+    /// The peer's address, as given.
     pub address: String,
     /// Rows sent.
     pub changes_sent: u64,
-    /// Rows that came, whether they changed anything or not.
+    /// Rows received, whether they changed anything or not.
     pub changes_received: u64,
-    /// Rows whose join changed this database.
+    /// Rows received that changed this database.
     pub changes_applied: u64,
     /// Vectors that gained concurrent versions here.
     pub conflicts_detected: u64,
-    /// Those of them that the shard's strategy settles.
+    /// Those that the shard's strategy resolves, or the conflict handler has.
     pub conflicts_resolved: u64,
-    /// All conflicts of the shard that someone has to settle.
+    /// All conflicts of the shard that wait for a decision.
     pub conflicts_unresolved: Vec<StoredConflict>,
-    /// Bytes of frames that went to the peer.
+    /// Bytes of frames sent to the peer.
     pub bytes_sent: u64,
-    /// Bytes of frames that came from it.
+    /// Bytes of frames received from it.
     pub bytes_received: u64,
-    /// How often it was tried, at least 1.
+    /// Number of attempts, at least 1.
     pub attempts: u32,
-    /// From the call to its result. In a coordinator the time of the attempts alone, without waits between them.
+    /// Time from the call to its result. In a coordinator the sum of its attempts, without the delays between them.
     pub duration: Duration,
     /// Whether the stream went over TCP.
     pub fallback: bool,
-    /// Things to know that are no errors.
+    /// Warnings, which do not make the sync fail.
     pub warnings: Vec<String>,
-    /// Why it did not succeed. What was applied stays applied.
+    /// The reason of a failure. What was applied stays applied.
     pub failure: Option<SyncFailure>,
 }
 
-/// Why a sync did not succeed.
+/// The reason why a sync failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncFailure {
     /// A stable error code.
     pub code: String,
-    /// For people.
+    /// A message for people.
     pub message: String,
 }
 
@@ -76,7 +76,7 @@ impl SyncResult {
         }
     }
 
-    /// Whether both nodes now hold what the other held.
+    /// Whether both nodes now have each other's changes.
     #[must_use]
     pub const fn is_success(&self) -> bool {
         self.failure.is_none()
@@ -89,7 +89,7 @@ impl SyncResult {
     }
 }
 
-/// How far a sync has come.
+/// Progress of a sync.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SyncProgress {
     /// Rows sent in this attempt.

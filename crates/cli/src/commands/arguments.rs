@@ -5,11 +5,10 @@ use clap_complete::Shell;
 
 use crate::network::NetworkArguments;
 
-/// Vector shards that agents share: look at them, check them, sync them, serve them.
+/// Inspect, verify, sync and serve shared vector shards.
 ///
-/// A database is one file with any number of shards. Each node has an identity, a key and a certificate beside its
-/// database; peers know it by the certificate's fingerprint. With nothing configured, a node talks to peers on this
-/// machine only.
+/// A database is one file with any number of shards. Each node has an identity, a key and a certificate next to its
+/// database; peers know it by the certificate's fingerprint. By default a node trusts peers on this machine only.
 #[derive(Debug, Parser)]
 #[command(name = "vectr", version, propagate_version = true, after_long_help = EXAMPLES, term_width = 100)]
 pub(crate) struct Arguments {
@@ -29,38 +28,38 @@ pub(crate) enum Command {
 
 /// Print this node's fingerprint, and the line for the other node's configuration
 ///
-/// The identity is made where there is none yet. It stays the same for as long as its file does.
+/// Creates the identity if there is none yet. It stays the same as long as its file does.
 #[derive(Debug, Args)]
 pub(crate) struct IdentityArguments {
-    /// The database whose identity it is, kept in FILE.key; for a folder that is served, FOLDER/vectr.key
+    /// The database; its identity is in FILE.key. For a folder to serve, in FOLDER/vectr.key
     #[arg(long, value_name = "FILE", default_value = ".")]
     pub(crate) db: PathBuf,
     #[command(flatten)]
     pub(crate) output: OutputArguments,
 }
 
-/// Exchange with another node what each lacks
+/// Exchange changes with another node
 ///
-/// Both nodes then hold the same, safe from a power cut. The exit code is 0 only if that is so for every shard.
+/// Afterwards both nodes have the same changes on disk. The exit code is 0 only if every shard was synced.
 #[derive(Debug, Args)]
 #[command(after_long_help = SYNC_EXAMPLES)]
 pub(crate) struct SyncArguments {
-    /// The database file; made where there is none
+    /// The database file; created if it does not exist
     #[arg(value_name = "DB")]
     pub(crate) db: PathBuf,
-    /// The other node: HOST, HOST:PORT or [IPV6]:PORT; port 4433 where none is given
+    /// The other node: HOST, HOST:PORT or [IPV6]:PORT; the default port is 4433
     #[arg(value_name = "HOST:PORT")]
     pub(crate) peer: String,
-    /// The shard to sync; may be repeated. Default: all shards of the file, the default one of a new file
+    /// The shard to sync; may be repeated. Default: all shards of the file, or the default shard of a new file
     #[arg(long = "shard", value_name = "NAME")]
     pub(crate) shards: Vec<String>,
-    /// What this node is called. Default: what the file recorded, else node-SITE; recorded at the first use
+    /// The name of this node. Default: the name recorded in the file, else node-SITE; recorded at first use
     #[arg(long, value_name = "NAME")]
     pub(crate) node_id: Option<String>,
-    /// Read the other node's changes from their beginning instead of from where the last sync ended
+    /// Read the other node's changes from the beginning instead of from where the last sync ended
     #[arg(long)]
     pub(crate) force: bool,
-    /// How often to try again where that can help
+    /// Maximum number of retries after a transient failure
     #[arg(long, value_name = "TIMES", default_value_t = 3)]
     pub(crate) retries: u32,
     #[command(flatten)]
@@ -69,12 +68,12 @@ pub(crate) struct SyncArguments {
     pub(crate) output: OutputArguments,
 }
 
-/// Show how a database stands: shards, vectors, conflicts, and how far its peers are behind
+/// Show the status of a database: shards, vectors, conflicts, and how far its peers are behind
 ///
 /// Works while another process has the database open, and changes nothing.
 ///
-/// BEHIND counts the vectors whose present state the peer is not known to have. It is what the peer last said of itself:
-/// it may have learnt more from others since.
+/// BEHIND counts the vectors whose current state the peer is not known to have. It is based on the peer's last report:
+/// the peer may have received more from others since.
 #[derive(Debug, Args)]
 pub(crate) struct StatusArguments {
     /// The database file
@@ -84,11 +83,11 @@ pub(crate) struct StatusArguments {
     pub(crate) output: OutputArguments,
 }
 
-/// Check a file against its digest
+/// Verify every stored byte of a file
 ///
-/// Reads every stored byte: each version against the hash that it was written with, the sum over all rows against the
-/// digest that is kept, and the file's structure as SQLite checks it. Works while another process has the database open,
-/// and changes nothing. The exit code is 0 only if nothing is wrong.
+/// Checks each version against the hash that was stored with it, the sum over all rows against the stored digest, and
+/// the file's structure with SQLite's own check. Works while another process has the database open, and changes
+/// nothing. The exit code is 0 only if no fault was found.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArguments {
     /// The database file
@@ -100,30 +99,30 @@ pub(crate) struct VerifyArguments {
 
 /// Answer other nodes' syncs, until SIGTERM or SIGINT
 ///
-/// Of a folder, all database files in it are served on one address, under one identity, each shard from the file that
-/// holds it; a shard in two files is refused. A single file answers for every shard, also for those that peers bring.
+/// Serves all database files of a folder on one address, under one identity, each shard from the file that contains
+/// it; a shard in two files is an error. A single file serves every shard, including new ones from peers.
 ///
-/// On SIGTERM or SIGINT no new sync begins, running ones have --drain-seconds to end, and the exit code is 0. A second
-/// signal ends at once.
+/// On SIGTERM or SIGINT new syncs are refused, running ones may take --drain-seconds to end, and the exit code is 0. A
+/// second signal exits at once.
 #[derive(Debug, Args)]
 #[command(after_long_help = SERVE_EXAMPLES)]
 pub(crate) struct ServeArguments {
     /// A folder with database files, or one database file
     #[arg(value_name = "FOLDER|DB")]
     pub(crate) path: PathBuf,
-    /// Where to answer syncs: HOST, HOST:PORT or [IPV6]:PORT; port 0 for any free one. Default: 127.0.0.1:4433
+    /// The address to serve syncs on: HOST, HOST:PORT or [IPV6]:PORT; port 0 for any free one. Default: 127.0.0.1:4433
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) listen: Option<String>,
-    /// Where to answer /healthz, /readyz and /metrics over HTTP; a loopback address
+    /// The loopback address to serve /healthz, /readyz and /metrics on over HTTP
     #[arg(long, value_name = "IP:PORT", default_value = "127.0.0.1:4434")]
     pub(crate) http: String,
-    /// Answer no HTTP
+    /// Serve no HTTP
     #[arg(long, conflicts_with = "http")]
     pub(crate) no_http: bool,
-    /// How long running syncs may take to end
+    /// How long running syncs may take to end when draining
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) drain_seconds: u32,
-    /// What this node is called. Default: what each file recorded, else node-SITE; recorded at the first use
+    /// The name of this node. Default: the name recorded in each file, else node-SITE; recorded at first use
     #[arg(long, value_name = "NAME")]
     pub(crate) node_id: Option<String>,
     #[command(flatten)]
@@ -143,13 +142,13 @@ pub(crate) struct CompletionsArguments {
 
 #[derive(Debug, Args)]
 pub(crate) struct OutputArguments {
-    /// Print JSON for programs instead of tables for people
+    /// Print JSON instead of tables
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 impl Command {
-    /// Whether the result is for a program.
+    /// Whether the output is JSON.
     pub(crate) const fn is_json(&self) -> bool {
         match self {
             Self::Identity(arguments) => arguments.output.json,

@@ -11,7 +11,7 @@ pub(crate) fn identity(arguments: &IdentityArguments) -> Result<(), CliError> {
     let fingerprint = Identity::load_or_create(&file)?.fingerprint().to_string();
     let shown = Shown {
         identity_file: file.display().to_string(),
-        // As a trust error words it, so that one is found by the other.
+        // The same wording as in a trust error, so that a search for one finds the other.
         paste: format!("tls: {{ pinnedFingerprints: [\"{fingerprint}\"] }}"),
         pin: format!("--pin {fingerprint}"),
         fingerprint,
@@ -31,7 +31,7 @@ struct Shown {
 fn text(shown: &Shown) -> String {
     let Shown { fingerprint, identity_file, paste, pin } = shown;
     format!(
-        "{fingerprint}\n\nkept in {identity_file}\n\nTo be trusted by another node, give it\n  in code:            \
+        "{fingerprint}\n\nstored in {identity_file}\n\nTo have another node trust this one, add it there\n  in code:            \
          {paste}\n  as an argument:     {pin}\n  as a variable:      QUIC_PINNED_FINGERPRINTS={fingerprint}\n"
     )
 }

@@ -1,4 +1,4 @@
-//! What each command does, and the arguments of all.
+//! The commands and their arguments.
 
 pub(crate) mod arguments;
 pub(crate) mod completions;

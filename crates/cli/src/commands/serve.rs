@@ -14,12 +14,12 @@ use crate::network::listen_address;
 use crate::service::Service;
 use crate::table::Table;
 
-/// Serves until `stop`, then drains.
+/// Serves until `stop` is cancelled, then drains.
 pub(crate) async fn serve(arguments: ServeArguments, mut stop: CancellationToken) -> Result<(), CliError> {
     let service = Arc::new(open(&arguments)?);
     let served = answer(&arguments, &service, &mut stop).await;
     if served.is_err() {
-        // Whatever was opened is closed; the first error says more than one that follows from it.
+        // Close what was opened. The first error says more than one that follows from it.
         let _ = service.drain(Duration::ZERO).await;
     }
     served
@@ -44,7 +44,7 @@ async fn answer(
     let started = Started::new(service, listen, http.as_ref())?;
     report(arguments.output.json, &started, text)?;
     stop.cancelled().await;
-    note("draining: no new syncs, running ones may end");
+    note("draining: refusing new syncs, waiting for running ones");
     let cut = service.drain(Duration::from_secs(arguments.drain_seconds.into())).await?;
     if let Some(http) = http {
         http.stop().await;
@@ -52,13 +52,15 @@ async fn answer(
     note(&match cut {
         0 => "drained".to_owned(),
         cut => {
-            format!("drained; {cut} syncs did not end in time and were cut off, to be resumed by their peers")
+            format!(
+                "drained; {cut} syncs did not finish in time and were cut off, their peers will resume them"
+            )
         }
     });
     Ok(())
 }
 
-/// Printed once everything is answered.
+/// Printed once the service is ready.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Started {

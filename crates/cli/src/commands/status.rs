@@ -100,10 +100,10 @@ fn text(overview: &Overview) -> String {
         overview.site
     );
     if overview.shards.is_empty() {
-        return format!("{head}\nno shards: nothing was written yet\n");
+        return format!("{head}\nno shards: nothing has been written yet\n");
     }
     let peers = peers(overview);
-    let peers = if peers.is_empty() { "no peers: it was never synced\n".to_owned() } else { peers };
+    let peers = if peers.is_empty() { "no peers: never synced\n".to_owned() } else { peers };
     format!("{head}\n{}\n{peers}", shards(overview))
 }
 
@@ -125,7 +125,7 @@ fn shards(overview: &Overview) -> String {
 }
 
 fn peers(overview: &Overview) -> String {
-    let mut table = Table::new(&["PEER", "FINGERPRINT", "SHARD", ">BEHIND", "HEARD OF (UTC)"]);
+    let mut table = Table::new(&["PEER", "FINGERPRINT", "SHARD", ">BEHIND", "LAST CONTACT (UTC)"]);
     let all = overview.shards.iter().flat_map(|shard| shard.peers.iter().map(move |peer| (shard, peer)));
     let mut any = false;
     for (shard, lag) in all {

@@ -8,7 +8,7 @@ use crate::console::report;
 use crate::error::CliError;
 use crate::table::{Table, bytes, duration, grouped, visible};
 
-/// Whether every shard was synced.
+/// Syncs the shards one by one. Returns whether all syncs succeeded.
 pub(crate) async fn sync(arguments: SyncArguments, stop: CancellationToken) -> Result<bool, CliError> {
     let shards: Vec<ShardId> =
         arguments.shards.iter().map(|shard| ShardId::new(shard)).collect::<Result<_, _>>()?;
@@ -138,7 +138,7 @@ fn text(outcome: &Outcome) -> String {
         remarks.extend(synced.error.iter().chain(&synced.warnings).map(about));
         if !synced.conflicts_unresolved.is_empty() {
             remarks.push_str(&about(&format!(
-                "{} conflicts wait for someone to choose",
+                "{} conflicts wait for a decision",
                 synced.conflicts_unresolved.len()
             )));
         }

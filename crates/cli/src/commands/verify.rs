@@ -6,7 +6,7 @@ use crate::console::report;
 use crate::error::CliError;
 use crate::table::{Table, grouped, visible};
 
-/// Whether nothing is wrong.
+/// Verifies the file. Returns whether it has no faults.
 pub(crate) fn verify(arguments: &VerifyArguments) -> Result<bool, CliError> {
     let inspection = Inspection::open(&arguments.db)?;
     let found = inspection.verify()?;
@@ -80,7 +80,7 @@ impl From<&Fault> for Finding {
 fn text(found: &Verification) -> String {
     let mut table = Table::new(&["SHARD", ">ROWS", "DIGEST"]);
     for VerifiedShard { shard, rows, stored, computed } in &found.shards {
-        let verdict = if stored == computed { "as kept" } else { "NOT as kept" };
+        let verdict = if stored == computed { "matches" } else { "DOES NOT MATCH" };
         table.row([shard.to_string(), grouped(*rows), verdict.to_owned()]);
     }
     let faults: String =

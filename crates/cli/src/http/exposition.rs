@@ -8,7 +8,7 @@ impl Exposition {
     /// The content type of the text.
     pub(crate) const CONTENT_TYPE: &'static str = "text/plain; version=0.0.4; charset=utf-8";
 
-    /// Begins a family: all of its samples follow before the next one begins.
+    /// Begins a family. Its samples have to follow before the next one begins.
     pub(crate) fn family(&mut self, name: &'static str, kind: Kind, help: &'static str) -> Family<'_> {
         let kind = match kind {
             Kind::Counter => "counter",
@@ -28,21 +28,21 @@ impl Exposition {
     }
 }
 
-/// Whether a number only ever grows.
+/// The type of a metric.
 #[derive(Clone, Copy)]
 pub(crate) enum Kind {
     Counter,
     Gauge,
 }
 
-/// The samples of one metric.
+/// Adds samples to one metric.
 pub(crate) struct Family<'e> {
     exposition: &'e mut Exposition,
     name: &'static str,
 }
 
 impl Family<'_> {
-    /// One number. Labels may hold any text.
+    /// Adds one sample. Labels may contain any text.
     pub(crate) fn sample(&mut self, labels: &[(&str, &str)], value: impl Display) -> &mut Self {
         let listed: Vec<String> =
             labels.iter().map(|(label, text)| format!("{label}=\"{}\"", escaped(text))).collect();

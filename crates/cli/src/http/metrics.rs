@@ -7,13 +7,13 @@ use vectr_sync::{ServerStatistics, ShardTotals};
 use crate::http::exposition::{Exposition, Family, Kind};
 use crate::service::Service;
 
-/// What a service is doing, in Prometheus' text format. Blocks on storage.
+/// Metrics of a service in Prometheus' text format. Blocks on storage.
 pub(crate) fn metrics(service: &Service) -> Result<String, CoreError> {
     let (overviews, statistics) = (service.overviews()?, service.statistics());
     let mut to = Exposition::default();
     let version = [("version", env!("CARGO_PKG_VERSION"))];
-    to.family("vectr_build_info", Kind::Gauge, "The build that answers.").sample(&version, 1);
-    to.family("vectr_ready", Kind::Gauge, "1 while syncs are answered, 0 while draining.")
+    to.family("vectr_build_info", Kind::Gauge, "Version of the running build.").sample(&version, 1);
+    to.family("vectr_ready", Kind::Gauge, "1 while syncs are accepted, 0 while draining.")
         .sample(&[], u8::from(!service.is_draining()));
     put_databases(&mut to, &overviews);
     put_shards(&mut to, &overviews);
@@ -24,7 +24,8 @@ pub(crate) fn metrics(service: &Service) -> Result<String, CoreError> {
 }
 
 fn put_databases(to: &mut Exposition, overviews: &[Overview]) {
-    let mut sizes = to.family("vectr_database_bytes", Kind::Gauge, "Size of a database file and its log.");
+    let mut sizes =
+        to.family("vectr_database_bytes", Kind::Gauge, "Size of a database file and its write-ahead log.");
     for overview in overviews {
         sizes.sample(&[("database", &Service::name_of(overview))], overview.bytes);
     }
@@ -40,24 +41,26 @@ fn put_shards(to: &mut Exposition, overviews: &[Overview]) {
             }
         }
     };
-    each("vectr_shard_vectors", "Vectors that a shard shows.", |shard| shard.vectors as f64);
-    each("vectr_shard_conflicts_unresolved", "Vectors that wait for someone to choose a version.", |shard| {
+    each("vectr_shard_vectors", "Live vectors of a shard.", |shard| shard.vectors as f64);
+    each("vectr_shard_conflicts_unresolved", "Conflicts of a shard that wait for a decision.", |shard| {
         shard.unresolved as f64
     });
-    each("vectr_shard_last_sync_timestamp_seconds", "When a sync last succeeded; 0: never.", |shard| {
-        seconds(shard.last_sync_at)
-    });
+    each(
+        "vectr_shard_last_sync_timestamp_seconds",
+        "Time of the last successful sync; 0 if there was none.",
+        |shard| seconds(shard.last_sync_at),
+    );
 }
 
 fn put_peers(to: &mut Exposition, overviews: &[Overview]) {
     let shards: Vec<&ShardOverview> = overviews.iter().flat_map(|overview| &overview.shards).collect();
     let lags = || shards.iter().flat_map(|shard| shard.peers.iter().map(move |peer| (&shard.shard, peer)));
-    let help = "Vectors whose present state a peer is not known to have.";
+    let help = "Vectors whose current state a peer is not known to have.";
     let mut family = to.family("vectr_peer_changes_behind", Kind::Gauge, help);
     for (shard, lag) in lags() {
         family.sample(&peer_labels(shard, &lag.peer.to_string(), &lag.node), lag.changes);
     }
-    let help = "When a peer last said what it holds.";
+    let help = "Time of the last report of a peer's progress.";
     let mut family = to.family("vectr_peer_last_contact_timestamp_seconds", Kind::Gauge, help);
     for (shard, lag) in lags() {
         family.sample(&peer_labels(shard, &lag.peer.to_string(), &lag.node), seconds(lag.noted_at));
@@ -72,20 +75,19 @@ fn put_sessions(to: &mut Exposition, statistics: &ServerStatistics) {
     let connections = statistics.connections;
     to.family("vectr_connections", Kind::Gauge, "Live connections of trusted peers.")
         .sample(&[], connections.live);
-    to.family("vectr_connections_accepted_total", Kind::Counter, "Connections of trusted peers.")
+    to.family("vectr_connections_accepted_total", Kind::Counter, "Accepted connections of trusted peers.")
         .sample(&[], connections.accepted);
-    to.family("vectr_sessions", Kind::Gauge, "Sessions that are being answered.")
-        .sample(&[], statistics.running);
+    to.family("vectr_sessions", Kind::Gauge, "Sessions that are running.").sample(&[], statistics.running);
     to.family(
         "vectr_sessions_refused_total",
         Kind::Counter,
-        "Sessions for shards not served here, or while draining.",
+        "Sessions refused because the shard is not served or the server is draining.",
     )
     .sample(&[], statistics.refused);
 }
 
 fn put_traffic(to: &mut Exposition, totals: &BTreeMap<ShardId, ShardTotals>) {
-    let help = "Sessions that are over: finished with both nodes alike, ended from live rest, or failed.";
+    let help = "Sessions by outcome: finished in sync, live and ended after catching up, or failed.";
     let mut sessions = to.family("vectr_sessions_total", Kind::Counter, help);
     for (shard, of) in totals {
         for (outcome, count) in [("finished", of.finished), ("ended", of.ended), ("failed", of.failed)] {
@@ -99,16 +101,16 @@ fn put_traffic(to: &mut Exposition, totals: &BTreeMap<ShardId, ShardTotals>) {
         }
     };
     each("vectr_rows_sent_total", "Rows sent to peers.", |of| of.rows_sent);
-    each("vectr_rows_received_total", "Rows that came from peers.", |of| of.rows_received);
-    each("vectr_rows_applied_total", "Rows of peers that changed a database.", |of| of.rows_applied);
+    each("vectr_rows_received_total", "Rows received from peers.", |of| of.rows_received);
+    each("vectr_rows_applied_total", "Rows received that changed a database.", |of| of.rows_applied);
     each("vectr_conflicts_detected_total", "Vectors that gained concurrent versions here.", |of| {
         of.conflicts
     });
     each("vectr_sent_bytes_total", "Bytes of frames sent to peers.", |of| of.bytes_sent);
-    each("vectr_received_bytes_total", "Bytes of frames that came from peers.", |of| of.bytes_received);
+    each("vectr_received_bytes_total", "Bytes of frames received from peers.", |of| of.bytes_received);
 }
 
-/// Of every shard, also of those that no session was about: a counter is there before it first counts.
+/// Totals of every shard, including those without a session, so that each counter starts at zero.
 fn totals(overviews: &[Overview], statistics: &ServerStatistics) -> BTreeMap<ShardId, ShardTotals> {
     let shards = overviews.iter().flat_map(|overview| &overview.shards);
     let mut totals: BTreeMap<_, _> =

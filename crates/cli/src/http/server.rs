@@ -17,7 +17,7 @@ use crate::http::exposition::Exposition;
 use crate::http::metrics::metrics;
 use crate::service::Service;
 
-/// Health and metrics over HTTP, for whoever is on this machine.
+/// Serves health and metrics over HTTP to this machine.
 pub(crate) struct Http {
     address: SocketAddr,
     stop: CancellationSource,
@@ -25,11 +25,11 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    /// Answers on a loopback address. Nobody is asked who they are: other addresses are refused.
+    /// Listens on a loopback address. Refuses any other, because requests are not authenticated.
     pub(crate) async fn start(address: &str, service: Arc<Service>) -> Result<Self, CliError> {
         let address = loopback(address)?;
         let refuse = |error: std::io::Error| CliError::Config {
-            subject: format!("cannot answer HTTP on {address}"),
+            subject: format!("cannot serve HTTP on {address}"),
             reason: error.to_string(),
         };
         let listener = TcpListener::bind(address).await.map_err(refuse)?;
@@ -45,7 +45,7 @@ impl Http {
         let served =
             axum::serve(listener, routes).with_graceful_shutdown(async move { stopped.cancelled().await });
         let task = tokio::spawn(async move {
-            // It only ends when it is asked to.
+            // It only ends when it is stopped.
             let _ = served.await;
         });
         Ok(Self { address, stop, task })
@@ -55,7 +55,7 @@ impl Http {
         format!("http://{}", self.address)
     }
 
-    /// Answers what was asked already, within a bounded time.
+    /// Stops listening. Requests that have begun may take `SHUTDOWN_TIMEOUT`.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
         let abort = self.task.abort_handle();
@@ -73,9 +73,9 @@ fn loopback(given: &str) -> Result<SocketAddr, CliError> {
     };
     let address: SocketAddr = given
         .parse()
-        .map_err(|_| refuse("give an IP address and a port, as 127.0.0.1:4434 or [::1]:4434"))?;
+        .map_err(|_| refuse("give an IP address and a port, such as 127.0.0.1:4434 or [::1]:4434"))?;
     if !address.ip().is_loopback() {
-        return Err(refuse("HTTP is answered without asking who calls: give a loopback address"));
+        return Err(refuse("HTTP requests are not authenticated: give a loopback address"));
     }
     Ok(address)
 }
@@ -96,13 +96,13 @@ async fn exposition(State(service): State<Arc<Service>>) -> Response {
     }
 }
 
-/// A page in a browser can have its own name resolved to this machine, and read what is answered to that name.
+/// Prevents DNS rebinding: a web page could resolve its own name to this machine and read the response.
 async fn only_by_local_names(request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     if host.is_some_and(is_local) {
         return next.run(request).await;
     }
-    (StatusCode::FORBIDDEN, "ask by a loopback address or as localhost\n").into_response()
+    (StatusCode::FORBIDDEN, "use a loopback address or localhost as the host name\n").into_response()
 }
 
 fn is_local(host: &str) -> bool {
@@ -118,7 +118,7 @@ fn unavailable(reason: &str) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response()
 }
 
-/// `None` where the runtime is going down.
+/// `None` if the runtime is shutting down.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     tokio::task::spawn_blocking(work).await.ok()
 }

@@ -4,7 +4,7 @@ use crate::support::{Scratch, write};
 use rusqlite::Connection;
 
 #[test]
-fn the_identity_is_the_engines_and_stays() {
+fn the_identity_is_that_of_the_engine_and_stable() {
     let scratch = Scratch::new();
     let path = scratch.database("agent.db", 1);
     let first = scratch.run(&["identity", "--db", "agent.db", "--json"]).expect(0).json();
@@ -77,7 +77,7 @@ fn verify_names_what_was_altered_and_says_so_by_its_exit_code() {
 }
 
 #[test]
-fn what_is_no_database_is_named_with_a_code() {
+fn a_file_that_is_no_database_fails_with_a_code() {
     let scratch = Scratch::new();
     std::fs::write(scratch.path("text.db"), "hello").unwrap();
     for command in ["status", "verify"] {

@@ -2,11 +2,11 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Where each task stands between its connection and its session. Tasks are numbered by urgency: the smaller goes
-/// first. All tasks of an address share one connection attempt, and so its failure.
+/// Tasks on their way from a connection to a session. They are numbered by urgency: the smaller number goes first. All
+/// tasks of an address share one connection attempt and its failure.
 ///
-/// `P` is a place among those who connect. An address keeps it from its connection attempt until no task of it waits
-/// for a session: the connection lies idle in the pool until then, and could be closed to make room for others.
+/// `P` is a permit to dial. An address keeps it until none of its tasks waits for a session: until then the connection
+/// is idle, and the pool could close it to make room for others.
 #[derive(Debug)]
 pub(super) struct DispatchQueue<P> {
     addresses: HashMap<Arc<str>, AddressQueue<P>>,
@@ -33,7 +33,7 @@ impl<P> DispatchQueue<P> {
         Self { addresses: HashMap::new(), unconnected: BTreeSet::new(), ready: BTreeSet::new() }
     }
 
-    /// A task comes, or comes back. `is_connected` is asked only where nobody else waits for the address.
+    /// Adds a task. Calls `is_connected` only if no other task waits for the address.
     pub(super) fn push(&mut self, task: usize, address: &Arc<str>, is_connected: impl FnOnce() -> bool) {
         let queue = match self.addresses.entry(Arc::clone(address)) {
             Entry::Occupied(entry) => entry.into_mut(),
@@ -50,17 +50,17 @@ impl<P> DispatchQueue<P> {
         }
     }
 
-    /// The most urgent task whose address is to be connected.
+    /// The most urgent task whose address needs a connection.
     pub(super) fn next_unconnected(&self) -> Option<usize> {
         self.unconnected.first().copied()
     }
 
-    /// The most urgent task that may have its session.
+    /// The most urgent task that is ready for its session.
     pub(super) fn next_ready(&self) -> Option<usize> {
         self.ready.first().copied()
     }
 
-    /// A connection attempt begins, on behalf of all who wait for the address.
+    /// Marks the address as connecting, for all tasks that wait for it.
     pub(super) fn begin_connecting(&mut self, address: &str, permit: P) {
         let Some(queue) = self.addresses.get_mut(address) else { return };
         queue.stage = Stage::Connecting;
@@ -70,19 +70,19 @@ impl<P> DispatchQueue<P> {
         }
     }
 
-    /// The connection attempt succeeded: all who waited for it are ready at once, so that urgency alone decides.
+    /// Marks the address as connected: all its tasks become ready at once, so that only urgency decides.
     pub(super) fn connected(&mut self, address: &str) {
         let Some(queue) = self.addresses.get_mut(address) else { return };
         queue.stage = Stage::Connected;
         self.ready.extend(&queue.tasks);
     }
 
-    /// The connection attempt failed: those who waited for it leave the line.
+    /// Removes and returns all tasks of an address whose connection failed.
     pub(super) fn fail_address(&mut self, address: &str) -> BTreeSet<usize> {
         self.addresses.remove(address).map(|queue| queue.tasks).unwrap_or_default()
     }
 
-    /// The session of a task begins: it leaves the line.
+    /// Removes a task whose session starts.
     pub(super) fn start(&mut self, task: usize, address: &str) {
         self.ready.remove(&task);
         let Some(queue) = self.addresses.get_mut(address) else { return };
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_is_kept_until_no_task_of_its_address_waits() {
+    fn a_dial_permit_is_kept_until_no_task_of_its_address_waits() {
         let (mut queue, a, permit) = (DispatchQueue::new(), address("a"), Arc::new(()));
         queue.push(0, &a, || false);
         queue.push(1, &a, || false);

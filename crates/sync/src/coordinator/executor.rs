@@ -14,16 +14,15 @@ use crate::context::Context;
 use crate::engine::job::SyncJob;
 use crate::{CancellationSource, CancellationToken, SyncError, SyncOptions, SyncResult};
 
-/// One call that executes a number of tasks.
+/// Executes the tasks of one call.
 ///
-/// A task first waits until its address is connected, then by urgency for a session permit. One that failed rests, and
-/// comes back to both: it holds nothing meanwhile. Connection attempts hold places, sessions hold permits, and both are
-/// shared by all rounds of an agenda.
+/// A task first waits for its connection, then by urgency for a session permit. After a failure it waits without any
+/// permit and starts over. Dial permits and session permits are shared by all executors of a scheduler.
 pub(super) struct Executor {
     context: Arc<Context>,
     endpoint: Endpoint,
     scheduler: Scheduler,
-    /// The most urgent first: the place of a task is its number.
+    /// The most urgent first: a task's number is its index.
     entries: Vec<Entry>,
     unfinished: usize,
     queue: DispatchQueue<Permit>,
@@ -36,19 +35,19 @@ pub(super) struct Executor {
 struct Entry {
     rank: Rank,
     address: Arc<str>,
-    /// `None` while its session runs, and when it has a result.
+    /// `None` while its session runs, and once it has a result.
     job: Option<SyncJob>,
     result: Option<SyncResult>,
 }
 
-/// What ends a call early.
+/// The signals that end a call early.
 pub(super) struct StopSignals {
     aborted: CancellationToken,
     engine_closed: CancellationToken,
     coordinator_closed: CancellationToken,
 }
 
-/// What a round waits for.
+/// What an executor waits for.
 enum Event {
     Stopped(SyncError),
     Permit(Permit),
@@ -57,7 +56,7 @@ enum Event {
     Step(Step),
 }
 
-/// What a spawned piece of work has come to.
+/// The outcome of a spawned piece of work.
 enum Step {
     Dialed { address: Arc<str>, outcome: Result<(), TransportError>, took: Duration },
     Failed { task: usize, job: Box<SyncJob>, wait: Duration },
@@ -65,7 +64,7 @@ enum Step {
 }
 
 impl Executor {
-    /// `tasks`: the most urgent first.
+    /// `tasks`: sorted, the most urgent first.
     pub(super) fn new(
         context: Arc<Context>,
         scheduler: Scheduler,
@@ -93,7 +92,7 @@ impl Executor {
     /// The results, in the order of the tasks.
     ///
     /// # Errors
-    /// What ended it early; all its work has ended then, too.
+    /// The signal that ended it early. All its work has ended by then.
     pub(super) async fn run(mut self) -> Result<Vec<SyncResult>, SyncError> {
         while self.unfinished > 0 {
             if let Err(error) = self.advance().await {
@@ -121,7 +120,7 @@ impl Executor {
         Ok(())
     }
 
-    /// Permits come first in the order of looking: one that was handed over is not to be given back for a trifle.
+    /// Permits are polled first, so that one that was granted is used instead of released.
     async fn next_event(&mut self) -> Event {
         let shared = &*self.scheduler.shared;
         let rank = |task: Option<usize>| task.map(|task| self.entries[task].rank);
@@ -164,7 +163,7 @@ impl Executor {
         self.work.spawn(run_job(Arc::clone(&self.context), task, job, permit, self.stop.token()));
     }
 
-    /// All tasks that waited for the address have failed with it.
+    /// Fails all tasks of the address now; each would repeat the same failing dial.
     fn fail_address(&mut self, address: &str, error: &TransportError, took: Duration) {
         self.scheduler.record_contact(address, self.context.db.now(), false);
         for task in self.queue.fail_address(address) {
@@ -221,7 +220,7 @@ impl StopSignals {
         }
     }
 
-    /// Waits for the first of them.
+    /// Waits for the first signal.
     pub(super) async fn any(&mut self) -> SyncError {
         tokio::select! {
             biased;
@@ -232,7 +231,7 @@ impl StopSignals {
     }
 }
 
-/// Waits for something only where there is someone to wait for.
+/// Waits for `wait(key)`, or for ever without a key.
 async fn when_some<K, F: Future>(who: Option<K>, wait: impl FnOnce(K) -> F) -> F::Output {
     match who {
         Some(who) => wait(who).await,
@@ -249,7 +248,8 @@ async fn dial(endpoint: Endpoint, address: Arc<str>, mut stop: CancellationToken
     Step::Dialed { address, outcome, took: started.elapsed() }
 }
 
-/// The permit is given back when the peer sees the stream ended: it never has more of them open than there are permits.
+/// Releases the permit when the stream has ended at the peer, so that the peer never sees more open streams than
+/// permits.
 async fn run_job(
     context: Arc<Context>,
     task: usize,

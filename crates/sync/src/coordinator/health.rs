@@ -10,7 +10,7 @@ use super::scheduler::Scheduler;
 use crate::SyncError;
 use crate::context::Context;
 
-/// Calls each peer once, all in parallel within the bound on connection attempts. Whether each answered.
+/// Pings each peer once, in parallel within the limit of connection attempts. Returns which peers answered.
 pub(super) async fn ping_all(
     context: &Context,
     scheduler: &Scheduler,
@@ -18,7 +18,7 @@ pub(super) async fn ping_all(
     let endpoint = context.endpoint()?;
     let mut calls = JoinSet::new();
     for peer in scheduler.peers() {
-        // It is somebody's question how things stand now: it goes before all tasks.
+        // Health checks are interactive and outrank every task.
         let rank = scheduler.next_rank(i32::MAX);
         let permit = scheduler.shared.dial_permits.acquire(rank).await;
         let endpoint = endpoint.clone();

@@ -1,4 +1,4 @@
-//! Keeps many shards and peers in step: who is synced with whom, in which order, and how many at once.
+//! Syncs many shards with many peers: which pairs, in which order, and how many at once.
 
 mod dispatch_queue;
 mod executor;

@@ -1,28 +1,28 @@
 use vectr_delta::{NodeName, ShardId, Timestamp};
 
-/// Another node that a coordinator knows.
+/// A peer that is registered with a coordinator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
-    /// What it is called: a coordinator knows one peer of a name.
+    /// Its name, unique within a coordinator.
     pub node: NodeName,
-    /// Where it is: `host:port`, `host` or `[ipv6]:port`.
+    /// Its address: `host:port`, `host` or `[ipv6]:port`.
     pub address: String,
-    /// What it holds.
+    /// The shards that it holds.
     pub shards: Vec<ShardId>,
-    /// When it last answered; `None`: not that anyone knows.
+    /// Time of its last answer; `None` if there was none.
     pub last_contact: Option<Timestamp>,
-    /// Whether it answered when it was last called.
+    /// Whether it answered the last call.
     pub status: PeerStatus,
 }
 
-/// Whether a peer answered when it was last called.
+/// Whether a peer answered the last call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum PeerStatus {
-    /// It did.
+    /// It answered.
     Online,
-    /// It did not, or does not trust this node, or is not trusted by it.
+    /// It did not answer, or one of the two nodes does not trust the other.
     Offline,
-    /// It was not called yet.
+    /// It has not been called yet.
     #[default]
     Unknown,
 }

@@ -30,7 +30,7 @@ impl PeerTable {
         true
     }
 
-    /// Notes that whoever is at an address was called at this time. `answered`: with success.
+    /// Records a call to the peers at an address, and whether they answered.
     pub(super) fn record_contact(&mut self, address: &str, at: Timestamp, answered: bool) {
         for node in self.by_address.get(address).into_iter().flatten() {
             let Some(peer) = self.peers.get_mut(node) else { continue };
@@ -43,12 +43,12 @@ impl PeerTable {
         }
     }
 
-    /// In the order of names.
+    /// Sorted by name.
     pub(super) fn iter(&self) -> impl Iterator<Item = &Peer> {
         self.peers.values()
     }
 
-    /// In the order of names.
+    /// Sorted by name.
     pub(super) fn at<'r>(&'r self, address: &str) -> impl Iterator<Item = &'r Peer> {
         self.by_address.get(address).into_iter().flatten().filter_map(|node| self.peers.get(node))
     }
@@ -57,10 +57,11 @@ impl PeerTable {
         self.iter().flat_map(|peer| &peer.shards).collect::<HashSet<_>>().len()
     }
 
-    /// Whom `me` syncs with, in the order of names, and what: each shard in the order in which the peer lists it.
+    /// The peers that `me` syncs with, sorted by name, and the shards to sync, in the order in which the peer lists
+    /// them.
     ///
-    /// Each shard has the topology for itself, among the nodes that hold it, `me` included: a ring over all nodes would
-    /// leave two that share a shard, but are not next to each other, apart.
+    /// The topology applies to each shard separately, among the nodes that hold it and `me`. A ring over all nodes
+    /// could separate two nodes that share a shard but are not adjacent.
     pub(super) fn exchanges(&self, me: &NodeName, topology: Topology) -> Vec<(&Peer, Vec<&ShardId>)> {
         let mut chosen: HashSet<(&NodeName, &ShardId)> = HashSet::new();
         for (shard, nodes) in self.holders(me) {
@@ -68,7 +69,7 @@ impl PeerTable {
         }
         let mut exchanges = Vec::new();
         for peer in self.iter().filter(|peer| peer.node != *me) {
-            // What is taken out is not found again: a shard that is listed twice counts once.
+            // `remove` succeeds once, so a shard that is listed twice counts once.
             let shards: Vec<_> =
                 peer.shards.iter().filter(|shard| chosen.remove(&(&peer.node, *shard))).collect();
             if !shards.is_empty() {

@@ -5,7 +5,7 @@ use tokio::sync::oneshot;
 
 use super::task::Rank;
 
-/// A number of permits. One that comes back goes to the most urgent of those who wait, not to the first.
+/// A semaphore whose released permits go to the waiter with the highest rank, not to the first one.
 #[derive(Debug)]
 pub(super) struct PrioritySemaphore {
     state: Mutex<State>,
@@ -23,28 +23,28 @@ impl PrioritySemaphore {
         Arc::new(Self { state: Mutex::new(State { limit, in_use: 0, waiting: BTreeMap::new() }) })
     }
 
-    /// Gives no more than `limit` permits from now on, if that is less than before.
+    /// Lowers the limit, if `limit` is less than before.
     pub(super) fn reduce_limit(&self, limit: usize) {
         let mut state = self.state();
         state.limit = state.limit.min(limit);
     }
 
-    /// How many permits there are.
+    /// Maximum number of permits.
     pub(super) fn limit(&self) -> usize {
         self.state().limit
     }
 
-    /// How many permits are given.
+    /// Number of permits in use.
     pub(super) fn in_use(&self) -> usize {
         self.state().in_use
     }
 
-    /// Waits for a permit. Given up, it leaves nothing behind: a permit that was on its way goes to the next.
-    /// One wait at a time for each rank.
+    /// Waits for a permit. Cancel-safe: a permit that was already sent goes to the next waiter. At most one waiter for
+    /// each rank.
     pub(super) async fn acquire(self: &Arc<Self>, rank: Rank) -> Permit {
         let permit = {
             let mut state = self.state();
-            // Whoever could have had a permit has it: nobody waits while one is free.
+            // Nobody waits while a permit is free, so this cannot overtake a waiter.
             if state.in_use < state.limit {
                 state.in_use += 1;
                 return Permit(Some(Arc::clone(self)));
@@ -69,7 +69,7 @@ impl PrioritySemaphore {
             };
             let Some((_, sender)) = next else { return };
             let Err(mut refused) = sender.send(Permit(Some(Arc::clone(self)))) else { return };
-            // The one who waited has just given up: the next in line has it, in this very call.
+            // The waiter was cancelled in the meantime: offer the permit to the next one.
             refused.0 = None;
         }
     }
@@ -79,7 +79,7 @@ impl PrioritySemaphore {
     }
 }
 
-/// Given back when it is dropped.
+/// Released when dropped.
 #[derive(Debug)]
 pub(super) struct Permit(Option<Arc<PrioritySemaphore>>);
 
@@ -91,7 +91,7 @@ impl Drop for Permit {
     }
 }
 
-/// A place among those who wait.
+/// Removes its waiter when dropped.
 struct Waiter<'g> {
     semaphore: &'g PrioritySemaphore,
     rank: Rank,
@@ -100,7 +100,7 @@ struct Waiter<'g> {
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
         let sender = self.semaphore.state().waiting.remove(&self.rank);
-        // Outside of the lock, though it holds no permit that would come back through it.
+        // Dropped outside of the lock.
         drop(sender);
     }
 }
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_up_takes_no_permit_along() {
+    fn a_cancelled_waiter_takes_no_permit() {
         let semaphore = PrioritySemaphore::new(1);
         let Poll::Ready(first) = poll(pin!(semaphore.acquire(Rank::new(0, 0)))) else {
             panic!("one is free")
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_narrowed_gate_hands_on_only_what_is_left() {
+    fn a_lowered_limit_hands_on_only_the_remaining_permits() {
         let semaphore = PrioritySemaphore::new(2);
         let permits: Vec<_> =
             (0..2).map(|number| poll(pin!(semaphore.acquire(Rank::new(0, number))))).collect();

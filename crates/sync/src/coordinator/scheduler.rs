@@ -14,21 +14,21 @@ use super::task::{Rank, Task};
 use super::topology::Topology;
 use crate::{CancellationSource, SyncError, SyncResult};
 
-/// What a coordinator is to do, and what it has done: peers, tasks, topology, statistics. No IO: every call is quick.
+/// Peers, tasks, topology and statistics of a coordinator. Does no IO: every call returns at once.
 ///
-/// A clone is another handle on the same agenda. What it returns are copies.
+/// A clone is another handle on the same scheduler. It returns copies.
 #[derive(Clone)]
 pub struct Scheduler {
     pub(super) shared: Arc<Shared>,
 }
 
 pub(super) struct Shared {
-    /// One permit for each session that runs.
+    /// One permit for each running session.
     pub(super) session_permits: Arc<PrioritySemaphore>,
-    /// One place for each address between the begin of its connection attempt and its tasks' sessions.
+    /// One permit for each address, from its connection attempt until its tasks have started.
     pub(super) dial_permits: Arc<PrioritySemaphore>,
     pub(super) closing: CancellationSource,
-    /// How many calls wait for something.
+    /// Number of running calls.
     pub(super) calls: watch::Sender<usize>,
     state: Mutex<State>,
 }
@@ -44,7 +44,7 @@ struct State {
 }
 
 impl Scheduler {
-    /// An agenda of which at most `max_concurrent` sessions run at once, 1 to 1,024, over all calls.
+    /// A scheduler that runs at most `max_concurrent` sessions at once, 1 to 1,024, over all calls.
     ///
     /// # Errors
     /// `ERR_ARGUMENT` for any other number.
@@ -62,17 +62,17 @@ impl Scheduler {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Adds a peer, or replaces the one of the same node.
+    /// Adds a peer, or replaces the one with the same name.
     pub fn register_peer(&self, peer: Peer) {
         self.state().peer_table.insert(peer);
     }
 
-    /// Forgets a peer; tasks for its address stay. Whether it was known.
+    /// Removes a peer; tasks for its address stay. Returns whether it was registered.
     pub fn unregister_peer(&self, node: &NodeName) -> bool {
         self.state().peer_table.remove(node)
     }
 
-    /// Adds a sync to do. Of two tasks the one with the greater priority goes first, then the older one.
+    /// Adds a sync. Tasks with a greater priority go first, then older ones.
     pub fn schedule(&self, shard: ShardId, address: &str, priority: i32) {
         let address = address.to_owned();
         let mut state = self.state();
@@ -80,43 +80,43 @@ impl Scheduler {
         state.tasks.push(Task { rank, shard, address });
     }
 
-    /// Forgets the tasks that nobody has begun to execute.
+    /// Removes all tasks that have not been taken for execution.
     pub fn clear_pending_tasks(&self) {
         let tasks = std::mem::take(&mut self.state().tasks);
         drop(tasks);
     }
 
-    /// Chooses who syncs with whom. The default is a mesh.
+    /// Sets the topology. The default is a mesh.
     pub fn set_topology(&self, topology: Topology) {
         self.state().topology = topology;
     }
 
-    /// All peers, in the order of names.
+    /// All peers, sorted by name.
     #[must_use]
     pub fn peers(&self) -> Vec<Peer> {
         self.state().peer_table.iter().cloned().collect()
     }
 
-    /// How many tasks nobody has begun to execute.
+    /// Number of tasks that have not been taken for execution.
     #[must_use]
     pub fn pending_tasks(&self) -> usize {
         self.state().tasks.len()
     }
 
-    /// How many sessions run now. Connecting is none.
+    /// Number of running sessions, without connection attempts.
     #[must_use]
     pub fn active_syncs(&self) -> usize {
         self.shared.session_permits.in_use()
     }
 
-    /// Who syncs with whom.
+    /// The current topology.
     #[must_use]
     pub fn topology(&self) -> Topology {
         self.state().topology
     }
 
-    /// The peers with which the node `of` syncs at least one shard, in the order of names. Each shard has the topology
-    /// for itself, among the nodes that hold it and `of`.
+    /// The peers with which the node `of` syncs at least one shard, sorted by name. The topology applies to each shard
+    /// separately, among the nodes that hold it and `of`.
     #[must_use]
     pub fn neighbours(&self, of: &NodeName) -> Vec<Peer> {
         let state = self.state();
@@ -124,7 +124,7 @@ impl Scheduler {
         exchanges.into_iter().map(|(peer, _)| peer.clone()).collect()
     }
 
-    /// What was done so far.
+    /// Statistics so far.
     #[must_use]
     pub fn statistics(&self) -> CoordinatorStatistics {
         let active = self.active_syncs();
@@ -132,13 +132,14 @@ impl Scheduler {
         state.sums.statistics(state.peer_table.count_shards(), active)
     }
 
-    /// Leaves room in a pool of connections: those who connect and the sessions that run fit in together.
+    /// Limits connection attempts so that they and the running sessions fit into a pool of `most` connections
+    /// together.
     pub(super) fn reserve_connections(&self, most: usize) {
         let session_permits = self.shared.session_permits.limit();
         self.shared.dial_permits.reduce_limit(most.saturating_sub(session_permits).max(1));
     }
 
-    /// Everything that is pending, the most urgent first.
+    /// Takes all pending tasks, the most urgent first.
     pub(super) fn take_pending(&self) -> Vec<Task> {
         let tasks = std::mem::take(&mut self.state().tasks);
         let mut tasks = tasks.into_sorted_vec();
@@ -146,14 +147,14 @@ impl Scheduler {
         tasks
     }
 
-    /// Tasks of their own for the exchanges of `me`, in the order of peers; only those of one shard, where it is given.
+    /// New tasks for the exchanges of `me`, in the order of peers; with `only`, those of one shard.
     pub(super) fn plan(&self, me: &NodeName, only: Option<&ShardId>, priority: i32) -> Vec<Task> {
         let mut state = self.state();
         let exchanges = self::pairs(state.peer_table.exchanges(me, state.topology), only);
         state.number(exchanges, priority)
     }
 
-    /// Tasks of their own for all that the peers at an address hold; `None` where no peer is.
+    /// New tasks for all shards of the peers at an address; `None` if no peer is registered there.
     pub(super) fn plan_for(&self, address: &str, priority: i32) -> Option<Vec<Task>> {
         let mut state = self.state();
         let mut listed = BTreeSet::new();
@@ -167,13 +168,13 @@ impl Scheduler {
         known.then(|| state.number(pairs, priority))
     }
 
-    /// What `me` is to exchange with whom.
+    /// The shards and addresses that `me` syncs.
     pub(super) fn pairs(&self, me: &NodeName) -> Vec<(ShardId, String)> {
         let state = self.state();
         self::pairs(state.peer_table.exchanges(me, state.topology), None)
     }
 
-    /// A rank for something that is no task.
+    /// A rank for a request that is no task.
     pub(super) fn next_rank(&self, priority: i32) -> Rank {
         self.state().next_rank(priority)
     }
@@ -186,7 +187,7 @@ impl Scheduler {
         self.state().peer_table.record_contact(address, at, answered);
     }
 
-    /// Lets the caller change which auto-syncs the coordinator has started.
+    /// Changes the set of auto-syncs that the coordinator has started.
     pub(super) fn auto_syncs<T>(&self, change: impl FnOnce(&mut BTreeSet<(ShardId, String)>) -> T) -> T {
         change(&mut self.state().auto_syncs)
     }
@@ -207,7 +208,7 @@ impl Scheduler {
 }
 
 impl Default for Scheduler {
-    /// At most 5 sessions at once.
+    /// A scheduler of at most 5 sessions at once.
     fn default() -> Self {
         Self::new(DEFAULT_CONCURRENT).expect("the default is within the range")
     }
@@ -231,7 +232,7 @@ impl State {
     }
 }
 
-/// A call that waits for something. See [`Scheduler::begin_call`].
+/// Guard of a running call. See [`Scheduler::begin_call`].
 pub(super) struct Call {
     shared: Arc<Shared>,
 }

@@ -10,44 +10,44 @@ use super::scheduler::Scheduler;
 use super::task::Task;
 use crate::{CancellationToken, ShardState, SyncEngine, SyncError, SyncResult};
 
-/// Syncs many shards with many peers: an [`Scheduler`] that is carried out by a [`SyncEngine`].
+/// Syncs many shards with many peers: executes the tasks of a [`Scheduler`] with a [`SyncEngine`].
 ///
-/// A clone is another handle on the same coordinator. All its calls keep to the agenda's limit together. Results come
-/// in the order of the tasks; a sync that failed is a result too.
+/// A clone is another handle on the same coordinator. The scheduler's limit holds for all calls together. Results come
+/// in the order of the tasks; a failed sync is a result, too.
 #[derive(Clone)]
 pub struct ShardCoordinator {
     pub(super) engine: SyncEngine,
     pub(super) scheduler: Scheduler,
 }
 
-/// What one call of a coordinator is to do.
+/// The work of one call of a coordinator.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Assignment {
-    /// The scheduled tasks, which it takes.
+    /// The scheduled tasks, which are taken from the scheduler.
     Scheduled,
-    /// All that is shared with neighbours.
+    /// All shards that this node shares with its neighbours.
     All,
     /// One shard, with the neighbours that hold it.
     Shard(ShardId),
-    /// Everything that the peers at an address hold, neighbours or not.
+    /// All shards of the peers at an address, neighbours or not.
     Peer(String),
 }
 
 impl ShardCoordinator {
-    /// A coordinator that carries out an agenda.
+    /// A coordinator that executes the tasks of a scheduler.
     #[must_use]
     pub fn new(engine: SyncEngine, scheduler: Scheduler) -> Self {
         scheduler.reserve_connections(engine.context.network.endpoint.max_connections);
         Self { engine, scheduler }
     }
 
-    /// What is to do.
+    /// The scheduler.
     #[must_use]
     pub fn scheduler(&self) -> &Scheduler {
         &self.scheduler
     }
 
-    /// What does it.
+    /// The engine.
     #[must_use]
     pub fn engine(&self) -> &SyncEngine {
         &self.engine
@@ -56,10 +56,9 @@ impl ShardCoordinator {
     /// Runs the syncs of an assignment, by priority, then age.
     ///
     /// # Errors
-    /// `ERR_CLOSED` after close, of the coordinator or the engine, and `ERR_ABORTED` on abort. What was applied by
-    /// then stays applied, and the tasks that were taken do not come back; aborted beforehand, it takes none.
-    /// `ERR_UNKNOWN_PEER` where no peer is registered with this very address. Whatever else went wrong stands in the
-    /// results.
+    /// `ERR_CLOSED` if the coordinator or the engine is closed, `ERR_ABORTED` on abort. What was applied by then stays
+    /// applied, and the tasks that were taken do not come back; a call that is aborted beforehand takes none.
+    /// `ERR_UNKNOWN_PEER` if no peer is registered with exactly this address. Any other failure is in the results.
     pub async fn run(
         &self,
         assignment: &Assignment,
@@ -76,7 +75,7 @@ impl ShardCoordinator {
         Executor::new(engine, self.scheduler.clone(), tasks, stop_signals)?.run().await
     }
 
-    /// Takes all scheduled tasks, and executes them.
+    /// Takes all scheduled tasks and executes them.
     ///
     /// # Errors
     /// As for [`ShardCoordinator::run`].
@@ -84,7 +83,7 @@ impl ShardCoordinator {
         self.run(&Assignment::Scheduled, abort).await
     }
 
-    /// Syncs with each neighbour all that they share, with priority 1. Scheduled tasks stay scheduled.
+    /// Syncs all shared shards with each neighbour, with priority 1. Scheduled tasks stay scheduled.
     ///
     /// # Errors
     /// As for [`ShardCoordinator::run`].
@@ -104,7 +103,7 @@ impl ShardCoordinator {
         self.run(&Assignment::Shard(shard.clone()), abort).await
     }
 
-    /// Syncs everything with the peers at an address, neighbours or not, with priority 2. Scheduled tasks stay
+    /// Syncs all shards of the peers at an address, neighbours or not, with priority 2. Scheduled tasks stay
     /// scheduled.
     ///
     /// # Errors
@@ -117,7 +116,7 @@ impl ShardCoordinator {
         self.run(&Assignment::Peer(address.to_owned()), abort).await
     }
 
-    /// One real round trip to each peer, in parallel, without a sync: whether it answered. Notes that in the agenda.
+    /// Pings each peer, in parallel and without a sync. Returns which peers answered, and records it in the scheduler.
     ///
     /// # Errors
     /// As for [`ShardCoordinator::execute_tasks`].
@@ -135,12 +134,13 @@ impl ShardCoordinator {
         }
     }
 
-    /// Keeps what this node shares with its neighbours in step from now on, as [`SyncEngine::start_auto_sync`] does for
-    /// one shard and one peer. What runs already goes on unchanged; calling again takes in the peers and shards that
-    /// came since. Live streams do not count against the limit of sessions. Needs a tokio runtime around it.
+    /// Keeps all shards that this node shares with its neighbours in sync from now on, as
+    /// [`SyncEngine::start_auto_sync`] does for one shard and one peer. Running auto-syncs stay unchanged; another
+    /// call adds the peers and shards that are new. Live streams do not count against the limit of sessions. Needs a
+    /// tokio runtime.
     ///
     /// # Errors
-    /// `ERR_CLOSED` after close; `ERR_ARGUMENT` for a malformed address, when all others have been started.
+    /// `ERR_CLOSED` after close; `ERR_ARGUMENT` for a malformed address, after all others have been started.
     ///
     /// [`SyncEngine::start_auto_sync`]: crate::SyncEngine::start_auto_sync
     pub fn start_auto_sync_all(&self, interval: Option<Duration>) -> Result<(), SyncError> {
@@ -157,7 +157,7 @@ impl ShardCoordinator {
         first_failure.map_or(Ok(()), Err)
     }
 
-    /// Ends the auto-syncs that this coordinator started, and no others. What was applied stays applied.
+    /// Stops the auto-syncs that this coordinator started, and no others. What was applied stays applied.
     pub fn stop_auto_sync_all(&self) {
         let started = self.scheduler.auto_syncs(std::mem::take);
         self.engine.stop_auto_syncs(|shard, address| started.contains(&(shard.clone(), address.to_owned())));
@@ -166,18 +166,18 @@ impl ShardCoordinator {
     /// The states of all shards of the database. Blocks on storage.
     ///
     /// # Errors
-    /// `ERR_CLOSED` where engine or database are closed, `ERR_STORAGE`.
+    /// `ERR_CLOSED` if the engine or the database is closed, `ERR_STORAGE`.
     pub fn shard_states(&self) -> Result<Vec<ShardState>, SyncError> {
         self.engine.context.shard_states()
     }
 
-    /// Forgets scheduled tasks, ends what runs, auto-syncs that it started included, and waits until calls have ended.
+    /// Removes scheduled tasks, ends running calls and the auto-syncs that it started, and waits for the calls to end.
     /// The engine stays open. Closing again does nothing.
     pub async fn close(&self) {
         self.scheduler.shared.closing.cancel();
         self.scheduler.clear_pending_tasks();
         self.stop_auto_sync_all();
-        // The sender is held by the agenda.
+        // Cannot fail: the scheduler holds the sender.
         let _ = self.scheduler.shared.calls.subscribe().wait_for(|calls| *calls == 0).await;
     }
 

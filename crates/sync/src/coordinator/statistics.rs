@@ -2,22 +2,22 @@ use std::time::Duration;
 
 use crate::SyncResult;
 
-/// What a coordinator has done so far: the sums of the results that it returned.
+/// Statistics of a coordinator: sums over the results that it returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct CoordinatorStatistics {
-    /// How many different shards its peers hold.
+    /// Number of different shards that its peers hold.
     pub shards: usize,
-    /// How many sessions run now.
+    /// Number of running syncs.
     pub active_syncs: usize,
-    /// How many syncs ended, whether they succeeded or not.
+    /// Number of finished syncs, successful or not.
     pub syncs: u64,
     /// Vectors that gained concurrent versions here.
     pub conflicts: u64,
-    /// The mean of the results' durations; zero where there are none.
+    /// Mean duration of the results; zero if there are none.
     pub average_duration: Duration,
-    /// Bytes of frames that went to peers, of failed attempts too.
+    /// Bytes of frames sent to peers, including failed attempts.
     pub bytes_sent: u64,
-    /// Bytes of frames that came from peers, of failed attempts too.
+    /// Bytes of frames received from peers, including failed attempts.
     pub bytes_received: u64,
 }
 

@@ -2,7 +2,7 @@ use std::cmp::{Ordering, Reverse};
 
 use vectr_delta::ShardId;
 
-/// How urgent something is: the greater goes first. No two tasks of an agenda have the same.
+/// Priority and age of a task: the greater rank goes first. Ranks of one scheduler are unique.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Rank {
     priority: i32,
@@ -10,13 +10,13 @@ pub(super) struct Rank {
 }
 
 impl Rank {
-    /// `number` counts up: of two tasks of the same priority the older one goes first.
+    /// `number` counts up: of two tasks with the same priority the older one goes first.
     pub(super) const fn new(priority: i32, number: u64) -> Self {
         Self { priority, number: Reverse(number) }
     }
 }
 
-/// A sync that is to be done.
+/// A sync to be done.
 #[derive(Debug)]
 pub(super) struct Task {
     pub(super) rank: Rank,

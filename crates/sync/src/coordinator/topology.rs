@@ -1,25 +1,25 @@
 use vectr_delta::NodeName;
 
-/// Which nodes sync with each other. Each node works it out by itself, from the same names: all of these graphs are
-/// connected, and two neighbours both know that they are.
+/// Graph of the nodes that sync with each other. Each node derives it from the same names: all graphs are connected,
+/// and neighbourhood is mutual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Topology {
-    /// Everyone with everyone.
+    /// Each node with every other one.
     #[default]
     Mesh,
-    /// Everyone with the node of the smallest name.
+    /// Each node with the one whose name sorts first.
     Star,
-    /// Everyone with the previous and the next name; the last is followed by the first.
+    /// Each node with the previous and the next name; the last is followed by the first.
     Ring,
     /// A binary tree in the order of names: the node at place `i` has the parent `(i - 1) / 2`.
     Tree,
 }
 
 impl Topology {
-    /// All of them.
+    /// All topologies.
     pub const ALL: [Self; 4] = [Self::Mesh, Self::Star, Self::Ring, Self::Tree];
 
-    /// What it is called: `mesh`, `star`, `ring` or `tree`.
+    /// Its name: `mesh`, `star`, `ring` or `tree`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -30,14 +30,14 @@ impl Topology {
         }
     }
 
-    /// The one of this name.
+    /// The topology of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|topology| topology.name() == name)
     }
 
-    /// The nodes that `me` syncs with, in the order of names. `all` are the names of all nodes, sorted, with none
-    /// twice; where `me` is not among them, it has no neighbours.
+    /// The nodes that `me` syncs with, sorted by name. `all` are the names of all nodes, sorted and unique; if `me` is
+    /// not among them, it has no neighbours.
     #[must_use]
     pub fn neighbours<'n>(self, me: &NodeName, all: &[&'n NodeName]) -> Vec<&'n NodeName> {
         let Ok(mine) = all.binary_search(&me) else { return Vec::new() };
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stranger_has_no_neighbours() {
+    fn an_unknown_node_has_no_neighbours() {
         let names = names(3);
         let all: Vec<&NodeName> = names.iter().collect();
         let stranger = NodeName::new("stranger").unwrap();

@@ -11,12 +11,12 @@ use crate::result::SyncFailure;
 use crate::session::initiator::{AttemptReport, Initiator};
 use crate::{SyncError, SyncOptions, SyncResult};
 
-/// One sync of a shard with a peer, over all its attempts. Whoever makes them decides when.
+/// One sync of a shard with a peer, over all its attempts. The caller schedules the retries.
 pub(crate) struct SyncJob {
     result: SyncResult,
     retries: Retries,
     strategy_applied: bool,
-    /// What the last session showed of the shard.
+    /// Strategy that the last session reported.
     strategy: Option<Strategy>,
     both_empty: bool,
     stream_closed: Option<oneshot::Receiver<()>>,
@@ -52,7 +52,7 @@ impl SyncJob {
         Ok(result)
     }
 
-    /// Tries once.
+    /// Runs one attempt.
     pub(crate) async fn attempt(
         &mut self,
         context: &Context,
@@ -65,29 +65,29 @@ impl SyncJob {
         outcome
     }
 
-    /// Waits until the peer sees the last attempt's stream ended, or a bounded time is over.
+    /// Waits until the last attempt's stream has ended at the peer, or `FLUSH_TIMEOUT` has passed.
     pub(crate) async fn stream_closed(&mut self) {
         if let Some(stream_closed) = self.stream_closed.take() {
-            // Nothing is ever sent: the end of the channel is the end of the stream.
+            // Nothing is sent: the channel closes with the stream.
             let _ = stream_closed.await;
         }
     }
 
-    /// Counts an attempt that reached nobody.
+    /// Counts an attempt whose connection failed.
     pub(crate) fn record_failed_dial(&mut self, took: Duration) {
         self.result.attempts += 1;
         self.result.duration += took;
     }
 
-    /// How long to wait before trying again; `None`: not at all.
+    /// Delay before the next attempt; `None`: give up.
     pub(crate) fn retry_delay(&mut self, error: &SyncError) -> Option<Duration> {
         self.retries.delay_after(error)
     }
 
-    /// Notes how it ended, and says what was done.
+    /// Records the outcome and returns the result.
     ///
     /// # Errors
-    /// `ERR_CLOSED` and `ERR_ABORTED`, where that is what ended it. Whatever else went wrong stands in the result.
+    /// `ERR_CLOSED` and `ERR_ABORTED`, if that ended the job. Any other failure is in the result.
     pub(crate) async fn finish(
         mut self,
         context: &Context,
@@ -149,7 +149,7 @@ impl SyncJob {
         self.result.add(report);
     }
 
-    /// Adds what only the database knows. After a success under a strategy that settles all, there is nothing to ask.
+    /// Adds the conflicts of the shard. Skips the database if the strategy resolves them all.
     async fn complete(&mut self, context: &Context) -> Result<(), SyncError> {
         let of = self.result.shard.clone();
         let strategy = match self.strategy {
@@ -176,8 +176,7 @@ impl SyncJob {
             shards.iter().filter(|other| *other != shard).map(ShardId::as_str).take(5).collect();
         if !others.is_empty() {
             let listed = others.join("', '");
-            self.result
-                .warn(format!("shard '{shard}' is empty on both nodes; this database holds '{listed}'"));
+            self.result.warn(format!("shard '{shard}' is empty on both nodes; this database has '{listed}'"));
         }
     }
 }
@@ -196,7 +195,7 @@ impl SyncResult {
         }
         if report.report.digests_differ {
             self.warn(
-                "both nodes claim the same changes and hold different content: one of the files is damaged"
+                "both nodes report the same changes but have different content: one of the files is damaged"
                     .into(),
             );
         }

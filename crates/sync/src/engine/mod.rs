@@ -1,4 +1,4 @@
-//! The engine of one database: single syncs with their retries, auto-syncs, status and totals.
+//! The engine of one database: syncs with retries, auto-syncs, status and totals.
 
 pub(crate) mod auto_sync;
 pub(crate) mod job;

@@ -3,7 +3,7 @@ use std::time::Duration;
 use crate::entropy::random;
 use crate::{SyncConfig, SyncError};
 
-/// When a failed sync is tried again, and when no more.
+/// Retry policy of one sync.
 pub(crate) struct Retries {
     left: u32,
     backoff: Backoff,
@@ -14,7 +14,7 @@ impl Retries {
         Self { left: config.max_retries, backoff: Backoff::from(config.retry_backoff) }
     }
 
-    /// How long to wait before trying again; `None`: not at all.
+    /// Delay before the next attempt; `None`: give up.
     pub(crate) fn delay_after(&mut self, error: &SyncError) -> Option<Duration> {
         if let Some(at_once) = self.backoff.restart(error) {
             return Some(at_once);
@@ -27,7 +27,7 @@ impl Retries {
     }
 }
 
-/// How long an auto-sync waits before it tries again: it never gives up.
+/// Retry policy of an auto-sync, which never gives up.
 pub(crate) struct Backoff {
     first: Duration,
     next: Duration,
@@ -39,7 +39,7 @@ impl Backoff {
         Self::from(config.retry_backoff.max(Duration::from_millis(1)))
     }
 
-    /// The wait after this failure. What time alone does not heal, as missing trust, is left alone for the longest.
+    /// Delay after this failure. Errors that retrying cannot fix, such as missing trust, wait `MAX_RETRY_DELAY`.
     pub(crate) fn delay_after(&mut self, error: &SyncError) -> Duration {
         if let Some(at_once) = self.restart(error) {
             return at_once;
@@ -47,7 +47,7 @@ impl Backoff {
         if error.is_transient() { self.next_delay() } else { MAX_RETRY_DELAY.mul_f64(jitter()) }
     }
 
-    /// The peer was reached.
+    /// Starts over, once the peer was reached.
     pub(crate) const fn reset(&mut self) {
         self.next = self.first;
         self.restarts = MAX_RESTARTS;
@@ -70,12 +70,12 @@ impl Backoff {
     }
 }
 
-/// 0.5 to 1.5, so that peers that failed together do not come back together.
+/// 0.5 to 1.5, so that peers that failed together do not retry together.
 fn jitter() -> f64 {
     0.5 + f64::from(random() as u32) / f64::from(u32::MAX)
 }
 
-/// Both nodes may have to take a new site in turn.
+/// Each of the two nodes may have to take a new site once.
 const MAX_RESTARTS: u32 = 4;
 pub(crate) const MAX_RETRY_DELAY: Duration = Duration::from_secs(60);
 
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn trust_is_never_tried_again_and_a_restart_at_once() {
+    fn trust_errors_are_never_retried_and_restarts_at_once() {
         let mut retries = Retries::new(&SyncConfig::default());
         let untrusted = TransportError::Untrusted {
             peer: None,

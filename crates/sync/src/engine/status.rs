@@ -4,53 +4,53 @@ use std::sync::{Mutex, PoisonError};
 use vectr_core::StoredConflict;
 use vectr_delta::{ChangeId, NodeName, ShardId, Timestamp};
 
-/// What an engine knows of its syncs: the documented session.
+/// Status of an engine: its shards, and the conflicts that wait for a decision.
 #[derive(Debug, Clone)]
 pub struct SyncStatus {
-    /// Names the session: kept in the file for as long as the database goes on under one site, or of this engine only
-    /// where sessions are not kept.
+    /// Id of the sync session. Stored in the file and stable until the database takes a new site; without
+    /// `persist_session`, an id of this engine.
     pub id: String,
-    /// The node.
+    /// Name of the node.
     pub node: NodeName,
-    /// Each shard of the database.
+    /// All shards of the database.
     pub shards: Vec<ShardState>,
-    /// What someone has to settle.
+    /// Conflicts that wait for a decision.
     pub pending_conflicts: Vec<StoredConflict>,
-    /// When the session began.
+    /// Start of the sync session.
     pub created_at: Timestamp,
-    /// When this was read.
+    /// Time of this status.
     pub updated_at: Timestamp,
 }
 
 /// The state of one shard.
 #[derive(Debug, Clone)]
 pub struct ShardState {
-    /// Which shard.
+    /// The shard.
     pub shard: ShardId,
-    /// Its newest change.
+    /// Id of its newest change.
     pub change_id: ChangeId,
-    /// By `name@site`.
+    /// Entries by `name@site`.
     pub version_vector: Vec<(String, u64)>,
-    /// Live vectors.
+    /// Number of live vectors.
     pub vectors: u64,
-    /// When a sync of it last succeeded; `None`: never.
+    /// Time of the last successful sync. `None`: never.
     pub last_sync_at: Option<Timestamp>,
-    /// What is going on.
+    /// Current activity.
     pub status: ShardStatus,
 }
 
-/// What is going on in a shard.
+/// Current sync activity of a shard.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShardStatus {
-    /// Nothing.
+    /// No sync is running.
     Idle,
-    /// A sync, here or from a peer.
+    /// A sync is running, started here or by a peer.
     Syncing,
-    /// The last sync from here failed.
+    /// The last sync started here failed.
     Error,
 }
 
-/// Which shards are being synced, and which failed last.
+/// Running and failed syncs by shard.
 #[derive(Debug, Default)]
 pub(crate) struct Activity(Mutex<State>);
 
@@ -62,13 +62,13 @@ struct State {
 }
 
 impl Activity {
-    /// The shard is being synced until the guard is dropped.
+    /// Marks the shard as syncing until the guard is dropped.
     pub(crate) fn begin(&self, shard: &ShardId) -> ActivityGuard<'_> {
         self.state(|state| *state.running.entry(shard.clone()).or_default() += 1);
         ActivityGuard { activity: self, shard: shard.clone() }
     }
 
-    /// `success`: when it was.
+    /// `success`: its time; `None` for a failure.
     pub(crate) fn record_outcome(&self, shard: &ShardId, success: Option<Timestamp>) {
         self.state(|state| match success {
             None => drop(state.failed.insert(shard.clone())),

@@ -5,30 +5,30 @@ use vectr_delta::{SessionReport, ShardId};
 
 use crate::session::wire::Traffic;
 
-/// What all sessions of one shard did since the engine was made, whoever opened them. Only ever counts up.
+/// Totals of all sessions of one shard since the engine was made, whichever side opened them. They never decrease.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct ShardTotals {
-    /// Sessions that ended with both nodes safe and alike.
+    /// Sessions after which both nodes had the same changes on disk.
     pub finished: u64,
-    /// Live sessions that had been at rest, and were then ended by one of the nodes or the network.
+    /// Live sessions that had caught up at least once before a node or the network ended them.
     pub ended: u64,
-    /// All other sessions that are over.
+    /// All other sessions.
     pub failed: u64,
     /// Rows sent.
     pub rows_sent: u64,
-    /// Rows that came, whether they changed anything or not.
+    /// Rows received, whether they changed anything or not.
     pub rows_received: u64,
     /// Rows whose join changed the database.
     pub rows_applied: u64,
     /// Vectors that gained concurrent versions here.
     pub conflicts: u64,
-    /// Bytes of frames that went to peers.
+    /// Bytes of frames sent to peers.
     pub bytes_sent: u64,
-    /// Bytes of frames that came from them.
+    /// Bytes of frames received from peers.
     pub bytes_received: u64,
 }
 
-/// How a session is counted once it is over.
+/// Outcome under which a session is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SessionOutcome {
     Finished,
@@ -57,14 +57,14 @@ impl Totals {
     }
 }
 
-/// Peers choose the names of shards: beyond so many, new ones are not counted.
+/// Peers choose shard names, so the number of counted shards is bounded.
 const MAX_SHARDS: usize = 10_000;
 
-/// Adds what one session does to the totals, as it happens.
+/// Adds one session to the totals while it runs.
 pub(crate) struct SessionCounter {
     totals: Arc<Totals>,
     shard: ShardId,
-    /// What of this session has been added.
+    /// The part of this session that has been added.
     counted: ShardTotals,
 }
 
@@ -73,7 +73,7 @@ impl SessionCounter {
         Self { totals: Arc::clone(totals), shard: shard.clone(), counted: ShardTotals::default() }
     }
 
-    /// Adds what the session did since the last call.
+    /// Adds the difference since the last call.
     pub(crate) fn update(&mut self, report: &SessionReport, traffic: &Traffic) {
         self.raise(ShardTotals {
             rows_sent: report.rows_sent,
@@ -86,7 +86,7 @@ impl SessionCounter {
         });
     }
 
-    /// The session is over; bytes may still be on their way.
+    /// Counts the end of the session. Its last bytes may still be in flight.
     pub(crate) fn record_end(&self, verdict: SessionOutcome) {
         self.totals.add(&self.shard, |totals| match verdict {
             SessionOutcome::Finished => totals.finished += 1,
@@ -95,7 +95,7 @@ impl SessionCounter {
         });
     }
 
-    /// The stream is over, too.
+    /// Adds the last bytes, once the stream has ended.
     pub(crate) fn finish(mut self, traffic: &Traffic) {
         let counted =
             ShardTotals { bytes_sent: traffic.sent(), bytes_received: traffic.received(), ..self.counted };

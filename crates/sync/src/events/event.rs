@@ -2,78 +2,78 @@ use vectr_delta::{ChangeId, ShardId, Strategy, VectorId};
 
 use crate::{SyncFailure, SyncProgress};
 
-/// What happened in an engine.
+/// An event of an engine.
 ///
-/// Events that nobody has taken yet are put together by kind, shard and peer: what is behind them stands in the database,
-/// so that a slow listener misses nothing and holds little.
+/// Events that wait to be taken are merged by kind, shard and peer. Their details are in the database, so a slow
+/// listener holds few events and misses nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SyncEvent {
-    /// Rows of a peer changed this database. They have the change ids after `after`, up to and including `to`, among
-    /// which there may be others.
+    /// Rows of a peer changed this database. Their change ids are above `after` and at most `to`; that range may
+    /// contain other changes.
     Change {
-        /// Where.
+        /// The shard.
         shard: ShardId,
-        /// Which peer.
+        /// The peer's address.
         address: String,
-        /// How many rows.
+        /// Number of rows.
         changes: u64,
-        /// The newest change before them.
+        /// Id of the newest change before them.
         after: ChangeId,
-        /// The newest of them.
+        /// Id of the newest of them.
         to: ChangeId,
     },
     /// Vectors gained concurrent versions here.
     Conflict {
-        /// Where.
+        /// The shard.
         shard: ShardId,
-        /// Which peer.
+        /// The peer's address.
         address: String,
-        /// How many vectors.
+        /// Number of vectors.
         detected: u64,
-        /// Whether the shard's strategy settles them; else they wait for someone to choose.
+        /// Whether the shard's strategy resolves them. Otherwise they wait for a decision.
         resolved: bool,
-        /// That strategy.
+        /// The shard's strategy.
         strategy: Strategy,
-        /// Which vectors: at most [`SyncEvent::MOST_VECTORS`] are named.
+        /// Ids of the vectors, at most [`SyncEvent::MOST_VECTORS`].
         vectors: Vec<VectorId>,
     },
-    /// A live sync came up, or went down.
+    /// A live stream came up or went down.
     Peer {
-        /// Of which shard.
+        /// The shard.
         shard: ShardId,
-        /// Which peer.
+        /// The peer's address.
         address: String,
-        /// Whether it is up.
+        /// Whether the stream is up.
         online: bool,
-        /// Why it is not, where that was no decision of this node.
+        /// Why it went down, unless this node ended it.
         reason: Option<SyncFailure>,
     },
-    /// A sync has come this far.
+    /// A sync made progress.
     Progress {
-        /// Of which shard.
+        /// The shard.
         shard: ShardId,
-        /// With which peer.
+        /// The peer's address.
         address: String,
-        /// In its present attempt.
+        /// Progress of the current attempt.
         progress: SyncProgress,
     },
-    /// A sync did not succeed; an auto-sync goes on trying.
+    /// A sync failed. An auto-sync keeps retrying.
     Failed {
-        /// Of which shard.
+        /// The shard.
         shard: ShardId,
-        /// With which peer.
+        /// The peer's address.
         address: String,
-        /// Why.
+        /// The reason.
         failure: SyncFailure,
     },
 }
 
-/// Events of one key are put together while they wait.
+/// Waiting events with the same key are merged.
 pub(crate) type EventKey = (u8, ShardId, String);
 
 impl SyncEvent {
-    /// How many vectors a conflict event names.
+    /// Maximum number of vector ids in a conflict event.
     pub const MOST_VECTORS: usize = 100;
 
     pub(crate) fn key(&self) -> EventKey {
@@ -87,7 +87,7 @@ impl SyncEvent {
         (kind, shard.clone(), address.clone())
     }
 
-    /// Takes in a later event of the same key.
+    /// Merges a later event with the same key.
     pub(crate) fn absorb(&mut self, later: Self) {
         match (self, later) {
             (Self::Change { changes, to, .. }, Self::Change { changes: more, to: newest, .. }) => {

@@ -6,16 +6,16 @@ use tokio::sync::Notify;
 use crate::SyncEvent;
 use crate::events::event::EventKey;
 
-/// The events of one engine, as one listener takes them.
+/// A subscription to the events of one engine.
 #[derive(Debug)]
 pub struct Events(Arc<Queue>);
 
 impl Events {
-    /// The next event; `None` once the engine is closed and all were taken. Safe to cancel.
+    /// The next event; `None` once the engine is closed and all events were taken. Cancel-safe.
     pub async fn next(&mut self) -> Option<SyncEvent> {
         let queue = Arc::clone(&self.0);
         loop {
-            // Before the look, so that nothing slips in between.
+            // Register before polling, so that no event is missed in between.
             let pushed = queue.pushed.notified();
             if let Some(event) = self.poll() {
                 return Some(event);
@@ -27,7 +27,7 @@ impl Events {
         }
     }
 
-    /// An event that waits already.
+    /// The next event, if one is waiting.
     pub fn poll(&mut self) -> Option<SyncEvent> {
         let mut waiting = self.0.waiting();
         let key = waiting.order.pop_front()?;
@@ -35,7 +35,7 @@ impl Events {
     }
 }
 
-/// Hands the events of an engine to whoever listens.
+/// Distributes the events of an engine to its subscriptions.
 #[derive(Debug, Default)]
 pub(crate) struct EventHub(Mutex<Listeners>);
 
@@ -59,7 +59,7 @@ struct Waiting {
 }
 
 impl EventHub {
-    /// Everything that happens from now on.
+    /// A subscription to all events from now on.
     pub(crate) fn subscribe(&self) -> Events {
         let mut listeners = self.listeners();
         let queue = Arc::new(Queue::default());
@@ -68,7 +68,7 @@ impl EventHub {
         Events(queue)
     }
 
-    /// Whether anybody would hear of an event.
+    /// Whether there is a subscription.
     pub(crate) fn has_listeners(&self) -> bool {
         let mut listeners = self.listeners();
         listeners.queues.retain(|queue| queue.strong_count() > 0);
@@ -81,7 +81,7 @@ impl EventHub {
         }
     }
 
-    /// Nothing more will happen.
+    /// Ends all subscriptions, once their waiting events were taken.
     pub(crate) fn close(&self) {
         let mut listeners = self.listeners();
         listeners.closed = true;
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_is_put_together_by_kind_and_shard() {
+    fn waiting_events_are_merged_by_kind_and_shard() {
         let hub = EventHub::default();
         let mut events = hub.subscribe();
         for event in [change("s", 2, 0, 2), change("t", 1, 0, 9), change("s", 3, 4, 7)] {
@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_hears_once_the_listener_is_gone() {
+    fn a_dropped_subscription_is_no_listener() {
         let hub = EventHub::default();
         let events = hub.subscribe();
         assert!(hub.has_listeners());

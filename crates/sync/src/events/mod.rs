@@ -1,4 +1,4 @@
-//! What happens in an engine, and how it reaches those who listen.
+//! Events of an engine and their listeners.
 
 pub(crate) mod event;
 pub(crate) mod hub;

@@ -5,7 +5,7 @@ use tokio::sync::watch;
 
 use crate::{CancellationSource, CancellationToken};
 
-/// The sessions that are being answered, and whether new ones are.
+/// Counts the running sessions of a server, and refuses new ones while it drains.
 pub(crate) struct ActiveSessions {
     count: watch::Sender<Count>,
     draining: CancellationSource,
@@ -23,7 +23,7 @@ impl ActiveSessions {
         Arc::new(Self { count: watch::Sender::new(Count::default()), draining: CancellationSource::new() })
     }
 
-    /// Counts one more, until the guard is dropped. `None` once they are being drained.
+    /// Counts a session until the guard is dropped. `None` while draining.
     pub(crate) fn begin(self: &Arc<Self>) -> Option<SessionGuard> {
         let admitted = self.count.send_if_modified(|count| {
             count.running += usize::from(!count.draining);
@@ -35,26 +35,26 @@ impl ActiveSessions {
         admitted.then(|| SessionGuard(Arc::clone(self)))
     }
 
-    /// Counts one that is not answered.
+    /// Counts a refused session.
     pub(crate) fn refuse(&self) {
         self.count.send_modify(|count| count.refused += 1);
     }
 
-    /// From now on no session begins, and a live one ends as soon as it rests.
+    /// Refuses new sessions from now on. Live ones end as soon as they have caught up.
     pub(crate) fn drain(&self) {
         self.count.send_modify(|count| count.draining = true);
         self.draining.cancel();
     }
 
-    /// Tells the sessions that they are being drained.
+    /// Cancelled when draining begins.
     pub(crate) fn draining(&self) -> CancellationToken {
         self.draining.token()
     }
 
-    /// Waits until none runs, or a bounded time is over. How many still run.
+    /// Waits up to `within` until no session runs. Returns the number of those that still do.
     pub(crate) async fn ended(&self, within: Duration) -> usize {
         let mut count = self.count.subscribe();
-        // An error means that the time is over: the sender is a field of this.
+        // An error can only be the timeout: the sender is a field of `self`.
         let _ = tokio::time::timeout(within, count.wait_for(|count| count.running == 0)).await;
         self.running()
     }

@@ -6,22 +6,22 @@ use vectr_delta::ShardId;
 use crate::context::Context;
 use crate::server::drain::ActiveSessions;
 
-/// Which engine answers for a shard.
+/// Routes an incoming session to the engine that serves its shard.
 pub(crate) struct ShardRouter {
-    /// The engine whose sockets they are.
+    /// The engine that owns the sockets.
     pub(crate) primary: Arc<Context>,
     pub(crate) active: Arc<ActiveSessions>,
-    /// `None`: the front one answers for every shard.
+    /// `None`: the primary engine serves every shard.
     by_shard: Option<BTreeMap<ShardId, Arc<Context>>>,
 }
 
 impl ShardRouter {
-    /// One database answers for every shard, also for those that it does not have yet.
+    /// One database serves every shard, including those that it does not have yet.
     pub(crate) fn single(context: &Arc<Context>, active: Arc<ActiveSessions>) -> Self {
         Self { primary: Arc::clone(context), active, by_shard: None }
     }
 
-    /// Each shard is answered by one of several databases, any other shard by none.
+    /// Each listed shard is served by its database; all others are refused.
     pub(crate) fn by_shard_name(
         primary: &Arc<Context>,
         by_shard: BTreeMap<ShardId, Arc<Context>>,

@@ -15,10 +15,11 @@ use crate::session::responder::serve;
 use crate::session::wire::FLUSH_TIMEOUT;
 use crate::{NetworkConfig, ShardTotals, SyncConfig, SyncEngine, SyncError, node_name};
 
-/// Answers syncs for the shards of several databases on one address, under one identity.
+/// Answers syncs for the shards of one or several databases on one address, under one identity.
 ///
-/// A server of one database answers for every shard, as its engine does. A server of several answers for the shards that
-/// they held when it was made, and refuses any other with `ERR_NOT_FOUND`: nobody could say whose it is.
+/// A server of one database serves every shard, as its engine does. A server of several serves the shards that they
+/// contained when it was made, and refuses any other with `ERR_NOT_FOUND`, because a new shard belongs to none of
+/// them.
 ///
 /// Its async methods need a tokio runtime.
 pub struct SyncServer {
@@ -26,26 +27,26 @@ pub struct SyncServer {
     router: Arc<ShardRouter>,
 }
 
-/// What a server is doing, and has done.
+/// Statistics of a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ServerStatistics {
-    /// Sessions that are being answered.
+    /// Sessions that are running.
     pub running: usize,
-    /// Sessions that were refused, for a shard that is not served or because the server was draining.
+    /// Sessions refused because the shard is not served or the server was draining.
     pub refused: u64,
     /// Connections of trusted peers.
     pub connections: AcceptedStatistics,
-    /// What the sessions of each shard did.
+    /// Totals of each shard's sessions.
     pub shards: BTreeMap<ShardId, ShardTotals>,
 }
 
 impl SyncServer {
-    /// A server of these databases, at least one. The node is called `node` in all of them, or, without that, what each
-    /// file recorded (see [`node_name`]). Without `network.identity` it has the identity of the first one. No socket is
-    /// opened before [`SyncServer::listen`].
+    /// A server of these databases, at least one. `node` names the node in all of them; `None` takes the name recorded
+    /// in each file (see [`node_name`]). Without `network.identity` it uses the identity of the first one. Opens no
+    /// socket before [`SyncServer::listen`].
     ///
     /// # Errors
-    /// `ERR_CONFIG` where a shard lies in two of the databases, or there is no database; else as [`SyncEngine::new`].
+    /// `ERR_CONFIG` if a shard is in two of the databases, or there is no database; else as [`SyncEngine::new`].
     pub fn new(
         databases: Vec<VectrDB>,
         node: Option<&NodeName>,
@@ -67,7 +68,7 @@ impl SyncServer {
         Ok(Self { engines, router })
     }
 
-    /// Answers other nodes' syncs on `address`, as [`SyncEngine::listen`]. Returns the bound address.
+    /// Answers syncs of other nodes on `address`, as [`SyncEngine::listen`]. Returns the bound address.
     ///
     /// # Errors
     /// As [`SyncEngine::listen`].
@@ -78,9 +79,9 @@ impl SyncServer {
         Ok(bound)
     }
 
-    /// Stops gently, then closes: new sessions are refused with `ERR_BUSY`, live ones end as soon as they rest, and
-    /// the others have `within` to end by themselves. Returns how many were cut off after that; what those had applied
-    /// stays applied.
+    /// Drains, then closes: new sessions are refused with `ERR_BUSY`, live ones end as soon as they have caught up,
+    /// and the others may take `within` to end. Returns how many were cut off after that; what those had applied stays
+    /// applied.
     pub async fn drain(&self, within: Duration) -> usize {
         self.router.active.drain();
         let cut = self.router.active.ended(within).await;
@@ -88,14 +89,14 @@ impl SyncServer {
         cut
     }
 
-    /// Ends all sessions at once, and lets go of the sockets. The databases stay open. Closing again does nothing.
+    /// Ends all sessions at once and closes the sockets. The databases stay open. Closing again does nothing.
     pub async fn close(&self) {
         self.router.active.drain();
         for engine in &self.engines {
             engine.context.closing.cancel();
         }
         self.router.active.ended(FLUSH_TIMEOUT).await;
-        // They share the sockets, which the first close closes: all must have said their last words by then.
+        // The engines share the sockets, which the first close closes: flush all of them before.
         for engine in &self.engines {
             engine.shut_down().await;
         }
@@ -104,19 +105,19 @@ impl SyncServer {
         }
     }
 
-    /// SHA-256 of the certificate: what others pin.
+    /// SHA-256 of this node's certificate, which peers pin.
     #[must_use]
     pub fn fingerprint(&self) -> Fingerprint {
         self.engines[0].fingerprint()
     }
 
-    /// One engine for each database, in the order in which they were given. Closing one closes the sockets of all.
+    /// The engines, in the order of the given databases. Closing one closes the sockets of all.
     #[must_use]
     pub fn engines(&self) -> &[SyncEngine] {
         &self.engines
     }
 
-    /// What the server is doing, and has done.
+    /// Current statistics of the server.
     #[must_use]
     pub fn statistics(&self) -> ServerStatistics {
         let active = &self.router.active;
@@ -133,8 +134,8 @@ impl SyncServer {
     }
 }
 
-/// In which of the databases each shard lies. A database's default shard counts as its own before its first write,
-/// unless another one holds it.
+/// Index of the database of each shard. A database owns its default shard even before the first write, unless another
+/// one contains it.
 fn shard_owners(databases: &[VectrDB]) -> Result<BTreeMap<ShardId, usize>, SyncError> {
     let mut shard_owners: BTreeMap<ShardId, usize> = BTreeMap::new();
     let mut claims = Vec::new();

@@ -10,24 +10,25 @@ use crate::session::shard_store::ShardStore;
 use crate::session::wire::{Arrival, Wire};
 use crate::{CancellationToken, SyncError};
 
-/// What accompanies a session.
+/// Context in which a session is driven.
 pub(crate) struct DriveContext<'e> {
-    /// How the peer is called in errors.
+    /// The peer's address, for error messages.
     pub(crate) address: &'e str,
     /// How long the peer may be silent while it is its turn.
     pub(crate) idle_timeout: Duration,
-    /// The engine was closed, or the caller gave up.
+    /// Cancelled when the engine closes.
     pub(crate) closed: CancellationToken,
     pub(crate) aborted: CancellationToken,
-    /// This node is shutting down: a live session ends as soon as it rests, another one when it is done.
+    /// Cancelled when this node drains: a live session ends as soon as it has caught up, any other one when it is
+    /// done.
     pub(crate) draining: CancellationToken,
-    /// Hears of each step.
+    /// Told of each step.
     pub(crate) monitor: SessionMonitor<'e>,
-    /// Whether a live session with rows held back ends after a while, to be opened afresh: they may be taken then.
+    /// Ends a live session with held-back rows after `MAX_RETRY_DELAY`, so that a new one can retry them.
     pub(crate) reopen: bool,
 }
 
-/// Runs a session to its end. All that it applied stays applied, however it ends.
+/// Runs a session to its end. What it applied stays applied, however it ends.
 pub(crate) async fn drive(
     session: &mut Session,
     wire: &mut Wire,
@@ -46,13 +47,13 @@ pub(crate) async fn drive(
         if context.reopen && reopen_at.is_none() && session.report().has_held_back() {
             reopen_at = Some(Instant::now() + MAX_RETRY_DELAY);
         }
-        // Between commits a live peer has nothing to say; whether it is there, the connection finds out.
+        // Between commits a live peer is silent; the connection detects whether it is still there.
         let at_rest = session.is_live() && session.is_settled();
         tokio::select! {
             arrival = wire.receive(), if !session.is_saturated() => {
                 deadline = Instant::now() + context.idle_timeout;
                 receive_arrival(session, arrival)?;
-                // An end mostly comes right behind its batch: one transaction then takes in both.
+                // An End usually follows its batch directly: apply both in one transaction.
                 while session.ending().is_none()
                     && !session.is_saturated()
                     && let Some(arrival) = wire.poll()
@@ -66,10 +67,10 @@ pub(crate) async fn drive(
                 session.handle_store(reply.reply);
             }
             () = tokio::time::sleep_until(reopen_at.unwrap_or(deadline)), if reopen_at.is_some() => {
-                session.reject("ERR_RESTART", "rows were held back: they are tried again", true);
+                session.reject("ERR_RESTART", "retrying rows that were held back", true);
             }
             () = tokio::time::sleep_until(deadline), if !store.is_working() && !at_rest => {
-                session.reject("ERR_TIMEOUT", "the peer was silent", true);
+                session.reject("ERR_TIMEOUT", "the peer sent nothing for too long", true);
                 pump(session, wire, store);
                 return Err(SyncError::Silent {
                     address: context.address.to_owned(),
@@ -77,7 +78,7 @@ pub(crate) async fn drive(
                 });
             }
             () = context.aborted.cancelled() => {
-                session.reject("ERR_ABORTED", "the other side gave up", true);
+                session.reject("ERR_ABORTED", "the other side aborted the sync", true);
                 pump(session, wire, store);
                 return Err(SyncError::Aborted);
             }
@@ -87,7 +88,7 @@ pub(crate) async fn drive(
     }
 }
 
-/// Carries out what an ended session still asks of storage: it may have learnt that this node has to take a new site.
+/// Completes the storage requests of an ended session, which may have learnt that this node has to take a new site.
 pub(crate) async fn settle(mut session: Session, mut store: ShardStore) {
     loop {
         while let Some(request) = session.poll_store() {
@@ -115,7 +116,7 @@ fn receive_arrival(session: &mut Session, arrival: Arrival) -> Result<(), SyncEr
             session.handle_disconnect(&error.to_string());
             return Err(error.into());
         }
-        Arrival::End(None) => session.handle_disconnect("the peer finished it"),
+        Arrival::End(None) => session.handle_disconnect("the peer ended the stream"),
     }
     Ok(())
 }

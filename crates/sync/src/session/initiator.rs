@@ -11,17 +11,17 @@ use crate::session::shard_store::ShardStore;
 use crate::session::wire::{Traffic, Wire};
 use crate::{CancellationToken, SyncError, SyncOptions};
 
-/// One try at a sync, as the side that opens the stream.
+/// One attempt of a sync, as the side that opens the stream.
 pub(crate) struct Initiator<'a> {
     pub(crate) context: &'a Context,
     pub(crate) shard: &'a ShardId,
     pub(crate) address: &'a str,
     pub(crate) options: &'a SyncOptions,
-    /// Whether to go on with each commit, until something ends it.
+    /// Keeps the session open to send each new commit.
     pub(crate) live: bool,
 }
 
-/// What one try did, whether it succeeded or not.
+/// Report of one attempt, successful or not.
 #[derive(Default)]
 pub(crate) struct AttemptReport {
     pub(crate) report: SessionReport,
@@ -29,9 +29,9 @@ pub(crate) struct AttemptReport {
     pub(crate) bytes_received: u64,
     /// Whether the stream went over TCP.
     pub(crate) fallback: bool,
-    /// Whether a live session came up.
+    /// Whether a live session was established.
     pub(crate) was_online: bool,
-    /// Ends once the peer's machine has all of the stream, or a bounded time is over.
+    /// Closes once the peer has acknowledged the whole stream, or `FLUSH_TIMEOUT` has passed.
     pub(crate) stream_closed: Option<oneshot::Receiver<()>>,
 }
 
@@ -48,7 +48,7 @@ impl Initiator<'_> {
             Ok(opened) => self.transfer(opened, &mut report).await,
             Err(error) => Err(error),
         };
-        // What closing does to the sockets may be seen before the closing itself: it is not the peer that failed.
+        // A socket error may surface before the close that caused it: report the close.
         (report, outcome.map_err(|error| self.context.ensure_open().err().unwrap_or(error)))
     }
 
@@ -80,7 +80,7 @@ impl Initiator<'_> {
         let last_bytes = wire.finish();
         report.note(&session, &traffic);
         self.context.tasks.track(tokio::spawn(async move {
-            // It ends by itself within its own bound.
+            // Bounded by `FLUSH_TIMEOUT`.
             let _ = last_bytes.await;
             drop(finished);
             counter.finish(&traffic);
@@ -90,8 +90,8 @@ impl Initiator<'_> {
         outcome
     }
 
-    /// Over a live connection the peer is told at once which shard it is about: it reads its Hello while ours becomes
-    /// durable. Where the peer is known from a resumable connection, our Hello travels with the first bytes.
+    /// Over a live connection an `Open` message names the shard first, so the peer reads its Hello while ours becomes
+    /// durable. Over a resumable connection our Hello travels with the first bytes.
     async fn open(&self) -> Result<Opened, SyncError> {
         let endpoint = self.context.endpoint()?;
         let Some(known) = endpoint.known_rights(self.address) else {
@@ -123,7 +123,7 @@ impl Initiator<'_> {
         Ok(Opened { session, store, stream, opening_bytes: 0 })
     }
 
-    /// Not even the shard's name goes to a peer that has no right to it.
+    /// A peer without rights to the shard does not learn its name.
     fn check_rights(&self, rights: &PeerRights) -> Result<(), SyncError> {
         if rights.access(self.shard) == Access::None {
             return Err(SyncError::Forbidden { shard: self.shard.clone(), peer: rights.peer() });
@@ -139,7 +139,7 @@ impl Initiator<'_> {
         (self.context.session(peer, self.shard.clone(), self.live), store)
     }
 
-    /// Has the session read its Hello, which passes the barrier like all that leaves.
+    /// Has the session read its Hello, which passes the durability barrier like everything that is sent.
     async fn greet(&self, peer: Fingerprint) -> Result<(Session, ShardStore, Bytes), SyncError> {
         let (mut session, mut store) = self.prepare(peer);
         loop {

@@ -1,4 +1,4 @@
-//! One session with a peer: who opens or answers it, the loop that drives it, its storage and its stream.
+//! One session with a peer: its initiator and responder, the driver loop, storage and stream.
 
 pub(crate) mod driver;
 pub(crate) mod initiator;

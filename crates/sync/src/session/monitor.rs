@@ -11,7 +11,7 @@ use crate::session::shard_store::Answer;
 use crate::session::wire::Traffic;
 use crate::{SyncError, SyncEvent, SyncFailure, SyncProgress};
 
-/// Watches one session, and tells of it: the caller of the sync, those who listen to the engine, the shard's status.
+/// Watches one session and reports to the caller, the engine's events, the shard's activity and the totals.
 pub(crate) struct SessionMonitor<'e> {
     context: &'e Context,
     shard: &'e ShardId,
@@ -21,7 +21,7 @@ pub(crate) struct SessionMonitor<'e> {
     busy: Option<ActivityGuard<'e>>,
     online: bool,
     saved_at: Option<Instant>,
-    /// Whether a live session has been at rest.
+    /// Whether a live session has caught up at least once.
     rested: bool,
     counter: SessionCounter,
 }
@@ -48,7 +48,7 @@ impl<'e> SessionMonitor<'e> {
         }
     }
 
-    /// Looks at the session after each of its steps.
+    /// Called after each step of the session.
     pub(crate) fn on_step(&mut self, session: &Session, traffic: &Traffic) {
         self.emit_progress(session, traffic);
         self.counter.update(session.report(), traffic);
@@ -70,7 +70,7 @@ impl<'e> SessionMonitor<'e> {
         }
     }
 
-    /// Hears what storage did for the session.
+    /// Called for each reply of the storage.
     pub(crate) fn on_store_reply(&self, answer: &Answer) {
         let Some(applied) = answer.applied() else { return };
         if let Some(span) = answer.changes {
@@ -87,7 +87,7 @@ impl<'e> SessionMonitor<'e> {
         }
     }
 
-    /// The session is over. Its last bytes are still to be counted.
+    /// Called at the end of the session. The returned counter still lacks the last bytes.
     pub(crate) fn finish(self, session: &Session, outcome: &Result<(), SyncError>) -> SessionCounter {
         let reason = match outcome {
             Ok(()) | Err(SyncError::Aborted | SyncError::Closed) => None,
@@ -105,7 +105,7 @@ impl<'e> SessionMonitor<'e> {
         self.counter
     }
 
-    /// Whether a live session has come up, and so proved that the peer can be reached.
+    /// Whether a live session was established, which proves that the peer is reachable.
     pub(crate) const fn was_online(&self) -> bool {
         self.online
     }
@@ -130,7 +130,7 @@ impl<'e> SessionMonitor<'e> {
         });
     }
 
-    /// Each commit settles a live session anew; the file need not hear of all of them.
+    /// A live session catches up after each commit; write that to the file once per `SAVE_INTERVAL`.
     fn record_success(&mut self, session: &Session) {
         let now = Instant::now();
         if self.saved_at.is_none_or(|saved_at| now - saved_at > SAVE_INTERVAL) {
@@ -150,13 +150,13 @@ impl<'e> SessionMonitor<'e> {
         });
     }
 
-    /// The strategy is asked for at that moment: a live session may outlast it.
+    /// Reads the current strategy, which may have changed since the live session began.
     fn emit_conflicts(&self, applied: &Applied) {
         let (db, events) = (self.context.db.clone(), std::sync::Arc::clone(&self.context.events));
         let (shard, address) = (self.shard.clone(), self.address.to_owned());
         let (detected, vectors) = (applied.conflicts, applied.conflicted.clone());
         tokio::task::spawn_blocking(move || {
-            // A database that was closed in the meantime has nobody to tell.
+            // The database was closed in the meantime.
             let Ok(strategy) = db.strategy(&shard) else { return };
             let resolved = strategy != vectr_delta::Strategy::Manual;
             events.emit(&SyncEvent::Conflict { shard, address, detected, resolved, strategy, vectors });

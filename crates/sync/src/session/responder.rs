@@ -13,18 +13,18 @@ use crate::session::read_only::FORBIDDEN;
 use crate::session::shard_store::{NOT_SHARED, ShardStore};
 use crate::session::wire::{Arrival, Wire};
 
-/// Answers other nodes' syncs until the listener or the engine is closed.
+/// Answers syncs of other nodes until the listener or the engine is closed.
 pub(crate) async fn serve(router: Arc<ShardRouter>, listener: Listener) {
     while let Some(stream) = listener.accept().await {
         let router = Arc::clone(&router);
         tokio::spawn(async move {
-            // The peer has been told what went wrong, and tries again if that can help.
+            // The peer was told the error, and retries if that can help.
             let _ = receive(&router, stream).await;
         });
     }
 }
 
-/// Waits for the first message, which names the shard, and hands the stream to the engine that answers for it.
+/// Waits for the first message, which names the shard, and routes the stream to its engine.
 async fn receive(router: &ShardRouter, stream: PeerStream) -> Result<(), SyncError> {
     let primary = &router.primary;
     let mut closed = primary.closing.token();
@@ -41,13 +41,19 @@ async fn receive(router: &ShardRouter, stream: PeerStream) -> Result<(), SyncErr
         Message::Hello(hello) => (hello.shard.clone(), Some(Message::Hello(hello))),
         _ => return Ok(()),
     };
-    // Before anything is looked up: a shard that is not there answers alike.
+    // Checked before any lookup, so that the answer does not reveal whether the shard exists.
     if initiator.rights.access(&shard) == Access::None {
         return refuse(primary, wire, FORBIDDEN, NOT_SHARED, false);
     }
     let Some(context) = router.context(&shard) else {
         router.active.refuse();
-        return refuse(primary, wire, "ERR_NOT_FOUND", "no shard of this name is served here", false);
+        return refuse(
+            primary,
+            wire,
+            "ERR_NOT_FOUND",
+            "this node does not serve a shard of this name",
+            false,
+        );
     };
     let Some(_running) = router.active.begin() else {
         return refuse(primary, wire, "ERR_BUSY", "this node is shutting down", true);
@@ -89,7 +95,7 @@ async fn respond(
     let counter = drive_context.monitor.finish(&session, &outcome);
     let (traffic, flushed) = (wire.traffic(), wire.finish());
     context.tasks.track(tokio::spawn(async move {
-        // It ends by itself within its own bound.
+        // Bounded by `FLUSH_TIMEOUT`.
         let _ = flushed.await;
         counter.finish(&traffic);
     }));
@@ -100,7 +106,7 @@ async fn respond(
     outcome
 }
 
-/// Tells the peer why there is no session. It hears nothing else: not even that the shard exists.
+/// Rejects the session. The peer learns nothing else, not even whether the shard exists.
 fn refuse(
     context: &Context,
     wire: Wire,

@@ -8,7 +8,7 @@ use tokio::task::JoinHandle;
 use vectr_delta::{Codec, DeltaError, FrameDecoder, Message, MessageDecoder, Uncompressed};
 use vectr_transport::{PeerStream, RecvHalf, SendHalf, TransportError};
 
-/// Messages over one stream. A task of its own encodes and writes, so that reading never waits for writing.
+/// Messages over one stream. A separate task encodes and writes, so that reading never waits for writing.
 pub(crate) struct Wire {
     outbound: mpsc::UnboundedSender<Message>,
     writing: JoinHandle<Result<(), TransportError>>,
@@ -17,15 +17,15 @@ pub(crate) struct Wire {
     traffic: Arc<Traffic>,
 }
 
-/// What comes from the peer.
+/// Input from the peer.
 pub(crate) enum Arrival {
     Message(Box<Message>),
     Unreadable(DeltaError),
-    /// Nothing follows; with an error where the stream broke.
+    /// End of the stream, with an error if it broke.
     End(Option<TransportError>),
 }
 
-/// Bytes of frames.
+/// Bytes of frames of one stream.
 #[derive(Default)]
 pub(crate) struct Traffic {
     sent: AtomicU64,
@@ -54,13 +54,13 @@ impl Wire {
         Self { outbound, writing, recv: stream.recv, decoder: StreamDecoder::default(), traffic }
     }
 
-    /// Queues a message. What the session sends is bounded by the peer's window.
+    /// Queues a message. The peer's window bounds what the session sends.
     pub(crate) fn send(&self, message: Message) {
-        // A writer that is gone shows as an end of the stream.
+        // If the writer is gone, the next read reports the end of the stream.
         let _ = self.outbound.send(message);
     }
 
-    /// A message that is here already.
+    /// The next message, if it was read already.
     pub(crate) fn poll(&mut self) -> Option<Arrival> {
         match self.decoder.poll_message() {
             Ok(Some(message)) => Some(Arrival::Message(Box::new(message))),
@@ -69,7 +69,7 @@ impl Wire {
         }
     }
 
-    /// The next arrival. Safe to cancel.
+    /// The next message or the end. Cancel-safe.
     pub(crate) async fn receive(&mut self) -> Arrival {
         loop {
             if let Some(arrival) = self.poll() {
@@ -90,8 +90,8 @@ impl Wire {
         Arc::clone(&self.traffic)
     }
 
-    /// Says that nothing follows, and goes on sending in the background until the peer has all of it or a bounded
-    /// time is over. The handle ends then.
+    /// Ends the stream. A background task keeps sending until the peer has all of it or `FLUSH_TIMEOUT` has passed;
+    /// the handle is that task.
     pub(crate) fn finish(self) -> JoinHandle<()> {
         let Self { outbound, writing, recv, .. } = self;
         drop(outbound);
@@ -112,7 +112,7 @@ async fn write_messages(
 ) -> Result<(), TransportError> {
     while let Some(message) = messages.recv().await {
         let Ok(frames) = message.encode(&Uncompressed) else {
-            // A session only makes messages within the limits.
+            // A session only produces messages within the limits.
             return Ok(());
         };
         for frame in frames {
@@ -142,7 +142,7 @@ impl StreamDecoder {
     }
 }
 
-/// The codecs that this node reads.
+/// The codecs that this node supports.
 pub(crate) const CODECS: &[&dyn Codec] = &[&Uncompressed];
 
 /// How long the last messages of a stream may take to reach the peer.

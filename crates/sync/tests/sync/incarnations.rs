@@ -97,7 +97,7 @@ async fn a_clock_an_hour_ahead_blocks_nothing_and_heals_once_it_is_right() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_backup_taken_in_use_opens_as_another_life() {
+async fn a_backup_taken_in_use_opens_as_a_new_incarnation() {
     let (a, b) = (Node::new("a"), Node::new("b"));
     let to_b = b.listen().await;
     a.put("v", &[1.0], "{}");

@@ -5,7 +5,7 @@ use vectr_delta::{LocalWrite, Strategy};
 use vectr_sync::{NetworkConfig, SyncConfig};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_session_goes_on_in_the_next_process() {
+async fn a_session_continues_in_the_next_process() {
     let a = Node::with("a", strategy(Strategy::Manual), NetworkConfig::default());
     let b = Node::with("b", strategy(Strategy::Manual), NetworkConfig::default());
     let address = b.listen().await;

@@ -54,7 +54,7 @@ async fn a_reader_gets_everything_and_changes_nothing_until_it_may_write() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_calls_holds_the_called_to_its_rights_too() {
+async fn an_initiator_enforces_its_rights_on_the_responder() {
     let server = Node::new("server");
     server.put("theirs", &[1.0], "{}");
     let to_server = server.listen().await;

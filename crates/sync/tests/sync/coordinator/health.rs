@@ -34,7 +34,7 @@ async fn live_peers_answer_and_dead_and_untrusted_ones_do_not() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn more_dead_peers_than_may_be_called_at_once_hide_no_live_one() {
+async fn more_dead_peers_than_dial_permits_hide_no_live_one() {
     let a = Node::with("a", quick(), patience(Duration::from_millis(300), Duration::from_secs(30)));
     let live = Node::new("live");
     let (_socket, dead) = dead_address();

@@ -120,7 +120,7 @@ async fn more_urgent_tasks_of_another_call_overtake() {
 
 /// The one permit is free while a task rests that had it: all others are done in between.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_task_that_rests_before_its_retry_starves_nobody() {
+async fn a_task_waiting_for_its_retry_starves_no_other() {
     let config = SyncConfig { max_retries: 1, retry_backoff: Duration::from_secs(3_600), ..quick() };
     let a = Node::with("a", config, patience(Duration::from_secs(30), Duration::from_secs(2)));
     let b = Node::new("b");

@@ -60,7 +60,7 @@ async fn attempts_add_up_and_the_last_one_decides() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_sync_of_a_shard_asks_only_those_who_hold_it() {
+async fn a_sync_of_a_shard_contacts_only_peers_that_hold_it() {
     let (a, b, c) = (Node::new("a"), Node::new("b"), Node::new("c"));
     let (to_b, to_c) = (b.listen().await, c.listen().await);
     let coordinator = coordinator(&a, 5);

@@ -34,7 +34,7 @@ fn an_unregistered_peer_is_gone() {
 }
 
 #[test]
-fn what_is_returned_are_copies() {
+fn returned_peers_are_copies() {
     let scheduler = Scheduler::default();
     scheduler.register_peer(peer("b", "127.0.0.1:1", &["s"]));
     let mut peers = scheduler.peers();
