@@ -19,7 +19,7 @@ pub(crate) fn report<T: Serialize>(
     if !json {
         return print(&text(result));
     }
-    let mut document = serde_json::to_string(result).expect("the results hold nothing that JSON does not");
+    let mut document = serde_json::to_string(result).expect("results contain only JSON values");
     document.push('\n');
     print(&document)
 }

@@ -34,6 +34,7 @@
 mod cancellation;
 mod compat;
 mod config;
+mod conflicts;
 mod context;
 mod coordinator;
 mod engine;
@@ -49,6 +50,7 @@ mod task_tracker;
 pub use cancellation::{CancellationSource, CancellationToken};
 pub use compat::{QuicSync, QuicSyncResult};
 pub use config::{NetworkConfig, SyncConfig};
+pub use conflicts::callback::{ConflictCallback, ConflictDecision, ConflictOutcome};
 pub use coordinator::{
     Assignment, CoordinatorStatistics, Peer, PeerStatus, Scheduler, ShardCoordinator, Topology,
 };

@@ -24,7 +24,7 @@ impl Exposition {
     }
 
     fn line(&mut self, line: impl Display) {
-        writeln!(self.0, "{line}").expect("a string takes everything");
+        writeln!(self.0, "{line}").expect("writing to a string never fails");
     }
 }
 

@@ -158,7 +158,7 @@ impl Executor {
     fn begin_session(&mut self, permit: Permit) {
         let Some(task) = self.queue.next_ready() else { return };
         let entry = &mut self.entries[task];
-        let job = entry.job.take().expect("a task in line is not being worked on");
+        let job = entry.job.take().expect("a queued task is not running");
         self.queue.start(task, &entry.address);
         self.work.spawn(run_job(Arc::clone(&self.context), task, job, permit, self.stop.token()));
     }
@@ -167,7 +167,7 @@ impl Executor {
     fn fail_address(&mut self, address: &str, error: &TransportError, took: Duration) {
         self.scheduler.record_contact(address, self.context.db.now(), false);
         for task in self.queue.fail_address(address) {
-            let mut job = self.entries[task].job.take().expect("a task in line is not being worked on");
+            let mut job = self.entries[task].job.take().expect("a queued task is not running");
             job.record_failed_dial(took);
             let error = SyncError::from(error.clone());
             match job.retry_delay(&error) {

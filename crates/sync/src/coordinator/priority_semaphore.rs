@@ -54,7 +54,7 @@ impl PrioritySemaphore {
             permit
         };
         let _waiter = Waiter { semaphore: self, rank };
-        permit.await.expect("only the turn below takes the sender away before it is used")
+        permit.await.expect("only `_waiter` removes an unused sender, when this future is dropped")
     }
 
     fn release(self: &Arc<Self>) {

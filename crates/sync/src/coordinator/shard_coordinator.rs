@@ -64,15 +64,25 @@ impl ShardCoordinator {
         assignment: &Assignment,
         abort: CancellationToken,
     ) -> Result<Vec<SyncResult>, SyncError> {
-        let _call = self.scheduler.begin_call()?;
-        let engine = Arc::clone(&self.engine.context);
-        engine.ensure_open()?;
+        let call = self.scheduler.begin_call()?;
+        let context = Arc::clone(&self.engine.context);
+        context.ensure_open()?;
         if abort.is_cancelled() {
             return Err(SyncError::Aborted);
         }
-        let stop_signals = StopSignals::new(&engine, &self.scheduler, abort);
+        let stop_signals = StopSignals::new(&context, &self.scheduler, abort);
         let tasks = self.tasks(assignment)?;
-        Executor::new(engine, self.scheduler.clone(), tasks, stop_signals)?.run().await
+        let scope = self.engine.conflict_scope();
+        let executor = Executor::new(context, self.scheduler.clone(), tasks, stop_signals)?;
+        let mut results = executor.run().await?;
+        // `close` must not wait for a callback.
+        drop(call);
+        if let Some(scope) = scope {
+            for result in &mut results {
+                scope.complete(result).await;
+            }
+        }
+        Ok(results)
     }
 
     /// Takes all scheduled tasks and executes them.

@@ -1,12 +1,14 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use vectr_core::{StoredConflict, VectrDB};
 use vectr_delta::{ConflictId, Fingerprint, LocalWrite, NodeName, ShardId, VectorId};
 use vectr_transport::{PoolStatistics, TlsConfig, Trust};
 
+use crate::conflicts::callback::ConflictCallback;
+use crate::conflicts::handler::{ConflictHandler, Scope};
 use crate::context::{Context, Presence};
 use crate::engine::auto_sync::AutoSyncs;
 use crate::engine::job::SyncJob;
@@ -25,6 +27,7 @@ use crate::{
 pub struct SyncEngine {
     pub(crate) context: Arc<Context>,
     auto_syncs: Arc<AutoSyncs>,
+    conflict_handler: Arc<Mutex<Option<Arc<ConflictHandler>>>>,
 }
 
 impl SyncEngine {
@@ -79,7 +82,15 @@ impl SyncEngine {
         address: &str,
         options: SyncOptions,
     ) -> Result<SyncResult, SyncError> {
-        SyncJob::new(&self.context, shard.clone(), address.to_owned()).run(&self.context, &options).await
+        let started = Instant::now();
+        let scope = self.conflict_scope();
+        let job = SyncJob::new(&self.context, shard.clone(), address.to_owned());
+        let mut result = job.run(&self.context, &options).await?;
+        if let Some(scope) = scope {
+            scope.complete(&mut result).await;
+        }
+        result.duration = started.elapsed();
+        Ok(result)
     }
 
     /// Keeps a shard in sync with the node at `address` from now on: each commit of either node travels as it happens,
@@ -233,6 +244,57 @@ impl SyncEngine {
         Ok(self.context.db.resolve_conflict(conflict, expected, write)?)
     }
 
+    /// Has `callback` decide the conflicts that the manual strategy leaves unresolved, on this node: those that are
+    /// pending now, and those that a sync or a live stream brings from now on. Replaces the previous callback. Needs a
+    /// tokio runtime.
+    ///
+    /// The callback runs for up to eight conflicts at a time. Its decision is written as by
+    /// [`SyncEngine::resolve_conflict`]; `None` leaves the conflict, and the next sync of the shard asks again. If a
+    /// version arrives that the callback has not seen, it is asked about what is left. A failure or panic of the
+    /// callback leaves the conflict and is reported as [`SyncEvent::ConflictCallbackFailed`]; see also
+    /// [`ConflictCallback::on_outcome`].
+    ///
+    /// [`SyncEngine::sync`] and the calls of a coordinator wait for the decisions about the conflicts of their results,
+    /// and count the resolved ones. They do not wait if the callback itself makes the call.
+    ///
+    /// ```
+    /// # use vectr_core::{Config, VectrDB};
+    /// # use vectr_delta::{LocalWrite, NodeName, Strategy};
+    /// # use vectr_sync::{ConflictCallback, NetworkConfig, SyncConfig, SyncEngine};
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let db = VectrDB::new(Config::default())?;
+    /// let config = SyncConfig { strategy: Some(Strategy::Manual), ..SyncConfig::default() };
+    /// let engine = SyncEngine::new(db, NodeName::new("agent-1")?, config, NetworkConfig::default())?;
+    /// engine.on_conflict(ConflictCallback::new(|conflict| async move {
+    ///     // Keep the first version that is no deletion.
+    ///     let kept = conflict.row.siblings().iter().find_map(|version| version.payload().cloned());
+    ///     Ok(kept.map(LocalWrite::Put))
+    /// }))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `ERR_CLOSED` after close.
+    ///
+    /// [`SyncEvent::ConflictCallbackFailed`]: crate::SyncEvent::ConflictCallbackFailed
+    pub fn on_conflict(&self, callback: ConflictCallback) -> Result<(), SyncError> {
+        self.context.ensure_open()?;
+        let handler = ConflictHandler::start(&self.context, callback);
+        let mut current = self.conflict_handler.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(previous) = current.replace(handler) {
+            previous.retire();
+        }
+        Ok(())
+    }
+
+    /// Counts the conflicts that the callback resolves from now on. `None` without a callback.
+    pub(crate) fn conflict_scope(&self) -> Option<Scope> {
+        let handler = self.conflict_handler.lock().unwrap_or_else(PoisonError::into_inner);
+        handler.as_ref().map(ConflictHandler::open_scope)
+    }
+
     /// The status of all shards, and the conflicts that wait for a decision. Blocks on storage.
     ///
     /// # Errors
@@ -242,7 +304,7 @@ impl SyncEngine {
     }
 
     fn of(context: Context) -> Self {
-        Self { context: Arc::new(context), auto_syncs: Arc::default() }
+        Self { context: Arc::new(context), auto_syncs: Arc::default(), conflict_handler: Arc::default() }
     }
 }
 

@@ -67,10 +67,17 @@ pub enum SyncEvent {
         /// The reason.
         failure: SyncFailure,
     },
+    /// The conflict callback failed, or its decision could not be written. The conflict stays.
+    ConflictCallbackFailed {
+        /// The shard; `None` if the pending conflicts of all shards could not be read.
+        shard: Option<ShardId>,
+        /// The reason: `ERR_CONFLICT_CALLBACK`, or the code of a storage error.
+        failure: SyncFailure,
+    },
 }
 
 /// Waiting events with the same key are merged.
-pub(crate) type EventKey = (u8, ShardId, String);
+pub(crate) type EventKey = (u8, Option<ShardId>, String);
 
 impl SyncEvent {
     /// Maximum number of vector ids in a conflict event.
@@ -83,8 +90,9 @@ impl SyncEvent {
             Self::Peer { shard, address, .. } => (2, shard, address),
             Self::Progress { shard, address, .. } => (3, shard, address),
             Self::Failed { shard, address, .. } => (4, shard, address),
+            Self::ConflictCallbackFailed { shard, .. } => return (5, shard.clone(), String::new()),
         };
-        (kind, shard.clone(), address.clone())
+        (kind, Some(shard.clone()), address.clone())
     }
 
     /// Merges a later event with the same key.

@@ -96,6 +96,12 @@ impl EventHub {
     }
 }
 
+impl Drop for EventHub {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
 impl Queue {
     fn push(&self, event: SyncEvent) {
         let mut waiting = self.waiting();

@@ -51,7 +51,7 @@ async fn receive(router: &ShardRouter, stream: PeerStream) -> Result<(), SyncErr
             primary,
             wire,
             "ERR_NOT_FOUND",
-            "this node does not serve a shard of this name",
+            "this node does not serve a shard of that name",
             false,
         );
     };

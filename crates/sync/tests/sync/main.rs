@@ -6,6 +6,7 @@ mod concurrent_edits;
 mod coordinator;
 mod incarnations;
 mod live;
+mod on_conflict;
 mod persistence;
 mod rights;
 mod server;
