@@ -128,7 +128,7 @@ fn a_write_that_is_rolled_back_leaves_the_records_as_they_were() {
 fn write_first_schema(from: &Path, to: &Path) {
     let connection = Connection::open(to).unwrap();
     connection.execute_batch("PRAGMA page_size = 16384; PRAGMA journal_mode = WAL").unwrap();
-    connection.execute_batch(include_str!("../src/migrations/0001_shards.sql")).unwrap();
+    connection.execute_batch(include_str!("../src/storage/migrations/0001_shards.sql")).unwrap();
     connection.execute_batch("PRAGMA application_id = 0x76637472; PRAGMA user_version = 1").unwrap();
     connection.execute("ATTACH ?1 AS present", [from.to_str().unwrap()]).unwrap();
     for table in ["counter", "site", "shard", "row", "sibling", "cursor"] {

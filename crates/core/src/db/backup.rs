@@ -1,0 +1,81 @@
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use rusqlite::Connection;
+
+use crate::random::random_number;
+use crate::storage::pragmas::open_writer;
+use crate::writer::queue::Scope;
+use crate::{CoreError, VectrDB};
+
+impl VectrDB {
+    /// Writes a consistent copy while the database is in use. The copy proves no identity: whoever opens it becomes a
+    /// new site.
+    ///
+    /// # Errors
+    /// `ERR_EXISTS` where there is a file; `ERR_STORAGE`, `ERR_CLOSED`; in memory `ERR_BUSY` too. Nothing is left at
+    /// `path` then.
+    pub fn backup(&self, path: &Path) -> Result<(), CoreError> {
+        self.check_open()?;
+        if fs::symlink_metadata(path).is_ok() {
+            return Err(CoreError::FileExists { path: path.to_owned() });
+        }
+        let draft = draft_of(path)?;
+        let done = self.copy(&draft).and_then(|()| finish(&draft, path));
+        if done.is_err() {
+            // Best effort: the error says more than a leftover.
+            let _ = fs::remove_file(&draft);
+        }
+        done.map_err(|error| error.at(Some(path)))
+    }
+
+    fn copy(&self, draft: &Path) -> Result<(), CoreError> {
+        let (Some(source), Some(readers)) = (self.path(), &self.inner.readers) else {
+            let draft = draft.to_owned();
+            return self.call(Scope::Outside, move |writer| vacuum_into(&writer.ledger.connection, &draft));
+        };
+        // SQLite copies only through a connection that could write. The lent reader keeps the database open meanwhile.
+        readers.with(|_| {
+            let connection = open_writer(source)?;
+            connection.execute_batch("PRAGMA cache_size = -4096; PRAGMA wal_autocheckpoint = 0")?;
+            vacuum_into(&connection, draft)
+        })
+    }
+}
+
+fn vacuum_into(connection: &Connection, draft: &Path) -> Result<(), CoreError> {
+    let name =
+        draft.to_str().ok_or_else(|| CoreError::NoFile { path: draft.to_owned(), what: "no UTF-8 text" })?;
+    connection.execute("VACUUM INTO ?1", [name])?;
+    Ok(())
+}
+
+/// Takes the identity out, and puts the copy in its place, whole or not at all.
+fn finish(draft: &Path, path: &Path) -> Result<(), CoreError> {
+    let copy = open_writer(draft)?;
+    copy.execute_batch(
+        "PRAGMA synchronous = FULL; UPDATE counter SET token = NULL; DELETE FROM sync_session",
+    )?;
+    copy.close().map_err(|(_, error)| error)?;
+    let synced = File::options().read(true).write(true).open(draft).and_then(|file| file.sync_all());
+    synced.map_err(CoreError::io(draft))?;
+    // Unlike a rename, a link never replaces what someone has put there meanwhile.
+    match fs::hard_link(draft, path) {
+        Ok(()) => fs::remove_file(draft).map_err(CoreError::io(draft)),
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            Err(CoreError::FileExists { path: path.to_owned() })
+        }
+        Err(_) => fs::rename(draft, path).map_err(CoreError::io(path)),
+    }
+}
+
+fn draft_of(path: &Path) -> Result<PathBuf, CoreError> {
+    if path.file_name().is_none() {
+        return Err(CoreError::NoFile { path: path.to_owned(), what: "no name of a file" });
+    }
+    let mut name = OsString::from(path);
+    name.push(format!(".{:016x}.part", random_number()?));
+    Ok(name.into())
+}

@@ -1,0 +1,278 @@
+//! What was applied here as the bytes of a delta, and the deltas of others.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::ControlFlow;
+
+use vectr_delta::changes::{DeltaRows, DeltaSpace, StoredChange, decode_rows, encode_rows};
+use vectr_delta::{
+    Applied, ChangeId, CommitNo, DeltaError, NodeName, Refusal, Renewal, ShardId, ShardRead, ShardWrite,
+    Sibling, SiteId, Timestamp, VectorRow, join_rows,
+};
+
+use crate::storage::snapshot::ReadShard;
+use crate::writer::Writer;
+use crate::writer::connection::FIRST_APPLICATION;
+use crate::writer::queue::Scope;
+use crate::{CoreError, VectrDB};
+
+/// Which of the changes a delta takes.
+#[derive(Clone, Debug, Default)]
+pub struct DeltaScope {
+    /// The most vectors, the longest applied first. `None`: all.
+    pub max_vectors: Option<usize>,
+    /// A delta of the one that this one is for, in bytes: what it shows him to hold is left out.
+    pub answer_to: Option<Vec<u8>>,
+}
+
+impl VectrDB {
+    /// A delta of all rows of a shard that were applied here after `since`: written here, synced, or of a delta. The
+    /// moments of application rise from row to row, whatever the clock does, and no change's own stamp is looked at.
+    ///
+    /// The delta's timestamp is the `since` for the next one, which then has all that this one has not. Below 10^14
+    /// `since` is in milliseconds, and the millisecond itself belongs to what follows; else in microseconds. What the
+    /// delta holds survives a power cut before this returns.
+    ///
+    /// # Errors
+    /// `ERR_LIMIT` where they are more than a delta holds and `scope` asks for all; for `answer_to` as
+    /// [`decode_rows`]; `ERR_STORAGE`, also where stored bytes no longer fit their hash; `ERR_BUSY`, `ERR_CLOSED`.
+    pub fn compute_delta(
+        &self,
+        shard: &ShardId,
+        since: u64,
+        scope: &DeltaScope,
+    ) -> Result<Vec<u8>, CoreError> {
+        let (id, since) = (shard.clone(), moment(since));
+        let most = scope.max_vectors;
+        let answered = scope.answer_to.as_deref().map(decode_rows).transpose()?;
+        let answered = answered.map(|delta| delta.moved_to(shard));
+        let (bytes, commit_no) = self.read(move |snapshot| {
+            let shard = snapshot.shard(&id)?;
+            let reading = Reading {
+                after: shard.rows().applied_by(since)?,
+                to: ChangeId::MAX,
+                most: most.unwrap_or(usize::MAX),
+                answered: answered.as_ref(),
+            };
+            let found = reading.gather(&shard)?;
+            let timestamp = match found.left {
+                None => snapshot.last_applied_at().max(BEFORE_ALL),
+                Some(next) => {
+                    let next = shard.rows().next_application(next - 1)?.unwrap_or_default();
+                    let timestamp = Timestamp::from_micros(next.as_micros().saturating_sub(1));
+                    // Rows of files of the first builds may share their moment.
+                    if most.is_none() || timestamp <= since {
+                        return Err(CoreError::DeltaSize { since });
+                    }
+                    timestamp
+                }
+            };
+            Ok((found.encode(&shard, timestamp)?, shard.commit_no()))
+        })?;
+        self.await_durable(commit_no)?;
+        Ok(bytes)
+    }
+
+    /// Joins the rows of a delta with those of a shard, all of them or none. Once this returns they survive a power cut.
+    /// A delta of another shard comes in as well: see [`DeltaRows::moved_to`].
+    ///
+    /// # Errors
+    /// As [`decode_rows`] where the bytes are no delta of a database; where a row does not come in, with the code that
+    /// [`RefusedRow`](vectr_delta::RefusedRow) names; `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
+    pub fn apply_delta(&self, shard: &ShardId, bytes: &[u8]) -> Result<Applied, CoreError> {
+        self.check_open()?;
+        let delta = decode_rows(bytes)?.moved_to(shard);
+        if delta.rows.is_empty() {
+            return Ok(Applied::default());
+        }
+        let (applied, commit_no) = self.call(Scope::Outside, move |writer| {
+            let done = match take_in(writer, &delta) {
+                // As in a session: another file goes on under this node's site.
+                Err(Refusal::Forked) => {
+                    writer.renew(Renewal::Forked)?;
+                    take_in(writer, &delta)
+                }
+                done => done,
+            };
+            Ok((done.map_err(refused)?, writer.ledger.committed().commit_no))
+        })?;
+        self.await_durable(commit_no)?;
+        Ok(applied)
+    }
+
+    /// The rows of a shard with change ids above `after` and at most `to`, in their order, as one delta or several. All
+    /// of it is of one moment, and survives a power cut before this returns.
+    ///
+    /// # Errors
+    /// `ERR_STORAGE`, also where stored bytes no longer fit their hash; `ERR_BUSY`, `ERR_CLOSED`.
+    pub fn read_changes(
+        &self,
+        shard: &ShardId,
+        after: ChangeId,
+        to: ChangeId,
+    ) -> Result<Vec<Vec<u8>>, CoreError> {
+        let id = shard.clone();
+        let (deltas, commit_no): (_, CommitNo) = self.read(move |snapshot| {
+            let shard = snapshot.shard(&id)?;
+            let mut deltas = Vec::new();
+            let mut reading = Reading { after, to, most: usize::MAX, answered: None };
+            loop {
+                let found = reading.gather(&shard)?;
+                if !found.rows.is_empty() {
+                    deltas.push(found.encode(&shard, Timestamp::default())?);
+                }
+                let Some(left) = found.left else { return Ok((deltas, shard.commit_no())) };
+                reading.after = left - 1;
+            }
+        })?;
+        self.await_durable(commit_no)?;
+        Ok(deltas)
+    }
+}
+
+fn moment(since: u64) -> Timestamp {
+    let is_micros = since > BEFORE_ALL.as_micros() - 1;
+    Timestamp::from_micros(if is_micros { since } else { (since * 1_000).saturating_sub(1) })
+}
+
+fn take_in(writer: &mut Writer, delta: &DeltaRows) -> Result<Applied, Refusal<CoreError>> {
+    writer.write_shard(&delta.shard, |shard| {
+        for (site, name) in &delta.names {
+            shard.name_site(*site, name)?;
+        }
+        let wall = shard.wall();
+        let joining = join_rows(shard, &delta.rows, wall)?;
+        match joining.refused {
+            Some(row) => Err(Refusal::Store(CoreError::DeltaRow { row, wall })),
+            None => Ok(joining.applied),
+        }
+    })
+}
+
+fn refused(refusal: Refusal<CoreError>) -> CoreError {
+    match refusal {
+        Refusal::Store(error) => error,
+        Refusal::Shard(error) => error.into(),
+        Refusal::Forked | Refusal::Frontier => {
+            let reason = "it says of this database what it never did".to_owned();
+            DeltaError::Malformed { what: "delta", reason }.into()
+        }
+    }
+}
+
+/// Which rows are looked for.
+struct Reading<'a> {
+    after: ChangeId,
+    to: ChangeId,
+    most: usize,
+    answered: Option<&'a DeltaRows>,
+}
+
+struct Found {
+    rows: Vec<StoredChange>,
+    /// The first row that is left.
+    left: Option<ChangeId>,
+}
+
+impl Reading<'_> {
+    fn gather(&self, shard: &ReadShard<'_>) -> Result<Found, CoreError> {
+        let (mut found, mut space) = (Found { rows: Vec::new(), left: None }, DeltaSpace::default());
+        let mut damaged = None;
+        shard.visit_rows(self.after, None, &mut |change_id, row| {
+            if change_id > self.to {
+                return ControlFlow::Break(());
+            }
+            let Some(entry) = row.filter(|entry| !self.is_known(entry)) else {
+                return ControlFlow::Continue(());
+            };
+            if !entry.row.siblings().iter().all(Sibling::is_intact) {
+                damaged = Some(entry.id);
+                return ControlFlow::Break(());
+            }
+            if found.rows.len() == self.most || !space.take(&entry) {
+                found.left = Some(change_id);
+                return ControlFlow::Break(());
+            }
+            found.rows.push(StoredChange { change_id, entry });
+            ControlFlow::Continue(())
+        })?;
+        match damaged {
+            Some(id) => Err(CoreError::Damaged {
+                reason: format!("vector '{id}' of shard '{}' no longer fits its hash", shard.shard()),
+            }),
+            None => Ok(found),
+        }
+    }
+
+    fn is_known(&self, entry: &VectorRow) -> bool {
+        self.answered.is_some_and(|delta| delta.shows(entry))
+    }
+}
+
+impl Found {
+    fn encode(&self, shard: &ReadShard<'_>, timestamp: Timestamp) -> Result<Vec<u8>, CoreError> {
+        let mut names: BTreeMap<SiteId, Option<NodeName>> = BTreeMap::new();
+        for (site, _) in self.rows.iter().flat_map(|stored| stored.entry.row.context().iter()) {
+            if let Entry::Vacant(unasked) = names.entry(site) {
+                unasked.insert(shard.site_name(site)?);
+            }
+        }
+        let names = names.into_iter().filter_map(|(site, name)| Some((site, name?))).collect();
+        Ok(encode_rows(shard.shard(), &self.rows, &names, timestamp)?)
+    }
+}
+
+/// No row is applied by then.
+const BEFORE_ALL: Timestamp = Timestamp::from_micros(FIRST_APPLICATION.as_micros() - 1);
+
+#[cfg(test)]
+mod tests {
+    use vectr_delta::Payload;
+
+    use super::*;
+    use crate::{At, Config};
+
+    fn filled(count: usize) -> VectrDB {
+        let db = VectrDB::new(Config::default()).unwrap();
+        let payload = Payload::from_components(&[0.5; 4], None).unwrap();
+        db.insert_batch(At::shard(db.shard()), vec![(None, payload); count]).unwrap();
+        db
+    }
+
+    fn alter(db: &VectrDB, sql: &'static str) {
+        db.call(Scope::Outside, move |writer| Ok(writer.ledger.connection.execute_batch(sql)?)).unwrap();
+    }
+
+    fn compute(db: &VectrDB, since: u64, most: Option<usize>) -> Result<(usize, u64), CoreError> {
+        let scope = DeltaScope { max_vectors: most, ..DeltaScope::default() };
+        let bytes = db.compute_delta(db.shard(), since, &scope)?;
+        let timestamp = u64::from_le_bytes(bytes[6..14].try_into().unwrap());
+        Ok((decode_rows(&bytes)?.rows.len(), timestamp))
+    }
+
+    #[test]
+    fn rows_of_the_first_builds_share_a_moment_and_are_not_parted() {
+        let db = filled(10);
+        let moment = 1_700_000_000_000_000;
+        alter(&db, "UPDATE row SET applied_at = 1700000000000000");
+        assert_eq!(compute(&db, 0, None).unwrap().0, 10);
+        assert_eq!(compute(&db, moment - 1, None).unwrap().0, 10);
+        assert_eq!(compute(&db, moment, None).unwrap().0, 0);
+        let (rows, timestamp) = compute(&db, 0, Some(3)).unwrap();
+        assert_eq!((rows, timestamp), (3, moment - 1));
+        // It would go on for ever.
+        assert_eq!(compute(&db, timestamp, Some(3)).unwrap_err().code(), "ERR_LIMIT");
+        assert_eq!(compute(&db, timestamp, Some(10)).unwrap().0, 10);
+    }
+
+    #[test]
+    fn a_row_that_rotted_is_no_part_of_any_delta() {
+        let db = filled(3);
+        alter(&db, "UPDATE row SET vector = zeroblob(16) WHERE change_id = 2");
+        let error = compute(&db, 0, None).unwrap_err();
+        assert_eq!(error.code(), "ERR_STORAGE");
+        assert!(error.to_string().contains("no longer fits its hash"), "{error}");
+        assert_eq!(db.read_changes(db.shard(), 0, 3).unwrap_err().code(), "ERR_STORAGE");
+        assert_eq!(db.read_changes(db.shard(), 2, 3).unwrap().len(), 1);
+    }
+}

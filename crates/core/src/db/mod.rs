@@ -1,0 +1,237 @@
+pub(crate) mod backup;
+pub(crate) mod conflicts;
+pub(crate) mod deltas;
+pub(crate) mod iter;
+pub(crate) mod open;
+pub(crate) mod overview;
+pub(crate) mod peers;
+pub(crate) mod query;
+pub(crate) mod search;
+pub(crate) mod status;
+pub(crate) mod transaction;
+pub(crate) mod vectors;
+pub(crate) mod version_vector;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::thread::JoinHandle;
+
+use vectr_delta::{Dimensions, NodeName, ShardId, SiteId, Timestamp};
+
+use crate::db::iter::Open;
+use crate::db::open::open;
+use crate::db::query::guard::Vetting;
+use crate::incarnation::lock::Lock;
+use crate::storage::reader_pool::Readers;
+use crate::storage::snapshot::Snapshot;
+use crate::writer::commit_notifier::Announcement;
+use crate::writer::durability::Durability;
+use crate::writer::queue::{Desk, Scope};
+use crate::writer::{TransactionId, Writer};
+use crate::{Clock, Config, CoreError};
+
+/// Shards of vectors in one SQLite file, or in memory.
+///
+/// Clones are handles to the same database. Every method blocks until its work is done: writes wait for the one
+/// writer, reads for a free connection. The last handle closes the database when it is dropped.
+#[derive(Clone)]
+pub struct VectrDB {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// Which shard a call means, and the transaction that it belongs to.
+#[derive(Clone, Copy, Debug)]
+pub struct At<'a> {
+    /// The shard.
+    pub shard: &'a ShardId,
+    /// From [`VectrDB::begin`]. `None`: a transaction of its own.
+    pub transaction: Option<TransactionId>,
+}
+
+impl<'a> At<'a> {
+    /// In a shard, outside of any open transaction.
+    #[must_use]
+    pub const fn shard(shard: &'a ShardId) -> Self {
+        Self { shard, transaction: None }
+    }
+
+    pub(crate) fn scope(&self) -> Scope {
+        self.transaction.map_or(Scope::Outside, Scope::Inside)
+    }
+}
+
+pub(crate) struct Inner {
+    path: Option<PathBuf>,
+    shard: ShardId,
+    clock: Clock,
+    pub(crate) dimensions: Option<Dimensions>,
+    pub(crate) announcement: Arc<Announcement>,
+    pub(crate) durability: Arc<Durability>,
+    pub(crate) desk: Desk,
+    /// `None` in memory: reads are then work for the writer.
+    pub(crate) readers: Option<Readers>,
+    pub(crate) vetting: Vetting,
+    pub(crate) iterations: Mutex<Vec<Weak<Mutex<Open>>>>,
+    pub(crate) closed: Arc<AtomicBool>,
+    running: Mutex<Option<Running>>,
+}
+
+/// Held while the database is open.
+struct Running {
+    writer: JoinHandle<Result<(), CoreError>>,
+    _lock: Option<Lock>,
+}
+
+impl VectrDB {
+    /// Opens a database, or makes a new one. Missing parent folders are made too.
+    ///
+    /// # Errors
+    /// `ERR_ARGUMENT` for a path that is no ordinary file or no SQLite database, `ERR_CONFIG` for a file of another
+    /// program or a newer build, `ERR_BUSY` where it is open elsewhere, `ERR_NODE_ID` and `ERR_DIMENSIONS` where it
+    /// records others than `config` names, `ERR_STORAGE`. A file that is refused is left as it was.
+    #[allow(clippy::needless_pass_by_value, reason = "a configuration is used once")]
+    pub fn new(config: Config) -> Result<Self, CoreError> {
+        let opened = open(&config)?;
+        let readers = opened.path.as_deref().map(Readers::new);
+        let (desk, writer) = Desk::start(opened.writer, config.busy_timeout)
+            .map_err(|source| CoreError::Storage { reason: format!("no thread for the writer: {source}") })?;
+        let inner = Inner {
+            path: opened.path,
+            shard: opened.shard,
+            clock: config.clock,
+            dimensions: config.dimensions,
+            announcement: opened.announcement,
+            durability: opened.durability,
+            desk,
+            readers,
+            vetting: Vetting::default(),
+            iterations: Mutex::default(),
+            closed: Arc::default(),
+            running: Mutex::new(Some(Running { writer, _lock: opened.lock })),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Ends everything under way, takes an open transaction back, and frees the file. Doing it again does nothing.
+    ///
+    /// # Errors
+    /// `ERR_STORAGE` where the last pages could not be written; the database is closed all the same, and nothing
+    /// committed is lost.
+    pub fn close(&self) -> Result<(), CoreError> {
+        self.inner.close().map_err(|error| self.placed(error))
+    }
+
+    /// The file, as an absolute path. `None` in memory.
+    #[must_use]
+    pub fn path(&self) -> Option<&Path> {
+        self.inner.path.as_deref()
+    }
+
+    /// The shard that callers mean who name none.
+    #[must_use]
+    pub fn shard(&self) -> &ShardId {
+        &self.inner.shard
+    }
+
+    /// What people call the node.
+    #[must_use]
+    pub fn node(&self) -> Option<NodeName> {
+        self.inner.announcement.node()
+    }
+
+    /// Who this database is at present.
+    #[must_use]
+    pub fn site(&self) -> SiteId {
+        self.inner.announcement.site()
+    }
+
+    /// What the database's clock shows.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// Whether anything can survive a power cut: not in memory.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.inner.path.is_some()
+    }
+
+    /// Records what people call the node, where it has no name yet.
+    ///
+    /// # Errors
+    /// `ERR_NODE_ID` where it has another one.
+    pub fn name_node(&self, name: &NodeName) -> Result<(), CoreError> {
+        let name = name.clone();
+        self.call(Scope::Outside, move |writer| writer.write(|ledger| ledger.name_node(&name)))
+    }
+
+    /// Work for the writer.
+    pub(crate) fn call<T: Send + 'static>(
+        &self,
+        scope: Scope,
+        work: impl FnOnce(&mut Writer) -> Result<T, CoreError> + Send + 'static,
+    ) -> Result<T, CoreError> {
+        self.check_open()?;
+        self.inner.desk.call(scope, work).map_err(|error| self.placed(error))
+    }
+
+    /// Reads from one moment of what is committed.
+    pub(crate) fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Snapshot<'_>) -> Result<T, CoreError> + Send + 'static,
+    ) -> Result<T, CoreError> {
+        let dimensions = self.inner.dimensions;
+        let Some(readers) = &self.inner.readers else {
+            return self.call(Scope::Outside, move |writer| {
+                writer.ledger.refresh()?;
+                let ledger = &writer.ledger;
+                work(&Snapshot::begin(&ledger.connection, &ledger.known.sites, dimensions)?)
+            });
+        };
+        let done =
+            readers.with(|reader| work(&Snapshot::begin(&reader.connection, &reader.sites, dimensions)?));
+        done.map_err(|error| self.placed(error))
+    }
+
+    pub(crate) fn check_open(&self) -> Result<(), CoreError> {
+        if self.inner.closed.load(Ordering::Acquire) { Err(CoreError::Closed) } else { Ok(()) }
+    }
+
+    pub(crate) fn placed(&self, error: CoreError) -> CoreError {
+        error.at(self.path())
+    }
+}
+
+impl fmt::Debug for VectrDB {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VectrDB").field("path", &self.inner.path).field("site", &self.site()).finish()
+    }
+}
+
+impl Inner {
+    fn close(&self) -> Result<(), CoreError> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        self.closed.store(true, Ordering::Release);
+        let Some(Running { writer, _lock }) = running.take() else { return Ok(()) };
+        if let Some(readers) = &self.readers {
+            readers.close();
+        }
+        let iterations = std::mem::take(&mut *self.iterations.lock().unwrap_or_else(PoisonError::into_inner));
+        for iteration in iterations.iter().filter_map(Weak::upgrade) {
+            iteration.lock().unwrap_or_else(PoisonError::into_inner).close();
+        }
+        self.desk.hand_in(Scope::Close, |_| ());
+        let ended = writer.join();
+        ended.unwrap_or_else(|_| Err(CoreError::Storage { reason: "the writer's thread panicked".into() }))
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        // There is nobody to tell. What was committed is in the file or in its log.
+        let _ = self.close();
+    }
+}

@@ -1,0 +1,164 @@
+//! From a configuration to a writer: checks everything before it writes anything.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rusqlite::Connection;
+use vectr_delta::{DeltaError, NodeName, ShardId};
+
+use crate::incarnation::lock::Lock;
+use crate::incarnation::{Identity, Proof};
+use crate::storage::catalog::has_counters;
+use crate::storage::pragmas::{PAGE_BYTES, open_writer, set_up_writer};
+use crate::storage::schema;
+use crate::writer::Writer;
+use crate::writer::checkpoint::Wal;
+use crate::writer::commit_notifier::Announcement;
+use crate::writer::connection::Ledger;
+use crate::writer::durability::Durability;
+use crate::{Config, CoreError};
+
+/// A database ready to work.
+pub(crate) struct Opened {
+    pub(crate) writer: Writer,
+    pub(crate) durability: Arc<Durability>,
+    pub(crate) announcement: Arc<Announcement>,
+    pub(crate) lock: Option<Lock>,
+    pub(crate) path: Option<PathBuf>,
+    pub(crate) shard: ShardId,
+}
+
+pub(crate) fn open(config: &Config) -> Result<Opened, CoreError> {
+    match &config.path {
+        Some(path) => open_file(config, path),
+        None => open_memory(config),
+    }
+}
+
+fn open_memory(config: &Config) -> Result<Opened, CoreError> {
+    let connection = Connection::open_in_memory()?;
+    set_up_writer(&connection)?;
+    schema::migrate(&connection)?;
+    finish(config, connection, Identity::in_memory(), None, None)
+}
+
+fn open_file(config: &Config, given: &Path) -> Result<Opened, CoreError> {
+    look_at(given)?;
+    let path = resolve(given)?;
+    let lock = Lock::take(&path)?;
+    let opened = open_locked(config, &path, lock);
+    opened.map_err(|error| error.at(Some(&path)))
+}
+
+fn open_locked(config: &Config, path: &Path, lock: Lock) -> Result<Opened, CoreError> {
+    let connection = open_writer(path)?;
+    if schema::check(&connection, path)? == 0 {
+        connection.execute_batch(&format!("PRAGMA page_size = {PAGE_BYTES}; VACUUM"))?;
+    }
+    connection.execute_batch("PRAGMA journal_mode = WAL")?;
+    set_up_writer(&connection)?;
+    schema::migrate(&connection)?;
+    let identity = Identity::of_file(path, config.state_dir.clone());
+    finish(config, connection, identity, Some(path), Some(lock))
+}
+
+fn finish(
+    config: &Config,
+    mut connection: Connection,
+    mut identity: Identity,
+    path: Option<&Path>,
+    lock: Option<Lock>,
+) -> Result<Opened, CoreError> {
+    if !has_counters(&connection)? {
+        let shard = config.shard.clone().map_or_else(|| shard_of_stem(path), Ok)?;
+        schema::write_counters(&connection, &shard)?;
+    }
+    let wal = path.map(|path| Wal::watch(&mut connection, path)).transpose()?;
+    let mut ledger = Ledger::load(connection, config.clock.clone(), config.dimensions)?;
+    let proof = identity.proof(ledger.committed());
+    let shard = config.shard.clone().unwrap_or_else(|| ledger.committed().default_shard.clone());
+    // What a process that died had committed may not be on the disk yet; what this opening commits is not either.
+    let durable = if proof == Proof::Closed { ledger.committed().commit_no } else { 0 };
+    ledger.begin()?;
+    let prepared = prepare(&mut ledger, proof, config.node.as_ref(), &shard);
+    if let Err(error) = prepared.and_then(|()| ledger.commit(&mut identity)) {
+        ledger.rollback();
+        return Err(error);
+    }
+    let counters = ledger.committed();
+    let announcement = Arc::new(Announcement::new(counters.commit_no, counters.origin.clone()));
+    let writer = Writer {
+        ledger,
+        identity,
+        announcement: Arc::clone(&announcement),
+        wal,
+        open: None,
+        transactions: 0,
+    };
+    let durability = Durability::new(durable);
+    Ok(Opened { writer, durability, announcement, lock, path: path.map(Path::to_owned), shard })
+}
+
+fn prepare(
+    ledger: &mut Ledger,
+    proof: Proof,
+    node: Option<&NodeName>,
+    shard: &ShardId,
+) -> Result<(), CoreError> {
+    if proof == Proof::Nothing {
+        ledger.take_new_site()?;
+    }
+    if let Some(node) = node {
+        ledger.name_node(node)?;
+    }
+    if let Some(given) = ledger.dimensions {
+        let recorded = ledger.recorded_dimensions(shard)?;
+        if let Some(recorded) = recorded.filter(|recorded| *recorded != given) {
+            let (expected, found) = (recorded.count(), given.count());
+            return Err(DeltaError::Dimensions { expected, found }.into());
+        }
+        ledger.shard(shard)?;
+    }
+    Ok(())
+}
+
+/// What can be told without SQLite, and without leaving anything beside a file that is not ours.
+pub(crate) fn look_at(path: &Path) -> Result<(), CoreError> {
+    let refuse = |what| Err(CoreError::NoFile { path: path.to_owned(), what });
+    match fs::metadata(path) {
+        Ok(found) if found.is_dir() => refuse("a folder"),
+        Ok(found) if !found.is_file() => refuse("no ordinary file"),
+        Ok(_) => {
+            let mut head = Vec::new();
+            let file = File::open(path).map_err(CoreError::io(path))?;
+            file.take(100).read_to_end(&mut head).map_err(CoreError::io(path))?;
+            schema::check_head(&head, path)
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => match path.file_name() {
+            Some(_) if !path.as_os_str().is_empty() => Ok(()),
+            _ => refuse("no name of a file"),
+        },
+        Err(error) => Err(CoreError::Io { path: path.to_owned(), source: error }),
+    }
+}
+
+/// One path for every way to name the file, so that all lock the same. Makes missing folders.
+fn resolve(path: &Path) -> Result<PathBuf, CoreError> {
+    if path.exists() {
+        return fs::canonicalize(path).map_err(CoreError::io(path));
+    }
+    let absolute = std::path::absolute(path).map_err(CoreError::io(path))?;
+    let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+        return Err(CoreError::NoFile { path: path.to_owned(), what: "no name of a file" });
+    };
+    fs::create_dir_all(folder).map_err(CoreError::io(folder))?;
+    Ok(fs::canonicalize(folder).map_err(CoreError::io(folder))?.join(name))
+}
+
+fn shard_of_stem(path: Option<&Path>) -> Result<ShardId, CoreError> {
+    let stem = path.and_then(|path| path.file_stem()?.to_str());
+    let named = stem.and_then(|stem| ShardId::new(stem).ok());
+    Ok(named.map_or_else(|| ShardId::new("default"), Ok)?)
+}

@@ -1,0 +1,109 @@
+//! How a whole database stands, for people and for monitoring.
+
+use std::path::{Path, PathBuf};
+
+use vectr_delta::{ChangeId, Digest, Dimensions, NodeName, ShardId, ShardRead, SiteId, Strategy, Timestamp};
+
+use crate::db::peers::{PeerLag, lags};
+use crate::db::status::count;
+use crate::storage::catalog::shard_ids;
+use crate::storage::snapshot::{ReadShard, Snapshot};
+use crate::{CoreError, VectrDB};
+
+/// How a database stood in one moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overview {
+    /// The file. `None` in memory.
+    pub path: Option<PathBuf>,
+    /// Bytes of the file and of its write-ahead log; 0 in memory.
+    pub bytes: u64,
+    /// What people call the node.
+    pub node: Option<NodeName>,
+    /// Who the database is.
+    pub site: SiteId,
+    /// The shard that calls mean which name none. It need not exist.
+    pub default_shard: ShardId,
+    /// Each shard, in the order of ids.
+    pub shards: Vec<ShardOverview>,
+}
+
+/// How a shard stood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ShardOverview {
+    /// Which.
+    pub shard: ShardId,
+    /// How many vectors it shows.
+    pub vectors: u64,
+    /// Of vectors; `None` before the first.
+    pub dimensions: Option<Dimensions>,
+    /// How it shows concurrent versions.
+    pub strategy: Strategy,
+    /// How many vectors have several concurrent versions.
+    pub concurrent: u64,
+    /// How many of those wait for someone to choose: all under the strategy *manual*, else none.
+    pub unresolved: u64,
+    /// Its newest change; 0 where there is none.
+    pub change_id: ChangeId,
+    /// Of its whole content.
+    pub digest: Digest,
+    /// When a sync of it last succeeded; 1970 where none ever did.
+    pub last_sync_at: Timestamp,
+    /// The peers that it was synced with, those heard of last first.
+    pub peers: Vec<PeerLag>,
+}
+
+impl VectrDB {
+    /// How the database stands: what [`Inspection::overview`](crate::Inspection::overview) tells, of an open one.
+    ///
+    /// # Errors
+    /// `ERR_STORAGE`, `ERR_CLOSED`; in memory `ERR_BUSY` too.
+    pub fn overview(&self) -> Result<Overview, CoreError> {
+        let path = self.path().map(Path::to_owned);
+        self.read(move |snapshot| overview(snapshot, path))
+    }
+}
+
+pub(crate) fn overview(snapshot: &Snapshot<'_>, path: Option<PathBuf>) -> Result<Overview, CoreError> {
+    let counters = snapshot.counters();
+    let shards = shard_ids(snapshot.connection())?;
+    Ok(Overview {
+        bytes: path.as_deref().map_or(0, bytes_of),
+        path,
+        node: counters.origin.node.clone(),
+        site: counters.origin.site,
+        default_shard: counters.default_shard.clone(),
+        shards: shards.iter().map(|id| shard_overview(snapshot, id)).collect::<Result<_, _>>()?,
+    })
+}
+
+fn shard_overview(snapshot: &Snapshot<'_>, id: &ShardId) -> Result<ShardOverview, CoreError> {
+    let shard = snapshot.shard(id)?;
+    let state = shard.state();
+    let concurrent = count_concurrent(snapshot, &shard)?;
+    Ok(ShardOverview {
+        shard: id.clone(),
+        vectors: count(&shard)?,
+        dimensions: state.descriptor.dimensions,
+        strategy: state.strategy,
+        concurrent,
+        unresolved: if state.strategy == Strategy::Manual { concurrent } else { 0 },
+        change_id: shard.rows().newest_change()?,
+        digest: state.digest,
+        last_sync_at: shard.last_sync_at(),
+        peers: lags(snapshot.connection(), &shard)?,
+    })
+}
+
+fn count_concurrent(snapshot: &Snapshot<'_>, shard: &ReadShard<'_>) -> Result<u64, CoreError> {
+    let sql = "SELECT count(*) FROM row WHERE shard = ?1 AND versions > 1";
+    let mut statement = snapshot.connection().prepare_cached(sql)?;
+    let found: i64 = statement.query_row([shard.rows().shard], |row| row.get(0))?;
+    Ok(found.unsigned_abs())
+}
+
+fn bytes_of(path: &Path) -> u64 {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
+    size(path) + size(log.as_ref())
+}

@@ -1,0 +1,120 @@
+//! Reading with SQL.
+
+pub(crate) mod guard;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, ToSql};
+
+use crate::db::query::guard::{only_reads, refused};
+use crate::storage::reader_pool::PROGRESS_STEPS;
+use crate::writer::queue::Scope;
+use crate::{CoreError, VectrDB};
+
+/// A value of SQLite.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// No value.
+    Null,
+    /// A 64-bit integer.
+    Integer(i64),
+    /// A 64-bit float.
+    Real(f64),
+    /// Text; bytes that are no UTF-8 are replaced.
+    Text(String),
+    /// Bytes.
+    Blob(Vec<u8>),
+}
+
+/// What a statement returned.
+#[derive(Clone, Debug, PartialEq, Default)]
+pub struct Rows {
+    /// The columns' names.
+    pub columns: Vec<String>,
+    /// The values, in the order of columns.
+    pub rows: Vec<Vec<Value>>,
+}
+
+impl VectrDB {
+    /// Runs one read-only statement over the views `vectors`, `vector_changelog` and `shard_metadata`, or a harmless
+    /// PRAGMA such as `integrity_check`. It sees what is committed. The whole result is held in memory: use LIMIT.
+    ///
+    /// # Errors
+    /// `ERR_ARGUMENT` with SQLite's words for everything else, and for parameters that do not fit; `ERR_STORAGE`,
+    /// `ERR_CLOSED`; in memory `ERR_BUSY` too.
+    pub fn query(&self, sql: &str, params: Vec<Value>) -> Result<Rows, CoreError> {
+        self.check_open()?;
+        self.inner.vetting.check(sql)?;
+        if let Some(readers) = &self.inner.readers {
+            let done = readers.with_stoppable(|reader| run(&reader.connection, sql, &params));
+            return done.map_err(|error| self.placed(error));
+        }
+        let sql = sql.to_owned();
+        let closed = Arc::clone(&self.inner.closed);
+        self.call(Scope::Outside, move |writer| {
+            let connection = &mut writer.ledger.connection;
+            let stop = move || closed.load(Ordering::Relaxed);
+            connection.progress_handler(PROGRESS_STEPS, Some(stop))?;
+            let done = run(connection, &sql, &params);
+            connection.progress_handler(0, None::<fn() -> bool>)?;
+            done
+        })
+    }
+}
+
+fn run(connection: &Connection, sql: &str, params: &[Value]) -> Result<Rows, CoreError> {
+    let mut statement = connection.prepare(sql).map_err(failed)?;
+    only_reads(&statement)?;
+    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    let mut found = statement.query(rusqlite::params_from_iter(params)).map_err(failed)?;
+    let mut rows = Vec::new();
+    while let Some(row) = found.next().map_err(failed)? {
+        let values = (0..columns.len()).map(|at| Ok(row.get_ref(at)?.into()));
+        rows.push(values.collect::<Result<_, rusqlite::Error>>()?);
+    }
+    Ok(Rows { columns, rows })
+}
+
+/// Most failures are the statement's own.
+fn failed(error: rusqlite::Error) -> CoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::OperationInterrupted) => CoreError::Closed,
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::DatabaseCorrupt
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::OutOfMemory
+            | ErrorCode::DiskFull
+            | ErrorCode::CannotOpen
+            | ErrorCode::NotADatabase,
+        ) => error.into(),
+        _ => refused(error.to_string()),
+    }
+}
+
+impl From<ValueRef<'_>> for Value {
+    fn from(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Null => Self::Null,
+            ValueRef::Integer(number) => Self::Integer(number),
+            ValueRef::Real(number) => Self::Real(number),
+            ValueRef::Text(text) => Self::Text(String::from_utf8_lossy(text).into_owned()),
+            ValueRef::Blob(bytes) => Self::Blob(bytes.to_owned()),
+        }
+    }
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(ToSqlOutput::Borrowed(match self {
+            Self::Null => ValueRef::Null,
+            Self::Integer(number) => ValueRef::Integer(*number),
+            Self::Real(number) => ValueRef::Real(*number),
+            Self::Text(text) => ValueRef::Text(text.as_bytes()),
+            Self::Blob(bytes) => ValueRef::Blob(bytes),
+        }))
+    }
+}

@@ -1,0 +1,198 @@
+pub(crate) mod distance;
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering as Memory};
+
+use bytes::Bytes;
+use vectr_delta::{DeltaError, Dimensions, Metadata, ShardId, ShardRead, VectorId, View};
+
+use crate::db::search::distance::{Metric, Probe, Score};
+use crate::storage::snapshot::ReadShard;
+use crate::{CoreError, VectrDB};
+
+/// What to look for.
+#[derive(Clone, Debug)]
+pub struct Search {
+    /// Where.
+    pub shard: ShardId,
+    /// Finite components, as many as the shard's vectors have.
+    pub query: Vec<f32>,
+    /// The most hits.
+    pub k: usize,
+    /// What nearest means.
+    pub metric: Metric,
+    /// The least similarity of a hit.
+    pub threshold: Option<f32>,
+    /// Whether hits carry their vectors.
+    pub include_vectors: bool,
+    /// Set by someone else to give up.
+    pub cancel: Arc<AtomicBool>,
+}
+
+impl Search {
+    /// The 10 nearest by cosine.
+    #[must_use]
+    pub fn new(shard: ShardId, query: Vec<f32>) -> Self {
+        Self {
+            shard,
+            query,
+            k: 10,
+            metric: Metric::default(),
+            threshold: None,
+            include_vectors: false,
+            cancel: Arc::default(),
+        }
+    }
+}
+
+/// A vector that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// Its id.
+    pub id: VectorId,
+    /// By the metric; smaller is nearer.
+    pub distance: f64,
+    /// By the metric; greater is nearer.
+    pub similarity: f64,
+    /// The metadata shown.
+    pub metadata: Option<Metadata>,
+    /// Little-endian f32 components, where they were asked for.
+    pub vector: Option<Bytes>,
+}
+
+impl VectrDB {
+    /// The nearest vectors by an exact scan of the shard, nearest first; equal distances in the order of ids.
+    ///
+    /// # Errors
+    /// `ERR_DIMENSIONS` and `ERR_VECTOR` for a query that fits no vector of the shard, `ERR_ABORTED` once cancelled,
+    /// `ERR_STORAGE`, `ERR_CLOSED`; in memory `ERR_BUSY` too.
+    pub fn search(&self, search: &Search) -> Result<Vec<Hit>, CoreError> {
+        let search = search.clone();
+        self.read(move |snapshot| {
+            let shard = snapshot.shard(&search.shard)?;
+            check(&search, shard.state().descriptor.dimensions)?;
+            let nearest = scan(&shard, &search)?;
+            nearest.into_iter().map(|candidate| hit(&shard, candidate, search.include_vectors)).collect()
+        })
+    }
+}
+
+fn check(search: &Search, expected: Option<Dimensions>) -> Result<(), CoreError> {
+    let found = search.query.len();
+    let in_range = u32::try_from(found).map_err(|_| DeltaError::DimensionRange { count: found as u64 })?;
+    Dimensions::try_from(in_range)?;
+    if let Some(expected) = expected.map(Dimensions::count).filter(|expected| *expected != found) {
+        return Err(DeltaError::Dimensions { expected, found }.into());
+    }
+    if let Some(index) = search.query.iter().position(|component| !component.is_finite()) {
+        return Err(DeltaError::NotFinite { index }.into());
+    }
+    Ok(())
+}
+
+/// The best candidates, best first.
+fn scan(shard: &ReadShard<'_>, search: &Search) -> Result<Vec<Candidate>, CoreError> {
+    let mut best = Best { k: search.k, heap: BinaryHeap::new() };
+    if search.k == 0 {
+        return Ok(Vec::new());
+    }
+    let rows = shard.rows();
+    let probe = Probe::new(search.metric, &search.query);
+    let bytes = search.query.len() * size_of::<f32>();
+    let threshold = search.threshold.map_or(f64::NEG_INFINITY, f64::from);
+    let mut statement = rows.connection.prepare_cached(SCAN)?;
+    let mut scan = statement.query([rows.shard])?;
+    let mut seen = 0_u32;
+    while let Some(row) = scan.next()? {
+        seen = seen.wrapping_add(1);
+        if seen.is_multiple_of(256) && search.cancel.load(Memory::Relaxed) {
+            return Err(CoreError::Aborted);
+        }
+        let shown = match row.get::<_, i64>(1)? {
+            1 => None,
+            _ => match shard.state().strategy.view(&rows.at(row.get(0)?)?.entry.row) {
+                Some(view) => Some(view),
+                None => continue,
+            },
+        };
+        let vector = match &shown {
+            Some(view) => view.vector.as_ref(),
+            None => row.get_ref(3)?.as_blob().unwrap_or_default(),
+        };
+        // A tombstone has none. A merge that found other dimensions cannot be compared, nor can damaged bytes.
+        if vector.len() != bytes {
+            continue;
+        }
+        let score = probe.score(vector);
+        if score.similarity >= threshold && best.may_take(score.distance) {
+            let id = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
+            best.take(Candidate { score, id: VectorId::new(id)?, n: row.get(0)?, shown });
+        }
+    }
+    Ok(best.heap.into_sorted_vec())
+}
+
+fn hit(shard: &ReadShard<'_>, candidate: Candidate, include_vectors: bool) -> Result<Hit, CoreError> {
+    let Candidate { score, id, n, shown } = candidate;
+    let view = match shown {
+        Some(view) => Some(view),
+        None => shard.state().strategy.view(&shard.rows().at(n)?.entry.row),
+    };
+    let (metadata, vector) = view.map_or((None, None), |view| (view.metadata, Some(view.vector)));
+    let Score { distance, similarity } = score;
+    Ok(Hit { id, distance, similarity, metadata, vector: vector.filter(|_| include_vectors) })
+}
+
+/// The k best so far, the worst of them on top.
+struct Best {
+    k: usize,
+    heap: BinaryHeap<Candidate>,
+}
+
+impl Best {
+    fn may_take(&self, distance: f64) -> bool {
+        self.heap.len() < self.k || self.heap.peek().is_some_and(|worst| distance <= worst.score.distance)
+    }
+
+    fn take(&mut self, candidate: Candidate) {
+        self.heap.push(candidate);
+        if self.heap.len() > self.k {
+            self.heap.pop();
+        }
+    }
+}
+
+struct Candidate {
+    score: Score,
+    id: VectorId,
+    n: i64,
+    /// Where several versions stand.
+    shown: Option<View>,
+}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let by_distance = self.score.distance.total_cmp(&other.score.distance);
+        by_distance.then_with(|| self.id.cmp(&other.id))
+    }
+}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Candidate {}
+
+// In the order of the changelog, which is mostly that of the file.
+const SCAN: &str =
+    "SELECT n, versions, id, vector FROM row INDEXED BY row_change WHERE shard = ?1 ORDER BY change_id";

@@ -1,0 +1,186 @@
+//! Writes of this node, and reading them back.
+
+use bytes::Bytes;
+use vectr_delta::{
+    LocalWrite, Metadata, Payload, Row, ShardRead, ShardWrite, Sibling, Timestamp, VectorId, write_local,
+};
+
+use crate::random::random_uuid;
+use crate::storage::rows::shard_number;
+use crate::writer::queue::Scope;
+use crate::writer::shard::WriteShard;
+use crate::{At, CoreError, VectrDB};
+
+/// What a shard shows of a vector.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    /// Its id.
+    pub id: VectorId,
+    /// Little-endian f32 components.
+    pub vector: Bytes,
+    /// The metadata shown.
+    pub metadata: Option<Metadata>,
+    /// The stamp of the version shown.
+    pub timestamp: Timestamp,
+    /// Whether someone has to choose between concurrent versions.
+    pub conflicted: bool,
+}
+
+impl VectrDB {
+    /// Writes a new vector, under a new UUIDv7 where no id is given.
+    ///
+    /// # Errors
+    /// `ERR_EXISTS` where the id is in use, `ERR_DIMENSIONS`, `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`.
+    pub fn insert(&self, at: At<'_>, id: Option<VectorId>, payload: Payload) -> Result<VectorId, CoreError> {
+        self.write(at, move |shard| insert(shard, id, payload))
+    }
+
+    /// Writes a vector, new or not.
+    ///
+    /// # Errors
+    /// `ERR_DIMENSIONS`, `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`.
+    pub fn upsert(&self, at: At<'_>, id: &VectorId, payload: Payload) -> Result<(), CoreError> {
+        let id = id.clone();
+        self.write(at, move |shard| {
+            let old = shard.row(&id)?;
+            put(shard, &id, old.as_ref(), payload)
+        })
+    }
+
+    /// Writes new vectors: all of them, or none.
+    ///
+    /// # Errors
+    /// As [`VectrDB::insert`]; an id that stands twice is `ERR_EXISTS` too.
+    pub fn insert_batch(
+        &self,
+        at: At<'_>,
+        vectors: Vec<(Option<VectorId>, Payload)>,
+    ) -> Result<Vec<VectorId>, CoreError> {
+        self.write(at, move |shard| {
+            vectors.into_iter().map(|(id, payload)| insert(shard, id, payload)).collect()
+        })
+    }
+
+    /// Writes a new version of a vector. What is `None` stays as it is shown.
+    ///
+    /// # Errors
+    /// `ERR_NOT_FOUND`, `ERR_VECTOR`, `ERR_DIMENSIONS`, `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`.
+    pub fn update(
+        &self,
+        at: At<'_>,
+        id: &VectorId,
+        vector: Option<Bytes>,
+        metadata: Option<Metadata>,
+    ) -> Result<(), CoreError> {
+        let id = id.clone();
+        self.write(at, move |shard| {
+            let old = shard.row(&id)?;
+            let shown = old.as_ref().and_then(|row| shard.state().strategy.view(row));
+            let Some(shown) = shown else {
+                return Err(CoreError::NotFound { id, shard: shard.shard().clone() });
+            };
+            if vector.is_none() && metadata.is_none() {
+                return Ok(());
+            }
+            let payload = Payload::new(vector.unwrap_or(shown.vector), metadata.or(shown.metadata))?;
+            put(shard, &id, old.as_ref(), payload)
+        })
+    }
+
+    /// Leaves a tombstone. Whether there was a vector to delete.
+    ///
+    /// # Errors
+    /// `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`.
+    pub fn delete(&self, at: At<'_>, id: &VectorId) -> Result<bool, CoreError> {
+        let id = id.clone();
+        self.write(at, move |shard| {
+            let old = shard.row(&id)?;
+            if !is_shown(shard, old.as_ref()) {
+                return Ok(false);
+            }
+            let wall = shard.wall();
+            write_local(shard, &id, old.as_ref(), LocalWrite::Delete, wall)?;
+            Ok(true)
+        })
+    }
+
+    /// What the shard's strategy shows of a vector; `None` where there is none, or it is deleted.
+    ///
+    /// # Errors
+    /// `ERR_STORAGE`, also where the stored bytes no longer fit their hash; `ERR_TRANSACTION`, `ERR_BUSY`.
+    pub fn get(&self, at: At<'_>, id: &VectorId) -> Result<Option<Entry>, CoreError> {
+        let (shard, id) = (at.shard.clone(), id.clone());
+        let Some(transaction) = at.transaction else {
+            return self.read(move |snapshot| {
+                let shard = snapshot.shard(&shard)?;
+                let found = shard.rows().find(&id)?;
+                show(&shard, id, found.map(|found| found.entry.row))
+            });
+        };
+        self.call(Scope::Inside(transaction), move |writer| {
+            if shard_number(&writer.ledger.connection, &shard)?.is_none() {
+                return Ok(None);
+            }
+            writer.write_shard(&shard, |shard| {
+                let row = shard.row(&id)?;
+                show(shard, id, row)
+            })
+        })
+    }
+
+    fn write<T: Send + 'static>(
+        &self,
+        at: At<'_>,
+        work: impl FnOnce(&mut WriteShard<'_>) -> Result<T, CoreError> + Send + 'static,
+    ) -> Result<T, CoreError> {
+        let shard = at.shard.clone();
+        self.call(at.scope(), move |writer| {
+            writer.renew_after_clock()?;
+            writer.write_shard(&shard, work)
+        })
+    }
+}
+
+fn insert(shard: &mut WriteShard<'_>, id: Option<VectorId>, payload: Payload) -> Result<VectorId, CoreError> {
+    let Some(id) = id else {
+        let id = VectorId::new(&random_uuid(shard.wall())?)?;
+        put(shard, &id, None, payload)?;
+        return Ok(id);
+    };
+    let old = shard.row(&id)?;
+    if is_shown(shard, old.as_ref()) {
+        return Err(CoreError::Exists { id, shard: shard.shard().clone() });
+    }
+    put(shard, &id, old.as_ref(), payload)?;
+    Ok(id)
+}
+
+fn put(
+    shard: &mut WriteShard<'_>,
+    id: &VectorId,
+    old: Option<&Row>,
+    payload: Payload,
+) -> Result<(), CoreError> {
+    let wall = shard.wall();
+    write_local(shard, id, old, LocalWrite::Put(payload), wall)?;
+    Ok(())
+}
+
+fn is_shown(shard: &WriteShard<'_>, row: Option<&Row>) -> bool {
+    row.is_some_and(|row| shard.state().strategy.view(row).is_some())
+}
+
+fn show<S: ShardRead>(shard: &S, id: VectorId, row: Option<Row>) -> Result<Option<Entry>, CoreError> {
+    let Some(row) = row else { return Ok(None) };
+    if !row.siblings().iter().all(Sibling::is_intact) {
+        let reason = format!("vector '{id}' of shard '{}' no longer fits its hash", shard.shard());
+        return Err(CoreError::Damaged { reason });
+    }
+    Ok(shard.state().strategy.view(&row).map(|view| Entry {
+        id,
+        vector: view.vector,
+        metadata: view.metadata,
+        timestamp: view.timestamp,
+        conflicted: view.conflicted,
+    }))
+}

@@ -1,0 +1,119 @@
+pub(crate) mod host;
+pub(crate) mod lock;
+pub(crate) mod record;
+
+use std::path::{Path, PathBuf};
+
+use vectr_delta::{ChangeId, SiteId};
+
+use crate::CoreError;
+use crate::incarnation::record::{Continuity, Place, default_folder};
+use crate::random::random_number;
+use crate::storage::catalog::Counters;
+
+/// Keeps the proof that the file at hand is the one that was left here.
+///
+/// Where no record can be kept, the database works all the same and takes a new site each time it is opened.
+pub(crate) struct Identity {
+    folder: Option<PathBuf>,
+    file: Option<PathBuf>,
+    /// The site and token of this opening, once it has written.
+    opening: Option<(SiteId, String)>,
+    /// Its record, where one could be stored.
+    record: Option<Continuity>,
+}
+
+/// What the record says of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// It was closed, and nothing has touched it since.
+    Closed,
+    /// Its process died, and the computer has run on since.
+    Crashed,
+    /// It may have been restored, copied or moved, or have lost its last transactions.
+    Nothing,
+}
+
+impl Identity {
+    /// For a file. Records are kept in `folder`, or else where the system keeps application state.
+    pub(crate) fn of_file(file: &Path, folder: Option<PathBuf>) -> Self {
+        Self {
+            folder: folder.or_else(default_folder),
+            file: Some(file.to_owned()),
+            opening: None,
+            record: None,
+        }
+    }
+
+    /// In memory there is nothing to come back to.
+    pub(crate) const fn in_memory() -> Self {
+        Self { folder: None, file: None, opening: None, record: None }
+    }
+
+    /// Whether the file goes on where its site left off.
+    pub(crate) fn proof(&self, counters: &Counters) -> Proof {
+        let record = self.folder.as_deref().and_then(|folder| Continuity::load(folder, counters.origin.site));
+        let (Some(record), Some(place)) = (record, self.place()) else { return Proof::Nothing };
+        if counters.token.as_ref() != Some(&record.token) || !record.place.is_same_file(&place) {
+            return Proof::Nothing;
+        }
+        if record.clean {
+            return if counters.change_id == record.head { Proof::Closed } else { Proof::Nothing };
+        }
+        let ran_on = record.place.is_same_boot(&place) && counters.change_id >= record.head;
+        if ran_on { Proof::Crashed } else { Proof::Nothing }
+    }
+
+    /// Before a transaction commits: the first one of this opening, or of a new site, puts a new token into the
+    /// record and into the database. `head` is the newest change id committed so far.
+    pub(crate) fn before_write(&mut self, counters: &mut Counters, head: ChangeId) -> Result<(), CoreError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        let site = counters.origin.site;
+        let is_ours =
+            |(own, token): &(SiteId, String)| *own == site && counters.token.as_ref() == Some(token);
+        if self.opening.as_ref().is_some_and(is_ours) {
+            return Ok(());
+        }
+        let token = format!("{:016x}{:016x}", random_number()?, random_number()?);
+        // Without a record the new token still parts the database from what an older record says.
+        counters.token = Some(token.clone());
+        self.opening = Some((site, token.clone()));
+        self.record = self
+            .place()
+            .map(|place| Continuity { site, token, clean: false, head, place })
+            .filter(|record| record.store(folder).is_ok());
+        Ok(())
+    }
+
+    /// Everything up to `head` survives a power cut. The record need not: it counts within one boot only.
+    pub(crate) fn refresh(&mut self, site: SiteId, head: ChangeId) {
+        self.update(site, head, false);
+    }
+
+    /// The database was closed, and all of it survives a power cut.
+    pub(crate) fn finish(&mut self, site: SiteId, head: ChangeId) {
+        self.update(site, head, true);
+    }
+
+    /// The site is not used any more.
+    pub(crate) fn forget(&self, site: SiteId) {
+        if let Some(folder) = &self.folder {
+            Continuity::remove(folder, site);
+        }
+    }
+
+    fn update(&mut self, site: SiteId, head: ChangeId, clean: bool) {
+        let (Some(folder), Some(record)) = (&self.folder, &mut self.record) else { return };
+        if record.site != site || (record.head, record.clean) == (head, clean) {
+            return;
+        }
+        record.head = head;
+        record.clean = clean;
+        // The record on disk then says less, which costs a new site at worst.
+        let _ = if clean { record.store(folder) } else { record.restate(folder) };
+    }
+
+    fn place(&self) -> Option<Place> {
+        Place::of(self.file.as_deref()?).ok()
+    }
+}

@@ -1,0 +1,80 @@
+pub(crate) mod verification;
+
+use std::path::{Path, PathBuf};
+
+use crate::db::open::look_at;
+use crate::db::overview::overview;
+use crate::inspect::verification::verify;
+use crate::storage::pragmas::open_reader;
+use crate::storage::reader_pool::Reader;
+use crate::storage::schema;
+use crate::storage::sites::SiteNumbers;
+use crate::storage::snapshot::Snapshot;
+use crate::{CoreError, Overview, Verification};
+
+/// Looks at a database file without opening it as a node: takes no lock, writes nothing into it, and leaves its site
+/// as it is. So it also works while another process has the database open, and on a copy that is to stay one.
+///
+/// SQLite may leave an empty log (`-wal`, `-shm`) beside a file that had none.
+pub struct Inspection {
+    reader: Reader,
+    path: PathBuf,
+}
+
+impl Inspection {
+    /// Opens the file for reading.
+    ///
+    /// # Errors
+    /// `ERR_ARGUMENT` for what is no SQLite database, `ERR_CONFIG` for a file of another program or a newer build,
+    /// `ERR_STORAGE` for one that cannot be read.
+    pub fn open(path: &Path) -> Result<Self, CoreError> {
+        if !path.exists() {
+            return Err(CoreError::NoFile { path: path.to_owned(), what: "not there" });
+        }
+        look_at(path)?;
+        let path = std::fs::canonicalize(path).map_err(CoreError::io(path))?;
+        let connection = open_reader(&path).map_err(|error| error.at(Some(&path)))?;
+        let version = schema::check(&connection, &path).map_err(|error| error.at(Some(&path)))?;
+        if version == 0 {
+            return Err(CoreError::NoFile { path, what: "empty, no database yet" });
+        }
+        Ok(Self { reader: Reader { connection, sites: SiteNumbers::default() }, path })
+    }
+
+    /// Whether the file says that it is a database of this program, in its own bytes or in the log beside it.
+    ///
+    /// # Errors
+    /// `ERR_STORAGE` where it cannot be read.
+    pub fn recognizes(path: &Path) -> Result<bool, CoreError> {
+        Ok(path.is_file() && schema::is_ours(path)?)
+    }
+
+    /// The file, as an absolute path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How the database stands.
+    ///
+    /// # Errors
+    /// `ERR_STORAGE`.
+    pub fn overview(&self) -> Result<Overview, CoreError> {
+        self.look(|snapshot| overview(snapshot, Some(self.path.clone())))
+    }
+
+    /// Checks every stored byte that can be checked; see [`Verification`]. Reads the whole file once, in one
+    /// transaction: a database in use is checked as of one moment.
+    ///
+    /// # Errors
+    /// `ERR_STORAGE` where the file is damaged so far that nothing in it can be read. All lesser damage stands in the
+    /// result.
+    pub fn verify(&self) -> Result<Verification, CoreError> {
+        self.look(|snapshot| verify(snapshot, &self.reader.sites))
+    }
+
+    fn look<T>(&self, look: impl FnOnce(&Snapshot<'_>) -> Result<T, CoreError>) -> Result<T, CoreError> {
+        let snapshot = Snapshot::begin(&self.reader.connection, &self.reader.sites, None);
+        snapshot.and_then(|snapshot| look(&snapshot)).map_err(|error| error.at(Some(&self.path)))
+    }
+}

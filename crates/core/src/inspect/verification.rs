@@ -1,0 +1,293 @@
+//! A file against its own digest.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use rusqlite::{Connection, ErrorCode};
+use vectr_delta::{Digest, Dot, Row, ShardId, ShardRead, Sibling, SiteId};
+
+use crate::CoreError;
+use crate::storage::catalog::{Counters, shard_ids};
+use crate::storage::rows::{EVERY_ROW, ID, SHARD, StoredRow, StoredRows, VERSIONS};
+use crate::storage::sites::SiteNumbers;
+use crate::storage::snapshot::Snapshot;
+
+/// What a check of all stored bytes found.
+///
+/// Checked are: SQLite's own structure (`PRAGMA integrity_check`); that every version still has the content that it
+/// was written with; that every row has all of its versions; that each shard's digest, summed up anew over the rows,
+/// is the one that is kept beside them; that no number of a row is above the counter that gave it out. So a flipped bit
+/// in a vector or its metadata is found, and so is a live row that was removed, added or replaced behind the database's
+/// back. Tombstones count in no digest: the removal of one is not found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verification {
+    /// Each shard, in the order of ids.
+    pub shards: Vec<VerifiedShard>,
+    /// What is wrong: at most 1,000 findings.
+    pub faults: Vec<Fault>,
+    /// How many more there are.
+    pub omitted: u64,
+}
+
+/// A shard as it was counted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedShard {
+    /// Which.
+    pub shard: ShardId,
+    /// Rows looked at, tombstones included.
+    pub rows: u64,
+    /// The digest that is kept.
+    pub stored: Digest,
+    /// That of the rows.
+    pub computed: Digest,
+}
+
+/// Something that is wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// What it is about.
+    pub kind: FaultKind,
+    /// The shard that it is about, where there is one.
+    pub shard: Option<ShardId>,
+    /// The vector that it is about, as it is stored.
+    pub vector: Option<String>,
+    /// What is wrong, for people.
+    pub reason: String,
+}
+
+/// What a fault is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// The file's structure, by SQLite's own check.
+    File,
+    /// One row: its content, its versions or its numbers.
+    Row,
+    /// A shard's digest.
+    Digest,
+}
+
+impl FaultKind {
+    /// `file`, `row` or `digest`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Row => "row",
+            Self::Digest => "digest",
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.kind.name())?;
+        if let Some(shard) = &self.shard {
+            write!(f, ", shard '{shard}'")?;
+        }
+        if let Some(vector) = &self.vector {
+            write!(f, ", vector '{vector}'")?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+impl Verification {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    fn report(&mut self, kind: FaultKind, shard: Option<&ShardId>, vector: Option<String>, reason: String) {
+        if self.faults.len() < MOST_FAULTS {
+            self.faults.push(Fault { kind, shard: shard.cloned(), vector, reason });
+        } else {
+            self.omitted += 1;
+        }
+    }
+
+    fn report_file(&mut self, reason: String) {
+        self.report(FaultKind::File, None, None, reason);
+    }
+}
+
+pub(crate) fn verify(snapshot: &Snapshot<'_>, sites: &SiteNumbers) -> Result<Verification, CoreError> {
+    let mut check = Check::begin(snapshot, sites)?;
+    check.structure();
+    check.rows();
+    check.strays();
+    Ok(check.finish())
+}
+
+/// One run over a file. What cannot be read is a finding, and the run goes on with what can.
+struct Check<'c> {
+    connection: &'c Connection,
+    rows: StoredRows<'c>,
+    counters: Counters,
+    shards: BTreeMap<i64, Counted>,
+    found: Verification,
+}
+
+struct Counted {
+    shard: VerifiedShard,
+    /// The newest number that the present site gave out in it.
+    head: u64,
+}
+
+impl<'c> Check<'c> {
+    fn begin(snapshot: &Snapshot<'c>, sites: &'c SiteNumbers) -> Result<Self, CoreError> {
+        let connection = snapshot.connection();
+        let mut check = Self {
+            connection,
+            rows: StoredRows { connection, sites, shard: 0 },
+            counters: snapshot.counters().clone(),
+            shards: BTreeMap::new(),
+            found: Verification { shards: Vec::new(), faults: Vec::new(), omitted: 0 },
+        };
+        let site = check.site();
+        for id in shard_ids(connection)? {
+            let shard = match snapshot.shard(&id) {
+                Ok(shard) => shard,
+                Err(error) => {
+                    check.found.report(FaultKind::Digest, Some(&id), None, error.to_string());
+                    continue;
+                }
+            };
+            let number = shard.rows().shard;
+            let head = shard.state().version_vector.seq(site);
+            let (stored, computed) = (shard.state().digest, Digest::default());
+            let shard = VerifiedShard { shard: id, rows: 0, stored, computed };
+            check.shards.insert(number, Counted { shard, head });
+        }
+        Ok(check)
+    }
+
+    fn structure(&mut self) {
+        let mut said = Vec::new();
+        let asked = self.connection.pragma_query(None, "integrity_check", |row| {
+            said.push(row.get::<_, String>(0)?);
+            Ok(())
+        });
+        if let Err(error) = asked {
+            self.found.report_file(error.to_string());
+        }
+        for line in said.into_iter().filter(|line| line != "ok") {
+            self.found.report_file(line);
+        }
+    }
+
+    fn rows(&mut self) {
+        if let Err(error) = self.visit_rows() {
+            self.found.report_file(format!("the rows cannot be read to their end: {error}"));
+        }
+    }
+
+    fn visit_rows(&mut self) -> rusqlite::Result<()> {
+        // In the order of the table: each page is read once.
+        let mut statement = self.connection.prepare(EVERY_ROW)?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            let number: i64 = row.get(SHARD)?;
+            match self.rows.read(row) {
+                Ok(stored) => self.take(number, &stored, row.get(VERSIONS)?),
+                Err(CoreError::Sqlite { source, .. }) if is_corrupt(&source) => return Err(source),
+                Err(error) => {
+                    let shard = self.shards.get(&number).map(|counted| counted.shard.shard.clone());
+                    let id = row.get_ref(ID)?.as_bytes().map(|id| String::from_utf8_lossy(id).into_owned());
+                    self.found.report(FaultKind::Row, shard.as_ref(), id.ok(), error.to_string());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, number: i64, stored: &StoredRow, versions: i64) {
+        let site = self.site();
+        let newest = self.counters.change_id;
+        let (id, row) = (&stored.entry.id, &stored.entry.row);
+        let Some(counted) = self.shards.get_mut(&number) else {
+            let reason = format!("it belongs to shard {number}, which is missing");
+            return self.found.report(FaultKind::Row, None, Some(id.to_string()), reason);
+        };
+        counted.shard.rows += 1;
+        counted.shard.computed.add(&counted.shard.shard, id, row);
+        let shard = counted.shard.shard.clone();
+        let mut faults = content_faults(row, versions);
+        if stored.change_id > newest {
+            faults.push(format!("its change id {} is above the counter, {newest}", stored.change_id));
+        }
+        if let Some(Dot { seq, .. }) = own_above(row, site, counted.head) {
+            faults.push(format!("its number {seq} is above the newest given out, {}", counted.head));
+        }
+        for reason in faults {
+            self.found.report(FaultKind::Row, Some(&shard), Some(id.to_string()), reason);
+        }
+    }
+
+    /// Versions that no row shows.
+    fn strays(&mut self) {
+        let found = self.connection.query_row(STRAYS, [], |row| row.get::<_, i64>(0));
+        let said = match found {
+            Ok(0) => return,
+            Ok(count) => format!("{count} concurrent versions belong to no row in conflict"),
+            Err(error) => error.to_string(),
+        };
+        self.found.report_file(said);
+    }
+
+    fn finish(mut self) -> Verification {
+        let mut shards: Vec<VerifiedShard> = self.shards.into_values().map(|counted| counted.shard).collect();
+        shards.sort_by(|one, other| one.shard.cmp(&other.shard));
+        for VerifiedShard { shard, stored, computed, .. } in &shards {
+            if stored != computed {
+                let reason = format!(
+                    "the rows sum up to {computed}, and {stored} is kept: {}",
+                    difference(stored, computed)
+                );
+                self.found.report(FaultKind::Digest, Some(shard), None, reason);
+            }
+        }
+        Verification { shards, ..self.found }
+    }
+
+    fn site(&self) -> SiteId {
+        self.counters.origin.site
+    }
+}
+
+fn content_faults(row: &Row, versions: i64) -> Vec<String> {
+    let mut faults = Vec::new();
+    let standing = row.siblings().len();
+    if i64::try_from(standing) != Ok(versions) {
+        faults.push(format!("{versions} versions should stand, and {standing} are there"));
+    }
+    for sibling in row.siblings().iter().filter(|sibling| !sibling.is_intact()) {
+        let dot = sibling.dot();
+        faults.push(format!(
+            "version {}:{} is not what was written: its content has another hash",
+            dot.site, dot.seq
+        ));
+    }
+    faults
+}
+
+/// A version of this very site that it never gave out: the number would be given to another change.
+fn own_above(row: &Row, site: SiteId, head: u64) -> Option<Dot> {
+    row.siblings().iter().map(Sibling::dot).find(|dot| dot.site == site && dot.seq > head)
+}
+
+fn difference(stored: &Digest, computed: &Digest) -> String {
+    match (stored.rows(), computed.rows()) {
+        (kept, there) if kept > there => format!("{} rows are missing", kept - there),
+        (kept, there) if kept < there => format!("{} rows are too many", there - kept),
+        _ => "a row is not what was written".to_owned(),
+    }
+}
+
+fn is_corrupt(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseCorrupt | ErrorCode::SystemIoFailure))
+}
+
+const MOST_FAULTS: usize = 1000;
+const STRAYS: &str = "SELECT count(*) FROM sibling WHERE NOT EXISTS (SELECT 1 FROM row WHERE row.n = sibling.row AND versions > 1)";

@@ -1,0 +1,4 @@
+//! What a sync engine uses.
+
+pub(crate) mod serve;
+pub(crate) mod session_id;

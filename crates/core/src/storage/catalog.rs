@@ -1,0 +1,158 @@
+//! The `shard` and `counter` rows.
+
+use rusqlite::{Connection, OptionalExtension};
+use vectr_delta::{
+    ChangeId, CommitNo, Descriptor, Digest, Dimensions, ElementType, NodeName, Origin, ShardId, ShardState,
+    Strategy, Timestamp,
+};
+
+use crate::CoreError;
+use crate::storage::json::{parse_site, parse_site_list, parse_vector, site_list_text, vector_text};
+use crate::storage::rows::{integer, number};
+
+/// The `counter` row.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Counters {
+    pub(crate) origin: Origin,
+    pub(crate) token: Option<String>,
+    pub(crate) default_shard: ShardId,
+    pub(crate) last_stamp: Timestamp,
+    pub(crate) change_id: ChangeId,
+    pub(crate) commit_no: CommitNo,
+    pub(crate) last_applied_at: Timestamp,
+}
+
+impl Counters {
+    pub(crate) fn load(connection: &Connection) -> Result<Self, CoreError> {
+        let mut statement = connection.prepare_cached(
+            "SELECT site, changelog, token, node, shard, last_stamp, change_id, commit_no, last_applied_at FROM counter",
+        )?;
+        let mut rows = statement.query([])?;
+        let row = rows.next()?.ok_or_else(|| damaged("the counters are missing"))?;
+        let node = row.get_ref(3)?.as_str_or_null().map_err(|_| damaged("the node's name is no text"))?;
+        Ok(Self {
+            origin: Origin {
+                site: parse_site(text(row, 0)?)?,
+                changelog: text(row, 1)?.parse()?,
+                node: node.map(NodeName::new).transpose()?,
+            },
+            token: row.get(2)?,
+            default_shard: ShardId::new(text(row, 4)?)?,
+            last_stamp: Timestamp::from_micros(number(row, 5)?),
+            change_id: number(row, 6)?,
+            commit_no: number(row, 7)?,
+            last_applied_at: Timestamp::from_micros(number(row, 8)?),
+        })
+    }
+
+    pub(crate) fn store(&self, connection: &Connection) -> Result<(), CoreError> {
+        let mut statement = connection.prepare_cached(
+            "UPDATE counter SET site = ?1, changelog = ?2, token = ?3, node = ?4, last_stamp = ?5, change_id = ?6, \
+             commit_no = ?7, last_applied_at = ?8",
+        )?;
+        statement.execute((
+            self.origin.site.to_string(),
+            self.origin.changelog.to_string(),
+            self.token.as_deref(),
+            self.origin.node.as_deref(),
+            integer(self.last_stamp.as_micros()),
+            integer(self.change_id),
+            integer(self.commit_no),
+            integer(self.last_applied_at.as_micros()),
+        ))?;
+        Ok(())
+    }
+}
+
+/// A `shard` row.
+#[derive(Clone)]
+pub(crate) struct StoredShard {
+    pub(crate) n: i64,
+    pub(crate) state: ShardState,
+    pub(crate) last_sync_at: Timestamp,
+}
+
+impl StoredShard {
+    pub(crate) fn load(connection: &Connection, id: &ShardId) -> Result<Option<Self>, CoreError> {
+        let mut statement = connection.prepare_cached(
+            "SELECT n, dimensions, element, epoch, owner, members, strategy, version_vector, received, frontier, \
+             digest, last_sync_at FROM shard WHERE id = ?1",
+        )?;
+        let mut rows = statement.query([id.as_str()])?;
+        let Some(row) = rows.next()? else { return Ok(None) };
+        let dimensions: Option<u32> = row.get(1)?;
+        let owner = row.get_ref(4)?.as_str_or_null().map_err(|_| damaged("an owner is no text"))?;
+        let strategy = u8::try_from(number(row, 6)?).ok().and_then(Strategy::from_byte);
+        let digest = row.get_ref(10)?.as_blob().ok().and_then(Digest::from_bytes);
+        let element = u8::try_from(number(row, 2)?).map_err(|_| damaged("an unknown element type"))?;
+        Ok(Some(Self {
+            n: row.get(0)?,
+            state: ShardState {
+                version_vector: parse_vector(text(row, 7)?)?,
+                received: parse_vector(text(row, 8)?)?,
+                frontier: parse_vector(text(row, 9)?)?,
+                descriptor: Descriptor {
+                    dimensions: dimensions.map(Dimensions::try_from).transpose()?,
+                    element: ElementType::try_from(element)?,
+                    epoch: row.get::<_, i64>(3)?.cast_unsigned(),
+                    owner: owner.map(parse_site).transpose()?,
+                    members: parse_site_list(text(row, 5)?)?,
+                },
+                strategy: strategy.ok_or_else(|| damaged("an unknown strategy"))?,
+                digest: digest.ok_or_else(|| damaged("a digest of another length"))?,
+            },
+            last_sync_at: Timestamp::from_micros(number(row, 11)?),
+        }))
+    }
+
+    pub(crate) fn create(connection: &Connection, id: &ShardId) -> Result<Self, CoreError> {
+        let mut statement = connection.prepare_cached("INSERT INTO shard (id, digest) VALUES (?1, ?2)")?;
+        statement.execute((id.as_str(), Digest::default().to_bytes()))?;
+        let n = connection.last_insert_rowid();
+        Ok(Self { n, state: ShardState::default(), last_sync_at: Timestamp::default() })
+    }
+
+    pub(crate) fn store(&self, connection: &Connection, now: Timestamp) -> Result<(), CoreError> {
+        let mut statement = connection.prepare_cached(
+            "UPDATE shard SET dimensions = ?2, element = ?3, epoch = ?4, owner = ?5, members = ?6, strategy = ?7, \
+             version_vector = ?8, received = ?9, frontier = ?10, digest = ?11, updated_at = ?12 WHERE n = ?1",
+        )?;
+        let state = &self.state;
+        statement.execute((
+            self.n,
+            state.descriptor.dimensions.map(u32::from),
+            u8::from(state.descriptor.element),
+            // All 64 bits are a peer's to choose.
+            state.descriptor.epoch.cast_signed(),
+            state.descriptor.owner.map(|owner| owner.to_string()),
+            site_list_text(&state.descriptor.members),
+            state.strategy as u8,
+            vector_text(&state.version_vector),
+            vector_text(&state.received),
+            vector_text(&state.frontier),
+            state.digest.to_bytes(),
+            integer(now.as_micros()),
+        ))?;
+        Ok(())
+    }
+}
+
+/// All shards, in the order of ids.
+pub(crate) fn shard_ids(connection: &Connection) -> Result<Vec<ShardId>, CoreError> {
+    let mut statement = connection.prepare_cached("SELECT id FROM shard ORDER BY id")?;
+    let ids = statement.query_map([], |row| row.get::<_, String>(0))?;
+    ids.map(|id| Ok(ShardId::new(&id?)?)).collect()
+}
+
+/// Whether the counter row has been written.
+pub(crate) fn has_counters(connection: &Connection) -> Result<bool, CoreError> {
+    Ok(connection.query_row("SELECT 1 FROM counter", [], |_| Ok(())).optional()?.is_some())
+}
+
+fn text<'r>(row: &'r rusqlite::Row<'_>, at: usize) -> Result<&'r str, CoreError> {
+    row.get_ref(at)?.as_str().map_err(|_| damaged("a field is no text"))
+}
+
+fn damaged(reason: &str) -> CoreError {
+    CoreError::Damaged { reason: reason.to_owned() }
+}

@@ -1,0 +1,312 @@
+//! How rows are read. Bytes are taken as they lie: whether a payload still has its hash is for the readers to ask,
+//! and a row whose parts do not fit each other is handed out as one whose hash fails.
+
+use bytes::Bytes;
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, OptionalExtension};
+use vectr_delta::{
+    ChangeId, Dot, Metadata, Operation, Payload, PayloadHash, Row, RowVisitor, Sibling, SiteId, Timestamp,
+    VectorId, VectorRow, VersionVector,
+};
+
+use crate::CoreError;
+use crate::storage::json::parse_context;
+use crate::storage::sites::SiteNumbers;
+
+/// The rows of one shard, through one connection.
+#[derive(Clone, Copy)]
+pub(crate) struct StoredRows<'a> {
+    pub(crate) connection: &'a Connection,
+    pub(crate) sites: &'a SiteNumbers,
+    pub(crate) shard: i64,
+}
+
+/// A row with its place in the database.
+pub(crate) struct StoredRow {
+    pub(crate) n: i64,
+    pub(crate) change_id: ChangeId,
+    pub(crate) applied_at: Timestamp,
+    pub(crate) entry: VectorRow,
+}
+
+impl<'a> StoredRows<'a> {
+    /// As [`ShardRead::visit_rows`](vectr_delta::ShardRead::visit_rows). `wide`: the payloads are small enough to be
+    /// read along with the dots; otherwise they are looked up once the filter has let a row through.
+    pub(crate) fn visit(
+        &self,
+        after: ChangeId,
+        filter: Option<&VersionVector>,
+        wide: bool,
+        visit: RowVisitor<'_>,
+    ) -> Result<(), CoreError> {
+        let mut statement = self.connection.prepare_cached(if wide { CHANGES } else { CHANGE_DOTS })?;
+        let mut rows = statement.query((self.shard, integer(after)))?;
+        while let Some(row) = rows.next()? {
+            let change_id = number(row, CHANGE_ID)?;
+            let covered = match filter {
+                Some(filter) => !self.is_above(row, filter)?,
+                None => false,
+            };
+            let entry = match (covered, wide) {
+                (true, _) => None,
+                (false, true) => Some(self.read(row)?.entry),
+                (false, false) => Some(self.at(row.get(N)?)?.entry),
+            };
+            if visit(change_id, entry).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The row of a vector.
+    pub(crate) fn find(&self, id: &VectorId) -> Result<Option<StoredRow>, CoreError> {
+        let mut statement = self.connection.prepare_cached(BY_ID)?;
+        let mut rows = statement.query((self.shard, id.as_str()))?;
+        rows.next()?.map(|row| self.read(row)).transpose()
+    }
+
+    /// Visits the rows in which several versions stand.
+    pub(crate) fn visit_concurrent(
+        &self,
+        mut visit: impl FnMut(StoredRow) -> Result<(), CoreError>,
+    ) -> Result<(), CoreError> {
+        let mut statement = self.connection.prepare_cached(CONCURRENT)?;
+        let mut rows = statement.query([self.shard])?;
+        while let Some(row) = rows.next()? {
+            visit(self.read(row)?)?;
+        }
+        Ok(())
+    }
+
+    /// At most `limit` rows behind `after`, in the order of ids.
+    pub(crate) fn by_id(&self, after: Option<&VectorId>, limit: usize) -> Result<Vec<VectorRow>, CoreError> {
+        let mut statement = self.connection.prepare_cached(BEHIND_ID)?;
+        let after = after.map_or("", VectorId::as_str);
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let mut rows = statement.query((self.shard, after, limit))?;
+        let mut page = Vec::new();
+        while let Some(row) = rows.next()? {
+            page.push(self.read(row)?.entry);
+        }
+        Ok(page)
+    }
+
+    /// The newest change id, 0 where there is none.
+    pub(crate) fn newest_change(&self) -> Result<ChangeId, CoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT coalesce(max(change_id), 0) FROM row WHERE shard = ?1")?;
+        let newest: i64 = statement.query_row([self.shard], |row| row.get(0))?;
+        Ok(newest.unsigned_abs())
+    }
+
+    /// The last change id that was applied by `moment`: moments rise with change ids.
+    pub(crate) fn applied_by(&self, moment: Timestamp) -> Result<ChangeId, CoreError> {
+        let mut statement = self.connection.prepare_cached(NEXT_APPLICATION)?;
+        // What was applied by the moment ends between the two.
+        let (mut after, mut end) = (0, self.newest_change()?);
+        while after < end {
+            let middle = after + (end - after) / 2;
+            let next =
+                statement.query_row((self.shard, integer(middle)), |row| Ok((row.get(0)?, row.get(1)?)))?;
+            let (change_id, applied_at): (i64, i64) = next;
+            if applied_at.unsigned_abs() <= moment.as_micros() {
+                after = change_id.unsigned_abs();
+            } else {
+                end = middle;
+            }
+        }
+        Ok(after)
+    }
+
+    /// When the first row above `after` was applied.
+    pub(crate) fn next_application(&self, after: ChangeId) -> Result<Option<Timestamp>, CoreError> {
+        let mut statement = self.connection.prepare_cached(NEXT_APPLICATION)?;
+        let mut rows = statement.query((self.shard, integer(after)))?;
+        rows.next()?.map(|row| Ok(Timestamp::from_micros(number(row, 1)?))).transpose()
+    }
+
+    /// How many changes of a site stand whose numbers are above `after` and at most `to`.
+    pub(crate) fn standing(&self, site: SiteId, after: u64, to: u64) -> Result<u64, CoreError> {
+        let mut statement = self.connection.prepare_cached(STANDING)?;
+        let range = (self.shard, site.to_string(), integer(after), integer(to));
+        let count: i64 = statement.query_row(range, |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
+    /// How many rows with a change id above `after` have a version that is not covered. Reads no payload but what lies
+    /// in the same page.
+    pub(crate) fn count_above(&self, after: ChangeId, held: &VersionVector) -> Result<u64, CoreError> {
+        let mut statement = self.connection.prepare_cached(CHANGE_DOTS)?;
+        let mut rows = statement.query((self.shard, integer(after)))?;
+        let mut count = 0;
+        while let Some(row) = rows.next()? {
+            count += u64::from(self.is_above(row, held)?);
+        }
+        Ok(count)
+    }
+
+    /// The row in this place.
+    pub(crate) fn at(&self, n: i64) -> Result<StoredRow, CoreError> {
+        let mut statement = self.connection.prepare_cached(BY_NUMBER)?;
+        let mut rows = statement.query([n])?;
+        let row = rows.next()?.ok_or_else(|| damaged(n, "it is in an index only"))?;
+        self.read(row)
+    }
+
+    /// Reads a row of any statement here, whose columns are those of the table.
+    pub(crate) fn read(&self, row: &rusqlite::Row<'_>) -> Result<StoredRow, CoreError> {
+        let n: i64 = row.get(N)?;
+        let first = self.sibling(row, SITE, HASH)?;
+        let context = match row.get_ref(CONTEXT)? {
+            ValueRef::Null => VersionVector::new(),
+            text => self.context(text.as_str().map_err(|_| damaged(n, "its context is no text"))?)?,
+        };
+        let whole = match row.get::<_, i64>(VERSIONS)? {
+            1 => Row::of_write(first, context),
+            _ => {
+                let siblings = self.others(n)?.into_iter().chain([first]).collect();
+                Row::new(siblings, context).ok_or_else(|| damaged(n, "it has no version"))?
+            }
+        };
+        let id = row.get_ref(ID)?.as_str().map_err(|_| damaged(n, "its id is no text"))?;
+        Ok(StoredRow {
+            n,
+            change_id: number(row, CHANGE_ID)?,
+            applied_at: Timestamp::from_micros(number(row, APPLIED_AT)?),
+            entry: VectorRow { id: VectorId::new(id)?, row: whole },
+        })
+    }
+
+    fn others(&self, n: i64) -> Result<Vec<Sibling>, CoreError> {
+        let mut statement = self.connection.prepare_cached(SIBLINGS)?;
+        let mut rows = statement.query([n])?;
+        let mut siblings = Vec::new();
+        while let Some(row) = rows.next()? {
+            siblings.push(self.sibling(row, 0, 4)?);
+        }
+        Ok(siblings)
+    }
+
+    fn is_above(&self, row: &rusqlite::Row<'_>, filter: &VersionVector) -> Result<bool, CoreError> {
+        if !filter.covers(self.dot(row, SITE)?) {
+            return Ok(true);
+        }
+        if row.get::<_, i64>(VERSIONS)? == 1 {
+            return Ok(false);
+        }
+        let mut statement = self.connection.prepare_cached("SELECT site, seq FROM sibling WHERE row = ?1")?;
+        let mut rows = statement.query([row.get::<_, i64>(N)?])?;
+        while let Some(sibling) = rows.next()? {
+            if !filter.covers(self.dot(sibling, 0)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn dot(&self, row: &rusqlite::Row<'_>, at: usize) -> Result<Dot, CoreError> {
+        Ok(Dot { site: self.sites.site(self.connection, row.get(at)?)?, seq: number(row, at + 1)? })
+    }
+
+    /// Columns site, seq, timestamp, operation from `at` on; hash, metadata, vector from `payload_at` on.
+    fn sibling(&self, row: &rusqlite::Row<'_>, at: usize, payload_at: usize) -> Result<Sibling, CoreError> {
+        let dot = self.dot(row, at)?;
+        let timestamp = Timestamp::from_micros(number(row, at + 2)?);
+        let operation = u8::try_from(row.get::<_, i64>(at + 3)?).ok().and_then(Operation::from_byte);
+        let vector = row.get_ref(payload_at + 2)?;
+        let hash = stored_hash(row.get_ref(payload_at)?);
+        if operation == Some(Operation::Delete) && hash.is_none() && vector == ValueRef::Null {
+            return Ok(Sibling::tombstone(dot, timestamp));
+        }
+        let metadata = match row.get_ref(payload_at + 1)? {
+            ValueRef::Text(text) => Some(Metadata::from_checked(&String::from_utf8_lossy(text))),
+            _ => None,
+        };
+        let bytes = vector.as_blob().map_or_else(|_| Bytes::new(), Bytes::copy_from_slice);
+        let payload = Payload::from_checked(bytes, metadata);
+        let put = operation.filter(|operation| *operation != Operation::Delete);
+        let (operation, hash) = match (put, hash) {
+            (Some(operation), Some(hash)) => (operation, hash),
+            _ => (Operation::Insert, failing_hash(&payload)),
+        };
+        Sibling::from_parts(dot, timestamp, operation, Some((payload, hash)))
+            .ok_or_else(|| CoreError::Damaged { reason: format!("version {dot:?} does not read") })
+    }
+
+    fn context(&self, text: &str) -> Result<VersionVector, CoreError> {
+        let entries = parse_context(text)?;
+        entries.into_iter().map(|(n, seq)| Ok((self.sites.site(self.connection, n)?, seq))).collect()
+    }
+}
+
+/// The number of a shard's row, where it exists.
+pub(crate) fn shard_number(connection: &Connection, shard: &str) -> Result<Option<i64>, CoreError> {
+    let mut statement = connection.prepare_cached("SELECT n FROM shard WHERE id = ?1")?;
+    Ok(statement.query_row([shard], |row| row.get(0)).optional()?)
+}
+
+/// Numbers are at most 2^53; what a peer made larger is cut to the largest that a column holds.
+pub(crate) fn integer(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A column that is never negative.
+pub(crate) fn number(row: &rusqlite::Row<'_>, at: usize) -> Result<u64, CoreError> {
+    let value: i64 = row.get(at)?;
+    u64::try_from(value).map_err(|_| CoreError::Damaged { reason: format!("a number of {value}") })
+}
+
+fn stored_hash(value: ValueRef<'_>) -> Option<PayloadHash> {
+    let bytes: [u8; 16] = value.as_blob().ok()?.try_into().ok()?;
+    Some(PayloadHash::from_le_bytes(bytes))
+}
+
+fn failing_hash(payload: &Payload) -> PayloadHash {
+    PayloadHash::from_le_bytes(payload.hash().to_le_bytes().map(|byte| !byte))
+}
+
+fn damaged(n: i64, what: &str) -> CoreError {
+    CoreError::Damaged { reason: format!("row {n}: {what}") }
+}
+
+macro_rules! columns {
+    () => {
+        "n, change_id, versions, site, seq, timestamp, operation, applied_at, id, context, hash, metadata, vector"
+    };
+}
+
+const N: usize = 0;
+const CHANGE_ID: usize = 1;
+pub(crate) const VERSIONS: usize = 2;
+const SITE: usize = 3;
+const APPLIED_AT: usize = 7;
+pub(crate) const ID: usize = 8;
+const CONTEXT: usize = 9;
+const HASH: usize = 10;
+/// In [`EVERY_ROW`] alone.
+pub(crate) const SHARD: usize = 13;
+
+/// Of all shards, in the order in which they lie in the file.
+pub(crate) const EVERY_ROW: &str = concat!("SELECT ", columns!(), ", shard FROM row ORDER BY n");
+
+const CHANGES: &str =
+    concat!("SELECT ", columns!(), " FROM row WHERE shard = ?1 AND change_id > ?2 ORDER BY change_id");
+const CHANGE_DOTS: &str = "SELECT n, change_id, versions, site, seq FROM row \
+     WHERE shard = ?1 AND change_id > ?2 ORDER BY change_id";
+const BY_ID: &str = concat!("SELECT ", columns!(), " FROM row WHERE shard = ?1 AND id = ?2");
+const BEHIND_ID: &str =
+    concat!("SELECT ", columns!(), " FROM row WHERE shard = ?1 AND id > ?2 ORDER BY id LIMIT ?3");
+const BY_NUMBER: &str = concat!("SELECT ", columns!(), " FROM row WHERE n = ?1");
+const CONCURRENT: &str = concat!("SELECT ", columns!(), " FROM row WHERE shard = ?1 AND versions > 1");
+const SIBLINGS: &str =
+    "SELECT site, seq, timestamp, operation, hash, metadata, vector FROM sibling WHERE row = ?1";
+const NEXT_APPLICATION: &str = "SELECT change_id, applied_at FROM row WHERE shard = ?1 AND change_id > ?2 \
+     ORDER BY change_id LIMIT 1";
+const STANDING: &str = "WITH dot (seq) AS ( \
+       SELECT row.seq FROM row, site \
+       WHERE row.shard = ?1 AND site.site = ?2 AND row.site = site.n \
+       UNION \
+       SELECT sibling.seq FROM sibling, row, site \
+       WHERE row.n = sibling.row AND row.shard = ?1 AND site.site = ?2 AND sibling.site = site.n \
+     ) SELECT count(*) FROM dot WHERE seq > ?3 AND seq <= ?4";

@@ -1,0 +1,119 @@
+//! Whose file it is, and bringing it to the present schema.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use rusqlite::Connection;
+use vectr_delta::{ChangelogId, ShardId};
+
+use crate::CoreError;
+use crate::random::random_number;
+use crate::storage::pragmas::open_reader;
+
+/// What the file's first bytes say. Enough to leave a foreign file alone; the log beside it may know more.
+pub(crate) fn check_head(head: &[u8], path: &Path) -> Result<(), CoreError> {
+    if head.is_empty() {
+        return Ok(());
+    }
+    if head.len() < 100 || !head.starts_with(MAGIC) {
+        return Err(CoreError::NoFile { path: path.to_owned(), what: "no SQLite database" });
+    }
+    let (version, application) = numbers(head);
+    if application == 0 && version == 0 { Ok(()) } else { judge(application, version, path) }
+}
+
+/// Whether the file's head names this program. Where it names none yet, the log beside it may.
+pub(crate) fn is_ours(path: &Path) -> Result<bool, CoreError> {
+    let mut head = Vec::new();
+    let file = File::open(path).map_err(CoreError::io(path))?;
+    file.take(100).read_to_end(&mut head).map_err(CoreError::io(path))?;
+    if head.len() < 100 || !head.starts_with(MAGIC) {
+        return Ok(false);
+    }
+    let (version, application) = numbers(&head);
+    if application != 0 || version != 0 {
+        return Ok(application == APPLICATION_ID);
+    }
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    if !Path::new(&log).exists() {
+        return Ok(false);
+    }
+    let connection = open_reader(path)?;
+    let named: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+    Ok(named == APPLICATION_ID)
+}
+
+/// The schema version of the open file; 0 for a new one.
+pub(crate) fn check(connection: &Connection, path: &Path) -> Result<i32, CoreError> {
+    let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get::<_, i32>(0));
+    let (version, application) = (number("user_version")?, number("application_id")?);
+    if application == 0 && version == 0 {
+        let objects: i64 =
+            connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+        if objects == 0 {
+            return Ok(0);
+        }
+    }
+    judge(application, version, path).map(|()| version)
+}
+
+/// Runs the migrations that the file has not seen, each in a transaction of its own.
+pub(crate) fn migrate(connection: &Connection) -> Result<(), CoreError> {
+    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    for (number, sql) in (1..).zip(MIGRATIONS).filter(|(number, _)| *number > version) {
+        let step = format!(
+            "BEGIN IMMEDIATE;\n{sql}\nPRAGMA application_id = {APPLICATION_ID};\nPRAGMA user_version = {number};\nCOMMIT"
+        );
+        if let Err(error) = connection.execute_batch(&step) {
+            if !connection.is_autocommit() {
+                let _ = connection.execute_batch("ROLLBACK");
+            }
+            return Err(error.into());
+        }
+    }
+    Ok(())
+}
+
+/// The counters of a new file. Its first site is taken when it is opened, as nothing proves this one.
+pub(crate) fn write_counters(connection: &Connection, shard: &ShardId) -> Result<(), CoreError> {
+    let nobody = format!("{:016x}", 0);
+    let changelog = ChangelogId::new(random_number()?).to_string();
+    connection.execute(
+        "INSERT INTO counter (one, site, changelog, shard) VALUES (1, ?1, ?2, ?3)",
+        (nobody, changelog, shard.as_str()),
+    )?;
+    Ok(())
+}
+
+/// `user_version` and `application_id` in the first 100 bytes.
+fn numbers(head: &[u8]) -> (i32, i32) {
+    let number = |at: usize| i32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
+    (number(60), number(68))
+}
+
+fn judge(application: i32, version: i32, path: &Path) -> Result<(), CoreError> {
+    let refuse = |reason: String| Err(CoreError::Schema { path: path.to_owned(), reason });
+    if application != APPLICATION_ID {
+        return refuse("it is a SQLite database of another program: give another path".into());
+    }
+    let newest = MIGRATIONS.len();
+    if usize::try_from(version).map_or(true, |version| version > newest) {
+        return refuse(format!(
+            "its schema has version {version}, this build knows {newest}: use the newer build that wrote it"
+        ));
+    }
+    Ok(())
+}
+
+const MAGIC: &[u8] = b"SQLite format 3\0";
+
+/// "vctr".
+const APPLICATION_ID: i32 = 0x7663_7472;
+
+const MIGRATIONS: [&str; 3] = [
+    include_str!("migrations/0001_shards.sql"),
+    include_str!("migrations/0002_conflicts.sql"),
+    include_str!("migrations/0003_peers.sql"),
+];

@@ -1,0 +1,298 @@
+use rusqlite::params;
+use vectr_delta::{
+    ChangeId, CommitNo, ConflictId, Cursor, Fingerprint, Metadata, NodeName, Origin, Row, RowVisitor,
+    ShardId, ShardRead, ShardState, ShardWrite, Sibling, SiteId, Timestamp, VectorId, VersionVector,
+};
+
+use crate::CoreError;
+use crate::storage::conflict_log;
+use crate::storage::json::context_text;
+use crate::storage::rows::{StoredRows, integer};
+use crate::storage::snapshot::{is_wide, read_cursor, write_cursor};
+use crate::writer::connection::{Found, KnownShard, Ledger};
+
+/// A shard inside the open write transaction.
+pub(crate) struct WriteShard<'l> {
+    ledger: &'l mut Ledger,
+    at: usize,
+}
+
+impl<'l> WriteShard<'l> {
+    pub(crate) const fn new(ledger: &'l mut Ledger, at: usize) -> Self {
+        Self { ledger, at }
+    }
+
+    /// The wall clock when the transaction began.
+    pub(crate) const fn wall(&self) -> Timestamp {
+        self.ledger.wall
+    }
+
+    /// The last change id given out, in this transaction or before.
+    pub(crate) const fn change_id(&self) -> ChangeId {
+        self.ledger.known.counters.change_id
+    }
+
+    fn known(&self) -> &KnownShard {
+        &self.ledger.known.shards[self.at]
+    }
+
+    fn number(&self) -> i64 {
+        self.known().stored.n
+    }
+
+    pub(crate) fn rows(&self) -> StoredRows<'_> {
+        StoredRows {
+            connection: &self.ledger.connection,
+            sites: &self.ledger.known.sites,
+            shard: self.number(),
+        }
+    }
+
+    /// `None` where the context is the only version's own dot.
+    fn context(&mut self, row: &Row) -> Result<Option<String>, CoreError> {
+        if row.siblings().len() == 1 && row.context().len() == 1 {
+            return Ok(None);
+        }
+        let mut entries = Vec::with_capacity(row.context().len());
+        for (site, seq) in row.context().iter() {
+            entries.push((self.ledger.intern(site)?, seq));
+        }
+        Ok(Some(context_text(entries.into_iter())))
+    }
+
+    /// `None`, and nothing changed, where the shard has a row of this vector.
+    fn insert(&mut self, id: &VectorId, new: &Row) -> Result<Option<i64>, CoreError> {
+        let context = self.context(new)?;
+        let first = &new.siblings()[0];
+        let site = self.ledger.intern(first.dot().site)?;
+        let hash = first.payload().map(|_| first.hash().to_le_bytes());
+        let applied_at = self.ledger.next_application();
+        let mut statement = self.ledger.connection.prepare_cached(INSERT)?;
+        let inserted = statement.execute(params![
+            self.number(),
+            integer(self.ledger.known.counters.change_id),
+            integer(new.siblings().len() as u64),
+            site,
+            integer(first.dot().seq),
+            integer(first.timestamp().as_micros()),
+            first.operation() as u8,
+            integer(applied_at.as_micros()),
+            id.as_str(),
+            context,
+            hash,
+            metadata(first),
+            vector(first),
+        ])?;
+        Ok((inserted > 0).then(|| self.ledger.connection.last_insert_rowid()))
+    }
+
+    fn update(&mut self, n: i64, new: &Row) -> Result<(), CoreError> {
+        let context = self.context(new)?;
+        let first = &new.siblings()[0];
+        let site = self.ledger.intern(first.dot().site)?;
+        let hash = first.payload().map(|_| first.hash().to_le_bytes());
+        let applied_at = self.ledger.next_application();
+        let mut statement = self.ledger.connection.prepare_cached(UPDATE)?;
+        statement.execute(params![
+            n,
+            integer(self.ledger.known.counters.change_id),
+            integer(new.siblings().len() as u64),
+            site,
+            integer(first.dot().seq),
+            integer(first.timestamp().as_micros()),
+            first.operation() as u8,
+            integer(applied_at.as_micros()),
+            context,
+            hash,
+            metadata(first),
+            vector(first),
+        ])?;
+        Ok(())
+    }
+
+    /// Before the row takes `new` in the place of `old`: takes out what goes with the former versions.
+    fn supersede(&mut self, n: i64, id: &VectorId, old: &Row, new: &Row) -> Result<(), CoreError> {
+        if !old.is_concurrent() {
+            return Ok(());
+        }
+        self.ledger.connection.prepare_cached("DELETE FROM sibling WHERE row = ?1")?.execute([n])?;
+        if new.is_concurrent() {
+            // There is no record of what a file of the first schema held: its id may have been handed out.
+            self.record_conflict(n, id, old)
+        } else {
+            conflict_log::forget(&self.ledger.connection, n)
+        }
+    }
+
+    /// All versions but the first, and the record of the conflict that they are.
+    fn insert_siblings(&mut self, n: i64, id: &VectorId, new: &Row) -> Result<(), CoreError> {
+        if !new.is_concurrent() {
+            return Ok(());
+        }
+        new.siblings()[1..].iter().try_for_each(|sibling| self.insert_sibling(n, sibling))?;
+        self.record_conflict(n, id, new)
+    }
+
+    fn record_conflict(&mut self, n: i64, id: &VectorId, row: &Row) -> Result<(), CoreError> {
+        let Some(conflict) = ConflictId::of(&self.known().id, id, row) else { return Ok(()) };
+        let mut dots = Vec::with_capacity(row.siblings().len());
+        for dot in row.siblings().iter().map(Sibling::dot) {
+            dots.push((self.ledger.intern(dot.site)?, dot.seq));
+        }
+        conflict_log::record(&self.ledger.connection, conflict, n, dots.into_iter())
+    }
+
+    fn insert_sibling(&mut self, n: i64, sibling: &Sibling) -> Result<(), CoreError> {
+        let site = self.ledger.intern(sibling.dot().site)?;
+        let hash = sibling.payload().map(|_| sibling.hash().to_le_bytes());
+        let mut statement = self.ledger.connection.prepare_cached(INSERT_SIBLING)?;
+        statement.execute(params![
+            n,
+            site,
+            integer(sibling.dot().seq),
+            integer(sibling.timestamp().as_micros()),
+            sibling.operation() as u8,
+            hash,
+            metadata(sibling),
+            vector(sibling),
+        ])?;
+        Ok(())
+    }
+
+    fn place(&mut self, id: &VectorId) -> Result<i64, CoreError> {
+        let shard = self.number();
+        match self.ledger.found.take() {
+            Some(found) if found.shard == shard && found.id == *id => Ok(found.n),
+            _ => {
+                let mut statement = self
+                    .ledger
+                    .connection
+                    .prepare_cached("SELECT n FROM row WHERE shard = ?1 AND id = ?2")?;
+                Ok(statement.query_row((shard, id.as_str()), |row| row.get(0))?)
+            }
+        }
+    }
+}
+
+impl ShardRead for WriteShard<'_> {
+    type Error = CoreError;
+
+    fn shard(&self) -> &ShardId {
+        &self.known().id
+    }
+
+    fn origin(&self) -> &Origin {
+        &self.ledger.known.counters.origin
+    }
+
+    fn state(&self) -> &ShardState {
+        &self.known().stored.state
+    }
+
+    fn commit_no(&self) -> CommitNo {
+        self.ledger.known.counters.commit_no
+    }
+
+    fn cursor(&self, peer: &Fingerprint) -> Result<Option<Cursor>, CoreError> {
+        read_cursor(&self.ledger.connection, self.number(), peer)
+    }
+
+    fn site_name(&self, site: SiteId) -> Result<Option<NodeName>, CoreError> {
+        self.ledger.site_name(site)
+    }
+
+    fn visit_rows(
+        &self,
+        after: ChangeId,
+        filter: Option<&VersionVector>,
+        visit: RowVisitor<'_>,
+    ) -> Result<(), CoreError> {
+        self.rows().visit(after, filter, is_wide(filter, self.state()), visit)
+    }
+}
+
+impl ShardWrite for WriteShard<'_> {
+    fn state_mut(&mut self) -> &mut ShardState {
+        let known = &mut self.ledger.known.shards[self.at];
+        known.changed = true;
+        &mut known.stored.state
+    }
+
+    fn row(&mut self, id: &VectorId) -> Result<Option<Row>, CoreError> {
+        let Some(stored) = self.rows().find(id)? else { return Ok(None) };
+        self.ledger.found = Some(Found { shard: self.number(), id: id.clone(), n: stored.n });
+        Ok(Some(stored.entry.row))
+    }
+
+    fn put_row(&mut self, id: &VectorId, old: Option<&Row>, new: &Row) -> Result<(), CoreError> {
+        self.ledger.known.counters.change_id += 1;
+        self.ledger.known.touched = true;
+        let n = if let Some(old) = old {
+            let n = self.place(id)?;
+            self.supersede(n, id, old, new)?;
+            self.update(n, new)?;
+            n
+        } else {
+            let damaged =
+                || CoreError::Damaged { reason: format!("vector '{id}' has a row that no search finds") };
+            self.insert(id, new)?.ok_or_else(damaged)?
+        };
+        self.insert_siblings(n, id, new)
+    }
+
+    fn insert_row(&mut self, id: &VectorId, new: &Row) -> Result<bool, CoreError> {
+        self.ledger.known.counters.change_id += 1;
+        let Some(n) = self.insert(id, new)? else {
+            self.ledger.known.counters.change_id -= 1;
+            return Ok(false);
+        };
+        self.ledger.known.touched = true;
+        self.insert_siblings(n, id, new)?;
+        Ok(true)
+    }
+
+    fn set_cursor(&mut self, peer: &Fingerprint, cursor: Cursor) -> Result<(), CoreError> {
+        let key = (self.number(), *peer.as_bytes());
+        if self.ledger.known.cursors.get(&key) == Some(&cursor) {
+            return Ok(());
+        }
+        if self.cursor(peer)? != Some(cursor) {
+            write_cursor(&self.ledger.connection, key.0, peer, cursor)?;
+            self.ledger.known.touched = true;
+        }
+        self.ledger.known.cursors.insert(key, cursor);
+        Ok(())
+    }
+
+    fn name_site(&mut self, site: SiteId, name: &NodeName) -> Result<(), CoreError> {
+        // What this node is called is not for peers to say.
+        if site == self.ledger.known.counters.origin.site {
+            return Ok(());
+        }
+        self.ledger.name_site(site, name)
+    }
+
+    fn last_stamp(&self) -> Timestamp {
+        self.ledger.known.counters.last_stamp
+    }
+
+    fn set_last_stamp(&mut self, stamp: Timestamp) {
+        self.ledger.known.counters.last_stamp = stamp;
+    }
+}
+
+fn metadata(sibling: &Sibling) -> Option<&str> {
+    sibling.payload()?.metadata().map(Metadata::as_str)
+}
+
+fn vector(sibling: &Sibling) -> Option<&[u8]> {
+    sibling.payload().map(|payload| payload.vector().as_ref())
+}
+
+const INSERT: &str = "INSERT INTO row (shard, change_id, versions, site, seq, timestamp, operation, applied_at, id, \
+     context, hash, metadata, vector) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+     ON CONFLICT (shard, id) DO NOTHING";
+const UPDATE: &str = "UPDATE row SET change_id = ?2, versions = ?3, site = ?4, seq = ?5, timestamp = ?6, \
+     operation = ?7, applied_at = ?8, context = ?9, hash = ?10, metadata = ?11, vector = ?12 WHERE n = ?1";
+const INSERT_SIBLING: &str = "INSERT INTO sibling (row, site, seq, timestamp, operation, hash, metadata, vector) \
+     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
