@@ -1,13 +1,10 @@
 //! What survives a power cut, and how large the log gets.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::support::{Scratch, delete, id, payload, put, shard};
 use rusqlite::Connection;
-use support::{Scratch, delete, id, payload, put, shard};
 use vectr_core::{At, Config, VectrDB};
 use vectr_delta::Strategy;
 

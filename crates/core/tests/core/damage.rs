@@ -1,11 +1,8 @@
 //! Stored bytes that are no longer what was written.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod support;
-
+use crate::support::sync::sync;
+use crate::support::{Scratch, Wall, described, id, put, shard, shown};
 use rusqlite::Connection;
-use support::sync::sync;
-use support::{Scratch, Wall, described, id, put, shard, shown};
 use vectr_core::{At, VectrDB};
 use vectr_delta::{PageSize, Timestamp, Warning};
 

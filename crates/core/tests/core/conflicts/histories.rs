@@ -1,13 +1,10 @@
 //! Histories of writes, syncs, restarts and choices by ids of any age, against what each id showed.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::support::cluster::Cluster;
+use crate::support::{Draw, delete, payload, put, shard};
 use rusqlite::Connection;
-use support::cluster::Cluster;
-use support::{Draw, delete, payload, put, shard};
 use vectr_core::{StoredConflict, VectrDB};
 use vectr_delta::{ConflictId, Dot, LocalWrite, Sibling, Strategy, VectorId};
 

@@ -1,6 +1,5 @@
 //! Databases in a temporary folder, and sessions driven against each other in one thread.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![allow(unreachable_pub, reason = "the modules of this program use it")]
 
 pub mod cluster;
 pub mod sync;

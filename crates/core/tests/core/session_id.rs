@@ -1,11 +1,8 @@
 //! The session that a file remembers.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod support;
 
 use std::collections::BTreeSet;
 
-use support::{Scratch, Wall, copy_database, put, shard};
+use crate::support::{Scratch, Wall, copy_database, put, shard};
 use vectr_core::{Config, VectrDB};
 use vectr_delta::{Renewal, Timestamp};
 

@@ -1,14 +1,11 @@
 //! How long an id of a conflict stays good.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod support;
 
 use std::path::Path;
 
+use crate::support::cluster::{Cluster, NOW};
+use crate::support::sync::sync;
+use crate::support::{Scratch, Wall, assert_sound, id, payload, put, shard, shown};
 use rusqlite::Connection;
-use support::cluster::{Cluster, NOW};
-use support::sync::sync;
-use support::{Scratch, Wall, assert_sound, id, payload, put, shard, shown};
 use vectr_core::VectrDB;
 use vectr_delta::{ConflictId, LocalWrite, Strategy};
 
@@ -128,7 +125,7 @@ fn a_write_that_is_rolled_back_leaves_the_records_as_they_were() {
 fn write_first_schema(from: &Path, to: &Path) {
     let connection = Connection::open(to).unwrap();
     connection.execute_batch("PRAGMA page_size = 16384; PRAGMA journal_mode = WAL").unwrap();
-    connection.execute_batch(include_str!("../src/storage/migrations/0001_shards.sql")).unwrap();
+    connection.execute_batch(include_str!("../../../src/storage/migrations/0001_shards.sql")).unwrap();
     connection.execute_batch("PRAGMA application_id = 0x76637472; PRAGMA user_version = 1").unwrap();
     connection.execute("ATTACH ?1 AS present", [from.to_str().unwrap()]).unwrap();
     for table in ["counter", "site", "shard", "row", "sibling", "cursor"] {

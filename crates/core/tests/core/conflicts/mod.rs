@@ -1,12 +1,12 @@
 //! Conflicts, listed and settled.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod support;
+mod histories;
+mod ids;
 
 use std::collections::BTreeSet;
 
-use support::cluster::Cluster;
-use support::{Wall, assert_sound, described, id, payload, put, shard, shown};
+use crate::support::cluster::Cluster;
+use crate::support::{Wall, assert_sound, described, id, payload, put, shard, shown};
 use vectr_core::{At, StoredConflict, VectrDB};
 use vectr_delta::{ConflictId, Dot, LocalWrite, Operation, ShardId, Sibling, Strategy, Timestamp};
 
@@ -89,7 +89,7 @@ fn a_version_that_came_after_the_listing_stays_and_opens_the_conflict_again() {
     // A third one appears between the listing and the choice.
     let late = Cluster::new(1);
     put(&late.nodes[0], "same", &[7.0, 7.0]);
-    support::sync::sync(&shard(), (db, 0), (&late.nodes[0], 9), support::cluster::NOW);
+    crate::support::sync::sync(&shard(), (db, 0), (&late.nodes[0], 9), crate::support::cluster::NOW);
     let reopened = pending(db);
     assert_ne!(reopened.conflict, listed.conflict);
 
@@ -110,7 +110,7 @@ fn a_version_that_came_after_the_listing_stays_and_opens_the_conflict_again() {
     assert_eq!(pending(&cluster.nodes[1]).conflict, left.conflict);
     cluster.nodes[1].resolve_conflict(&left.conflict, None, choose(&[6.0, 6.0])).unwrap();
     cluster.settle();
-    support::sync::sync(&shard(), (db, 0), (&late.nodes[0], 9), support::cluster::NOW);
+    crate::support::sync::sync(&shard(), (db, 0), (&late.nodes[0], 9), crate::support::cluster::NOW);
     for db in cluster.nodes.iter().chain(&late.nodes) {
         assert_eq!(shown(db, "same"), Some(vec![6.0, 6.0]));
         assert!(db.conflicts(None).unwrap().is_empty());
@@ -226,7 +226,7 @@ fn a_conflict_is_dated_by_when_its_versions_first_stood_together() {
     assert_eq!(pending(db).detected_at, first.detected_at);
     let late = Cluster::new(1);
     put(&late.nodes[0], "same", &[7.0, 7.0]);
-    support::sync::sync(&shard(), (db, 0), (&late.nodes[0], 9), support::cluster::NOW);
+    crate::support::sync::sync(&shard(), (db, 0), (&late.nodes[0], 9), crate::support::cluster::NOW);
     assert!(pending(db).detected_at >= Timestamp::from_micros(Wall::START + 5_000_000));
     assert_sound(db);
 }
@@ -240,7 +240,7 @@ fn the_same_vector_in_two_shards_has_two_conflicts() {
         db.upsert(At::shard(&other), &id("same"), payload(&[number as f32, 1.0])).unwrap();
     }
     let [a, b] = [&cluster.nodes[0], &cluster.nodes[1]];
-    support::sync::sync(&other, (a, 0), (b, 1), support::cluster::NOW);
+    crate::support::sync::sync(&other, (a, 0), (b, 1), crate::support::cluster::NOW);
     let listed = a.pending_conflicts(None).unwrap();
     assert_eq!(listed.len(), 2);
     assert_ne!(listed[0].conflict, listed[1].conflict);

@@ -1,13 +1,10 @@
 //! When a database goes on under its site, and when it must take a new one.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod support;
 
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use support::sync::sync;
-use support::{Scratch, Wall, assert_sound, copy_database, delete, put, shard, shown};
+use crate::support::sync::sync;
+use crate::support::{Scratch, Wall, assert_sound, copy_database, delete, put, shard, shown};
 use vectr_core::{Config, VectrDB};
 use vectr_delta::{NodeName, SiteId, Timestamp};
 
@@ -280,7 +277,7 @@ fn child() {
 fn child_that_writes(scratch: &Scratch) -> (SiteId, std::process::Child) {
     let folder = scratch.state_dir().parent().unwrap().to_owned();
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "child", "--ignored", "--nocapture"])
+        .args(["--exact", "incarnation::child", "--ignored", "--nocapture"])
         .env("VECTR_TEST_CHILD", folder)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

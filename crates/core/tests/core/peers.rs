@@ -1,10 +1,7 @@
 //! How far peers are known to be behind.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod support;
-
+use crate::support::{Scratch, delete, peer, put, shard};
 use rusqlite::Connection;
-use support::{Scratch, delete, peer, put, shard};
 use vectr_core::{Inspection, PeerLag, VectrDB};
 use vectr_delta::{ChangelogId, Fingerprint, HelloOffer, NodeName, PageSize, PeerStanding, VersionVector};
 

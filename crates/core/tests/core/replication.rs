@@ -1,13 +1,10 @@
 //! Databases that sync with each other.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod support;
 
 use std::collections::BTreeSet;
 
-use support::cluster::{Cluster, NOW};
-use support::sync::{session, sync};
-use support::{Scratch, Wall, delete, described, id, payload, put, shard, shown};
+use crate::support::cluster::{Cluster, NOW};
+use crate::support::sync::{session, sync};
+use crate::support::{Scratch, Wall, delete, described, id, payload, put, shard, shown};
 use vectr_core::{At, Entry, VectrDB};
 use vectr_delta::{Dimensions, Ending, NodeName, Strategy, Warning};
 
@@ -260,7 +257,7 @@ fn an_unknown_shard_is_greeted_as_empty_and_not_made() {
         clock: NOW,
         window: 4,
     };
-    let (hello, _) = db.read_hello(&shard(), &support::peer(1), &offer).unwrap();
+    let (hello, _) = db.read_hello(&shard(), &crate::support::peer(1), &offer).unwrap();
     assert!(hello.version_vector.is_empty() && hello.node.as_str() == "node-0");
     assert!(db.shards().unwrap().is_empty());
     let page = db.read_page(&shard(), 0, None, vectr_delta::PageSize::default()).unwrap();

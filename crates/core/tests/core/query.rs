@@ -1,9 +1,6 @@
 //! Reading with SQL, and what may not be done with it.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod support;
-
-use support::{Scratch, described, id, put, shard};
+use crate::support::{Scratch, described, id, put, shard};
 use vectr_core::{At, Config, Value, VectrDB};
 
 fn both(test: impl Fn(&VectrDB)) {

@@ -1,13 +1,10 @@
 //! Histories of databases that hear of each other by deltas alone, or by sessions as well: concurrent writes, choices
 //! between versions, restarts, clocks that step, deltas that come late, twice and in another order.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod support;
 
 use std::collections::BTreeMap;
 
-use support::sync::sync;
-use support::{Draw, Scratch, Wall, assert_sound, delete, payload, put, shard, shown};
+use crate::support::sync::sync;
+use crate::support::{Draw, Scratch, Wall, assert_sound, delete, payload, put, shard, shown};
 use vectr_core::{At, Config, DeltaScope, VectrDB};
 use vectr_delta::changes::decode_rows;
 use vectr_delta::{LocalWrite, NodeName, Timestamp};

@@ -1,12 +1,9 @@
 //! Which files are opened, and that others are left as they were.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod support;
 
 use std::fs;
 
+use crate::support::{Scratch, put, shard, shown};
 use rusqlite::Connection;
-use support::{Scratch, put, shard, shown};
 use vectr_core::{At, Config, VectrDB};
 
 fn refused(scratch: &Scratch, name: &str) -> &'static str {
@@ -151,5 +148,5 @@ fn handles_work_from_many_threads() {
         }
     });
     assert_eq!(db.count(&shard()).unwrap(), 400);
-    assert!(db.get(At::shard(&shard()), &support::id("7-49")).unwrap().is_some());
+    assert!(db.get(At::shard(&shard()), &crate::support::id("7-49")).unwrap().is_some());
 }

@@ -1,13 +1,11 @@
 //! Databases that exchange nothing but deltas, each from the timestamp of the one before.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod support;
+mod histories;
 
 use std::thread;
 
-use support::sync::sync;
-use support::{Scratch, Wall, delete, id, peer, put, shard, shown};
+use crate::support::sync::sync;
+use crate::support::{Scratch, Wall, delete, id, peer, put, shard, shown};
 use vectr_core::{At, Config, DeltaScope, VectrDB};
 use vectr_delta::changes::decode_rows;
 use vectr_delta::{HelloOffer, NodeName, ShardId, Timestamp};
@@ -132,7 +130,8 @@ fn moments_rise_across_restarts_and_steps_of_the_clock() {
     for round in 0..20_u64 {
         wall.set(Wall::START + [40, 0, 3_000_000, 1, 0][round as usize % 5]);
         let name = format!("v{round}");
-        let batch = (0..3).map(|n| (Some(id(&format!("{name}-{n}"))), support::payload(&[1.0]))).collect();
+        let batch =
+            (0..3).map(|n| (Some(id(&format!("{name}-{n}"))), crate::support::payload(&[1.0]))).collect();
         db.insert_batch(At::shard(&shard()), batch).unwrap();
         if round % 3 == 0 {
             db.close().unwrap();
@@ -149,7 +148,8 @@ fn moments_rise_across_restarts_and_steps_of_the_clock() {
 fn a_few_vectors_at_a_time_are_all_of_them_in_the_end() {
     let (scratch, wall) = (Scratch::new(), Wall::new());
     let (a, b) = (open(&scratch, "a", &wall), open(&scratch, "b", &wall));
-    let batch = (0..100).map(|n| (Some(id(&format!("v{n}"))), support::payload(&[n as f32]))).collect();
+    let batch =
+        (0..100).map(|n| (Some(id(&format!("v{n}"))), crate::support::payload(&[n as f32]))).collect();
     a.insert_batch(At::shard(&shard()), batch).unwrap();
     let scope = DeltaScope { max_vectors: Some(7), ..DeltaScope::default() };
     let (mut since, mut deltas) = (0, 0);
@@ -170,7 +170,7 @@ fn a_few_vectors_at_a_time_are_all_of_them_in_the_end() {
 fn more_than_a_delta_holds_is_said() {
     let (scratch, wall) = (Scratch::new(), Wall::new());
     let a = open(&scratch, "a", &wall);
-    let batch = (0..65_600).map(|n| (Some(id(&format!("v{n}"))), support::payload(&[1.0]))).collect();
+    let batch = (0..65_600).map(|n| (Some(id(&format!("v{n}"))), crate::support::payload(&[1.0]))).collect();
     a.insert_batch(At::shard(&shard()), batch).unwrap();
     let error = a.compute_delta(&shard(), 0, &DeltaScope::default()).unwrap_err();
     assert_eq!(error.code(), "ERR_LIMIT");
@@ -324,7 +324,7 @@ fn a_shard_of_another_name_takes_a_delta_and_gives_it_back() {
         entry.map(|entry| vectr_delta::components(&entry.vector).collect::<Vec<f32>>())
     };
     assert_eq!(there("one"), Some(vec![1.0]));
-    b.upsert(At::shard(&theirs), &id("one"), support::payload(&[2.0])).unwrap();
+    b.upsert(At::shard(&theirs), &id("one"), crate::support::payload(&[2.0])).unwrap();
     let back = b.compute_delta(&theirs, 0, &DeltaScope::default()).unwrap();
     a.apply_delta(&ours, &back).unwrap();
     assert_eq!(shown(&a, "one"), Some(vec![2.0]));
@@ -379,7 +379,7 @@ fn forged(bytes: &[u8]) -> Vec<u8> {
     let old = &entry.row.siblings()[0];
     let dot = Dot { seq: old.dot().seq + 1, ..old.dot() };
     entry.row = Row::of_write(
-        Sibling::put(dot, old.timestamp().next(), true, support::payload(&[9.0])),
+        Sibling::put(dot, old.timestamp().next(), true, crate::support::payload(&[9.0])),
         entry.row.context().clone(),
     );
     let rows = [StoredChange { change_id: 2, entry: entry.clone() }];
@@ -396,7 +396,7 @@ fn writes_during_the_calls_are_in_the_next_delta() {
             for number in 0..600_u32 {
                 put(&a, &format!("v{}", number % 200), &[number as f32]);
                 if number % 50 == 0 {
-                    let batch = (0..40).map(|_| (None, support::payload(&[1.0]))).collect();
+                    let batch = (0..40).map(|_| (None, crate::support::payload(&[1.0]))).collect();
                     a.insert_batch(At::shard(&shard()), batch).unwrap();
                 }
             }

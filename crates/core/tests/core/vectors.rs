@@ -1,12 +1,9 @@
 //! Writing and reading vectors in one database.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod support;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use support::{Scratch, Wall, bytes, delete, described, id, payload, put, shard, shown};
+use crate::support::{Scratch, Wall, bytes, delete, described, id, payload, put, shard, shown};
 use vectr_core::{At, Config, Metric, Search, VectrDB};
 use vectr_delta::{Dimensions, Metadata, NodeName, Payload, ShardId};
 

@@ -1,14 +1,11 @@
 //! A file against its own digest, after somebody has altered it behind the database's back.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
-mod support;
 
 use std::fs;
 use std::path::Path;
 
+use crate::support::cluster::Cluster;
+use crate::support::{Scratch, delete, described, id, put, shard};
 use rusqlite::Connection;
-use support::cluster::Cluster;
-use support::{Scratch, delete, described, id, put, shard};
 use vectr_core::{At, Fault, FaultKind, Inspection, Verification};
 
 /// A closed database of 50 vectors, one of them deleted.
@@ -174,7 +171,8 @@ fn more_faults_than_can_be_listed_are_counted() {
     let db = scratch.open("a.db");
     let transaction = db.begin().unwrap();
     for n in 0..1200 {
-        let (at, vector) = (At { shard: &shard(), transaction: Some(transaction) }, support::payload(&[1.0]));
+        let (at, vector) =
+            (At { shard: &shard(), transaction: Some(transaction) }, crate::support::payload(&[1.0]));
         db.upsert(at, &id(&format!("v{n}")), vector).unwrap();
     }
     db.commit(transaction).unwrap();
@@ -211,7 +209,7 @@ fn a_copy_is_looked_at_and_stays_a_copy() {
     let scratch = Scratch::new();
     let path = written(&scratch);
     let copy = scratch.path("copy.db");
-    support::copy_database(&path, &copy);
+    crate::support::copy_database(&path, &copy);
     let before = fs::read(&copy).unwrap();
     assert!(verified(&copy).is_sound());
     assert_eq!(fs::read(&copy).unwrap(), before);
@@ -245,6 +243,6 @@ fn a_database_whose_content_is_still_in_its_log_is_recognized() {
     let db = scratch.open("a.db");
     put(&db, "one", &[1.0]);
     assert!(Inspection::recognizes(&scratch.path("a.db")).unwrap());
-    support::copy_database(&scratch.path("a.db"), &scratch.path("b.db"));
+    crate::support::copy_database(&scratch.path("a.db"), &scratch.path("b.db"));
     assert!(Inspection::recognizes(&scratch.path("b.db")).unwrap());
 }

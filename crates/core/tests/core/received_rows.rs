@@ -1,15 +1,12 @@
 //! What a database says of the rows that it took in from a peer.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-mod support;
-
-use support::{Scratch, id, peer, put, shard};
+use crate::support::{Scratch, id, peer, put, shard};
 use vectr_core::{ChangeSpan, VectrDB};
 use vectr_delta::{
     Applied, Batch, End, Hello, HelloOffer, Intake, NodeName, PageSize, Timestamp, VectorRow, VersionVector,
 };
 
-const NOW: Timestamp = Timestamp::from_micros(support::Wall::START);
+const NOW: Timestamp = Timestamp::from_micros(crate::support::Wall::START);
 
 fn hello(db: &VectrDB) -> Hello {
     let offer = HelloOffer {
@@ -51,7 +48,7 @@ fn transfer(db: &VectrDB) -> (Batch, End) {
 
 fn pair() -> (Scratch, VectrDB, VectrDB) {
     let scratch = Scratch::new();
-    let wall = support::Wall::new();
+    let wall = crate::support::Wall::new();
     let (near, far) = (scratch.open_at("near.db", &wall), scratch.open_at("far.db", &wall));
     (scratch, near, far)
 }

@@ -1,0 +1,17 @@
+//! The behaviour of a database through its public API.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod conflicts;
+mod damage;
+mod deltas;
+mod durability;
+mod incarnation;
+mod opening;
+mod peers;
+mod query;
+mod received_rows;
+mod replication;
+mod session_id;
+mod support;
+mod vectors;
+mod verification;
