@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
-use vectr_core::{At, Config, Metric, Search, VectrDB};
+use vectr_core::{Config, Metric, Search, Target, VectrDB};
 use vectr_delta::{
     Batch, ChangelogId, Descriptor, Digest, Dot, Fingerprint, Hello, Intake, NodeName, PageSize, Payload,
     Row, ShardId, Sibling, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
@@ -39,7 +39,7 @@ fn main() -> Outcome<()> {
     report("barrier after one small write", || {
         barriers += 1;
         let id = VectorId::new(&format!("barrier-{barriers}"))?;
-        db.upsert(At::shard(&shard()?), &id, payload(barriers)?)?;
+        db.upsert(Target::shard(&shard()?), &id, payload(barriers)?)?;
         timed(|| Ok(db.await_durable(db.commit_no()).map(drop)?))
     })?;
     for metric in [Metric::Cosine, Metric::Euclidean, Metric::Dot] {
@@ -165,7 +165,7 @@ fn insert_batch(rows: &[VectorRow]) -> Outcome<Duration> {
     let (db, shard) = (open(&folder)?, shard()?);
     let payload = |row: &VectorRow| row.row.siblings()[0].payload().cloned().expect("rows here are puts");
     let vectors = rows.iter().map(|row| (Some(row.id.clone()), payload(row))).collect();
-    timed(|| Ok(db.insert_batch(At::shard(&shard), vectors).map(drop)?))
+    timed(|| Ok(db.insert_batch(Target::shard(&shard), vectors).map(drop)?))
 }
 
 fn read(db: &VectrDB, filter: Option<&VersionVector>) -> Outcome<Duration> {

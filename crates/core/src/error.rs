@@ -205,7 +205,7 @@ impl CoreError {
     }
 
     /// The same error for another of several callers.
-    pub(crate) fn again(&self) -> Self {
+    pub(crate) fn duplicate(&self) -> Self {
         match self {
             Self::Busy { what, reason } => Self::Busy { what: what.clone(), reason: reason.clone() },
             Self::Closed => Self::Closed,
@@ -214,7 +214,7 @@ impl CoreError {
     }
 
     /// Names the file in an error that came from SQLite without it.
-    pub(crate) fn at(self, path: Option<&Path>) -> Self {
+    pub(crate) fn with_path(self, path: Option<&Path>) -> Self {
         match self {
             Self::Sqlite { place, source } if place.as_os_str().is_empty() => {
                 Self::Sqlite { place: path.unwrap_or(Path::new("")).to_owned(), source }

@@ -6,7 +6,7 @@
 //! Everything here may block: call it from a thread that may. A [`VectrDB`] is a handle; clones are the same database.
 //!
 //! ```
-//! use vectr_core::{At, Config, Search, VectrDB};
+//! use vectr_core::{Target, Config, Search, VectrDB};
 //! use vectr_delta::{Metadata, Payload, ShardId, VectorId};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -20,7 +20,7 @@
 //!
 //! let greeting = VectorId::new("greeting")?;
 //! let metadata = Metadata::new(r#"{"text": "hello"}"#)?;
-//! db.upsert(At::shard(&notes), &greeting, Payload::from_components(&[0.1, 0.9], Some(metadata))?)?;
+//! db.upsert(Target::shard(&notes), &greeting, Payload::from_components(&[0.1, 0.9], Some(metadata))?)?;
 //!
 //! let hits = db.search(&Search { k: 1, ..Search::new(notes.clone(), vec![0.2, 0.8]) })?;
 //! assert_eq!(hits[0].id, greeting);
@@ -43,20 +43,20 @@ mod writer;
 pub use config::{Clock, Config};
 pub use db::conflicts::StoredConflict;
 pub use db::deltas::DeltaScope;
-pub use db::iter::{Iteration, Listed};
+pub use db::iter::{Iteration, ListedVector};
 pub use db::overview::{Overview, ShardOverview};
 pub use db::peers::PeerLag;
 pub use db::query::{Rows, Value};
 pub use db::search::distance::Metric;
 pub use db::search::{Hit, Search};
-pub use db::status::ShardStatus;
+pub use db::status::ShardStatistics;
 pub use db::vectors::Entry;
-pub use db::{At, VectrDB};
+pub use db::{Target, VectrDB};
 pub use error::CoreError;
 pub use inspect::Inspection;
 pub use inspect::verification::{Fault, FaultKind, Verification, VerifiedShard};
 pub use replication::serve::{BatchesTaken, ChangeSpan, EndTaken, Outcome};
-pub use replication::session_id::SessionMark;
+pub use replication::session_id::SyncSessionId;
 pub use writer::TransactionId;
 pub use writer::barriers::Barriers;
 pub use writer::commit_notifier::Subscription;

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 
 use crate::random::random_number;
 use crate::storage::pragmas::open_writer;
-use crate::writer::queue::Scope;
+use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
 
 impl VectrDB {
@@ -28,13 +28,14 @@ impl VectrDB {
             // Best effort: the error says more than a leftover.
             let _ = fs::remove_file(&draft);
         }
-        done.map_err(|error| error.at(Some(path)))
+        done.map_err(|error| error.with_path(Some(path)))
     }
 
     fn copy(&self, draft: &Path) -> Result<(), CoreError> {
         let (Some(source), Some(readers)) = (self.path(), &self.inner.readers) else {
             let draft = draft.to_owned();
-            return self.call(Scope::Outside, move |writer| vacuum_into(&writer.ledger.connection, &draft));
+            return self
+                .call(JobKind::Autocommit, move |writer| vacuum_into(&writer.connection.sqlite, &draft));
         };
         // SQLite copies only through a connection that could write. The lent reader keeps the database open meanwhile.
         readers.with(|_| {

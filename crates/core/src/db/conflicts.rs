@@ -11,8 +11,8 @@ use crate::storage::catalog::shard_ids;
 use crate::storage::conflict_log::{self, ConflictRecord};
 use crate::storage::rows::{StoredRow, StoredRows};
 use crate::storage::snapshot::Snapshot;
-use crate::writer::connection::Ledger;
-use crate::writer::queue::Scope;
+use crate::writer::connection::WriteConnection;
+use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
 
 /// A vector with several concurrent versions.
@@ -53,12 +53,12 @@ impl VectrDB {
     ) -> Result<Option<StoredConflict>, CoreError> {
         let conflict = *conflict;
         let expected = expected.map(|(shard, id)| (shard.clone(), id.clone()));
-        self.call(Scope::Outside, move |writer| {
-            writer.renew_after_clock()?;
-            writer.write(|ledger| {
-                let shown = Shown::find(ledger, conflict)?;
-                shown.expect(expected)?;
-                shown.settle(ledger, write)
+        self.call(JobKind::Autocommit, move |writer| {
+            writer.reset_site_after_clock_correction()?;
+            writer.write(|connection| {
+                let recorded = RecordedConflict::find(connection, conflict)?;
+                recorded.expect(expected)?;
+                recorded.resolve(connection, write)
             })
         })
     }
@@ -101,25 +101,25 @@ impl VectrDB {
 }
 
 /// What an id showed when it was handed out.
-struct Shown {
+struct RecordedConflict {
     conflict: ConflictId,
     shard: ShardId,
     id: VectorId,
     dots: Vec<Dot>,
 }
 
-impl Shown {
-    fn find(ledger: &Ledger, conflict: ConflictId) -> Result<Self, CoreError> {
-        let connection = &ledger.connection;
+impl RecordedConflict {
+    fn find(connection: &WriteConnection, conflict: ConflictId) -> Result<Self, CoreError> {
+        let sqlite = &connection.sqlite;
         if let Some(ConflictRecord { row, dots }) =
-            conflict_log::find(connection, &ledger.known.sites, conflict)?
+            conflict_log::find(sqlite, &connection.cache.sites, conflict)?
         {
-            let shard = conflict_log::shard_of(connection, row)?.ok_or_else(|| lost(conflict))?;
-            let id = row_at(ledger, row)?.entry.id;
+            let shard = conflict_log::shard_of(sqlite, row)?.ok_or_else(|| lost(conflict))?;
+            let id = row_at(connection, row)?.entry.id;
             return Ok(Self { conflict, shard, id, dots });
         }
-        for (row, shard) in conflict_log::unrecorded(connection)? {
-            let entry = row_at(ledger, row)?.entry;
+        for (row, shard) in conflict_log::unrecorded(sqlite)? {
+            let entry = row_at(connection, row)?.entry;
             if ConflictId::of(&shard, &entry.id, &entry.row) == Some(conflict) {
                 let dots = entry.row.siblings().iter().map(vectr_delta::Sibling::dot).collect();
                 return Ok(Self { conflict, shard, id: entry.id, dots });
@@ -140,22 +140,26 @@ impl Shown {
         }
     }
 
-    fn settle(&self, ledger: &mut Ledger, write: LocalWrite) -> Result<Option<StoredConflict>, CoreError> {
-        let mut shard = ledger.shard(&self.shard)?;
+    fn resolve(
+        &self,
+        connection: &mut WriteConnection,
+        write: LocalWrite,
+    ) -> Result<Option<StoredConflict>, CoreError> {
+        let mut shard = connection.shard(&self.shard)?;
         let stands = |row: &Row| self.dots.iter().any(|dot| row.sibling(*dot).is_some());
         let Some(row) = shard.row(&self.id)?.filter(stands) else {
             return Err(CoreError::UnknownConflict { conflict: self.conflict });
         };
         let wall = shard.wall();
         write_resolution(&mut shard, &self.id, &row, &self.dots, write, wall)?;
-        let left = shard.rows().find(&self.id)?;
+        let left = shard.rows().by_id(&self.id)?;
         left.map_or(Ok(None), |left| stored_conflict(&shard, shard.rows(), left))
     }
 }
 
-fn row_at(ledger: &Ledger, n: i64) -> Result<StoredRow, CoreError> {
+fn row_at(connection: &WriteConnection, n: i64) -> Result<StoredRow, CoreError> {
     // A row is found by its number alone, whatever its shard.
-    StoredRows { connection: &ledger.connection, sites: &ledger.known.sites, shard: 0 }.at(n)
+    StoredRows { connection: &connection.sqlite, sites: &connection.cache.sites, shard: 0 }.by_rowid(n)
 }
 
 fn lost(conflict: ConflictId) -> CoreError {

@@ -13,7 +13,7 @@ use vectr_delta::{
 use crate::storage::snapshot::ReadShard;
 use crate::writer::Writer;
 use crate::writer::connection::FIRST_APPLICATION;
-use crate::writer::queue::Scope;
+use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
 
 /// Which of the changes a delta takes.
@@ -42,25 +42,25 @@ impl VectrDB {
         since: u64,
         scope: &DeltaScope,
     ) -> Result<Vec<u8>, CoreError> {
-        let (id, since) = (shard.clone(), moment(since));
+        let (id, since) = (shard.clone(), since_timestamp(since));
         let most = scope.max_vectors;
         let answered = scope.answer_to.as_deref().map(decode_rows).transpose()?;
         let answered = answered.map(|delta| delta.moved_to(shard));
         let (bytes, commit_no) = self.read(move |snapshot| {
             let shard = snapshot.shard(&id)?;
-            let reading = Reading {
+            let selection = RowSelection {
                 after: shard.rows().applied_by(since)?,
                 to: ChangeId::MAX,
                 most: most.unwrap_or(usize::MAX),
                 answered: answered.as_ref(),
             };
-            let found = reading.gather(&shard)?;
+            let found = selection.select(&shard)?;
             let timestamp = match found.left {
                 None => snapshot.last_applied_at().max(BEFORE_ALL),
                 Some(next) => {
                     let next = shard.rows().next_application(next - 1)?.unwrap_or_default();
                     let timestamp = Timestamp::from_micros(next.as_micros().saturating_sub(1));
-                    // Rows of files of the first builds may share their moment.
+                    // Rows of files of the first builds may share one timestamp.
                     if most.is_none() || timestamp <= since {
                         return Err(CoreError::DeltaSize { since });
                     }
@@ -85,16 +85,16 @@ impl VectrDB {
         if delta.rows.is_empty() {
             return Ok(Applied::default());
         }
-        let (applied, commit_no) = self.call(Scope::Outside, move |writer| {
-            let done = match take_in(writer, &delta) {
+        let (applied, commit_no) = self.call(JobKind::Autocommit, move |writer| {
+            let done = match join_delta(writer, &delta) {
                 // As in a session: another file goes on under this node's site.
                 Err(Refusal::Forked) => {
-                    writer.renew(Renewal::Forked)?;
-                    take_in(writer, &delta)
+                    writer.reset_site(Renewal::Forked)?;
+                    join_delta(writer, &delta)
                 }
                 done => done,
             };
-            Ok((done.map_err(refused)?, writer.ledger.committed().commit_no))
+            Ok((done.map_err(into_error)?, writer.connection.committed().commit_no))
         })?;
         self.await_durable(commit_no)?;
         Ok(applied)
@@ -115,14 +115,14 @@ impl VectrDB {
         let (deltas, commit_no): (_, CommitNo) = self.read(move |snapshot| {
             let shard = snapshot.shard(&id)?;
             let mut deltas = Vec::new();
-            let mut reading = Reading { after, to, most: usize::MAX, answered: None };
+            let mut selection = RowSelection { after, to, most: usize::MAX, answered: None };
             loop {
-                let found = reading.gather(&shard)?;
+                let found = selection.select(&shard)?;
                 if !found.rows.is_empty() {
                     deltas.push(found.encode(&shard, Timestamp::default())?);
                 }
                 let Some(left) = found.left else { return Ok((deltas, shard.commit_no())) };
-                reading.after = left - 1;
+                selection.after = left - 1;
             }
         })?;
         self.await_durable(commit_no)?;
@@ -130,12 +130,12 @@ impl VectrDB {
     }
 }
 
-fn moment(since: u64) -> Timestamp {
+fn since_timestamp(since: u64) -> Timestamp {
     let is_micros = since > BEFORE_ALL.as_micros() - 1;
     Timestamp::from_micros(if is_micros { since } else { (since * 1_000).saturating_sub(1) })
 }
 
-fn take_in(writer: &mut Writer, delta: &DeltaRows) -> Result<Applied, Refusal<CoreError>> {
+fn join_delta(writer: &mut Writer, delta: &DeltaRows) -> Result<Applied, Refusal<CoreError>> {
     writer.write_shard(&delta.shard, |shard| {
         for (site, name) in &delta.names {
             shard.name_site(*site, name)?;
@@ -149,7 +149,7 @@ fn take_in(writer: &mut Writer, delta: &DeltaRows) -> Result<Applied, Refusal<Co
     })
 }
 
-fn refused(refusal: Refusal<CoreError>) -> CoreError {
+fn into_error(refusal: Refusal<CoreError>) -> CoreError {
     match refusal {
         Refusal::Store(error) => error,
         Refusal::Shard(error) => error.into(),
@@ -161,22 +161,22 @@ fn refused(refusal: Refusal<CoreError>) -> CoreError {
 }
 
 /// Which rows are looked for.
-struct Reading<'a> {
+struct RowSelection<'a> {
     after: ChangeId,
     to: ChangeId,
     most: usize,
     answered: Option<&'a DeltaRows>,
 }
 
-struct Found {
+struct SelectedRows {
     rows: Vec<StoredChange>,
     /// The first row that is left.
     left: Option<ChangeId>,
 }
 
-impl Reading<'_> {
-    fn gather(&self, shard: &ReadShard<'_>) -> Result<Found, CoreError> {
-        let (mut found, mut space) = (Found { rows: Vec::new(), left: None }, DeltaSpace::default());
+impl RowSelection<'_> {
+    fn select(&self, shard: &ReadShard<'_>) -> Result<SelectedRows, CoreError> {
+        let (mut found, mut space) = (SelectedRows { rows: Vec::new(), left: None }, DeltaSpace::default());
         let mut damaged = None;
         shard.visit_rows(self.after, None, &mut |change_id, row| {
             if change_id > self.to {
@@ -209,7 +209,7 @@ impl Reading<'_> {
     }
 }
 
-impl Found {
+impl SelectedRows {
     fn encode(&self, shard: &ReadShard<'_>, timestamp: Timestamp) -> Result<Vec<u8>, CoreError> {
         let mut names: BTreeMap<SiteId, Option<NodeName>> = BTreeMap::new();
         for (site, _) in self.rows.iter().flat_map(|stored| stored.entry.row.context().iter()) {
@@ -230,17 +230,17 @@ mod tests {
     use vectr_delta::Payload;
 
     use super::*;
-    use crate::{At, Config};
+    use crate::{Config, Target};
 
     fn filled(count: usize) -> VectrDB {
         let db = VectrDB::new(Config::default()).unwrap();
         let payload = Payload::from_components(&[0.5; 4], None).unwrap();
-        db.insert_batch(At::shard(db.shard()), vec![(None, payload); count]).unwrap();
+        db.insert_batch(Target::shard(db.shard()), vec![(None, payload); count]).unwrap();
         db
     }
 
     fn alter(db: &VectrDB, sql: &'static str) {
-        db.call(Scope::Outside, move |writer| Ok(writer.ledger.connection.execute_batch(sql)?)).unwrap();
+        db.call(JobKind::Autocommit, move |writer| Ok(writer.connection.sqlite.execute_batch(sql)?)).unwrap();
     }
 
     fn compute(db: &VectrDB, since: u64, most: Option<usize>) -> Result<(usize, u64), CoreError> {
@@ -253,13 +253,13 @@ mod tests {
     #[test]
     fn rows_of_the_first_builds_share_a_moment_and_are_not_parted() {
         let db = filled(10);
-        let moment = 1_700_000_000_000_000;
+        let shared = 1_700_000_000_000_000;
         alter(&db, "UPDATE row SET applied_at = 1700000000000000");
         assert_eq!(compute(&db, 0, None).unwrap().0, 10);
-        assert_eq!(compute(&db, moment - 1, None).unwrap().0, 10);
-        assert_eq!(compute(&db, moment, None).unwrap().0, 0);
+        assert_eq!(compute(&db, shared - 1, None).unwrap().0, 10);
+        assert_eq!(compute(&db, shared, None).unwrap().0, 0);
         let (rows, timestamp) = compute(&db, 0, Some(3)).unwrap();
-        assert_eq!((rows, timestamp), (3, moment - 1));
+        assert_eq!((rows, timestamp), (3, shared - 1));
         // It would go on for ever.
         assert_eq!(compute(&db, timestamp, Some(3)).unwrap_err().code(), "ERR_LIMIT");
         assert_eq!(compute(&db, timestamp, Some(10)).unwrap().0, 10);

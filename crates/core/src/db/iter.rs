@@ -12,7 +12,7 @@ use crate::{CoreError, VectrDB};
 
 /// A vector in a list.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Listed {
+pub struct ListedVector {
     /// Its id.
     pub id: VectorId,
     /// Little-endian f32 components, where they were asked for.
@@ -26,15 +26,15 @@ pub struct Listed {
 /// The vectors of a shard as they stood at one moment, in the order of ids. While it lives, the file's log keeps what
 /// has changed since.
 pub struct Iteration {
-    open: Arc<Mutex<Open>>,
+    listing: Arc<Mutex<Listing>>,
 }
 
 /// What an iteration holds; the database closes it when it is closed itself.
-pub(crate) enum Open {
+pub(crate) enum Listing {
     /// A read transaction of its own.
     File(Box<Position>),
     /// In memory everything is read at once.
-    Memory(VecDeque<Listed>),
+    Memory(VecDeque<ListedVector>),
     Closed,
 }
 
@@ -54,29 +54,29 @@ impl VectrDB {
     /// `ERR_STORAGE`, `ERR_CLOSED`; in memory `ERR_BUSY` too.
     pub fn iterate(&self, shard: &ShardId, include_vectors: bool) -> Result<Iteration, CoreError> {
         self.check_open()?;
-        let open = match &self.inner.readers {
+        let listing = match &self.inner.readers {
             Some(readers) => {
-                let reader = readers.open().map_err(|error| self.placed(error))?;
-                Open::File(Box::new(Position::at_start(reader, shard, include_vectors)?))
+                let reader = readers.open().map_err(|error| self.with_path(error))?;
+                Listing::File(Box::new(Position::at_start(reader, shard, include_vectors)?))
             }
             None => {
                 let shard = shard.clone();
-                Open::Memory(self.read(move |snapshot| {
+                Listing::Memory(self.read(move |snapshot| {
                     let shard = snapshot.shard(&shard)?;
                     let strategy = shard.state().strategy;
-                    let rows = shard.rows().by_id(None, usize::MAX)?;
+                    let rows = shard.rows().page_by_id(None, usize::MAX)?;
                     Ok(rows.into_iter().filter_map(|row| list(row, strategy, include_vectors)).collect())
                 })?)
             }
         };
-        let open = Arc::new(Mutex::new(open));
+        let listing = Arc::new(Mutex::new(listing));
         let mut iterations = self.inner.iterations.lock().unwrap_or_else(PoisonError::into_inner);
         iterations.retain(|iteration| iteration.strong_count() > 0);
-        iterations.push(Arc::downgrade(&open));
+        iterations.push(Arc::downgrade(&listing));
         drop(iterations);
         // A close that came in between has not seen it.
         self.check_open()?;
-        Ok(Iteration { open })
+        Ok(Iteration { listing })
     }
 }
 
@@ -85,14 +85,14 @@ impl Iteration {
     ///
     /// # Errors
     /// `ERR_STORAGE`; `ERR_CLOSED` after the database was closed.
-    pub fn next_page(&mut self, limit: usize) -> Result<Vec<Listed>, CoreError> {
-        match &mut *self.open.lock().unwrap_or_else(PoisonError::into_inner) {
-            Open::File(position) => position.next_page(limit),
-            Open::Memory(rest) => {
+    pub fn next_page(&mut self, limit: usize) -> Result<Vec<ListedVector>, CoreError> {
+        match &mut *self.listing.lock().unwrap_or_else(PoisonError::into_inner) {
+            Listing::File(position) => position.next_page(limit),
+            Listing::Memory(rest) => {
                 let count = limit.min(rest.len());
                 Ok(rest.drain(..count).collect())
             }
-            Open::Closed => Err(CoreError::Closed),
+            Listing::Closed => Err(CoreError::Closed),
         }
     }
 }
@@ -103,7 +103,7 @@ impl fmt::Debug for Iteration {
     }
 }
 
-impl Open {
+impl Listing {
     pub(crate) fn close(&mut self) {
         *self = Self::Closed;
     }
@@ -119,12 +119,12 @@ impl Position {
         Ok(Self { reader, shard, strategy, include_vectors, after: None })
     }
 
-    fn next_page(&mut self, limit: usize) -> Result<Vec<Listed>, CoreError> {
+    fn next_page(&mut self, limit: usize) -> Result<Vec<ListedVector>, CoreError> {
         let mut page = Vec::new();
         while let Some(shard) = self.shard.filter(|_| page.len() < limit) {
             let rows = StoredRows { connection: &self.reader.connection, sites: &self.reader.sites, shard };
             let wanted = limit - page.len();
-            let found = rows.by_id(self.after.as_ref(), wanted)?;
+            let found = rows.page_by_id(self.after.as_ref(), wanted)?;
             if found.len() < wanted {
                 self.shard = None;
             }
@@ -135,9 +135,9 @@ impl Position {
     }
 }
 
-fn list(row: VectorRow, strategy: Strategy, include_vectors: bool) -> Option<Listed> {
+fn list(row: VectorRow, strategy: Strategy, include_vectors: bool) -> Option<ListedVector> {
     let view = strategy.view(&row.row)?;
-    Some(Listed {
+    Some(ListedVector {
         id: row.id,
         vector: include_vectors.then_some(view.vector),
         metadata: view.metadata,

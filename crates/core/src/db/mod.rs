@@ -20,15 +20,15 @@ use std::thread::JoinHandle;
 
 use vectr_delta::{Dimensions, NodeName, ShardId, SiteId, Timestamp};
 
-use crate::db::iter::Open;
+use crate::db::iter::Listing;
 use crate::db::open::open;
-use crate::db::query::guard::Vetting;
+use crate::db::query::guard::QueryGuard;
 use crate::incarnation::lock::Lock;
-use crate::storage::reader_pool::Readers;
+use crate::storage::reader_pool::ReaderPool;
 use crate::storage::snapshot::Snapshot;
-use crate::writer::commit_notifier::Announcement;
+use crate::writer::commit_notifier::CommitNotifier;
 use crate::writer::durability::Durability;
-use crate::writer::queue::{Desk, Scope};
+use crate::writer::queue::{JobKind, WriteQueue};
 use crate::writer::{TransactionId, Writer};
 use crate::{Clock, Config, CoreError};
 
@@ -43,22 +43,22 @@ pub struct VectrDB {
 
 /// Which shard a call means, and the transaction that it belongs to.
 #[derive(Clone, Copy, Debug)]
-pub struct At<'a> {
+pub struct Target<'a> {
     /// The shard.
     pub shard: &'a ShardId,
     /// From [`VectrDB::begin`]. `None`: a transaction of its own.
     pub transaction: Option<TransactionId>,
 }
 
-impl<'a> At<'a> {
+impl<'a> Target<'a> {
     /// In a shard, outside of any open transaction.
     #[must_use]
     pub const fn shard(shard: &'a ShardId) -> Self {
         Self { shard, transaction: None }
     }
 
-    pub(crate) fn scope(&self) -> Scope {
-        self.transaction.map_or(Scope::Outside, Scope::Inside)
+    pub(crate) fn job_kind(&self) -> JobKind {
+        self.transaction.map_or(JobKind::Autocommit, JobKind::InTransaction)
     }
 }
 
@@ -67,13 +67,13 @@ pub(crate) struct Inner {
     shard: ShardId,
     clock: Clock,
     pub(crate) dimensions: Option<Dimensions>,
-    pub(crate) announcement: Arc<Announcement>,
+    pub(crate) notifier: Arc<CommitNotifier>,
     pub(crate) durability: Arc<Durability>,
-    pub(crate) desk: Desk,
+    pub(crate) queue: WriteQueue,
     /// `None` in memory: reads are then work for the writer.
-    pub(crate) readers: Option<Readers>,
-    pub(crate) vetting: Vetting,
-    pub(crate) iterations: Mutex<Vec<Weak<Mutex<Open>>>>,
+    pub(crate) readers: Option<ReaderPool>,
+    pub(crate) query_guard: QueryGuard,
+    pub(crate) iterations: Mutex<Vec<Weak<Mutex<Listing>>>>,
     pub(crate) closed: Arc<AtomicBool>,
     running: Mutex<Option<Running>>,
 }
@@ -94,19 +94,19 @@ impl VectrDB {
     #[allow(clippy::needless_pass_by_value, reason = "a configuration is used once")]
     pub fn new(config: Config) -> Result<Self, CoreError> {
         let opened = open(&config)?;
-        let readers = opened.path.as_deref().map(Readers::new);
-        let (desk, writer) = Desk::start(opened.writer, config.busy_timeout)
+        let readers = opened.path.as_deref().map(ReaderPool::new);
+        let (queue, writer) = WriteQueue::start(opened.writer, config.busy_timeout)
             .map_err(|source| CoreError::Storage { reason: format!("no thread for the writer: {source}") })?;
         let inner = Inner {
             path: opened.path,
             shard: opened.shard,
             clock: config.clock,
             dimensions: config.dimensions,
-            announcement: opened.announcement,
+            notifier: opened.notifier,
             durability: opened.durability,
-            desk,
+            queue,
             readers,
-            vetting: Vetting::default(),
+            query_guard: QueryGuard::default(),
             iterations: Mutex::default(),
             closed: Arc::default(),
             running: Mutex::new(Some(Running { writer, _lock: opened.lock })),
@@ -120,7 +120,7 @@ impl VectrDB {
     /// `ERR_STORAGE` where the last pages could not be written; the database is closed all the same, and nothing
     /// committed is lost.
     pub fn close(&self) -> Result<(), CoreError> {
-        self.inner.close().map_err(|error| self.placed(error))
+        self.inner.close().map_err(|error| self.with_path(error))
     }
 
     /// The file, as an absolute path. `None` in memory.
@@ -138,13 +138,13 @@ impl VectrDB {
     /// What people call the node.
     #[must_use]
     pub fn node(&self) -> Option<NodeName> {
-        self.inner.announcement.node()
+        self.inner.notifier.node()
     }
 
     /// Who this database is at present.
     #[must_use]
     pub fn site(&self) -> SiteId {
-        self.inner.announcement.site()
+        self.inner.notifier.site()
     }
 
     /// What the database's clock shows.
@@ -165,17 +165,17 @@ impl VectrDB {
     /// `ERR_NODE_ID` where it has another one.
     pub fn name_node(&self, name: &NodeName) -> Result<(), CoreError> {
         let name = name.clone();
-        self.call(Scope::Outside, move |writer| writer.write(|ledger| ledger.name_node(&name)))
+        self.call(JobKind::Autocommit, move |writer| writer.write(|connection| connection.name_node(&name)))
     }
 
     /// Work for the writer.
     pub(crate) fn call<T: Send + 'static>(
         &self,
-        scope: Scope,
+        kind: JobKind,
         work: impl FnOnce(&mut Writer) -> Result<T, CoreError> + Send + 'static,
     ) -> Result<T, CoreError> {
         self.check_open()?;
-        self.inner.desk.call(scope, work).map_err(|error| self.placed(error))
+        self.inner.queue.call(kind, work).map_err(|error| self.with_path(error))
     }
 
     /// Reads from one moment of what is committed.
@@ -185,23 +185,23 @@ impl VectrDB {
     ) -> Result<T, CoreError> {
         let dimensions = self.inner.dimensions;
         let Some(readers) = &self.inner.readers else {
-            return self.call(Scope::Outside, move |writer| {
-                writer.ledger.refresh()?;
-                let ledger = &writer.ledger;
-                work(&Snapshot::begin(&ledger.connection, &ledger.known.sites, dimensions)?)
+            return self.call(JobKind::Autocommit, move |writer| {
+                writer.connection.refresh()?;
+                let connection = &writer.connection;
+                work(&Snapshot::begin(&connection.sqlite, &connection.cache.sites, dimensions)?)
             });
         };
         let done =
             readers.with(|reader| work(&Snapshot::begin(&reader.connection, &reader.sites, dimensions)?));
-        done.map_err(|error| self.placed(error))
+        done.map_err(|error| self.with_path(error))
     }
 
     pub(crate) fn check_open(&self) -> Result<(), CoreError> {
         if self.inner.closed.load(Ordering::Acquire) { Err(CoreError::Closed) } else { Ok(()) }
     }
 
-    pub(crate) fn placed(&self, error: CoreError) -> CoreError {
-        error.at(self.path())
+    pub(crate) fn with_path(&self, error: CoreError) -> CoreError {
+        error.with_path(self.path())
     }
 }
 
@@ -223,7 +223,7 @@ impl Inner {
         for iteration in iterations.iter().filter_map(Weak::upgrade) {
             iteration.lock().unwrap_or_else(PoisonError::into_inner).close();
         }
-        self.desk.hand_in(Scope::Close, |_| ());
+        self.queue.enqueue(JobKind::Close, |_| ());
         let ended = writer.join();
         ended.unwrap_or_else(|_| Err(CoreError::Storage { reason: "the writer's thread panicked".into() }))
     }

@@ -9,14 +9,14 @@ use rusqlite::Connection;
 use vectr_delta::{DeltaError, NodeName, ShardId};
 
 use crate::incarnation::lock::Lock;
-use crate::incarnation::{Identity, Proof};
+use crate::incarnation::{Incarnation, LastShutdown};
 use crate::storage::catalog::has_counters;
 use crate::storage::pragmas::{PAGE_BYTES, open_writer, set_up_writer};
 use crate::storage::schema;
 use crate::writer::Writer;
-use crate::writer::checkpoint::Wal;
-use crate::writer::commit_notifier::Announcement;
-use crate::writer::connection::Ledger;
+use crate::writer::checkpoint::Checkpointer;
+use crate::writer::commit_notifier::CommitNotifier;
+use crate::writer::connection::WriteConnection;
 use crate::writer::durability::Durability;
 use crate::{Config, CoreError};
 
@@ -24,7 +24,7 @@ use crate::{Config, CoreError};
 pub(crate) struct Opened {
     pub(crate) writer: Writer,
     pub(crate) durability: Arc<Durability>,
-    pub(crate) announcement: Arc<Announcement>,
+    pub(crate) notifier: Arc<CommitNotifier>,
     pub(crate) lock: Option<Lock>,
     pub(crate) path: Option<PathBuf>,
     pub(crate) shard: ShardId,
@@ -41,15 +41,15 @@ fn open_memory(config: &Config) -> Result<Opened, CoreError> {
     let connection = Connection::open_in_memory()?;
     set_up_writer(&connection)?;
     schema::migrate(&connection)?;
-    finish(config, connection, Identity::in_memory(), None, None)
+    finish(config, connection, Incarnation::in_memory(), None, None)
 }
 
 fn open_file(config: &Config, given: &Path) -> Result<Opened, CoreError> {
-    look_at(given)?;
-    let path = resolve(given)?;
+    check_file(given)?;
+    let path = canonicalize(given)?;
     let lock = Lock::take(&path)?;
     let opened = open_locked(config, &path, lock);
-    opened.map_err(|error| error.at(Some(&path)))
+    opened.map_err(|error| error.with_path(Some(&path)))
 }
 
 fn open_locked(config: &Config, path: &Path, lock: Lock) -> Result<Opened, CoreError> {
@@ -60,14 +60,14 @@ fn open_locked(config: &Config, path: &Path, lock: Lock) -> Result<Opened, CoreE
     connection.execute_batch("PRAGMA journal_mode = WAL")?;
     set_up_writer(&connection)?;
     schema::migrate(&connection)?;
-    let identity = Identity::of_file(path, config.state_dir.clone());
-    finish(config, connection, identity, Some(path), Some(lock))
+    let incarnation = Incarnation::of_file(path, config.state_dir.clone());
+    finish(config, connection, incarnation, Some(path), Some(lock))
 }
 
 fn finish(
     config: &Config,
     mut connection: Connection,
-    mut identity: Identity,
+    mut incarnation: Incarnation,
     path: Option<&Path>,
     lock: Option<Lock>,
 ) -> Result<Opened, CoreError> {
@@ -75,57 +75,57 @@ fn finish(
         let shard = config.shard.clone().map_or_else(|| shard_of_stem(path), Ok)?;
         schema::write_counters(&connection, &shard)?;
     }
-    let wal = path.map(|path| Wal::watch(&mut connection, path)).transpose()?;
-    let mut ledger = Ledger::load(connection, config.clock.clone(), config.dimensions)?;
-    let proof = identity.proof(ledger.committed());
-    let shard = config.shard.clone().unwrap_or_else(|| ledger.committed().default_shard.clone());
+    let checkpointer = path.map(|path| Checkpointer::start(&mut connection, path)).transpose()?;
+    let mut connection = WriteConnection::load(connection, config.clock.clone(), config.dimensions)?;
+    let last_shutdown = incarnation.last_shutdown(connection.committed());
+    let shard = config.shard.clone().unwrap_or_else(|| connection.committed().default_shard.clone());
     // What a process that died had committed may not be on the disk yet; what this opening commits is not either.
-    let durable = if proof == Proof::Closed { ledger.committed().commit_no } else { 0 };
-    ledger.begin()?;
-    let prepared = prepare(&mut ledger, proof, config.node.as_ref(), &shard);
-    if let Err(error) = prepared.and_then(|()| ledger.commit(&mut identity)) {
-        ledger.rollback();
+    let durable = if last_shutdown == LastShutdown::Clean { connection.committed().commit_no } else { 0 };
+    connection.begin()?;
+    let prepared = prepare(&mut connection, last_shutdown, config.node.as_ref(), &shard);
+    if let Err(error) = prepared.and_then(|()| connection.commit(&mut incarnation)) {
+        connection.rollback();
         return Err(error);
     }
-    let counters = ledger.committed();
-    let announcement = Arc::new(Announcement::new(counters.commit_no, counters.origin.clone()));
+    let counters = connection.committed();
+    let notifier = Arc::new(CommitNotifier::new(counters.commit_no, counters.origin.clone()));
     let writer = Writer {
-        ledger,
-        identity,
-        announcement: Arc::clone(&announcement),
-        wal,
+        connection,
+        incarnation,
+        notifier: Arc::clone(&notifier),
+        checkpointer,
         open: None,
         transactions: 0,
     };
     let durability = Durability::new(durable);
-    Ok(Opened { writer, durability, announcement, lock, path: path.map(Path::to_owned), shard })
+    Ok(Opened { writer, durability, notifier, lock, path: path.map(Path::to_owned), shard })
 }
 
 fn prepare(
-    ledger: &mut Ledger,
-    proof: Proof,
+    connection: &mut WriteConnection,
+    last_shutdown: LastShutdown,
     node: Option<&NodeName>,
     shard: &ShardId,
 ) -> Result<(), CoreError> {
-    if proof == Proof::Nothing {
-        ledger.take_new_site()?;
+    if last_shutdown == LastShutdown::Unknown {
+        connection.take_new_site()?;
     }
     if let Some(node) = node {
-        ledger.name_node(node)?;
+        connection.name_node(node)?;
     }
-    if let Some(given) = ledger.dimensions {
-        let recorded = ledger.recorded_dimensions(shard)?;
+    if let Some(given) = connection.dimensions {
+        let recorded = connection.recorded_dimensions(shard)?;
         if let Some(recorded) = recorded.filter(|recorded| *recorded != given) {
             let (expected, found) = (recorded.count(), given.count());
             return Err(DeltaError::Dimensions { expected, found }.into());
         }
-        ledger.shard(shard)?;
+        connection.shard(shard)?;
     }
     Ok(())
 }
 
 /// What can be told without SQLite, and without leaving anything beside a file that is not ours.
-pub(crate) fn look_at(path: &Path) -> Result<(), CoreError> {
+pub(crate) fn check_file(path: &Path) -> Result<(), CoreError> {
     let refuse = |what| Err(CoreError::NoFile { path: path.to_owned(), what });
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => refuse("a folder"),
@@ -145,7 +145,7 @@ pub(crate) fn look_at(path: &Path) -> Result<(), CoreError> {
 }
 
 /// One path for every way to name the file, so that all lock the same. Makes missing folders.
-fn resolve(path: &Path) -> Result<PathBuf, CoreError> {
+fn canonicalize(path: &Path) -> Result<PathBuf, CoreError> {
     if path.exists() {
         return fs::canonicalize(path).map_err(CoreError::io(path));
     }

@@ -6,7 +6,7 @@ use vectr_delta::{Fingerprint, NodeName, PeerStanding, ShardId, ShardRead, Times
 use crate::storage::json::{parse_vector, vector_text};
 use crate::storage::rows::{integer, number};
 use crate::storage::snapshot::ReadShard;
-use crate::writer::queue::Scope;
+use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
 
 /// A peer that a shard was synced with.
@@ -30,7 +30,7 @@ impl VectrDB {
     /// `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
     pub fn note_peer(&self, shard: &ShardId, standing: PeerStanding) -> Result<(), CoreError> {
         let (shard, at) = (shard.clone(), self.now());
-        self.call(Scope::Outside, move |writer| note(&writer.ledger.connection, &shard, &standing, at))
+        self.call(JobKind::Autocommit, move |writer| note(&writer.connection.sqlite, &shard, &standing, at))
     }
 }
 

@@ -4,12 +4,12 @@ use vectr_delta::{ChangeId, Digest, ShardId, ShardRead, ShardWrite, SiteId, Stra
 
 use crate::storage::catalog::shard_ids;
 use crate::storage::snapshot::ReadShard;
-use crate::writer::queue::Scope;
+use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
 
 /// How a shard stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ShardStatus {
+pub struct ShardStatistics {
     /// The newest one in the shard; 0 where nothing was ever written.
     pub change_id: ChangeId,
     /// What the shard holds, by site: `name@16hex`, or the 16 digits alone where the node is not named.
@@ -59,7 +59,7 @@ impl VectrDB {
     /// `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
     pub fn set_strategy(&self, shard: &ShardId, strategy: Strategy) -> Result<(), CoreError> {
         let shard = shard.clone();
-        self.call(Scope::Outside, move |writer| {
+        self.call(JobKind::Autocommit, move |writer| {
             writer.write_shard(&shard, |shard| {
                 if shard.state().strategy != strategy {
                     shard.state_mut().strategy = strategy;
@@ -73,11 +73,11 @@ impl VectrDB {
     ///
     /// # Errors
     /// As [`VectrDB::count`].
-    pub fn shard_status(&self, shard: &ShardId) -> Result<ShardStatus, CoreError> {
+    pub fn shard_statistics(&self, shard: &ShardId) -> Result<ShardStatistics, CoreError> {
         self.of_shard(shard, |shard| {
             let entries = shard.state().version_vector.iter();
             let named = entries.map(|(site, seq)| Ok((named_site(shard, site)?, seq)));
-            Ok(ShardStatus {
+            Ok(ShardStatistics {
                 change_id: shard.rows().newest_change()?,
                 version_vector: named.collect::<Result<_, CoreError>>()?,
                 vectors: count(shard)?,

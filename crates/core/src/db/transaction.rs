@@ -1,7 +1,7 @@
 //! Transactions of several calls.
 
 use crate::writer::Writer;
-use crate::writer::queue::Scope;
+use crate::writer::queue::JobKind;
 use crate::{CoreError, TransactionId, VectrDB};
 
 impl VectrDB {
@@ -11,7 +11,7 @@ impl VectrDB {
     /// # Errors
     /// `ERR_TRANSACTION` where one is open; `ERR_STORAGE`, `ERR_CLOSED`.
     pub fn begin(&self) -> Result<TransactionId, CoreError> {
-        self.call(Scope::Begin, Writer::begin)
+        self.call(JobKind::Begin, Writer::begin)
     }
 
     /// Makes all of the transaction's writes visible at once.
@@ -19,7 +19,7 @@ impl VectrDB {
     /// # Errors
     /// `ERR_TRANSACTION` where it is not open. After `ERR_STORAGE` it has been rolled back.
     pub fn commit(&self, transaction: TransactionId) -> Result<(), CoreError> {
-        self.call(Scope::Inside(transaction), |writer| writer.end(true))
+        self.call(JobKind::InTransaction(transaction), |writer| writer.end(true))
     }
 
     /// Takes all of the transaction's writes back, with their change ids and stamps.
@@ -27,6 +27,6 @@ impl VectrDB {
     /// # Errors
     /// `ERR_TRANSACTION` where it is not open.
     pub fn rollback(&self, transaction: TransactionId) -> Result<(), CoreError> {
-        self.call(Scope::Inside(transaction), |writer| writer.end(false))
+        self.call(JobKind::InTransaction(transaction), |writer| writer.end(false))
     }
 }

@@ -7,9 +7,9 @@ use vectr_delta::{
 
 use crate::random::random_uuid;
 use crate::storage::rows::shard_number;
-use crate::writer::queue::Scope;
+use crate::writer::queue::JobKind;
 use crate::writer::shard::WriteShard;
-use crate::{At, CoreError, VectrDB};
+use crate::{CoreError, Target, VectrDB};
 
 /// What a shard shows of a vector.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,17 +31,22 @@ impl VectrDB {
     ///
     /// # Errors
     /// `ERR_EXISTS` where the id is in use, `ERR_DIMENSIONS`, `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`.
-    pub fn insert(&self, at: At<'_>, id: Option<VectorId>, payload: Payload) -> Result<VectorId, CoreError> {
-        self.write(at, move |shard| insert(shard, id, payload))
+    pub fn insert(
+        &self,
+        target: Target<'_>,
+        id: Option<VectorId>,
+        payload: Payload,
+    ) -> Result<VectorId, CoreError> {
+        self.write(target, move |shard| insert(shard, id, payload))
     }
 
     /// Writes a vector, new or not.
     ///
     /// # Errors
     /// `ERR_DIMENSIONS`, `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`.
-    pub fn upsert(&self, at: At<'_>, id: &VectorId, payload: Payload) -> Result<(), CoreError> {
+    pub fn upsert(&self, target: Target<'_>, id: &VectorId, payload: Payload) -> Result<(), CoreError> {
         let id = id.clone();
-        self.write(at, move |shard| {
+        self.write(target, move |shard| {
             let old = shard.row(&id)?;
             put(shard, &id, old.as_ref(), payload)
         })
@@ -53,10 +58,10 @@ impl VectrDB {
     /// As [`VectrDB::insert`]; an id that stands twice is `ERR_EXISTS` too.
     pub fn insert_batch(
         &self,
-        at: At<'_>,
+        target: Target<'_>,
         vectors: Vec<(Option<VectorId>, Payload)>,
     ) -> Result<Vec<VectorId>, CoreError> {
-        self.write(at, move |shard| {
+        self.write(target, move |shard| {
             vectors.into_iter().map(|(id, payload)| insert(shard, id, payload)).collect()
         })
     }
@@ -67,13 +72,13 @@ impl VectrDB {
     /// `ERR_NOT_FOUND`, `ERR_VECTOR`, `ERR_DIMENSIONS`, `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`.
     pub fn update(
         &self,
-        at: At<'_>,
+        target: Target<'_>,
         id: &VectorId,
         vector: Option<Bytes>,
         metadata: Option<Metadata>,
     ) -> Result<(), CoreError> {
         let id = id.clone();
-        self.write(at, move |shard| {
+        self.write(target, move |shard| {
             let old = shard.row(&id)?;
             let shown = old.as_ref().and_then(|row| shard.state().strategy.view(row));
             let Some(shown) = shown else {
@@ -91,9 +96,9 @@ impl VectrDB {
     ///
     /// # Errors
     /// `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`.
-    pub fn delete(&self, at: At<'_>, id: &VectorId) -> Result<bool, CoreError> {
+    pub fn delete(&self, target: Target<'_>, id: &VectorId) -> Result<bool, CoreError> {
         let id = id.clone();
-        self.write(at, move |shard| {
+        self.write(target, move |shard| {
             let old = shard.row(&id)?;
             if !is_shown(shard, old.as_ref()) {
                 return Ok(false);
@@ -108,17 +113,17 @@ impl VectrDB {
     ///
     /// # Errors
     /// `ERR_STORAGE`, also where the stored bytes no longer fit their hash; `ERR_TRANSACTION`, `ERR_BUSY`.
-    pub fn get(&self, at: At<'_>, id: &VectorId) -> Result<Option<Entry>, CoreError> {
-        let (shard, id) = (at.shard.clone(), id.clone());
-        let Some(transaction) = at.transaction else {
+    pub fn get(&self, target: Target<'_>, id: &VectorId) -> Result<Option<Entry>, CoreError> {
+        let (shard, id) = (target.shard.clone(), id.clone());
+        let Some(transaction) = target.transaction else {
             return self.read(move |snapshot| {
                 let shard = snapshot.shard(&shard)?;
-                let found = shard.rows().find(&id)?;
+                let found = shard.rows().by_id(&id)?;
                 show(&shard, id, found.map(|found| found.entry.row))
             });
         };
-        self.call(Scope::Inside(transaction), move |writer| {
-            if shard_number(&writer.ledger.connection, &shard)?.is_none() {
+        self.call(JobKind::InTransaction(transaction), move |writer| {
+            if shard_number(&writer.connection.sqlite, &shard)?.is_none() {
                 return Ok(None);
             }
             writer.write_shard(&shard, |shard| {
@@ -130,12 +135,12 @@ impl VectrDB {
 
     fn write<T: Send + 'static>(
         &self,
-        at: At<'_>,
+        target: Target<'_>,
         work: impl FnOnce(&mut WriteShard<'_>) -> Result<T, CoreError> + Send + 'static,
     ) -> Result<T, CoreError> {
-        let shard = at.shard.clone();
-        self.call(at.scope(), move |writer| {
-            writer.renew_after_clock()?;
+        let shard = target.shard.clone();
+        self.call(target.job_kind(), move |writer| {
+            writer.reset_site_after_clock_correction()?;
             writer.write_shard(&shard, work)
         })
     }

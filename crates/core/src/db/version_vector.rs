@@ -1,19 +1,23 @@
 use vectr_delta::changes::site_of;
 use vectr_delta::{Dot, ShardId, ShardRead, ShardWrite, SiteId};
 
-use crate::writer::queue::Scope;
+use crate::writer::queue::JobKind;
 use crate::writer::shard::WriteShard;
 use crate::{CoreError, VectrDB};
 
 impl VectrDB {
-    /// Takes into a shard's version vector what it is shown to hold: `claimed` are sites as [`VectrDB::shard_status`]
+    /// Takes into a shard's version vector what it is shown to hold: `claimed` are sites as [`VectrDB::shard_statistics`]
     /// names them, with the numbers up to which their changes are held. What is covered already needs no proof; of a
     /// greater number, every change up to it has to stand in the shard. Of one that was superseded nobody can tell
     /// afterwards which vector it was of.
     ///
     /// # Errors
     /// `ERR_NOT_HELD`, and nothing has changed; `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
-    pub fn claim_held(&self, shard: &ShardId, claimed: &[(String, u64)]) -> Result<(), CoreError> {
+    pub fn advance_version_vector(
+        &self,
+        shard: &ShardId,
+        claimed: &[(String, u64)],
+    ) -> Result<(), CoreError> {
         let not_held = |site: &str, claimed: u64| CoreError::NotHeld {
             shard: shard.clone(),
             site: site.to_owned(),
@@ -34,7 +38,7 @@ impl VectrDB {
             return Ok(());
         }
         let shard = shard.clone();
-        self.call(Scope::Outside, move |writer| {
+        self.call(JobKind::Autocommit, move |writer| {
             writer.write_shard(&shard, |shard| {
                 dots.iter().try_for_each(|(label, dot)| claim(shard, label, *dot))
             })
@@ -47,7 +51,7 @@ fn claim(shard: &mut WriteShard<'_>, label: &str, dot: Dot) -> Result<(), CoreEr
     if held >= dot.seq {
         return Ok(());
     }
-    if shard.rows().standing(dot.site, held, dot.seq)? != dot.seq - held {
+    if shard.rows().count_dots(dot.site, held, dot.seq)? != dot.seq - held {
         let shard = shard.shard().clone();
         return Err(CoreError::NotHeld { shard, site: label.to_owned(), claimed: dot.seq, held });
     }

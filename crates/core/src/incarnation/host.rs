@@ -1,12 +1,12 @@
 //! Which computer this is, and since when it runs without a break.
 
 /// Empty where the system does not say.
-pub(crate) struct Machine {
+pub(crate) struct Host {
     pub(crate) id: String,
     pub(crate) boot: String,
 }
 
-impl Machine {
+impl Host {
     #[cfg(target_os = "linux")]
     pub(crate) fn here() -> Self {
         let read = |path| std::fs::read_to_string(path).map(|text| text.trim().to_owned()).ok();

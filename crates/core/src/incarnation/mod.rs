@@ -7,34 +7,34 @@ use std::path::{Path, PathBuf};
 use vectr_delta::{ChangeId, SiteId};
 
 use crate::CoreError;
-use crate::incarnation::record::{Continuity, Place, default_folder};
+use crate::incarnation::record::{FileLocation, IncarnationRecord, default_folder};
 use crate::random::random_number;
 use crate::storage::catalog::Counters;
 
 /// Keeps the proof that the file at hand is the one that was left here.
 ///
 /// Where no record can be kept, the database works all the same and takes a new site each time it is opened.
-pub(crate) struct Identity {
+pub(crate) struct Incarnation {
     folder: Option<PathBuf>,
     file: Option<PathBuf>,
     /// The site and token of this opening, once it has written.
     opening: Option<(SiteId, String)>,
     /// Its record, where one could be stored.
-    record: Option<Continuity>,
+    record: Option<IncarnationRecord>,
 }
 
 /// What the record says of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Proof {
+pub(crate) enum LastShutdown {
     /// It was closed, and nothing has touched it since.
-    Closed,
+    Clean,
     /// Its process died, and the computer has run on since.
-    Crashed,
+    Crash,
     /// It may have been restored, copied or moved, or have lost its last transactions.
-    Nothing,
+    Unknown,
 }
 
-impl Identity {
+impl Incarnation {
     /// For a file. Records are kept in `folder`, or else where the system keeps application state.
     pub(crate) fn of_file(file: &Path, folder: Option<PathBuf>) -> Self {
         Self {
@@ -51,17 +51,22 @@ impl Identity {
     }
 
     /// Whether the file goes on where its site left off.
-    pub(crate) fn proof(&self, counters: &Counters) -> Proof {
-        let record = self.folder.as_deref().and_then(|folder| Continuity::load(folder, counters.origin.site));
-        let (Some(record), Some(place)) = (record, self.place()) else { return Proof::Nothing };
-        if counters.token.as_ref() != Some(&record.token) || !record.place.is_same_file(&place) {
-            return Proof::Nothing;
+    pub(crate) fn last_shutdown(&self, counters: &Counters) -> LastShutdown {
+        let record =
+            self.folder.as_deref().and_then(|folder| IncarnationRecord::load(folder, counters.origin.site));
+        let (Some(record), Some(location)) = (record, self.location()) else { return LastShutdown::Unknown };
+        if counters.token.as_ref() != Some(&record.token) || !record.location.is_same_file(&location) {
+            return LastShutdown::Unknown;
         }
         if record.clean {
-            return if counters.change_id == record.head { Proof::Closed } else { Proof::Nothing };
+            return if counters.change_id == record.head {
+                LastShutdown::Clean
+            } else {
+                LastShutdown::Unknown
+            };
         }
-        let ran_on = record.place.is_same_boot(&place) && counters.change_id >= record.head;
-        if ran_on { Proof::Crashed } else { Proof::Nothing }
+        let ran_on = record.location.is_same_boot(&location) && counters.change_id >= record.head;
+        if ran_on { LastShutdown::Crash } else { LastShutdown::Unknown }
     }
 
     /// Before a transaction commits: the first one of this opening, or of a new site, puts a new token into the
@@ -79,26 +84,26 @@ impl Identity {
         counters.token = Some(token.clone());
         self.opening = Some((site, token.clone()));
         self.record = self
-            .place()
-            .map(|place| Continuity { site, token, clean: false, head, place })
+            .location()
+            .map(|location| IncarnationRecord { site, token, clean: false, head, location })
             .filter(|record| record.store(folder).is_ok());
         Ok(())
     }
 
     /// Everything up to `head` survives a power cut. The record need not: it counts within one boot only.
-    pub(crate) fn refresh(&mut self, site: SiteId, head: ChangeId) {
+    pub(crate) fn record_durable(&mut self, site: SiteId, head: ChangeId) {
         self.update(site, head, false);
     }
 
     /// The database was closed, and all of it survives a power cut.
-    pub(crate) fn finish(&mut self, site: SiteId, head: ChangeId) {
+    pub(crate) fn record_close(&mut self, site: SiteId, head: ChangeId) {
         self.update(site, head, true);
     }
 
     /// The site is not used any more.
-    pub(crate) fn forget(&self, site: SiteId) {
+    pub(crate) fn remove_record(&self, site: SiteId) {
         if let Some(folder) = &self.folder {
-            Continuity::remove(folder, site);
+            IncarnationRecord::remove(folder, site);
         }
     }
 
@@ -110,10 +115,10 @@ impl Identity {
         record.head = head;
         record.clean = clean;
         // The record on disk then says less, which costs a new site at worst.
-        let _ = if clean { record.store(folder) } else { record.restate(folder) };
+        let _ = if clean { record.store(folder) } else { record.overwrite(folder) };
     }
 
-    fn place(&self) -> Option<Place> {
-        Place::of(self.file.as_deref()?).ok()
+    fn location(&self) -> Option<FileLocation> {
+        FileLocation::of(self.file.as_deref()?).ok()
     }
 }

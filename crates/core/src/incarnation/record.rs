@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use vectr_delta::{ChangeId, SiteId};
 
-use crate::incarnation::host::Machine;
+use crate::incarnation::host::Host;
 
 /// How the life of one site was left.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Continuity {
+pub(crate) struct IncarnationRecord {
     pub(crate) site: SiteId,
     /// Of the opening; the database holds it too.
     pub(crate) token: String,
@@ -19,12 +19,12 @@ pub(crate) struct Continuity {
     pub(crate) clean: bool,
     /// The newest change id known to be in the file.
     pub(crate) head: ChangeId,
-    pub(crate) place: Place,
+    pub(crate) location: FileLocation,
 }
 
 /// Which file, on which computer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct FileLocation {
     path: String,
     machine: String,
     boot: String,
@@ -32,18 +32,20 @@ pub(crate) struct Place {
     inode: u64,
 }
 
-impl Place {
+impl FileLocation {
     /// Of an existing file.
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let (device, inode) = file_number(&fs::metadata(path)?);
-        let Machine { id, boot } = Machine::here();
+        let Host { id, boot } = Host::here();
         // Quoted, so that it stays one line whatever is in it.
         Ok(Self { path: format!("{path:?}"), machine: id, boot, device, inode })
     }
 
     /// Whether this is the same file on the same computer.
     pub(crate) fn is_same_file(&self, other: &Self) -> bool {
-        let key = |place: &Self| (place.path.clone(), place.machine.clone(), place.device, place.inode);
+        let key = |location: &Self| {
+            (location.path.clone(), location.machine.clone(), location.device, location.inode)
+        };
         key(self) == key(other)
     }
 
@@ -53,7 +55,7 @@ impl Place {
     }
 }
 
-impl Continuity {
+impl IncarnationRecord {
     /// Reads the record of a site. `None` where there is none that reads.
     pub(crate) fn load(folder: &Path, site: SiteId) -> Option<Self> {
         Self::parse(&fs::read_to_string(file(folder, site)).ok()?).filter(|record| record.site == site)
@@ -76,7 +78,7 @@ impl Continuity {
 
     /// Writes over the record without a sync, for as long as the computer runs. One write of the same length: what is
     /// torn all the same does not read, and costs a new site.
-    pub(crate) fn restate(&self, folder: &Path) -> io::Result<()> {
+    pub(crate) fn overwrite(&self, folder: &Path) -> io::Result<()> {
         File::options().write(true).open(file(folder, self.site))?.write_all(self.text().as_bytes())
     }
 
@@ -86,8 +88,8 @@ impl Continuity {
     }
 
     fn text(&self) -> String {
-        let Self { site, token, clean, head, place } = self;
-        let Place { path, machine, boot, device, inode } = place;
+        let Self { site, token, clean, head, location } = self;
+        let FileLocation { path, machine, boot, device, inode } = location;
         let body = format!(
             "format 1\nsite {site}\ntoken {token}\nclean {clean}\nhead {head:016}\npath {path}\nmachine {machine}\n\
              boot {boot}\ndevice {device}\ninode {inode}\n"
@@ -111,7 +113,7 @@ impl Continuity {
             token: field("token")?.to_owned(),
             clean: field("clean")?.parse().ok()?,
             head: field("head")?.parse().ok()?,
-            place: Place {
+            location: FileLocation {
                 path: field("path")?.to_owned(),
                 machine: field("machine")?.to_owned(),
                 boot: field("boot")?.to_owned(),
@@ -171,15 +173,15 @@ fn checksum(text: &str) -> u64 {
 mod tests {
     use super::*;
 
-    fn record(folder: &Path) -> Continuity {
+    fn record(folder: &Path) -> IncarnationRecord {
         let file = folder.join("a b\n.db");
         fs::write(&file, "x").unwrap();
-        Continuity {
+        IncarnationRecord {
             site: SiteId::new(7),
             token: "0123".into(),
             clean: false,
             head: 12,
-            place: Place::of(&file).unwrap(),
+            location: FileLocation::of(&file).unwrap(),
         }
     }
 
@@ -188,8 +190,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let record = record(folder.path());
         record.store(&folder.path().join("deep/er")).unwrap();
-        assert_eq!(Continuity::load(&folder.path().join("deep/er"), record.site), Some(record));
-        assert_eq!(Continuity::load(folder.path(), SiteId::new(7)), None);
+        assert_eq!(IncarnationRecord::load(&folder.path().join("deep/er"), record.site), Some(record));
+        assert_eq!(IncarnationRecord::load(folder.path(), SiteId::new(7)), None);
     }
 
     #[test]
@@ -197,9 +199,9 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let record = record(folder.path());
         let text = record.text();
-        assert_eq!(Continuity::parse(&text), Some(record));
-        assert_eq!(Continuity::parse(&text.replace("12\npath", "99\npath")), None);
-        assert_eq!(Continuity::parse(&text[..text.len() - 3]), None);
-        assert_eq!(Continuity::parse(""), None);
+        assert_eq!(IncarnationRecord::parse(&text), Some(record));
+        assert_eq!(IncarnationRecord::parse(&text.replace("12\npath", "99\npath")), None);
+        assert_eq!(IncarnationRecord::parse(&text[..text.len() - 3]), None);
+        assert_eq!(IncarnationRecord::parse(""), None);
     }
 }

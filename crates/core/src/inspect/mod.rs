@@ -2,7 +2,7 @@ pub(crate) mod verification;
 
 use std::path::{Path, PathBuf};
 
-use crate::db::open::look_at;
+use crate::db::open::check_file;
 use crate::db::overview::overview;
 use crate::inspect::verification::verify;
 use crate::storage::pragmas::open_reader;
@@ -31,10 +31,10 @@ impl Inspection {
         if !path.exists() {
             return Err(CoreError::NoFile { path: path.to_owned(), what: "not there" });
         }
-        look_at(path)?;
+        check_file(path)?;
         let path = std::fs::canonicalize(path).map_err(CoreError::io(path))?;
-        let connection = open_reader(&path).map_err(|error| error.at(Some(&path)))?;
-        let version = schema::check(&connection, &path).map_err(|error| error.at(Some(&path)))?;
+        let connection = open_reader(&path).map_err(|error| error.with_path(Some(&path)))?;
+        let version = schema::check(&connection, &path).map_err(|error| error.with_path(Some(&path)))?;
         if version == 0 {
             return Err(CoreError::NoFile { path, what: "empty, no database yet" });
         }
@@ -75,6 +75,6 @@ impl Inspection {
 
     fn look<T>(&self, look: impl FnOnce(&Snapshot<'_>) -> Result<T, CoreError>) -> Result<T, CoreError> {
         let snapshot = Snapshot::begin(&self.reader.connection, &self.reader.sites, None);
-        snapshot.and_then(|snapshot| look(&snapshot)).map_err(|error| error.at(Some(&self.path)))
+        snapshot.and_then(|snapshot| look(&snapshot)).map_err(|error| error.with_path(Some(&self.path)))
     }
 }

@@ -116,7 +116,7 @@ pub(crate) fn verify(snapshot: &Snapshot<'_>, sites: &SiteNumbers) -> Result<Ver
     let mut check = Check::begin(snapshot, sites)?;
     check.structure();
     check.rows();
-    check.strays();
+    check.orphans();
     Ok(check.finish())
 }
 
@@ -226,8 +226,8 @@ impl<'c> Check<'c> {
     }
 
     /// Versions that no row shows.
-    fn strays(&mut self) {
-        let found = self.connection.query_row(STRAYS, [], |row| row.get::<_, i64>(0));
+    fn orphans(&mut self) {
+        let found = self.connection.query_row(ORPHANS, [], |row| row.get::<_, i64>(0));
         let said = match found {
             Ok(0) => return,
             Ok(count) => format!("{count} concurrent versions belong to no row in conflict"),
@@ -290,4 +290,4 @@ fn is_corrupt(error: &rusqlite::Error) -> bool {
 }
 
 const MOST_FAULTS: usize = 1000;
-const STRAYS: &str = "SELECT count(*) FROM sibling WHERE NOT EXISTS (SELECT 1 FROM row WHERE row.n = sibling.row AND versions > 1)";
+const ORPHANS: &str = "SELECT count(*) FROM sibling WHERE NOT EXISTS (SELECT 1 FROM row WHERE row.n = sibling.row AND versions > 1)";

@@ -10,7 +10,7 @@ use vectr_delta::{
 
 use crate::writer::Writer;
 use crate::writer::barriers::Barriers;
-use crate::writer::queue::Scope;
+use crate::writer::queue::JobKind;
 use crate::{CoreError, Subscription, VectrDB};
 
 impl VectrDB {
@@ -38,7 +38,7 @@ impl VectrDB {
         if let Some(hello) = read(false)? {
             return Ok(hello);
         }
-        self.call(Scope::Outside, Writer::renew_after_clock)?;
+        self.call(JobKind::Autocommit, Writer::reset_site_after_clock_correction)?;
         Ok(read(true)?.expect("a second look does not ask again"))
     }
 
@@ -52,7 +52,7 @@ impl VectrDB {
 
     /// As [`VectrDB::meet`], without waiting: `done` is called on the writer's thread, and must be quick.
     pub fn meet_then(&self, shard: &ShardId, hello: &Hello, done: impl Outcome<()>) {
-        self.hand_in(meeting(shard, hello), done);
+        self.enqueue(meeting(shard, hello), done);
     }
 
     /// Reads rows with news for someone who holds what `filter` covers.
@@ -93,7 +93,7 @@ impl VectrDB {
         batches: Vec<Batch>,
         done: impl Outcome<BatchesTaken>,
     ) {
-        self.hand_in(applying(shard, intake, batches), done);
+        self.enqueue(applying(shard, intake, batches), done);
     }
 
     /// Joins the batches that came last, and takes over the peer's version vector, in one transaction.
@@ -119,7 +119,7 @@ impl VectrDB {
         end: Box<End>,
         done: impl Outcome<EndTaken>,
     ) {
-        self.hand_in(ending(shard, intake, batches, end), done);
+        self.enqueue(ending(shard, intake, batches, end), done);
     }
 
     /// Waits until a transaction survives a power cut; returns the last one that does. In memory none does: returns at
@@ -146,7 +146,7 @@ impl VectrDB {
             return done(Err(closed));
         }
         match self.barriers() {
-            Some(barriers) => barriers.when(commit_no.min(self.commit_no()), done),
+            Some(barriers) => barriers.on_durable(commit_no.min(self.commit_no()), done),
             None => done(Ok(self.commit_no())),
         }
     }
@@ -156,7 +156,7 @@ impl VectrDB {
     pub fn barriers(&self) -> Option<Barriers> {
         let path = self.path()?.into();
         let inner = &self.inner;
-        Some(Barriers { durability: Arc::clone(&inner.durability), desk: inner.desk.clone(), path })
+        Some(Barriers { durability: Arc::clone(&inner.durability), queue: inner.queue.clone(), path })
     }
 
     /// The last transaction that survives a power cut; in memory the last one of all, as none does.
@@ -168,13 +168,13 @@ impl VectrDB {
     /// The last transaction.
     #[must_use]
     pub fn commit_no(&self) -> CommitNo {
-        self.inner.announcement.commit_no()
+        self.inner.notifier.commit_no()
     }
 
     /// Calls `listener` after each transaction that changed something, on the writer's thread: it must be quick, and
     /// must not call the database.
     pub fn on_commit(&self, listener: Box<dyn Fn(CommitNo) + Send + Sync>) -> Subscription {
-        self.inner.announcement.subscribe(listener)
+        self.inner.notifier.subscribe(listener)
     }
 
     /// Takes a new site and writes this node's affected versions again, in one transaction.
@@ -182,7 +182,7 @@ impl VectrDB {
     /// # Errors
     /// `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
     pub fn renew(&self, renewal: Renewal) -> Result<(), CoreError> {
-        self.call(Scope::Outside, move |writer| writer.renew(renewal))
+        self.call(JobKind::Autocommit, move |writer| writer.reset_site(renewal))
     }
 
     /// Remembers when the shard was synced. No transaction for anyone to wait for.
@@ -191,7 +191,7 @@ impl VectrDB {
     /// `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
     pub fn note_sync(&self, shard: &ShardId, at: Timestamp) -> Result<(), CoreError> {
         let shard = shard.clone();
-        self.call(Scope::Outside, move |writer| writer.ledger.note_sync(&shard, at))
+        self.call(JobKind::Autocommit, move |writer| writer.connection.note_sync(&shard, at))
     }
 
     fn wait_for<T: Send + 'static>(
@@ -199,10 +199,10 @@ impl VectrDB {
         work: impl FnOnce(&mut Writer) -> Result<T, Refusal<CoreError>> + Send + 'static,
     ) -> Result<T, Refusal<CoreError>> {
         self.check_open()?;
-        self.inner.desk.call(Scope::Outside, work).map_err(|refusal| placed(refusal, self.path()))
+        self.inner.queue.call(JobKind::Autocommit, work).map_err(|refusal| with_path(refusal, self.path()))
     }
 
-    fn hand_in<T: Send + 'static>(
+    fn enqueue<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Writer) -> Result<T, Refusal<CoreError>> + Send + 'static,
         done: impl Outcome<T>,
@@ -213,8 +213,8 @@ impl VectrDB {
         // No handle of the database: the last one must not be dropped on the writer's thread, which it waits for.
         let path = self.path().map(Path::to_owned);
         let done =
-            move |outcome: Result<T, _>| done(outcome.map_err(|refusal| placed(refusal, path.as_deref())));
-        self.inner.desk.submit(Scope::Outside, work, done);
+            move |outcome: Result<T, _>| done(outcome.map_err(|refusal| with_path(refusal, path.as_deref())));
+        self.inner.queue.submit(JobKind::Autocommit, work, done);
     }
 }
 
@@ -296,8 +296,8 @@ fn ending(
 ) -> impl FnOnce(&mut Writer) -> Result<EndTaken, Refusal<CoreError>> + Send + use<> {
     let shard = shard.clone();
     move |writer| {
-        writer.ledger.refresh()?;
-        let before = writer.ledger.committed().commit_no;
+        writer.connection.refresh()?;
+        let before = writer.connection.committed().commit_no;
         let (learnt, applied, changes, ended) = writer.write_shard(&shard, |shard| {
             let (known, after) = (shard.state().version_vector.clone(), shard.change_id());
             let applied = if batches.is_empty() {
@@ -311,14 +311,14 @@ fn ending(
             Ok::<_, Refusal<CoreError>>((ended.version_vector != known, applied, changes, ended))
         })?;
         let moved_only_the_cursor = !learnt && applied.changed == 0;
-        let commit_no = if moved_only_the_cursor { before } else { writer.ledger.committed().commit_no };
+        let commit_no = if moved_only_the_cursor { before } else { writer.connection.committed().commit_no };
         Ok(EndTaken { intake, applied, changes, ended, commit_no })
     }
 }
 
-fn placed(refusal: Refusal<CoreError>, path: Option<&Path>) -> Refusal<CoreError> {
+fn with_path(refusal: Refusal<CoreError>, path: Option<&Path>) -> Refusal<CoreError> {
     match refusal {
-        Refusal::Store(error) => Refusal::Store(error.at(path)),
+        Refusal::Store(error) => Refusal::Store(error.with_path(path)),
         other => other,
     }
 }

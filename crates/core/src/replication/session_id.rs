@@ -3,13 +3,13 @@ use vectr_delta::Timestamp;
 
 use crate::random::random_uuid;
 use crate::storage::rows::{integer, number};
-use crate::writer::connection::Ledger;
-use crate::writer::queue::Scope;
+use crate::writer::connection::WriteConnection;
+use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
 
 /// Names the syncs of one life of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SessionMark {
+pub struct SyncSessionId {
     /// A UUID.
     pub id: String,
     /// When it was made.
@@ -22,15 +22,15 @@ impl VectrDB {
     ///
     /// # Errors
     /// `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
-    pub fn restore_session(&self) -> Result<SessionMark, CoreError> {
-        if let Some(mark) = self.read(|snapshot| SessionMark::load(snapshot.connection()))? {
-            return Ok(mark);
+    pub fn restore_session(&self) -> Result<SyncSessionId, CoreError> {
+        if let Some(session) = self.read(|snapshot| SyncSessionId::load(snapshot.connection()))? {
+            return Ok(session);
         }
-        self.call(Scope::Outside, |writer| writer.write(SessionMark::take))
+        self.call(JobKind::Autocommit, |writer| writer.write(SyncSessionId::take))
     }
 }
 
-impl SessionMark {
+impl SyncSessionId {
     fn load(connection: &Connection) -> Result<Option<Self>, CoreError> {
         let mut statement = connection.prepare_cached("SELECT id, created_at FROM sync_session")?;
         let mut rows = statement.query([])?;
@@ -38,17 +38,17 @@ impl SessionMark {
         Ok(Some(Self { id: row.get(0)?, created_at: Timestamp::from_micros(number(row, 1)?) }))
     }
 
-    fn take(ledger: &mut Ledger) -> Result<Self, CoreError> {
+    fn take(connection: &mut WriteConnection) -> Result<Self, CoreError> {
         // Someone else may have asked meanwhile.
-        if let Some(mark) = Self::load(&ledger.connection)? {
-            return Ok(mark);
+        if let Some(session) = Self::load(&connection.sqlite)? {
+            return Ok(session);
         }
-        let mark = Self { id: random_uuid(ledger.wall)?, created_at: ledger.wall };
-        ledger
-            .connection
+        let session = Self { id: random_uuid(connection.wall)?, created_at: connection.wall };
+        connection
+            .sqlite
             .prepare_cached("INSERT INTO sync_session (one, id, created_at) VALUES (1, ?1, ?2)")?
-            .execute((&mark.id, integer(mark.created_at.as_micros())))?;
-        ledger.known.touched = true;
-        Ok(mark)
+            .execute((&session.id, integer(session.created_at.as_micros())))?;
+        connection.cache.dirty = true;
+        Ok(session)
     }
 }

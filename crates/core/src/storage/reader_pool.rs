@@ -9,7 +9,7 @@ use crate::storage::pragmas::open_reader;
 use crate::storage::sites::SiteNumbers;
 
 /// The read connections of a file. At most eight work at a time; more callers wait.
-pub(crate) struct Readers {
+pub(crate) struct ReaderPool {
     path: PathBuf,
     state: Mutex<State>,
     returned: Condvar,
@@ -25,12 +25,12 @@ pub(crate) struct Reader {
 #[derive(Default)]
 struct State {
     plain: Vec<Reader>,
-    stoppable: Vec<Reader>,
-    lent: usize,
+    interruptible: Vec<Reader>,
+    in_use: usize,
     closed: bool,
 }
 
-impl Readers {
+impl ReaderPool {
     pub(crate) fn new(path: &Path) -> Self {
         Self {
             path: path.to_owned(),
@@ -42,15 +42,15 @@ impl Readers {
 
     /// Reads through a connection of its own.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&Reader) -> Result<T, CoreError>) -> Result<T, CoreError> {
-        work(self.lend(false)?.reader())
+        work(self.acquire(false)?.reader())
     }
 
-    /// As [`Readers::with`], for statements that are not ours: closing stops them with `SQLITE_INTERRUPT`.
-    pub(crate) fn with_stoppable<T>(
+    /// As [`ReaderPool::with`], for statements that are not ours: closing stops them with `SQLITE_INTERRUPT`.
+    pub(crate) fn with_interruptible<T>(
         &self,
         work: impl FnOnce(&Reader) -> Result<T, CoreError>,
     ) -> Result<T, CoreError> {
-        work(self.lend(true)?.reader())
+        work(self.acquire(true)?.reader())
     }
 
     /// A connection that is not counted and not shared.
@@ -58,42 +58,42 @@ impl Readers {
         Ok(Reader { connection: open_reader(&self.path)?, sites: SiteNumbers::default() })
     }
 
-    /// Waits for those that work, and closes all. Nothing is lent from then on.
+    /// Waits for those that work, and closes all. Nothing is handed out from then on.
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
         let mut state = self.lock();
         state.closed = true;
         self.returned.notify_all();
-        while state.lent > 0 {
+        while state.in_use > 0 {
             state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         state.plain.clear();
-        state.stoppable.clear();
+        state.interruptible.clear();
     }
 
-    fn lend(&self, stoppable: bool) -> Result<Lent<'_>, CoreError> {
+    fn acquire(&self, interruptible: bool) -> Result<PooledReader<'_>, CoreError> {
         let mut state = self.lock();
-        while state.lent >= MAX_LENT && !state.closed {
+        while state.in_use >= MAX_IN_USE && !state.closed {
             state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         if state.closed {
             return Err(CoreError::Closed);
         }
-        state.lent += 1;
-        let idle = if stoppable { state.stoppable.pop() } else { state.plain.pop() };
+        state.in_use += 1;
+        let idle = if interruptible { state.interruptible.pop() } else { state.plain.pop() };
         drop(state);
-        // From here on the drop of `lent` takes the count back, whatever fails.
-        let mut lent = Lent { readers: self, reader: idle, stoppable };
-        if lent.reader.is_none() {
+        // From here on the drop of `pooled` takes the count back, whatever fails.
+        let mut pooled = PooledReader { readers: self, reader: idle, interruptible };
+        if pooled.reader.is_none() {
             let mut reader = self.open()?;
-            if stoppable {
+            if interruptible {
                 let closing = Arc::clone(&self.closing);
                 let stop = move || closing.load(Ordering::Relaxed);
                 reader.connection.progress_handler(PROGRESS_STEPS, Some(stop))?;
             }
-            lent.reader = Some(reader);
+            pooled.reader = Some(reader);
         }
-        Ok(lent)
+        Ok(pooled)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -101,25 +101,25 @@ impl Readers {
     }
 }
 
-struct Lent<'r> {
-    readers: &'r Readers,
+struct PooledReader<'r> {
+    readers: &'r ReaderPool,
     reader: Option<Reader>,
-    stoppable: bool,
+    interruptible: bool,
 }
 
-impl Lent<'_> {
+impl PooledReader<'_> {
     fn reader(&self) -> &Reader {
-        self.reader.as_ref().expect("a reader was put in when it was lent")
+        self.reader.as_ref().expect("a reader was put in when it was pooled")
     }
 }
 
-impl Drop for Lent<'_> {
+impl Drop for PooledReader<'_> {
     fn drop(&mut self) {
         let mut state = self.readers.lock();
-        state.lent -= 1;
+        state.in_use -= 1;
         let closed = state.closed;
         let (idle, most) =
-            if self.stoppable { (&mut state.stoppable, 1) } else { (&mut state.plain, MAX_IDLE) };
+            if self.interruptible { (&mut state.interruptible, 1) } else { (&mut state.plain, MAX_IDLE) };
         if let Some(reader) = self.reader.take().filter(|_| !closed && idle.len() < most) {
             idle.push(reader);
         }
@@ -130,5 +130,5 @@ impl Drop for Lent<'_> {
 
 /// How many instructions of SQLite's machine a statement of others runs before someone looks whether to stop it.
 pub(crate) const PROGRESS_STEPS: i32 = 10_000;
-const MAX_LENT: usize = 8;
+const MAX_IN_USE: usize = 8;
 const MAX_IDLE: usize = 3;

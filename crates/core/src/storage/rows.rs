@@ -30,16 +30,16 @@ pub(crate) struct StoredRow {
 }
 
 impl<'a> StoredRows<'a> {
-    /// As [`ShardRead::visit_rows`](vectr_delta::ShardRead::visit_rows). `wide`: the payloads are small enough to be
+    /// As [`ShardRead::visit_rows`](vectr_delta::ShardRead::visit_rows). `payloads`: the payloads are small enough to be
     /// read along with the dots; otherwise they are looked up once the filter has let a row through.
     pub(crate) fn visit(
         &self,
         after: ChangeId,
         filter: Option<&VersionVector>,
-        wide: bool,
+        payloads: bool,
         visit: RowVisitor<'_>,
     ) -> Result<(), CoreError> {
-        let mut statement = self.connection.prepare_cached(if wide { CHANGES } else { CHANGE_DOTS })?;
+        let mut statement = self.connection.prepare_cached(if payloads { CHANGES } else { CHANGE_DOTS })?;
         let mut rows = statement.query((self.shard, integer(after)))?;
         while let Some(row) = rows.next()? {
             let change_id = number(row, CHANGE_ID)?;
@@ -47,10 +47,10 @@ impl<'a> StoredRows<'a> {
                 Some(filter) => !self.is_above(row, filter)?,
                 None => false,
             };
-            let entry = match (covered, wide) {
+            let entry = match (covered, payloads) {
                 (true, _) => None,
                 (false, true) => Some(self.read(row)?.entry),
-                (false, false) => Some(self.at(row.get(N)?)?.entry),
+                (false, false) => Some(self.by_rowid(row.get(N)?)?.entry),
             };
             if visit(change_id, entry).is_break() {
                 break;
@@ -60,7 +60,7 @@ impl<'a> StoredRows<'a> {
     }
 
     /// The row of a vector.
-    pub(crate) fn find(&self, id: &VectorId) -> Result<Option<StoredRow>, CoreError> {
+    pub(crate) fn by_id(&self, id: &VectorId) -> Result<Option<StoredRow>, CoreError> {
         let mut statement = self.connection.prepare_cached(BY_ID)?;
         let mut rows = statement.query((self.shard, id.as_str()))?;
         rows.next()?.map(|row| self.read(row)).transpose()
@@ -80,7 +80,11 @@ impl<'a> StoredRows<'a> {
     }
 
     /// At most `limit` rows behind `after`, in the order of ids.
-    pub(crate) fn by_id(&self, after: Option<&VectorId>, limit: usize) -> Result<Vec<VectorRow>, CoreError> {
+    pub(crate) fn page_by_id(
+        &self,
+        after: Option<&VectorId>,
+        limit: usize,
+    ) -> Result<Vec<VectorRow>, CoreError> {
         let mut statement = self.connection.prepare_cached(BEHIND_ID)?;
         let after = after.map_or("", VectorId::as_str);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
@@ -127,8 +131,8 @@ impl<'a> StoredRows<'a> {
     }
 
     /// How many changes of a site stand whose numbers are above `after` and at most `to`.
-    pub(crate) fn standing(&self, site: SiteId, after: u64, to: u64) -> Result<u64, CoreError> {
-        let mut statement = self.connection.prepare_cached(STANDING)?;
+    pub(crate) fn count_dots(&self, site: SiteId, after: u64, to: u64) -> Result<u64, CoreError> {
+        let mut statement = self.connection.prepare_cached(COUNT_DOTS)?;
         let range = (self.shard, site.to_string(), integer(after), integer(to));
         let count: i64 = statement.query_row(range, |row| row.get(0))?;
         Ok(count.unsigned_abs())
@@ -147,7 +151,7 @@ impl<'a> StoredRows<'a> {
     }
 
     /// The row in this place.
-    pub(crate) fn at(&self, n: i64) -> Result<StoredRow, CoreError> {
+    pub(crate) fn by_rowid(&self, n: i64) -> Result<StoredRow, CoreError> {
         let mut statement = self.connection.prepare_cached(BY_NUMBER)?;
         let mut rows = statement.query([n])?;
         let row = rows.next()?.ok_or_else(|| damaged(n, "it is in an index only"))?;
@@ -303,7 +307,7 @@ const SIBLINGS: &str =
     "SELECT site, seq, timestamp, operation, hash, metadata, vector FROM sibling WHERE row = ?1";
 const NEXT_APPLICATION: &str = "SELECT change_id, applied_at FROM row WHERE shard = ?1 AND change_id > ?2 \
      ORDER BY change_id LIMIT 1";
-const STANDING: &str = "WITH dot (seq) AS ( \
+const COUNT_DOTS: &str = "WITH dot (seq) AS ( \
        SELECT row.seq FROM row, site \
        WHERE row.shard = ?1 AND site.site = ?2 AND row.site = site.n \
        UNION \

@@ -20,7 +20,7 @@ pub(crate) fn check_head(head: &[u8], path: &Path) -> Result<(), CoreError> {
         return Err(CoreError::NoFile { path: path.to_owned(), what: "no SQLite database" });
     }
     let (version, application) = numbers(head);
-    if application == 0 && version == 0 { Ok(()) } else { judge(application, version, path) }
+    if application == 0 && version == 0 { Ok(()) } else { check_version(application, version, path) }
 }
 
 /// Whether the file's head names this program. Where it names none yet, the log beside it may.
@@ -56,7 +56,7 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<i32, CoreErr
             return Ok(0);
         }
     }
-    judge(application, version, path).map(|()| version)
+    check_version(application, version, path).map(|()| version)
 }
 
 /// Runs the migrations that the file has not seen, each in a transaction of its own.
@@ -93,7 +93,7 @@ fn numbers(head: &[u8]) -> (i32, i32) {
     (number(60), number(68))
 }
 
-fn judge(application: i32, version: i32, path: &Path) -> Result<(), CoreError> {
+fn check_version(application: i32, version: i32, path: &Path) -> Result<(), CoreError> {
     let refuse = |reason: String| Err(CoreError::Schema { path: path.to_owned(), reason });
     if application != APPLICATION_ID {
         return refuse("it is a SQLite database of another program: give another path".into());

@@ -122,12 +122,12 @@ impl ShardRead for ReadShard<'_> {
         filter: Option<&VersionVector>,
         visit: RowVisitor<'_>,
     ) -> Result<(), CoreError> {
-        self.rows().visit(after, filter, is_wide(filter, &self.stored.state), visit)
+        self.rows().visit(after, filter, reads_payloads(filter, &self.stored.state), visit)
     }
 }
 
 /// Whether vectors lie beside their dots, so that reading both costs no more than the dots alone.
-pub(crate) fn is_wide(filter: Option<&VersionVector>, state: &ShardState) -> bool {
+pub(crate) fn reads_payloads(filter: Option<&VersionVector>, state: &ShardState) -> bool {
     let small = |dimensions: Dimensions| dimensions.bytes() <= LOCAL_PAYLOAD;
     filter.is_none() || state.descriptor.dimensions.is_none_or(small)
 }

@@ -13,20 +13,20 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags};
 use crate::CoreError;
 
 /// The writer's view of the log.
-pub(crate) struct Wal {
+pub(crate) struct Checkpointer {
     pages: Arc<AtomicU32>,
     seen: u32,
-    next_kick: u32,
-    next_stop: u32,
-    kick: Option<SyncSender<()>>,
-    checkpointer: Option<JoinHandle<()>>,
+    next_passive: u32,
+    next_restart: u32,
+    trigger: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
     /// SQLite lets one checkpoint run and turns others away at once; this is where they wait.
-    turn: Arc<Mutex<()>>,
+    running: Arc<Mutex<()>>,
 }
 
-impl Wal {
+impl Checkpointer {
     /// Watches the writer's connection, and starts a thread that copies pages of the log into the file.
-    pub(crate) fn watch(connection: &mut Connection, path: &Path) -> Result<Self, CoreError> {
+    pub(crate) fn start(connection: &mut Connection, path: &Path) -> Result<Self, CoreError> {
         let pages = Arc::new(AtomicU32::new(0));
         let counted = Arc::clone(&pages);
         connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, count: i32| {
@@ -34,41 +34,41 @@ impl Wal {
             Ok(())
         }))?;
         let other = open_checkpointer(path)?;
-        let (kick, kicks) = sync_channel(1);
-        let turn = Arc::default();
-        let shared = Arc::clone(&turn);
-        let checkpointer = std::thread::Builder::new()
+        let (trigger, triggers) = sync_channel(1);
+        let running = Arc::default();
+        let shared = Arc::clone(&running);
+        let thread = std::thread::Builder::new()
             .name("vectr-checkpoint".into())
-            .spawn(move || copy_pages(&other, &kicks, &shared))
+            .spawn(move || copy_pages(&other, &triggers, &shared))
             .map_err(CoreError::io(path))?;
         Ok(Self {
             pages,
             seen: 0,
-            next_kick: KICK_PAGES,
-            next_stop: STOP_PAGES,
-            kick: Some(kick),
-            checkpointer: Some(checkpointer),
-            turn,
+            next_passive: PASSIVE_PAGES,
+            next_restart: RESTART_PAGES,
+            trigger: Some(trigger),
+            thread: Some(thread),
+            running,
         })
     }
 
     /// To be called between transactions.
-    pub(crate) fn mind(&mut self, connection: &Connection) {
+    pub(crate) fn after_commit(&mut self, connection: &Connection) {
         let pages = self.pages.load(Ordering::Relaxed);
         if pages < self.seen {
-            (self.next_kick, self.next_stop) = (KICK_PAGES, STOP_PAGES);
+            (self.next_passive, self.next_restart) = (PASSIVE_PAGES, RESTART_PAGES);
         }
         self.seen = pages;
-        if pages >= self.next_stop {
+        if pages >= self.next_restart {
             // A reader that stays in an old snapshot keeps the log from starting over: then it grows for a while.
-            let _turn = self.turn.lock().unwrap_or_else(PoisonError::into_inner);
+            let _running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             let emptied = checkpoint(connection, CheckpointMode::RESTART);
-            self.next_stop = if emptied { STOP_PAGES } else { pages + KICK_PAGES };
-        } else if pages >= self.next_kick {
-            self.next_kick = pages + KICK_PAGES;
-            if let Some(kick) = &self.kick {
+            self.next_restart = if emptied { RESTART_PAGES } else { pages + PASSIVE_PAGES };
+        } else if pages >= self.next_passive {
+            self.next_passive = pages + PASSIVE_PAGES;
+            if let Some(trigger) = &self.trigger {
                 // Full: the thread has yet to begin with the last one, and will see these pages too.
-                let _ = kick.try_send(());
+                let _ = trigger.try_send(());
             }
         }
     }
@@ -80,22 +80,22 @@ impl Wal {
     }
 
     fn stop(&mut self) {
-        self.kick = None;
-        if let Some(thread) = self.checkpointer.take() {
+        self.trigger = None;
+        if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
     }
 }
 
-impl Drop for Wal {
+impl Drop for Checkpointer {
     fn drop(&mut self) {
         self.stop();
     }
 }
 
-fn copy_pages(connection: &Connection, kicks: &Receiver<()>, turn: &Mutex<()>) {
-    while kicks.recv().is_ok() {
-        let _turn = turn.lock().unwrap_or_else(PoisonError::into_inner);
+fn copy_pages(connection: &Connection, triggers: &Receiver<()>, running: &Mutex<()>) {
+    while triggers.recv().is_ok() {
+        let _running = running.lock().unwrap_or_else(PoisonError::into_inner);
         // What it could not copy stays in the log, for the next time.
         checkpoint(connection, CheckpointMode::PASSIVE);
     }
@@ -118,6 +118,6 @@ fn open_checkpointer(path: &Path) -> Result<Connection, CoreError> {
 }
 
 /// 16 MiB: the thread starts to copy.
-const KICK_PAGES: u32 = 1_000;
+const PASSIVE_PAGES: u32 = 1_000;
 /// 48 MiB: the writer itself sees to it that the log starts over.
-const STOP_PAGES: u32 = 3_072;
+const RESTART_PAGES: u32 = 3_072;

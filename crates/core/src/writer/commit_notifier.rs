@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use vectr_delta::{CommitNo, NodeName, Origin, SiteId};
 
 /// What the writer makes known after each commit.
-pub(crate) struct Announcement {
+pub(crate) struct CommitNotifier {
     commit_no: AtomicU64,
     origin: Mutex<Origin>,
     listeners: Mutex<Listeners>,
@@ -21,7 +21,7 @@ struct Listeners {
     by_number: BTreeMap<u64, Listener>,
 }
 
-impl Announcement {
+impl CommitNotifier {
     pub(crate) fn new(commit_no: CommitNo, origin: Origin) -> Self {
         Self { commit_no: AtomicU64::new(commit_no), origin: Mutex::new(origin), listeners: Mutex::default() }
     }
@@ -62,21 +62,21 @@ impl Announcement {
         let number = listeners.next;
         listeners.next += 1;
         listeners.by_number.insert(number, listener.into());
-        Subscription { announcement: Arc::downgrade(self), number }
+        Subscription { notifier: Arc::downgrade(self), number }
     }
 }
 
 /// Ends what it stands for when it is dropped. A call that is under way may still finish then.
 #[must_use = "dropping it unsubscribes"]
 pub struct Subscription {
-    announcement: Weak<Announcement>,
+    notifier: Weak<CommitNotifier>,
     number: u64,
 }
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        if let Some(announcement) = self.announcement.upgrade() {
-            let mut listeners = announcement.listeners.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(notifier) = self.notifier.upgrade() {
+            let mut listeners = notifier.listeners.lock().unwrap_or_else(PoisonError::into_inner);
             listeners.by_number.remove(&self.number);
         }
     }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use rusqlite::Connection;
 use vectr_delta::{ChangelogId, Cursor, Dimensions, NodeName, ShardId, SiteId, Timestamp, VectorId};
 
-use crate::incarnation::Identity;
+use crate::incarnation::Incarnation;
 use crate::random::random_number;
 use crate::storage::catalog::{Counters, StoredShard};
 use crate::storage::json::parse_site;
@@ -13,21 +13,21 @@ use crate::storage::sites::{SiteNumbers, site_name};
 use crate::writer::shard::WriteShard;
 use crate::{Clock, CoreError};
 
-/// The write connection, and what is known of the database between its transactions.
+/// The write connection, and what is cached of the database between its transactions.
 ///
-/// Everything known is forgotten after a rollback, and is stored once, by the commit.
-pub(crate) struct Ledger {
-    pub(crate) connection: Connection,
+/// The cache is dropped after a rollback, and written once, by the commit.
+pub(crate) struct WriteConnection {
+    pub(crate) sqlite: Connection,
     pub(crate) clock: Clock,
     /// Of shards without any.
     pub(crate) dimensions: Option<Dimensions>,
-    pub(crate) known: Known,
+    pub(crate) cache: Cache,
     /// What the counter row holds.
     stored: Counters,
     /// A rollback may have left the counters unread.
     stale: bool,
     /// The row that was read last in this transaction, so that putting it needs no search.
-    pub(crate) found: Option<Found>,
+    pub(crate) last_read: Option<LastRead>,
     pub(crate) wall: Timestamp,
     /// When the next row will be applied: later than any before it, whatever the clock does.
     applied_at: Timestamp,
@@ -35,46 +35,46 @@ pub(crate) struct Ledger {
 
 /// As of the open transaction.
 #[derive(Clone)]
-pub(crate) struct Known {
+pub(crate) struct Cache {
     pub(crate) counters: Counters,
-    pub(crate) shards: Vec<KnownShard>,
+    pub(crate) shards: Vec<CachedShard>,
     by_id: HashMap<ShardId, usize>,
     pub(crate) sites: SiteNumbers,
     names: HashMap<SiteId, Option<NodeName>>,
     pub(crate) cursors: HashMap<(i64, [u8; 32]), Cursor>,
     /// Whether a table other than `shard` and `counter` was written in this transaction.
-    pub(crate) touched: bool,
+    pub(crate) dirty: bool,
 }
 
 #[derive(Clone)]
-pub(crate) struct KnownShard {
+pub(crate) struct CachedShard {
     pub(crate) id: ShardId,
     pub(crate) stored: StoredShard,
     /// Whether `stored` may differ from its row.
     pub(crate) changed: bool,
 }
 
-pub(crate) struct Found {
+pub(crate) struct LastRead {
     pub(crate) shard: i64,
     pub(crate) id: VectorId,
     pub(crate) n: i64,
 }
 
-impl Ledger {
+impl WriteConnection {
     pub(crate) fn load(
-        connection: Connection,
+        sqlite: Connection,
         clock: Clock,
         dimensions: Option<Dimensions>,
     ) -> Result<Self, CoreError> {
-        let counters = Counters::load(&connection)?;
+        let counters = Counters::load(&sqlite)?;
         Ok(Self {
-            connection,
+            sqlite,
             clock,
             dimensions,
-            known: Known::new(counters.clone()),
+            cache: Cache::new(counters.clone()),
             stored: counters,
             stale: false,
-            found: None,
+            last_read: None,
             wall: Timestamp::default(),
             applied_at: Timestamp::default(),
         })
@@ -83,11 +83,11 @@ impl Ledger {
     /// Begins a transaction. It takes no lock before its first write.
     pub(crate) fn begin(&mut self) -> Result<(), CoreError> {
         self.refresh()?;
-        self.connection.prepare_cached("BEGIN")?.execute([])?;
-        self.found = None;
-        self.known.touched = false;
+        self.sqlite.prepare_cached("BEGIN")?.execute([])?;
+        self.last_read = None;
+        self.cache.dirty = false;
         self.wall = self.clock.now();
-        self.applied_at = self.wall.max(self.known.counters.last_applied_at.next()).max(FIRST_APPLICATION);
+        self.applied_at = self.wall.max(self.cache.counters.last_applied_at.next()).max(FIRST_APPLICATION);
         Ok(())
     }
 
@@ -101,8 +101,8 @@ impl Ledger {
     /// Reads the counters again where a rollback has left them unread.
     pub(crate) fn refresh(&mut self) -> Result<(), CoreError> {
         if self.stale {
-            self.stored = Counters::load(&self.connection)?;
-            self.known = Known::new(self.stored.clone());
+            self.stored = Counters::load(&self.sqlite)?;
+            self.cache = Cache::new(self.stored.clone());
             self.stale = false;
         }
         Ok(())
@@ -110,40 +110,40 @@ impl Ledger {
 
     /// Commits what was written, and says whether that was anything. A transaction that changed nothing takes no
     /// number, so that nobody waits for it to become durable. After an error it must be rolled back.
-    pub(crate) fn commit(&mut self, identity: &mut Identity) -> Result<bool, CoreError> {
-        let mut changed = self.known.touched || self.known.counters != self.stored;
-        for shard in self.known.shards.iter_mut().filter(|shard| shard.changed) {
-            shard.stored.store(&self.connection, self.applied_at)?;
+    pub(crate) fn commit(&mut self, incarnation: &mut Incarnation) -> Result<bool, CoreError> {
+        let mut changed = self.cache.dirty || self.cache.counters != self.stored;
+        for shard in self.cache.shards.iter_mut().filter(|shard| shard.changed) {
+            shard.stored.store(&self.sqlite, self.applied_at)?;
             shard.changed = false;
             changed = true;
         }
         if !changed {
-            self.connection.prepare_cached("ROLLBACK")?.execute([])?;
+            self.sqlite.prepare_cached("ROLLBACK")?.execute([])?;
             return Ok(false);
         }
-        let counters = &mut self.known.counters;
+        let counters = &mut self.cache.counters;
         counters.commit_no += 1;
         counters.last_applied_at = self.applied_at;
-        identity.before_write(counters, self.stored.change_id)?;
-        counters.store(&self.connection)?;
-        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        incarnation.before_write(counters, self.stored.change_id)?;
+        counters.store(&self.sqlite)?;
+        self.sqlite.prepare_cached("COMMIT")?.execute([])?;
         self.stored = counters.clone();
         Ok(true)
     }
 
-    /// Takes the transaction back, and forgets what was known in it.
+    /// Takes the transaction back, and drops the cache.
     pub(crate) fn rollback(&mut self) {
-        if !self.connection.is_autocommit() {
+        if !self.sqlite.is_autocommit() {
             // SQLite rolls back by itself what it cannot roll back on demand.
-            let _ = self.connection.execute_batch("ROLLBACK");
+            let _ = self.sqlite.execute_batch("ROLLBACK");
         }
         self.forget();
     }
 
-    /// What is known may no longer be so.
+    /// Marks the cache as stale.
     pub(crate) fn forget(&mut self) {
         self.stale = true;
-        self.found = None;
+        self.last_read = None;
     }
 
     /// Does `work` wholly or not at all inside an open transaction.
@@ -151,21 +151,21 @@ impl Ledger {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        let before = self.known.clone();
+        let before = self.cache.clone();
         self.run("SAVEPOINT work")?;
-        self.found = None;
+        self.last_read = None;
         match work(self) {
             Ok(done) => {
                 self.run("RELEASE work")?;
                 Ok(done)
             }
             Err(error) => {
-                if !self.connection.is_autocommit() {
+                if !self.sqlite.is_autocommit() {
                     self.run("ROLLBACK TO work")?;
                     self.run("RELEASE work")?;
                 }
-                self.known = before;
-                self.found = None;
+                self.cache = before;
+                self.last_read = None;
                 Err(error)
             }
         }
@@ -173,21 +173,21 @@ impl Ledger {
 
     /// A shard to write to, made where it does not exist.
     pub(crate) fn shard(&mut self, id: &ShardId) -> Result<WriteShard<'_>, CoreError> {
-        let at = match self.known.by_id.entry(id.clone()) {
+        let at = match self.cache.by_id.entry(id.clone()) {
             Entry::Occupied(entry) => *entry.get(),
             Entry::Vacant(entry) => {
-                let stored = match StoredShard::load(&self.connection, id)? {
+                let stored = match StoredShard::load(&self.sqlite, id)? {
                     Some(stored) => stored,
                     None => {
-                        self.known.touched = true;
-                        StoredShard::create(&self.connection, id)?
+                        self.cache.dirty = true;
+                        StoredShard::create(&self.sqlite, id)?
                     }
                 };
-                self.known.shards.push(KnownShard { id: id.clone(), stored, changed: false });
-                *entry.insert(self.known.shards.len() - 1)
+                self.cache.shards.push(CachedShard { id: id.clone(), stored, changed: false });
+                *entry.insert(self.cache.shards.len() - 1)
             }
         };
-        let shard = &mut self.known.shards[at];
+        let shard = &mut self.cache.shards[at];
         let dimensions = &mut shard.stored.state.descriptor.dimensions;
         if dimensions.is_none() && self.dimensions.is_some() {
             *dimensions = self.dimensions;
@@ -205,9 +205,9 @@ impl Ledger {
     pub(crate) fn take_new_site(&mut self) -> Result<(), CoreError> {
         let site = SiteId::new(random_number()?);
         let number = self.intern(site)?;
-        self.connection.prepare_cached("UPDATE site SET own = 1 WHERE n = ?1")?.execute([number])?;
+        self.sqlite.prepare_cached("UPDATE site SET own = 1 WHERE n = ?1")?.execute([number])?;
         self.run("DELETE FROM sync_session")?;
-        let origin = &mut self.known.counters.origin;
+        let origin = &mut self.cache.counters.origin;
         origin.site = site;
         origin.changelog = ChangelogId::new(random_number()?);
         if let Some(node) = origin.node.clone() {
@@ -218,7 +218,7 @@ impl Ledger {
 
     /// Records what people call the node. Another name than the recorded one: `ERR_NODE_ID`.
     pub(crate) fn name_node(&mut self, name: &NodeName) -> Result<(), CoreError> {
-        let origin = &mut self.known.counters.origin;
+        let origin = &mut self.cache.counters.origin;
         match &origin.node {
             Some(recorded) if recorded == name => Ok(()),
             Some(recorded) => Err(CoreError::NodeId { recorded: recorded.clone(), given: name.clone() }),
@@ -232,38 +232,37 @@ impl Ledger {
 
     /// The dimensions that a shard has already.
     pub(crate) fn recorded_dimensions(&self, id: &ShardId) -> Result<Option<Dimensions>, CoreError> {
-        let stored = StoredShard::load(&self.connection, id)?;
+        let stored = StoredShard::load(&self.sqlite, id)?;
         Ok(stored.and_then(|stored| stored.state.descriptor.dimensions))
     }
 
     /// The sites of this database's former lives.
     pub(crate) fn former_sites(&self) -> Result<BTreeSet<SiteId>, CoreError> {
-        let mut statement = self.connection.prepare_cached("SELECT site FROM site WHERE own = 1")?;
+        let mut statement = self.sqlite.prepare_cached("SELECT site FROM site WHERE own = 1")?;
         let sites = statement.query_map([], |row| row.get::<_, String>(0))?;
         let mut own = sites.map(|site| parse_site(&site?)).collect::<Result<BTreeSet<_>, _>>()?;
-        own.remove(&self.known.counters.origin.site);
+        own.remove(&self.cache.counters.origin.site);
         Ok(own)
     }
 
     /// Remembers when a shard was synced, outside of transactions: nothing that peers hear of depends on it.
     pub(crate) fn note_sync(&mut self, id: &ShardId, at: Timestamp) -> Result<(), CoreError> {
-        let mut statement =
-            self.connection.prepare_cached("UPDATE shard SET last_sync_at = ?2 WHERE id = ?1")?;
+        let mut statement = self.sqlite.prepare_cached("UPDATE shard SET last_sync_at = ?2 WHERE id = ?1")?;
         statement.execute((id.as_str(), integer(at.as_micros())))?;
         Ok(())
     }
 
     /// The number of a site, given out where it has none.
     pub(crate) fn intern(&mut self, site: SiteId) -> Result<i64, CoreError> {
-        let (number, new) = self.known.sites.intern(&self.connection, site)?;
-        self.known.touched |= new;
+        let (number, new) = self.cache.sites.intern(&self.sqlite, site)?;
+        self.cache.dirty |= new;
         Ok(number)
     }
 
     pub(crate) fn site_name(&self, site: SiteId) -> Result<Option<NodeName>, CoreError> {
-        match self.known.names.get(&site) {
+        match self.cache.names.get(&site) {
             Some(name) => Ok(name.clone()),
-            None => site_name(&self.connection, site),
+            None => site_name(&self.sqlite, site),
         }
     }
 
@@ -271,17 +270,17 @@ impl Ledger {
     pub(crate) fn name_site(&mut self, site: SiteId, name: &NodeName) -> Result<(), CoreError> {
         if self.site_name(site)?.as_ref() != Some(name) {
             let number = self.intern(site)?;
-            self.connection
+            self.sqlite
                 .prepare_cached("UPDATE site SET name = ?2 WHERE n = ?1")?
                 .execute((number, name.as_str()))?;
-            self.known.touched = true;
+            self.cache.dirty = true;
         }
-        self.known.names.insert(site, Some(name.clone()));
+        self.cache.names.insert(site, Some(name.clone()));
         Ok(())
     }
 
     fn run(&self, sql: &str) -> Result<(), CoreError> {
-        self.connection.prepare_cached(sql)?.execute([])?;
+        self.sqlite.prepare_cached(sql)?.execute([])?;
         Ok(())
     }
 }
@@ -289,7 +288,7 @@ impl Ledger {
 /// Callers may give moments in milliseconds, which is what smaller numbers are.
 pub(crate) const FIRST_APPLICATION: Timestamp = Timestamp::from_micros(100_000_000_000_001);
 
-impl Known {
+impl Cache {
     fn new(counters: Counters) -> Self {
         Self {
             counters,
@@ -298,7 +297,7 @@ impl Known {
             sites: SiteNumbers::default(),
             names: HashMap::new(),
             cursors: HashMap::new(),
-            touched: false,
+            dirty: false,
         }
     }
 }

@@ -13,7 +13,7 @@ pub(crate) struct Durability {
 /// Barriers are numbered from 1 and run one after another.
 struct State {
     durable: CommitNo,
-    ordered: u64,
+    requested: u64,
     begun: u64,
     ended: u64,
     /// What the barrier that began last covers.
@@ -32,17 +32,17 @@ type Done = Box<dyn FnOnce(Result<CommitNo, CoreError>) + Send>;
 
 impl Durability {
     pub(crate) fn new(durable: CommitNo) -> Arc<Self> {
-        let state = State { durable, ordered: 0, begun: 0, ended: 0, covered: 0, waiting: Vec::new() };
+        let state = State { durable, requested: 0, begun: 0, ended: 0, covered: 0, waiting: Vec::new() };
         Arc::new(Self { state: Mutex::new(state) })
     }
 
     /// Calls `done` once `commit_no`, which has been committed, is durable: at once, or on the thread that ends the
-    /// barrier. `order` hands a barrier to the writer; all whom it covers share it.
-    pub(crate) fn when(
+    /// barrier. `request` hands a barrier to the writer; all whom it covers share it.
+    pub(crate) fn on_durable(
         self: &Arc<Self>,
         commit_no: CommitNo,
         done: impl FnOnce(Result<CommitNo, CoreError>) + Send + 'static,
-        order: impl FnOnce(Barrier),
+        request: impl FnOnce(Barrier),
     ) {
         let mut state = self.lock();
         if state.durable >= commit_no {
@@ -52,10 +52,10 @@ impl Durability {
         }
         let barrier = state.covering(commit_no);
         state.waiting.push(Waiter { commit_no, barrier, done: Box::new(done) });
-        if state.ordered < barrier {
-            state.ordered = barrier;
+        if state.requested < barrier {
+            state.requested = barrier;
             drop(state);
-            order(Barrier { durability: Arc::clone(self), begun: false, ended: false });
+            request(Barrier { durability: Arc::clone(self), begun: false, ended: false });
         }
     }
 
@@ -63,14 +63,14 @@ impl Durability {
     pub(crate) fn wait(
         self: &Arc<Self>,
         commit_no: CommitNo,
-        order: impl FnOnce(Barrier),
+        request: impl FnOnce(Barrier),
     ) -> Result<CommitNo, CoreError> {
         let (done, outcome) = sync_channel(1);
         let done = move |durable| {
             // The one who waits is below.
             let _ = done.send(durable);
         };
-        self.when(commit_no, done, order);
+        self.on_durable(commit_no, done, request);
         outcome.recv().unwrap_or(Err(CoreError::Closed))
     }
 
@@ -92,7 +92,7 @@ impl State {
     }
 }
 
-/// A barrier that has been ordered. Dropping it before it has ended tells those who wait that the database is closed.
+/// A barrier that has been requested. Dropping it before it has ended tells those who wait that the database is closed.
 pub(crate) struct Barrier {
     durability: Arc<Durability>,
     begun: bool,
@@ -131,7 +131,7 @@ impl Barrier {
             done(match outcome {
                 _ if commit_no <= durable => Ok(durable),
                 Ok(_) => Err(CoreError::Closed),
-                Err(error) => Err(error.again()),
+                Err(error) => Err(error.duplicate()),
             });
         }
     }
@@ -154,7 +154,7 @@ mod tests {
     #[test]
     fn a_durable_transaction_orders_nothing() {
         let durability = Durability::new(7);
-        assert_eq!(durability.wait(7, |_| panic!("ordered")).unwrap(), 7);
+        assert_eq!(durability.wait(7, |_| panic!("requested")).unwrap(), 7);
     }
 
     #[test]
@@ -197,12 +197,12 @@ mod tests {
             let told = told.clone();
             move |outcome: Result<CommitNo, CoreError>| told.send((name, outcome.unwrap())).unwrap()
         };
-        durability.when(3, note("first"), |barrier| running = Some(barrier));
+        durability.on_durable(3, note("first"), |barrier| running = Some(barrier));
         let mut barrier = running.take().unwrap();
         barrier.begin(4);
-        durability.when(4, note("covered"), |_| panic!("ordered"));
-        durability.when(5, note("later"), |barrier| running = Some(barrier));
-        durability.when(6, note("latest"), |_| panic!("ordered twice"));
+        durability.on_durable(4, note("covered"), |_| panic!("requested"));
+        durability.on_durable(5, note("later"), |barrier| running = Some(barrier));
+        durability.on_durable(6, note("latest"), |_| panic!("requested twice"));
         barrier.end(&Ok(4));
         assert_eq!(outcomes.try_iter().collect::<Vec<_>>(), [("first", 4), ("covered", 4)]);
         running.unwrap().end(&Ok(6));

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use vectr_delta::{CommitNo, Renewal, ShardId};
 
 use crate::CoreError;
-use crate::incarnation::Identity;
+use crate::incarnation::Incarnation;
 use crate::storage::catalog::shard_ids;
-use crate::writer::checkpoint::Wal;
-use crate::writer::commit_notifier::Announcement;
-use crate::writer::connection::Ledger;
+use crate::writer::checkpoint::Checkpointer;
+use crate::writer::commit_notifier::CommitNotifier;
+use crate::writer::connection::WriteConnection;
 use crate::writer::shard::WriteShard;
 
 /// Names an open transaction.
@@ -31,11 +31,11 @@ impl fmt::Display for TransactionId {
 
 /// Owns the write connection, on a thread of its own.
 pub(crate) struct Writer {
-    pub(crate) ledger: Ledger,
-    pub(crate) identity: Identity,
-    pub(crate) announcement: Arc<Announcement>,
+    pub(crate) connection: WriteConnection,
+    pub(crate) incarnation: Incarnation,
+    pub(crate) notifier: Arc<CommitNotifier>,
     /// `None` in memory.
-    pub(crate) wal: Option<Wal>,
+    pub(crate) checkpointer: Option<Checkpointer>,
     pub(crate) open: Option<TransactionId>,
     pub(crate) transactions: u64,
 }
@@ -44,19 +44,19 @@ impl Writer {
     /// Does `work` in one transaction, or as one step of the open one: wholly or not at all.
     pub(crate) fn write<T, E: From<CoreError>>(
         &mut self,
-        work: impl FnOnce(&mut Ledger) -> Result<T, E>,
+        work: impl FnOnce(&mut WriteConnection) -> Result<T, E>,
     ) -> Result<T, E> {
         if self.open.is_some() {
             return self.write_within(work);
         }
-        self.ledger.begin()?;
-        match work(&mut self.ledger) {
+        self.connection.begin()?;
+        match work(&mut self.connection) {
             Ok(done) => {
                 self.commit()?;
                 Ok(done)
             }
             Err(error) => {
-                self.ledger.rollback();
+                self.connection.rollback();
                 Err(error)
             }
         }
@@ -68,35 +68,35 @@ impl Writer {
         shard: &ShardId,
         work: impl FnOnce(&mut WriteShard<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.write(|ledger| work(&mut ledger.shard(shard)?))
+        self.write(|connection| work(&mut connection.shard(shard)?))
     }
 
     /// Before a local write: a clock that was ahead and is right again calls for a new site.
-    pub(crate) fn renew_after_clock(&mut self) -> Result<(), CoreError> {
-        self.ledger.refresh()?;
-        let last = self.ledger.committed().last_stamp;
-        match Renewal::of_clock(last, self.ledger.clock.now()) {
-            Some(renewal) if self.open.is_none() => self.renew(renewal),
+    pub(crate) fn reset_site_after_clock_correction(&mut self) -> Result<(), CoreError> {
+        self.connection.refresh()?;
+        let last = self.connection.committed().last_stamp;
+        match Renewal::of_clock(last, self.connection.clock.now()) {
+            Some(renewal) if self.open.is_none() => self.reset_site(renewal),
             _ => Ok(()),
         }
     }
 
     /// Takes a new site and writes this node's affected versions again.
-    pub(crate) fn renew(&mut self, renewal: Renewal) -> Result<(), CoreError> {
-        let former = self.ledger.committed().origin.site;
-        self.write(|ledger| {
+    pub(crate) fn reset_site(&mut self, renewal: Renewal) -> Result<(), CoreError> {
+        let former = self.connection.committed().origin.site;
+        self.write(|connection| {
             if renewal == Renewal::ClockCorrected {
-                ledger.known.counters.last_stamp = ledger.wall;
+                connection.cache.counters.last_stamp = connection.wall;
             }
-            ledger.take_new_site()?;
-            let own = ledger.former_sites()?;
-            let wall = ledger.wall;
-            for shard in shard_ids(&ledger.connection)? {
-                renewal.rewrite(&mut ledger.shard(&shard)?, &own, wall)?;
+            connection.take_new_site()?;
+            let own = connection.former_sites()?;
+            let wall = connection.wall;
+            for shard in shard_ids(&connection.sqlite)? {
+                renewal.rewrite(&mut connection.shard(&shard)?, &own, wall)?;
             }
             Ok::<_, CoreError>(())
         })?;
-        self.identity.forget(former);
+        self.incarnation.remove_record(former);
         Ok(())
     }
 
@@ -107,8 +107,8 @@ impl Writer {
                 reason: "a transaction is open already: commit it or roll it back first",
             });
         }
-        self.renew_after_clock()?;
-        self.ledger.begin()?;
+        self.reset_site_after_clock_correction()?;
+        self.connection.begin()?;
         self.transactions += 1;
         let id = TransactionId(self.transactions);
         self.open = Some(id);
@@ -121,23 +121,23 @@ impl Writer {
         if commit {
             return self.commit();
         }
-        self.ledger.rollback();
+        self.connection.rollback();
         Ok(())
     }
 
     /// After a panic: nothing of what was under way stays.
     pub(crate) fn abandon(&mut self) {
         self.open = None;
-        self.ledger.rollback();
+        self.connection.rollback();
     }
 
     /// Makes everything committed so far survive a power cut. Outside of transactions only.
     pub(crate) fn barrier(&mut self) -> Result<CommitNo, CoreError> {
         let (site, head, covered) = {
-            let counters = self.ledger.committed();
+            let counters = self.connection.committed();
             (counters.origin.site, counters.change_id, counters.commit_no)
         };
-        let connection = &self.ledger.connection;
+        let connection = &self.connection.sqlite;
         connection.execute_batch("PRAGMA synchronous = FULL")?;
         // A commit that changes no page syncs nothing.
         let raised = connection
@@ -145,37 +145,37 @@ impl Writer {
             .and_then(|mut statement| statement.execute([]));
         connection.execute_batch("PRAGMA synchronous = NORMAL")?;
         raised?;
-        self.identity.refresh(site, head);
+        self.incarnation.record_durable(site, head);
         Ok(covered)
     }
 
     /// What is left to do once nobody uses the database any more.
     pub(crate) fn close(self) -> Result<(), CoreError> {
-        let Self { mut ledger, mut identity, wal, .. } = self;
-        ledger.rollback();
-        ledger.refresh()?;
-        let (site, head) = (ledger.committed().origin.site, ledger.committed().change_id);
-        let settled = wal.is_some_and(|wal| wal.finish(&ledger.connection));
-        ledger.connection.close().map_err(|(_, error)| error)?;
+        let Self { mut connection, mut incarnation, checkpointer, .. } = self;
+        connection.rollback();
+        connection.refresh()?;
+        let (site, head) = (connection.committed().origin.site, connection.committed().change_id);
+        let settled = checkpointer.is_some_and(|checkpointer| checkpointer.finish(&connection.sqlite));
+        connection.sqlite.close().map_err(|(_, error)| error)?;
         if settled {
-            identity.finish(site, head);
+            incarnation.record_close(site, head);
         }
         Ok(())
     }
 
     fn commit(&mut self) -> Result<(), CoreError> {
-        match self.ledger.commit(&mut self.identity) {
+        match self.connection.commit(&mut self.incarnation) {
             Ok(true) => {
-                let counters = self.ledger.committed();
-                self.announcement.publish(counters.commit_no, &counters.origin);
-                if let Some(wal) = &mut self.wal {
-                    wal.mind(&self.ledger.connection);
+                let counters = self.connection.committed();
+                self.notifier.publish(counters.commit_no, &counters.origin);
+                if let Some(checkpointer) = &mut self.checkpointer {
+                    checkpointer.after_commit(&self.connection.sqlite);
                 }
                 Ok(())
             }
             Ok(false) => Ok(()),
             Err(error) => {
-                self.ledger.rollback();
+                self.connection.rollback();
                 Err(error)
             }
         }
@@ -183,13 +183,13 @@ impl Writer {
 
     fn write_within<T, E: From<CoreError>>(
         &mut self,
-        work: impl FnOnce(&mut Ledger) -> Result<T, E>,
+        work: impl FnOnce(&mut WriteConnection) -> Result<T, E>,
     ) -> Result<T, E> {
-        let done = self.ledger.within(work);
-        if done.is_err() && self.ledger.connection.is_autocommit() {
+        let done = self.connection.within(work);
+        if done.is_err() && self.connection.sqlite.is_autocommit() {
             // SQLite gave up the whole transaction, as it does when the disk is full.
             self.open = None;
-            self.ledger.forget();
+            self.connection.forget();
         }
         done
     }
@@ -202,8 +202,8 @@ mod tests {
         VersionVector, replace_row,
     };
 
-    use crate::writer::queue::Scope;
-    use crate::{At, Config, CoreError, VectrDB};
+    use crate::writer::queue::JobKind;
+    use crate::{Config, CoreError, Target, VectrDB};
 
     fn payload() -> Payload {
         Payload::from_components(&[0.5; 384], None).unwrap()
@@ -211,8 +211,8 @@ mod tests {
 
     /// A limit on the pages of the file fails in the same places as a full disk.
     fn limit(db: &VectrDB, spare: i64) {
-        db.call(Scope::Outside, move |writer| {
-            let connection = &writer.ledger.connection;
+        db.call(JobKind::Autocommit, move |writer| {
+            let connection = &writer.connection.sqlite;
             let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0))?;
             connection.query_row(&format!("PRAGMA max_page_count = {}", pages + spare), [], |_| Ok(()))?;
             Ok(())
@@ -229,9 +229,9 @@ mod tests {
     fn a_full_disk_leaves_everything_as_it_was() {
         let folder = tempfile::tempdir().unwrap();
         let (db, shard) = (open(&folder), ShardId::new("notes").unwrap());
-        let at = At::shard(&shard);
+        let at = Target::shard(&shard);
         let kept = db.insert(at, None, payload()).unwrap();
-        let state = || (db.shard_status(&shard).unwrap(), db.digest(&shard).unwrap(), db.commit_no());
+        let state = || (db.shard_statistics(&shard).unwrap(), db.digest(&shard).unwrap(), db.commit_no());
         let before = state();
         limit(&db, 3);
         let error = db.insert_batch(at, vec![(None, payload()); 2_000]).unwrap_err();
@@ -243,7 +243,10 @@ mod tests {
         assert_eq!(state(), before);
         limit(&db, 10_000);
         db.insert_batch(at, vec![(None, payload()); 2_000]).unwrap();
-        assert_eq!((db.count(&shard).unwrap(), db.shard_status(&shard).unwrap().change_id), (2_001, 2_001));
+        assert_eq!(
+            (db.count(&shard).unwrap(), db.shard_statistics(&shard).unwrap().change_id),
+            (2_001, 2_001)
+        );
         assert!(db.get(at, &kept).unwrap().is_some());
     }
 
@@ -251,11 +254,11 @@ mod tests {
     fn a_full_disk_ends_an_open_transaction_or_leaves_it_whole() {
         let folder = tempfile::tempdir().unwrap();
         let (db, shard) = (open(&folder), ShardId::new("notes").unwrap());
-        db.insert(At::shard(&shard), None, payload()).unwrap();
+        db.insert(Target::shard(&shard), None, payload()).unwrap();
         let digest = db.digest(&shard).unwrap();
         limit(&db, 3);
         let transaction = db.begin().unwrap();
-        let inside = At { shard: &shard, transaction: Some(transaction) };
+        let inside = Target { shard: &shard, transaction: Some(transaction) };
         db.insert(inside, None, payload()).unwrap();
         assert_eq!(
             db.insert_batch(inside, vec![(None, payload()); 2_000]).unwrap_err().code(),
@@ -267,7 +270,7 @@ mod tests {
         }
         assert_eq!(db.digest(&shard).unwrap(), digest);
         limit(&db, 10_000);
-        db.insert(At::shard(&shard), None, payload()).unwrap();
+        db.insert(Target::shard(&shard), None, payload()).unwrap();
         assert_eq!(db.count(&shard).unwrap(), 2);
     }
 
@@ -285,7 +288,7 @@ mod tests {
         };
         let join = |other: Row| {
             let (shard, id) = (shard.clone(), id.clone());
-            db.call(Scope::Outside, move |writer| {
+            db.call(JobKind::Autocommit, move |writer| {
                 writer.write_shard(&shard, |shard| {
                     let old = shard.row(&id)?;
                     let new = old.as_ref().map_or_else(|| other.clone(), |old| old.join(&other));
@@ -294,7 +297,7 @@ mod tests {
             })
         };
         db.set_strategy(&shard, Strategy::Manual).unwrap();
-        db.upsert(At::shard(&shard), &id, payload()).unwrap();
+        db.upsert(Target::shard(&shard), &id, payload()).unwrap();
         join(foreign(7, payload())).unwrap();
         let state = || {
             let conflict = db.pending_conflicts(None).unwrap().remove(0);
@@ -324,16 +327,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (db, shard) = (open(&folder), ShardId::new("notes").unwrap());
         let id = VectorId::new("a").unwrap();
-        let panicking = db.call(Scope::Outside, |writer| -> Result<(), CoreError> {
-            writer.write(|ledger| {
-                ledger.take_new_site()?;
+        let panicking = db.call(JobKind::Autocommit, |writer| -> Result<(), CoreError> {
+            writer.write(|connection| {
+                connection.take_new_site()?;
                 panic!("in the middle")
             })
         });
         let error = panicking.unwrap_err();
         assert!(error.code() == "ERR_STORAGE" && error.to_string().contains("in the middle"), "{error}");
         let site = db.site();
-        db.upsert(At::shard(&shard), &id, payload()).unwrap();
+        db.upsert(Target::shard(&shard), &id, payload()).unwrap();
         assert_eq!((db.site(), db.count(&shard).unwrap()), (site, 1));
     }
 }

@@ -12,11 +12,11 @@ use crate::writer::{TransactionId, Writer};
 
 /// Where a job belongs.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Scope {
-    /// Outside of every open transaction: waits for it to end, for a bounded time.
-    Outside,
+pub(crate) enum JobKind {
+    /// A transaction of its own: waits for an open one to end, for at most the busy timeout.
+    Autocommit,
     /// In this open transaction.
-    Inside(TransactionId),
+    InTransaction(TransactionId),
     /// Wherever: it opens a transaction, or refuses.
     Begin,
     /// The last job.
@@ -24,7 +24,7 @@ pub(crate) enum Scope {
 }
 
 struct Job {
-    scope: Scope,
+    kind: JobKind,
     arrived: Instant,
     run: Run,
 }
@@ -33,27 +33,27 @@ type Run = Box<dyn FnOnce(Result<&mut Writer, CoreError>) + Send>;
 
 /// Hands work to the writer.
 #[derive(Clone)]
-pub(crate) struct Desk {
+pub(crate) struct WriteQueue {
     jobs: Sender<Job>,
 }
 
-impl Desk {
+impl WriteQueue {
     /// Moves the writer to a thread of its own.
     pub(crate) fn start(
         writer: Writer,
-        patience: Duration,
+        busy_timeout: Duration,
     ) -> std::io::Result<(Self, JoinHandle<Result<(), CoreError>>)> {
-        let (jobs, queue) = channel();
-        let thread = std::thread::Builder::new()
-            .name("vectr-writer".into())
-            .spawn(move || Queue { jobs: queue, waiting: VecDeque::new(), patience, writer }.serve())?;
+        let (jobs, receiver) = channel();
+        let thread = std::thread::Builder::new().name("vectr-writer".into()).spawn(move || {
+            WriterThread { jobs: receiver, deferred: VecDeque::new(), busy_timeout, writer }.run()
+        })?;
         Ok((Self { jobs }, thread))
     }
 
     /// Does `work` on the writer's thread and waits for what comes of it. A panic in it changes nothing.
     pub(crate) fn call<T, E>(
         &self,
-        scope: Scope,
+        kind: JobKind,
         work: impl FnOnce(&mut Writer) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -61,7 +61,7 @@ impl Desk {
         E: From<CoreError> + Send + 'static,
     {
         let (answer, answered) = sync_channel(1);
-        self.submit(scope, work, move |done| {
+        self.submit(kind, work, move |done| {
             // Nobody waits any more: then nobody is told.
             let _ = answer.send(done);
         });
@@ -72,49 +72,49 @@ impl Desk {
     /// changes nothing.
     pub(crate) fn submit<T: 'static, E: From<CoreError> + 'static>(
         &self,
-        scope: Scope,
+        kind: JobKind,
         work: impl FnOnce(&mut Writer) -> Result<T, E> + Send + 'static,
         done: impl FnOnce(Result<T, E>) + Send + 'static,
     ) {
-        let mut promise = Promise(Some(done), PhantomData);
-        self.hand_in(scope, move |writer| {
+        let mut completion = Completion(Some(done), PhantomData);
+        self.enqueue(kind, move |writer| {
             let outcome = match writer {
-                Ok(writer) => guarded(writer, work),
+                Ok(writer) => run_or_roll_back(writer, work),
                 Err(refused) => Err(refused.into()),
             };
-            promise.keep(outcome);
+            completion.complete(outcome);
         });
     }
 
     /// Does `run` on the writer's thread, or drops it where that has ended.
-    pub(crate) fn hand_in(
+    pub(crate) fn enqueue(
         &self,
-        scope: Scope,
+        kind: JobKind,
         run: impl FnOnce(Result<&mut Writer, CoreError>) + Send + 'static,
     ) {
-        let _ = self.jobs.send(Job { scope, arrived: Instant::now(), run: Box::new(run) });
+        let _ = self.jobs.send(Job { kind, arrived: Instant::now(), run: Box::new(run) });
     }
 }
 
 /// Tells whoever waits that the database is closed, where the work is dropped undone.
-struct Promise<T, E: From<CoreError>, F: FnOnce(Result<T, E>)>(Option<F>, PhantomData<fn(T, E)>);
+struct Completion<T, E: From<CoreError>, F: FnOnce(Result<T, E>)>(Option<F>, PhantomData<fn(T, E)>);
 
-impl<T, E: From<CoreError>, F: FnOnce(Result<T, E>)> Promise<T, E, F> {
-    fn keep(&mut self, outcome: Result<T, E>) {
+impl<T, E: From<CoreError>, F: FnOnce(Result<T, E>)> Completion<T, E, F> {
+    fn complete(&mut self, outcome: Result<T, E>) {
         if let Some(done) = self.0.take() {
             done(outcome);
         }
     }
 }
 
-impl<T, E: From<CoreError>, F: FnOnce(Result<T, E>)> Drop for Promise<T, E, F> {
+impl<T, E: From<CoreError>, F: FnOnce(Result<T, E>)> Drop for Completion<T, E, F> {
     fn drop(&mut self) {
-        self.keep(Err(CoreError::Closed.into()));
+        self.complete(Err(CoreError::Closed.into()));
     }
 }
 
 /// Rolls back where `work` panics.
-pub(crate) fn guarded<T, E: From<CoreError>>(
+pub(crate) fn run_or_roll_back<T, E: From<CoreError>>(
     writer: &mut Writer,
     work: impl FnOnce(&mut Writer) -> Result<T, E>,
 ) -> Result<T, E> {
@@ -128,23 +128,25 @@ pub(crate) fn guarded<T, E: From<CoreError>>(
     })
 }
 
-struct Queue {
+struct WriterThread {
     jobs: Receiver<Job>,
     /// Those that came while a transaction was open, in order.
-    waiting: VecDeque<Job>,
-    patience: Duration,
+    deferred: VecDeque<Job>,
+    busy_timeout: Duration,
     writer: Writer,
 }
 
-impl Queue {
-    fn serve(mut self) -> Result<(), CoreError> {
+impl WriterThread {
+    fn run(mut self) -> Result<(), CoreError> {
         while let Some(job) = self.next() {
-            match (job.scope, self.writer.open) {
-                (Scope::Close, _) => break,
-                (Scope::Outside, Some(_)) => self.waiting.push_back(job),
-                (Scope::Inside(id), open) if open != Some(id) => (job.run)(Err(CoreError::Transaction {
-                    reason: "this transaction is not open: it has ended, or none was begun",
-                })),
+            match (job.kind, self.writer.open) {
+                (JobKind::Close, _) => break,
+                (JobKind::Autocommit, Some(_)) => self.deferred.push_back(job),
+                (JobKind::InTransaction(id), open) if open != Some(id) => {
+                    (job.run)(Err(CoreError::Transaction {
+                        reason: "this transaction is not open: it has ended, or none was begun",
+                    }))
+                }
                 _ => (job.run)(Ok(&mut self.writer)),
             }
         }
@@ -155,27 +157,27 @@ impl Queue {
     fn next(&mut self) -> Option<Job> {
         loop {
             if self.writer.open.is_none()
-                && let Some(job) = self.waiting.pop_front()
+                && let Some(job) = self.deferred.pop_front()
             {
                 return Some(job);
             }
-            let Some(first) = self.waiting.front() else { return self.jobs.recv().ok() };
-            let left = self.patience.saturating_sub(first.arrived.elapsed());
+            let Some(first) = self.deferred.front() else { return self.jobs.recv().ok() };
+            let left = self.busy_timeout.saturating_sub(first.arrived.elapsed());
             match self.jobs.recv_timeout(left) {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => self.send_away(),
+                Err(RecvTimeoutError::Timeout) => self.time_out(),
             }
         }
     }
 
-    fn send_away(&mut self) {
-        if let Some(job) = self.waiting.pop_front() {
+    fn time_out(&mut self) {
+        if let Some(job) = self.deferred.pop_front() {
             (job.run)(Err(CoreError::Busy {
                 what: "the database".into(),
                 reason: format!(
                     "a transaction has been open for {:?}: commit it or roll it back",
-                    self.patience
+                    self.busy_timeout
                 ),
             }));
         }

@@ -8,42 +8,42 @@ use crate::CoreError;
 use crate::storage::conflict_log;
 use crate::storage::json::context_text;
 use crate::storage::rows::{StoredRows, integer};
-use crate::storage::snapshot::{is_wide, read_cursor, write_cursor};
-use crate::writer::connection::{Found, KnownShard, Ledger};
+use crate::storage::snapshot::{read_cursor, reads_payloads, write_cursor};
+use crate::writer::connection::{CachedShard, LastRead, WriteConnection};
 
 /// A shard inside the open write transaction.
 pub(crate) struct WriteShard<'l> {
-    ledger: &'l mut Ledger,
+    connection: &'l mut WriteConnection,
     at: usize,
 }
 
 impl<'l> WriteShard<'l> {
-    pub(crate) const fn new(ledger: &'l mut Ledger, at: usize) -> Self {
-        Self { ledger, at }
+    pub(crate) const fn new(connection: &'l mut WriteConnection, at: usize) -> Self {
+        Self { connection, at }
     }
 
     /// The wall clock when the transaction began.
     pub(crate) const fn wall(&self) -> Timestamp {
-        self.ledger.wall
+        self.connection.wall
     }
 
     /// The last change id given out, in this transaction or before.
     pub(crate) const fn change_id(&self) -> ChangeId {
-        self.ledger.known.counters.change_id
+        self.connection.cache.counters.change_id
     }
 
-    fn known(&self) -> &KnownShard {
-        &self.ledger.known.shards[self.at]
+    fn cached(&self) -> &CachedShard {
+        &self.connection.cache.shards[self.at]
     }
 
     fn number(&self) -> i64 {
-        self.known().stored.n
+        self.cached().stored.n
     }
 
     pub(crate) fn rows(&self) -> StoredRows<'_> {
         StoredRows {
-            connection: &self.ledger.connection,
-            sites: &self.ledger.known.sites,
+            connection: &self.connection.sqlite,
+            sites: &self.connection.cache.sites,
             shard: self.number(),
         }
     }
@@ -55,7 +55,7 @@ impl<'l> WriteShard<'l> {
         }
         let mut entries = Vec::with_capacity(row.context().len());
         for (site, seq) in row.context().iter() {
-            entries.push((self.ledger.intern(site)?, seq));
+            entries.push((self.connection.intern(site)?, seq));
         }
         Ok(Some(context_text(entries.into_iter())))
     }
@@ -64,13 +64,13 @@ impl<'l> WriteShard<'l> {
     fn insert(&mut self, id: &VectorId, new: &Row) -> Result<Option<i64>, CoreError> {
         let context = self.context(new)?;
         let first = &new.siblings()[0];
-        let site = self.ledger.intern(first.dot().site)?;
+        let site = self.connection.intern(first.dot().site)?;
         let hash = first.payload().map(|_| first.hash().to_le_bytes());
-        let applied_at = self.ledger.next_application();
-        let mut statement = self.ledger.connection.prepare_cached(INSERT)?;
+        let applied_at = self.connection.next_application();
+        let mut statement = self.connection.sqlite.prepare_cached(INSERT)?;
         let inserted = statement.execute(params![
             self.number(),
-            integer(self.ledger.known.counters.change_id),
+            integer(self.connection.cache.counters.change_id),
             integer(new.siblings().len() as u64),
             site,
             integer(first.dot().seq),
@@ -83,19 +83,19 @@ impl<'l> WriteShard<'l> {
             metadata(first),
             vector(first),
         ])?;
-        Ok((inserted > 0).then(|| self.ledger.connection.last_insert_rowid()))
+        Ok((inserted > 0).then(|| self.connection.sqlite.last_insert_rowid()))
     }
 
     fn update(&mut self, n: i64, new: &Row) -> Result<(), CoreError> {
         let context = self.context(new)?;
         let first = &new.siblings()[0];
-        let site = self.ledger.intern(first.dot().site)?;
+        let site = self.connection.intern(first.dot().site)?;
         let hash = first.payload().map(|_| first.hash().to_le_bytes());
-        let applied_at = self.ledger.next_application();
-        let mut statement = self.ledger.connection.prepare_cached(UPDATE)?;
+        let applied_at = self.connection.next_application();
+        let mut statement = self.connection.sqlite.prepare_cached(UPDATE)?;
         statement.execute(params![
             n,
-            integer(self.ledger.known.counters.change_id),
+            integer(self.connection.cache.counters.change_id),
             integer(new.siblings().len() as u64),
             site,
             integer(first.dot().seq),
@@ -115,12 +115,12 @@ impl<'l> WriteShard<'l> {
         if !old.is_concurrent() {
             return Ok(());
         }
-        self.ledger.connection.prepare_cached("DELETE FROM sibling WHERE row = ?1")?.execute([n])?;
+        self.connection.sqlite.prepare_cached("DELETE FROM sibling WHERE row = ?1")?.execute([n])?;
         if new.is_concurrent() {
             // There is no record of what a file of the first schema held: its id may have been handed out.
             self.record_conflict(n, id, old)
         } else {
-            conflict_log::forget(&self.ledger.connection, n)
+            conflict_log::forget(&self.connection.sqlite, n)
         }
     }
 
@@ -134,18 +134,18 @@ impl<'l> WriteShard<'l> {
     }
 
     fn record_conflict(&mut self, n: i64, id: &VectorId, row: &Row) -> Result<(), CoreError> {
-        let Some(conflict) = ConflictId::of(&self.known().id, id, row) else { return Ok(()) };
+        let Some(conflict) = ConflictId::of(&self.cached().id, id, row) else { return Ok(()) };
         let mut dots = Vec::with_capacity(row.siblings().len());
         for dot in row.siblings().iter().map(Sibling::dot) {
-            dots.push((self.ledger.intern(dot.site)?, dot.seq));
+            dots.push((self.connection.intern(dot.site)?, dot.seq));
         }
-        conflict_log::record(&self.ledger.connection, conflict, n, dots.into_iter())
+        conflict_log::record(&self.connection.sqlite, conflict, n, dots.into_iter())
     }
 
     fn insert_sibling(&mut self, n: i64, sibling: &Sibling) -> Result<(), CoreError> {
-        let site = self.ledger.intern(sibling.dot().site)?;
+        let site = self.connection.intern(sibling.dot().site)?;
         let hash = sibling.payload().map(|_| sibling.hash().to_le_bytes());
-        let mut statement = self.ledger.connection.prepare_cached(INSERT_SIBLING)?;
+        let mut statement = self.connection.sqlite.prepare_cached(INSERT_SIBLING)?;
         statement.execute(params![
             n,
             site,
@@ -161,12 +161,12 @@ impl<'l> WriteShard<'l> {
 
     fn place(&mut self, id: &VectorId) -> Result<i64, CoreError> {
         let shard = self.number();
-        match self.ledger.found.take() {
+        match self.connection.last_read.take() {
             Some(found) if found.shard == shard && found.id == *id => Ok(found.n),
             _ => {
                 let mut statement = self
-                    .ledger
                     .connection
+                    .sqlite
                     .prepare_cached("SELECT n FROM row WHERE shard = ?1 AND id = ?2")?;
                 Ok(statement.query_row((shard, id.as_str()), |row| row.get(0))?)
             }
@@ -178,27 +178,27 @@ impl ShardRead for WriteShard<'_> {
     type Error = CoreError;
 
     fn shard(&self) -> &ShardId {
-        &self.known().id
+        &self.cached().id
     }
 
     fn origin(&self) -> &Origin {
-        &self.ledger.known.counters.origin
+        &self.connection.cache.counters.origin
     }
 
     fn state(&self) -> &ShardState {
-        &self.known().stored.state
+        &self.cached().stored.state
     }
 
     fn commit_no(&self) -> CommitNo {
-        self.ledger.known.counters.commit_no
+        self.connection.cache.counters.commit_no
     }
 
     fn cursor(&self, peer: &Fingerprint) -> Result<Option<Cursor>, CoreError> {
-        read_cursor(&self.ledger.connection, self.number(), peer)
+        read_cursor(&self.connection.sqlite, self.number(), peer)
     }
 
     fn site_name(&self, site: SiteId) -> Result<Option<NodeName>, CoreError> {
-        self.ledger.site_name(site)
+        self.connection.site_name(site)
     }
 
     fn visit_rows(
@@ -207,26 +207,26 @@ impl ShardRead for WriteShard<'_> {
         filter: Option<&VersionVector>,
         visit: RowVisitor<'_>,
     ) -> Result<(), CoreError> {
-        self.rows().visit(after, filter, is_wide(filter, self.state()), visit)
+        self.rows().visit(after, filter, reads_payloads(filter, self.state()), visit)
     }
 }
 
 impl ShardWrite for WriteShard<'_> {
     fn state_mut(&mut self) -> &mut ShardState {
-        let known = &mut self.ledger.known.shards[self.at];
-        known.changed = true;
-        &mut known.stored.state
+        let shard = &mut self.connection.cache.shards[self.at];
+        shard.changed = true;
+        &mut shard.stored.state
     }
 
     fn row(&mut self, id: &VectorId) -> Result<Option<Row>, CoreError> {
-        let Some(stored) = self.rows().find(id)? else { return Ok(None) };
-        self.ledger.found = Some(Found { shard: self.number(), id: id.clone(), n: stored.n });
+        let Some(stored) = self.rows().by_id(id)? else { return Ok(None) };
+        self.connection.last_read = Some(LastRead { shard: self.number(), id: id.clone(), n: stored.n });
         Ok(Some(stored.entry.row))
     }
 
     fn put_row(&mut self, id: &VectorId, old: Option<&Row>, new: &Row) -> Result<(), CoreError> {
-        self.ledger.known.counters.change_id += 1;
-        self.ledger.known.touched = true;
+        self.connection.cache.counters.change_id += 1;
+        self.connection.cache.dirty = true;
         let n = if let Some(old) = old {
             let n = self.place(id)?;
             self.supersede(n, id, old, new)?;
@@ -241,43 +241,43 @@ impl ShardWrite for WriteShard<'_> {
     }
 
     fn insert_row(&mut self, id: &VectorId, new: &Row) -> Result<bool, CoreError> {
-        self.ledger.known.counters.change_id += 1;
+        self.connection.cache.counters.change_id += 1;
         let Some(n) = self.insert(id, new)? else {
-            self.ledger.known.counters.change_id -= 1;
+            self.connection.cache.counters.change_id -= 1;
             return Ok(false);
         };
-        self.ledger.known.touched = true;
+        self.connection.cache.dirty = true;
         self.insert_siblings(n, id, new)?;
         Ok(true)
     }
 
     fn set_cursor(&mut self, peer: &Fingerprint, cursor: Cursor) -> Result<(), CoreError> {
         let key = (self.number(), *peer.as_bytes());
-        if self.ledger.known.cursors.get(&key) == Some(&cursor) {
+        if self.connection.cache.cursors.get(&key) == Some(&cursor) {
             return Ok(());
         }
         if self.cursor(peer)? != Some(cursor) {
-            write_cursor(&self.ledger.connection, key.0, peer, cursor)?;
-            self.ledger.known.touched = true;
+            write_cursor(&self.connection.sqlite, key.0, peer, cursor)?;
+            self.connection.cache.dirty = true;
         }
-        self.ledger.known.cursors.insert(key, cursor);
+        self.connection.cache.cursors.insert(key, cursor);
         Ok(())
     }
 
     fn name_site(&mut self, site: SiteId, name: &NodeName) -> Result<(), CoreError> {
         // What this node is called is not for peers to say.
-        if site == self.ledger.known.counters.origin.site {
+        if site == self.connection.cache.counters.origin.site {
             return Ok(());
         }
-        self.ledger.name_site(site, name)
+        self.connection.name_site(site, name)
     }
 
     fn last_stamp(&self) -> Timestamp {
-        self.ledger.known.counters.last_stamp
+        self.connection.cache.counters.last_stamp
     }
 
     fn set_last_stamp(&mut self, stamp: Timestamp) {
-        self.ledger.known.counters.last_stamp = stamp;
+        self.connection.cache.counters.last_stamp = stamp;
     }
 }
 

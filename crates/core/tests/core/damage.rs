@@ -3,7 +3,7 @@
 use crate::support::sync::sync;
 use crate::support::{Scratch, Wall, described, id, put, shard, shown};
 use rusqlite::Connection;
-use vectr_core::{At, VectrDB};
+use vectr_core::{Target, VectrDB};
 use vectr_delta::{PageSize, Timestamp, Warning};
 
 const NOW: Timestamp = Timestamp::from_micros(Wall::START);
@@ -13,7 +13,7 @@ fn damaged(scratch: &Scratch, wall: &Wall, damage: &str) -> VectrDB {
     let db = scratch.open_at("a.db", wall);
     for name in ["v1", "v2", "v3"] {
         let vector = described(&[1.0, 2.0], r#"{"k":"some text"}"#);
-        db.upsert(At::shard(&shard()), &id(name), vector).unwrap();
+        db.upsert(Target::shard(&shard()), &id(name), vector).unwrap();
     }
     db.close().unwrap();
     let site = db.site();
@@ -45,7 +45,7 @@ fn a_damaged_vector_is_withheld_and_named() {
         let page = db.read_page(&shard(), 0, None, PageSize::default()).unwrap();
         assert_eq!(page.rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["v1", "v3"], "{damage}");
         assert_eq!((page.withheld[0].id.as_str(), page.withheld[0].code), ("v2", "ERR_CHECKSUM"));
-        let error = db.get(At::shard(&shard()), &id("v2")).unwrap_err();
+        let error = db.get(Target::shard(&shard()), &id("v2")).unwrap_err();
         assert!(error.code() == "ERR_STORAGE" && error.to_string().contains("'v2'"), "{error}");
         assert_eq!(shown(&db, "v3"), Some(vec![1.0, 2.0]));
     }
@@ -60,7 +60,7 @@ fn a_damaged_vector_blocks_no_other_and_is_not_healed_in_silence() {
         let (report, _) = sync(&shard(), (&a, 0), (&b, 1), NOW);
         assert_eq!(report.warnings, [Warning::Withheld { id: id("v2"), code: "ERR_CHECKSUM" }]);
         assert_eq!((b.count(&shard()).unwrap(), shown(&b, "v2")), (2, None));
-        assert!(b.shard_status(&shard()).unwrap().version_vector.is_empty());
+        assert!(b.shard_statistics(&shard()).unwrap().version_vector.is_empty());
     }
     // Its owner writes it again.
     put(&a, "v2", &[5.0, 6.0]);

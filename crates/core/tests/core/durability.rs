@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::support::{Scratch, delete, id, payload, put, shard};
 use rusqlite::Connection;
-use vectr_core::{At, Config, VectrDB};
+use vectr_core::{Config, Target, VectrDB};
 use vectr_delta::Strategy;
 
 fn barriers(scratch: &Scratch, name: &str) -> i64 {
@@ -20,10 +20,10 @@ fn every_transaction_that_changes_something_takes_one_number() {
     let start = db.commit_no();
     put(&db, "a", &[1.0]);
     assert_eq!(db.commit_no(), start + 1);
-    db.insert_batch(At::shard(&shard()), vec![(None, payload(&[1.0])); 10]).unwrap();
+    db.insert_batch(Target::shard(&shard()), vec![(None, payload(&[1.0])); 10]).unwrap();
     assert_eq!(db.commit_no(), start + 2);
     assert!(!delete(&db, "unknown"));
-    assert!(db.insert(At::shard(&shard()), Some(id("a")), payload(&[1.0])).is_err());
+    assert!(db.insert(Target::shard(&shard()), Some(id("a")), payload(&[1.0])).is_err());
     db.set_strategy(&shard(), Strategy::LastWriteWins).unwrap();
     assert_eq!(db.commit_no(), start + 2);
     db.set_strategy(&shard(), Strategy::Manual).unwrap();
@@ -114,7 +114,7 @@ fn the_log_stays_bounded_under_a_long_run_of_writes() {
     let mut largest = 0;
     for _ in 0..400 {
         let vectors = (0..250).map(|_| (None, payload(&[0.5; 384]))).collect();
-        db.insert_batch(At::shard(&shard()), vectors).unwrap();
+        db.insert_batch(Target::shard(&shard()), vectors).unwrap();
         largest = largest.max(std::fs::metadata(scratch.path("a.db-wal")).unwrap().len());
     }
     assert!(largest < 80 << 20, "{largest}");

@@ -4,7 +4,7 @@ use std::fs;
 
 use crate::support::{Scratch, put, shard, shown};
 use rusqlite::Connection;
-use vectr_core::{At, Config, VectrDB};
+use vectr_core::{Config, Target, VectrDB};
 
 fn refused(scratch: &Scratch, name: &str) -> &'static str {
     VectrDB::new(scratch.config(name)).unwrap_err().code()
@@ -148,5 +148,5 @@ fn handles_work_from_many_threads() {
         }
     });
     assert_eq!(db.count(&shard()).unwrap(), 400);
-    assert!(db.get(At::shard(&shard()), &crate::support::id("7-49")).unwrap().is_some());
+    assert!(db.get(Target::shard(&shard()), &crate::support::id("7-49")).unwrap().is_some());
 }

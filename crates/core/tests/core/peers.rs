@@ -12,7 +12,7 @@ fn holding_all(db: &VectrDB, number: u8) -> PeerStanding {
         peer: peer(number),
         node: NodeName::new(&format!("peer-{number}")).unwrap(),
         changelog: changelog(db),
-        position: db.shard_status(&shard()).unwrap().change_id,
+        position: db.shard_statistics(&shard()).unwrap().change_id,
         version_vector: end.version_vector,
     }
 }

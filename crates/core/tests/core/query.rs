@@ -1,7 +1,7 @@
 //! Reading with SQL, and what may not be done with it.
 
 use crate::support::{Scratch, described, id, put, shard};
-use vectr_core::{At, Config, Value, VectrDB};
+use vectr_core::{Config, Target, Value, VectrDB};
 
 fn both(test: impl Fn(&VectrDB)) {
     let scratch = Scratch::new();
@@ -12,7 +12,7 @@ fn both(test: impl Fn(&VectrDB)) {
 #[test]
 fn views_are_read_with_parameters() {
     both(|db| {
-        db.upsert(At::shard(&shard()), &id("a"), described(&[1.0], r#"{"k":7}"#)).unwrap();
+        db.upsert(Target::shard(&shard()), &id("a"), described(&[1.0], r#"{"k":7}"#)).unwrap();
         put(db, "b", &[2.0]);
         let found = db
             .query("SELECT id, json_extract(metadata, '$.k') AS k, vector FROM vectors WHERE id >= ? ORDER BY id", vec![

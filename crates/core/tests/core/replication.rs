@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use crate::support::cluster::{Cluster, NOW};
 use crate::support::sync::{session, sync};
 use crate::support::{Scratch, Wall, delete, described, id, payload, put, shard, shown};
-use vectr_core::{At, Entry, VectrDB};
+use vectr_core::{Entry, Target, VectrDB};
 use vectr_delta::{Dimensions, Ending, NodeName, Strategy, Warning};
 
 fn entries(db: &VectrDB, names: &[&str]) -> Vec<Option<Entry>> {
-    names.iter().map(|name| db.get(At::shard(&shard()), &id(name)).unwrap()).collect()
+    names.iter().map(|name| db.get(Target::shard(&shard()), &id(name)).unwrap()).collect()
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn a_second_sync_sends_nothing_and_commits_nothing() {
     assert_eq!((left.rows_sent, right.rows_sent), (0, 0));
     assert_eq!((a.commit_no(), b.commit_no()), before);
     a.note_sync(&shard(), NOW).unwrap();
-    assert_eq!((a.commit_no(), a.shard_status(&shard()).unwrap().last_sync_at), (before.0, NOW));
+    assert_eq!((a.commit_no(), a.shard_statistics(&shard()).unwrap().last_sync_at), (before.0, NOW));
 }
 
 #[test]
@@ -53,7 +53,7 @@ fn concurrent_writes_show_alike_on_every_node_under_every_strategy() {
                 // All at the same stamp: no tie may be decided by where it is read.
                 let metadata = format!(r#"{{"from":{number},"only{number}":true}}"#);
                 let written = described(&[number as f32, 0.1], &metadata);
-                db.upsert(At::shard(&shard()), &id("same"), written).unwrap();
+                db.upsert(Target::shard(&shard()), &id("same"), written).unwrap();
                 put(db, "gone", &[number as f32, 9.0]);
             }
             delete(&cluster.nodes[0], "gone");
@@ -146,7 +146,7 @@ fn rows_travel_on_through_a_third_node() {
     cluster.sync(0, 1);
     cluster.sync(1, 2);
     cluster.assert_equal();
-    let status = cluster.nodes[2].shard_status(&shard()).unwrap();
+    let status = cluster.nodes[2].shard_statistics(&shard()).unwrap();
     assert_eq!(status.vectors, 300);
     assert_eq!(status.version_vector, [(format!("node-0@{}", cluster.nodes[0].site()), 300)]);
 }
@@ -168,7 +168,7 @@ fn an_empty_database_adopts_the_dimensions() {
     let cluster = Cluster::new(2);
     put(&cluster.nodes[0], "a", &[1.0, 2.0]);
     cluster.sync(0, 1);
-    let refused = cluster.nodes[1].upsert(At::shard(&shard()), &id("b"), payload(&[1.0])).unwrap_err();
+    let refused = cluster.nodes[1].upsert(Target::shard(&shard()), &id("b"), payload(&[1.0])).unwrap_err();
     assert_eq!(refused.code(), "ERR_DIMENSIONS");
     assert!(Dimensions::try_from(2).is_ok());
 }
@@ -195,7 +195,7 @@ fn a_clock_an_hour_ahead_blocks_nobody_and_is_healed_once_it_is_right() {
     sync(&shard(), (&a, 0), (&b, 1), NOW);
     assert_eq!((shown(&b, "early"), shown(&b, "late")), (Some(vec![7.0]), Some(vec![8.0])));
     assert_eq!(a.digest(&shard()).unwrap(), b.digest(&shard()).unwrap());
-    let stamp = b.get(At::shard(&shard()), &id("early")).unwrap().unwrap().timestamp;
+    let stamp = b.get(Target::shard(&shard()), &id("early")).unwrap().unwrap().timestamp;
     assert!(stamp.as_micros() < Wall::START + hour);
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::support::{Scratch, Wall, bytes, delete, described, id, payload, put, shard, shown};
-use vectr_core::{At, Config, Metric, Search, VectrDB};
+use vectr_core::{Config, Metric, Search, Target, VectrDB};
 use vectr_delta::{Dimensions, Metadata, NodeName, Payload, ShardId};
 
 /// A file and a database in memory: both behave alike.
@@ -24,9 +24,10 @@ fn code<T: std::fmt::Debug>(outcome: Result<T, vectr_core::CoreError>) -> &'stat
 fn what_is_written_is_read_back() {
     both(|db| {
         let at = &shard();
-        let given = db.insert(At::shard(at), Some(id("a")), described(&[1.0, 2.0], r#"{"k":1}"#)).unwrap();
+        let given =
+            db.insert(Target::shard(at), Some(id("a")), described(&[1.0, 2.0], r#"{"k":1}"#)).unwrap();
         assert_eq!(given, id("a"));
-        let entry = db.get(At::shard(at), &id("a")).unwrap().unwrap();
+        let entry = db.get(Target::shard(at), &id("a")).unwrap().unwrap();
         assert_eq!(entry.vector, bytes(&[1.0, 2.0]));
         assert_eq!(entry.metadata.unwrap().as_str(), r#"{"k":1}"#);
         assert!(!entry.conflicted && entry.timestamp.as_micros() > 0);
@@ -40,7 +41,7 @@ fn an_id_is_made_where_none_is_given() {
     both(|db| {
         let at = shard();
         let ids: Vec<_> =
-            (0..10).map(|_| db.insert(At::shard(&at), None, payload(&[1.0])).unwrap()).collect();
+            (0..10).map(|_| db.insert(Target::shard(&at), None, payload(&[1.0])).unwrap()).collect();
         let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
         assert_eq!(distinct.len(), 10);
         assert!(ids.iter().all(|id| id.len() == 36 && id.as_bytes()[14] == b'7'));
@@ -52,11 +53,11 @@ fn a_live_id_is_not_inserted_again_and_a_deleted_one_is() {
     both(|db| {
         let at = shard();
         put(db, "a", &[1.0]);
-        assert_eq!(code(db.insert(At::shard(&at), Some(id("a")), payload(&[2.0]))), "ERR_EXISTS");
+        assert_eq!(code(db.insert(Target::shard(&at), Some(id("a")), payload(&[2.0]))), "ERR_EXISTS");
         assert_eq!(shown(db, "a"), Some(vec![1.0]));
         assert!(delete(db, "a") && !delete(db, "a") && !delete(db, "never"));
         assert_eq!((shown(db, "a"), db.count(&at).unwrap()), (None, 0));
-        db.insert(At::shard(&at), Some(id("a")), payload(&[2.0])).unwrap();
+        db.insert(Target::shard(&at), Some(id("a")), payload(&[2.0])).unwrap();
         assert_eq!(shown(db, "a"), Some(vec![2.0]));
     });
 }
@@ -68,11 +69,11 @@ fn a_batch_is_written_wholly_or_not_at_all() {
         let batch = |names: &[&str]| -> Vec<_> {
             names.iter().map(|name| (Some(id(name)), payload(&[1.0]))).collect()
         };
-        assert_eq!(db.insert_batch(At::shard(&at), batch(&["a", "b"])).unwrap(), [id("a"), id("b")]);
-        assert_eq!(code(db.insert_batch(At::shard(&at), batch(&["c", "d", "c"]))), "ERR_EXISTS");
-        assert_eq!(code(db.insert_batch(At::shard(&at), batch(&["e", "a"]))), "ERR_EXISTS");
+        assert_eq!(db.insert_batch(Target::shard(&at), batch(&["a", "b"])).unwrap(), [id("a"), id("b")]);
+        assert_eq!(code(db.insert_batch(Target::shard(&at), batch(&["c", "d", "c"]))), "ERR_EXISTS");
+        assert_eq!(code(db.insert_batch(Target::shard(&at), batch(&["e", "a"]))), "ERR_EXISTS");
         let wide = vec![(None, payload(&[1.0])), (None, payload(&[1.0, 2.0]))];
-        assert_eq!(code(db.insert_batch(At::shard(&at), wide)), "ERR_DIMENSIONS");
+        assert_eq!(code(db.insert_batch(Target::shard(&at), wide)), "ERR_DIMENSIONS");
         assert_eq!(db.count(&at).unwrap(), 2);
     });
 }
@@ -81,13 +82,13 @@ fn a_batch_is_written_wholly_or_not_at_all() {
 fn an_update_leaves_what_is_not_given() {
     both(|db| {
         let at = shard();
-        let update = |vector, metadata| db.update(At::shard(&at), &id("a"), vector, metadata);
+        let update = |vector, metadata| db.update(Target::shard(&at), &id("a"), vector, metadata);
         assert_eq!(code(update(Some(bytes(&[1.0])), None)), "ERR_NOT_FOUND");
-        db.insert(At::shard(&at), Some(id("a")), described(&[1.0], r#"{"k":1}"#)).unwrap();
+        db.insert(Target::shard(&at), Some(id("a")), described(&[1.0], r#"{"k":1}"#)).unwrap();
         update(Some(bytes(&[2.0])), None).unwrap();
         update(None, Some(Metadata::new(r#"{"k":2}"#).unwrap())).unwrap();
         update(None, None).unwrap();
-        let entry = db.get(At::shard(&at), &id("a")).unwrap().unwrap();
+        let entry = db.get(Target::shard(&at), &id("a")).unwrap().unwrap();
         assert_eq!((entry.vector, entry.metadata.unwrap().as_str()), (bytes(&[2.0]), r#"{"k":2}"#));
         assert_eq!(code(update(Some(bytes(&[1.0, 2.0])), None)), "ERR_DIMENSIONS");
         assert_eq!(code(update(Some(bytes::Bytes::from_static(&[0, 0, 0xc0, 0x7f])), None)), "ERR_VECTOR");
@@ -100,9 +101,9 @@ fn an_update_leaves_what_is_not_given() {
 fn the_first_vector_fixes_the_dimensions_of_its_shard_alone() {
     both(|db| {
         put(db, "a", &[1.0, 2.0]);
-        assert_eq!(code(db.upsert(At::shard(&shard()), &id("b"), payload(&[1.0]))), "ERR_DIMENSIONS");
+        assert_eq!(code(db.upsert(Target::shard(&shard()), &id("b"), payload(&[1.0]))), "ERR_DIMENSIONS");
         let other = ShardId::new("other").unwrap();
-        db.upsert(At::shard(&other), &id("b"), payload(&[1.0])).unwrap();
+        db.upsert(Target::shard(&other), &id("b"), payload(&[1.0])).unwrap();
         assert_eq!(db.count(&other).unwrap(), 1);
     });
 }
@@ -112,14 +113,14 @@ fn configured_dimensions_hold_from_the_start() {
     let scratch = Scratch::new();
     let dimensions = |count: u32| Some(Dimensions::try_from(count).unwrap());
     let db = VectrDB::new(Config { dimensions: dimensions(2), ..scratch.config("a.db") }).unwrap();
-    assert_eq!(code(db.upsert(At::shard(&shard()), &id("a"), payload(&[1.0]))), "ERR_DIMENSIONS");
+    assert_eq!(code(db.upsert(Target::shard(&shard()), &id("a"), payload(&[1.0]))), "ERR_DIMENSIONS");
     let other = ShardId::new("other").unwrap();
-    assert_eq!(code(db.upsert(At::shard(&other), &id("a"), payload(&[1.0]))), "ERR_DIMENSIONS");
+    assert_eq!(code(db.upsert(Target::shard(&other), &id("a"), payload(&[1.0]))), "ERR_DIMENSIONS");
     db.close().unwrap();
     let wrong = VectrDB::new(Config { dimensions: dimensions(3), ..scratch.config("a.db") });
     assert_eq!(code(wrong), "ERR_DIMENSIONS");
     assert_eq!(
-        code(scratch.open("a.db").upsert(At::shard(&shard()), &id("a"), payload(&[1.0]))),
+        code(scratch.open("a.db").upsert(Target::shard(&shard()), &id("a"), payload(&[1.0]))),
         "ERR_DIMENSIONS"
     );
 }
@@ -167,7 +168,7 @@ fn a_search_that_fits_no_vector_is_refused() {
 fn a_cancelled_search_stops() {
     both(|db| {
         let vectors = (0..600).map(|_| (None, payload(&[1.0]))).collect();
-        db.insert_batch(At::shard(&shard()), vectors).unwrap();
+        db.insert_batch(Target::shard(&shard()), vectors).unwrap();
         let cancel = Arc::new(AtomicBool::new(false));
         let search = Search { cancel: Arc::clone(&cancel), ..Search::new(shard(), vec![1.0]) };
         assert_eq!(db.search(&search).unwrap().len(), 10);
@@ -203,7 +204,7 @@ fn a_transaction_is_seen_by_others_only_after_its_commit() {
     let db = scratch.open("a.db");
     let at = shard();
     let transaction = db.begin().unwrap();
-    let inside = At { shard: &at, transaction: Some(transaction) };
+    let inside = Target { shard: &at, transaction: Some(transaction) };
     db.insert(inside, Some(id("a")), payload(&[1.0])).unwrap();
     assert_eq!(code(db.insert(inside, Some(id("a")), payload(&[1.0]))), "ERR_EXISTS");
     assert!(db.get(inside, &id("a")).unwrap().is_some());
@@ -221,7 +222,7 @@ fn only_one_transaction_is_open_and_others_wait_for_a_bounded_time() {
     let db = VectrDB::new(Config { busy_timeout: patience, ..scratch.config("a.db") }).unwrap();
     let transaction = db.begin().unwrap();
     assert_eq!(code(db.begin()), "ERR_TRANSACTION");
-    let waited = db.upsert(At::shard(&shard()), &id("a"), payload(&[1.0])).unwrap_err();
+    let waited = db.upsert(Target::shard(&shard()), &id("a"), payload(&[1.0])).unwrap_err();
     assert!(waited.code() == "ERR_BUSY" && waited.is_transient(), "{waited}");
     db.rollback(transaction).unwrap();
     put(&db, "a", &[1.0]);
@@ -234,7 +235,7 @@ fn who_waits_for_a_transaction_goes_on_after_it() {
     let transaction = db.begin().unwrap();
     std::thread::scope(|scope| {
         let waiting = scope.spawn(|| put(&db, "late", &[1.0]));
-        let at = At { shard: &shard(), transaction: Some(transaction) };
+        let at = Target { shard: &shard(), transaction: Some(transaction) };
         db.upsert(at, &id("early"), payload(&[2.0])).unwrap();
         db.commit(transaction).unwrap();
         waiting.join().unwrap();
@@ -247,16 +248,16 @@ fn a_rollback_takes_change_ids_and_stamps_back() {
     both(|db| {
         let at = shard();
         put(db, "a", &[1.0]);
-        let before = (db.shard_status(&at).unwrap(), db.digest(&at).unwrap(), db.commit_no());
+        let before = (db.shard_statistics(&at).unwrap(), db.digest(&at).unwrap(), db.commit_no());
         let transaction = db.begin().unwrap();
-        let inside = At { shard: &at, transaction: Some(transaction) };
+        let inside = Target { shard: &at, transaction: Some(transaction) };
         for name in ["a", "b", "c"] {
             db.upsert(inside, &id(name), payload(&[9.0])).unwrap();
         }
         db.rollback(transaction).unwrap();
-        assert_eq!((db.shard_status(&at).unwrap(), db.digest(&at).unwrap(), db.commit_no()), before);
+        assert_eq!((db.shard_statistics(&at).unwrap(), db.digest(&at).unwrap(), db.commit_no()), before);
         put(db, "b", &[2.0]);
-        assert_eq!(db.shard_status(&at).unwrap().change_id, before.0.change_id + 1);
+        assert_eq!(db.shard_statistics(&at).unwrap().change_id, before.0.change_id + 1);
         assert_eq!(shown(db, "a"), Some(vec![1.0]));
     });
 }
@@ -266,14 +267,14 @@ fn a_refused_call_leaves_its_transaction_open_and_whole() {
     both(|db| {
         let at = shard();
         let transaction = db.begin().unwrap();
-        let inside = At { shard: &at, transaction: Some(transaction) };
+        let inside = Target { shard: &at, transaction: Some(transaction) };
         db.upsert(inside, &id("a"), payload(&[1.0])).unwrap();
         let batch = vec![(Some(id("b")), payload(&[1.0])), (Some(id("a")), payload(&[1.0]))];
         assert_eq!(code(db.insert_batch(inside, batch)), "ERR_EXISTS");
         db.upsert(inside, &id("c"), payload(&[1.0])).unwrap();
         db.commit(transaction).unwrap();
         assert_eq!((shown(db, "a").is_some(), shown(db, "b"), shown(db, "c").is_some()), (true, None, true));
-        let status = db.shard_status(&at).unwrap();
+        let status = db.shard_statistics(&at).unwrap();
         assert_eq!((status.change_id, status.vectors, status.version_vector[0].1), (2, 2, 2));
     });
 }
@@ -285,7 +286,7 @@ fn stamps_grow_even_when_the_clock_stands_still() {
     let stamps: Vec<u64> = (0..3)
         .map(|_| {
             put(&db, "a", &[1.0]);
-            db.get(At::shard(&shard()), &id("a")).unwrap().unwrap().timestamp.as_micros()
+            db.get(Target::shard(&shard()), &id("a")).unwrap().unwrap().timestamp.as_micros()
         })
         .collect();
     assert_eq!(stamps, [Wall::START, Wall::START + 1, Wall::START + 2]);
@@ -329,8 +330,8 @@ fn a_closed_database_refuses_everything() {
         db.close().unwrap();
         db.close().unwrap();
         assert_eq!(code(iteration.next_page(1)), "ERR_CLOSED");
-        assert_eq!(code(db.get(At::shard(&shard()), &id("a"))), "ERR_CLOSED");
-        assert_eq!(code(db.insert(At::shard(&shard()), None, payload(&[1.0]))), "ERR_CLOSED");
+        assert_eq!(code(db.get(Target::shard(&shard()), &id("a"))), "ERR_CLOSED");
+        assert_eq!(code(db.insert(Target::shard(&shard()), None, payload(&[1.0]))), "ERR_CLOSED");
         assert_eq!(code(db.query("SELECT 1", vec![])), "ERR_CLOSED");
         assert_eq!(code(db.begin()), "ERR_CLOSED");
         assert_eq!(code(db.await_durable(1)), "ERR_CLOSED");
@@ -343,8 +344,8 @@ fn large_vectors_and_metadata_come_back_whole() {
         let components: Vec<f32> = (0..Dimensions::MAX).map(|i| i as f32).collect();
         let text = format!(r#"{{"a":"{}"}}"#, "é".repeat(100_000));
         let large = Payload::from_components(&components, Some(Metadata::new(&text).unwrap())).unwrap();
-        db.upsert(At::shard(&shard()), &id("large"), large.clone()).unwrap();
-        let entry = db.get(At::shard(&shard()), &id("large")).unwrap().unwrap();
+        db.upsert(Target::shard(&shard()), &id("large"), large.clone()).unwrap();
+        let entry = db.get(Target::shard(&shard()), &id("large")).unwrap().unwrap();
         assert_eq!(entry.vector, large.vector());
         assert_eq!(entry.metadata.as_ref(), large.metadata());
     });

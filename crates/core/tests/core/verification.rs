@@ -6,14 +6,14 @@ use std::path::Path;
 use crate::support::cluster::Cluster;
 use crate::support::{Scratch, delete, described, id, put, shard};
 use rusqlite::Connection;
-use vectr_core::{At, Fault, FaultKind, Inspection, Verification};
+use vectr_core::{Fault, FaultKind, Inspection, Target, Verification};
 
 /// A closed database of 50 vectors, one of them deleted.
 fn written(scratch: &Scratch) -> std::path::PathBuf {
     let db = scratch.open("a.db");
     for n in 0..50_u16 {
         let vector = described(&[f32::from(n), 1.0, 2.0], &format!(r#"{{"n":{n}}}"#));
-        db.upsert(At::shard(&shard()), &id(&format!("v{n}")), vector).unwrap();
+        db.upsert(Target::shard(&shard()), &id(&format!("v{n}")), vector).unwrap();
     }
     assert!(delete(&db, "v7"));
     db.close().unwrap();
@@ -172,7 +172,7 @@ fn more_faults_than_can_be_listed_are_counted() {
     let transaction = db.begin().unwrap();
     for n in 0..1200 {
         let (at, vector) =
-            (At { shard: &shard(), transaction: Some(transaction) }, crate::support::payload(&[1.0]));
+            (Target { shard: &shard(), transaction: Some(transaction) }, crate::support::payload(&[1.0]));
         db.upsert(at, &id(&format!("v{n}")), vector).unwrap();
     }
     db.commit(transaction).unwrap();
@@ -187,7 +187,7 @@ fn a_database_in_use_is_looked_at_and_left_as_it_is() {
     let scratch = Scratch::new();
     let db = scratch.open("a.db");
     put(&db, "one", &[1.0]);
-    let (site, change) = (db.site(), db.shard_status(&shard()).unwrap().change_id);
+    let (site, change) = (db.site(), db.shard_statistics(&shard()).unwrap().change_id);
     let inspection = Inspection::open(&scratch.path("a.db")).unwrap();
     assert!(inspection.verify().unwrap().is_sound());
     assert_eq!(inspection.overview().unwrap().shards[0].vectors, 1);
@@ -201,7 +201,7 @@ fn a_database_in_use_is_looked_at_and_left_as_it_is() {
     assert!(verified(&scratch.path("a.db")).is_sound());
     let again = scratch.open("a.db");
     assert_eq!(again.site(), site, "a look takes no site");
-    assert_eq!(again.shard_status(&shard()).unwrap().change_id, change + 1);
+    assert_eq!(again.shard_statistics(&shard()).unwrap().change_id, change + 1);
 }
 
 #[test]

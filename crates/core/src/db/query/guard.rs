@@ -11,20 +11,20 @@ use crate::CoreError;
 /// SQLite's own name resolution then tells what it reads. An authorizer on the real database could not, as it names
 /// a view and a common table expression of that name alike.
 #[derive(Default)]
-pub(crate) struct Vetting {
-    double: Mutex<Option<Connection>>,
+pub(crate) struct QueryGuard {
+    shadow: Mutex<Option<Connection>>,
 }
 
-impl Vetting {
+impl QueryGuard {
     /// Refuses everything but one statement that reads documented views, with functions that do nothing but compute,
     /// or asks a harmless PRAGMA.
     pub(crate) fn check(&self, sql: &str) -> Result<(), CoreError> {
-        let mut double = self.double.lock().unwrap_or_else(PoisonError::into_inner);
-        let double = match &mut *double {
-            Some(double) => double,
+        let mut shadow = self.shadow.lock().unwrap_or_else(PoisonError::into_inner);
+        let shadow = match &mut *shadow {
+            Some(shadow) => shadow,
             empty => empty.insert(open()?),
         };
-        let statement = double.prepare(sql).map_err(|error| refused(error.to_string()))?;
+        let statement = shadow.prepare(sql).map_err(|error| refused(error.to_string()))?;
         only_reads(&statement)
     }
 }
@@ -45,10 +45,10 @@ pub(crate) const fn refused(reason: String) -> CoreError {
 }
 
 fn open() -> Result<Connection, CoreError> {
-    let mut double = Connection::open_in_memory()?;
-    double.execute_batch(DOCUMENTED)?;
-    double.authorizer(Some(decide))?;
-    Ok(double)
+    let mut shadow = Connection::open_in_memory()?;
+    shadow.execute_batch(DOCUMENTED)?;
+    shadow.authorizer(Some(decide))?;
+    Ok(shadow)
 }
 
 #[allow(clippy::needless_pass_by_value, reason = "SQLite's callback hands it over")]
@@ -232,30 +232,30 @@ mod tests {
     use crate::storage::schema;
 
     #[test]
-    fn the_double_has_the_columns_of_the_views() {
-        let (real, double) = (Connection::open_in_memory().unwrap(), Connection::open_in_memory().unwrap());
+    fn the_shadow_schema_has_the_columns_of_the_views() {
+        let (real, shadow) = (Connection::open_in_memory().unwrap(), Connection::open_in_memory().unwrap());
         schema::migrate(&real).unwrap();
-        double.execute_batch(DOCUMENTED).unwrap();
+        shadow.execute_batch(DOCUMENTED).unwrap();
         let columns = |connection: &Connection, view: &str| -> Vec<String> {
             let statement = connection.prepare(&format!("SELECT * FROM {view}")).unwrap();
             statement.column_names().map(str::to_owned).collect()
         };
         for view in &TABLES[..3] {
-            assert_eq!(columns(&real, view), columns(&double, view));
+            assert_eq!(columns(&real, view), columns(&shadow, view));
         }
     }
 
     #[test]
     fn a_name_borrowed_from_a_view_opens_nothing() {
-        let vetting = Vetting::default();
+        let query_guard = QueryGuard::default();
         for sql in [
             "WITH vectors AS (SELECT * FROM row) SELECT * FROM vectors",
             "SELECT * FROM (SELECT * FROM counter) AS vectors",
             "SELECT * FROM main.row",
             "SELECT * FROM \"row\" AS vectors",
         ] {
-            assert_eq!(vetting.check(sql).unwrap_err().code(), "ERR_ARGUMENT", "{sql}");
+            assert_eq!(query_guard.check(sql).unwrap_err().code(), "ERR_ARGUMENT", "{sql}");
         }
-        vetting.check("WITH row AS (SELECT * FROM vectors) SELECT * FROM row").unwrap();
+        query_guard.check("WITH row AS (SELECT * FROM vectors) SELECT * FROM row").unwrap();
     }
 }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, ErrorCode, ToSql};
 
 use crate::db::query::guard::{only_reads, refused};
 use crate::storage::reader_pool::PROGRESS_STEPS;
-use crate::writer::queue::Scope;
+use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
 
 /// A value of SQLite.
@@ -46,15 +46,15 @@ impl VectrDB {
     /// `ERR_CLOSED`; in memory `ERR_BUSY` too.
     pub fn query(&self, sql: &str, params: Vec<Value>) -> Result<Rows, CoreError> {
         self.check_open()?;
-        self.inner.vetting.check(sql)?;
+        self.inner.query_guard.check(sql)?;
         if let Some(readers) = &self.inner.readers {
-            let done = readers.with_stoppable(|reader| run(&reader.connection, sql, &params));
-            return done.map_err(|error| self.placed(error));
+            let done = readers.with_interruptible(|reader| run(&reader.connection, sql, &params));
+            return done.map_err(|error| self.with_path(error));
         }
         let sql = sql.to_owned();
         let closed = Arc::clone(&self.inner.closed);
-        self.call(Scope::Outside, move |writer| {
-            let connection = &mut writer.ledger.connection;
+        self.call(JobKind::Autocommit, move |writer| {
+            let connection = &mut writer.connection.sqlite;
             let stop = move || closed.load(Ordering::Relaxed);
             connection.progress_handler(PROGRESS_STEPS, Some(stop))?;
             let done = run(connection, &sql, &params);

@@ -112,7 +112,7 @@ fn scan(shard: &ReadShard<'_>, search: &Search) -> Result<Vec<Candidate>, CoreEr
         }
         let shown = match row.get::<_, i64>(1)? {
             1 => None,
-            _ => match shard.state().strategy.view(&rows.at(row.get(0)?)?.entry.row) {
+            _ => match shard.state().strategy.view(&rows.by_rowid(row.get(0)?)?.entry.row) {
                 Some(view) => Some(view),
                 None => continue,
             },
@@ -138,7 +138,7 @@ fn hit(shard: &ReadShard<'_>, candidate: Candidate, include_vectors: bool) -> Re
     let Candidate { score, id, n, shown } = candidate;
     let view = match shown {
         Some(view) => Some(view),
-        None => shard.state().strategy.view(&shard.rows().at(n)?.entry.row),
+        None => shard.state().strategy.view(&shard.rows().by_rowid(n)?.entry.row),
     };
     let (metadata, vector) = view.map_or((None, None), |view| (view.metadata, Some(view.vector)));
     let Score { distance, similarity } = score;

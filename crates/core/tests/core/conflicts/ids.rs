@@ -114,7 +114,7 @@ fn a_write_that_is_rolled_back_leaves_the_records_as_they_were() {
     let listed = pending(db);
     let transaction = db.begin().unwrap();
     let shard = shard();
-    let at = vectr_core::At { shard: &shard, transaction: Some(transaction) };
+    let at = vectr_core::Target { shard: &shard, transaction: Some(transaction) };
     db.upsert(at, &id("same"), payload(&[3.0])).unwrap();
     db.rollback(transaction).unwrap();
     assert_eq!(pending(db), listed);

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 
 use crate::support::cluster::Cluster;
 use crate::support::{Wall, assert_sound, described, id, payload, put, shard, shown};
-use vectr_core::{At, StoredConflict, VectrDB};
+use vectr_core::{StoredConflict, Target, VectrDB};
 use vectr_delta::{ConflictId, Dot, LocalWrite, Operation, ShardId, Sibling, Strategy, Timestamp};
 
 /// Nodes that wrote one vector each without knowing of each other, and then synced.
@@ -47,12 +47,12 @@ fn a_conflict_of_three_has_one_id_and_is_settled_everywhere_by_one_write() {
     let db = &cluster.nodes[1];
     let conflict = pending(db);
     assert_eq!(conflict.row.siblings().len(), 3);
-    assert!(db.get(At::shard(&shard()), &id("same")).unwrap().unwrap().conflicted);
+    assert!(db.get(Target::shard(&shard()), &id("same")).unwrap().unwrap().conflicted);
     let left = db.resolve_conflict(&conflict.conflict, Some((&shard(), &id("same"))), choose(&[9.0, 9.0]));
     assert!(left.unwrap().is_none() && is_settled(db));
     cluster.settle();
     for db in &cluster.nodes {
-        let entry = db.get(At::shard(&shard()), &id("same")).unwrap().unwrap();
+        let entry = db.get(Target::shard(&shard()), &id("same")).unwrap().unwrap();
         assert!(!entry.conflicted && is_settled(db));
         assert_eq!(shown(db, "same"), Some(vec![9.0, 9.0]));
     }
@@ -65,7 +65,7 @@ fn a_choice_is_stamped_behind_all_that_it_supersedes() {
     let newest = conflict.row.newest();
     cluster.wall.set(Wall::START - 1_000_000);
     cluster.nodes[0].resolve_conflict(&conflict.conflict, None, choose(&[1.0, 1.0])).unwrap();
-    let entry = cluster.nodes[0].get(At::shard(&shard()), &id("same")).unwrap().unwrap();
+    let entry = cluster.nodes[0].get(Target::shard(&shard()), &id("same")).unwrap().unwrap();
     assert!(entry.timestamp > newest);
 }
 
@@ -221,7 +221,7 @@ fn a_conflict_is_dated_by_when_its_versions_first_stood_together() {
     let first = pending(db);
     assert!(first.detected_at >= Timestamp::from_micros(Wall::START));
     cluster.wall.set(Wall::START + 5_000_000);
-    db.upsert(At::shard(&shard()), &id("unrelated"), described(&[1.0, 1.0], "{}")).unwrap();
+    db.upsert(Target::shard(&shard()), &id("unrelated"), described(&[1.0, 1.0], "{}")).unwrap();
     cluster.settle();
     assert_eq!(pending(db).detected_at, first.detected_at);
     let late = Cluster::new(1);
@@ -237,7 +237,7 @@ fn the_same_vector_in_two_shards_has_two_conflicts() {
     let other = ShardId::new("other").unwrap();
     for (number, db) in cluster.nodes.iter().enumerate() {
         db.set_strategy(&other, Strategy::Manual).unwrap();
-        db.upsert(At::shard(&other), &id("same"), payload(&[number as f32, 1.0])).unwrap();
+        db.upsert(Target::shard(&other), &id("same"), payload(&[number as f32, 1.0])).unwrap();
     }
     let [a, b] = [&cluster.nodes[0], &cluster.nodes[1]];
     crate::support::sync::sync(&other, (a, 0), (b, 1), crate::support::cluster::NOW);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::support::sync::sync;
 use crate::support::{Draw, Scratch, Wall, assert_sound, delete, payload, put, shard, shown};
-use vectr_core::{At, Config, DeltaScope, VectrDB};
+use vectr_core::{Config, DeltaScope, Target, VectrDB};
 use vectr_delta::changes::decode_rows;
 use vectr_delta::{LocalWrite, NodeName, Timestamp};
 
@@ -100,7 +100,7 @@ impl History {
 
     fn write_many(&mut self, node: usize) {
         let entries = (0..5).map(|_| (None, payload(&[0.5]))).collect();
-        self.nodes[node].insert_batch(At::shard(&shard()), entries).unwrap();
+        self.nodes[node].insert_batch(Target::shard(&shard()), entries).unwrap();
     }
 
     fn settle_one(&mut self, node: usize) {

@@ -6,7 +6,7 @@ use std::thread;
 
 use crate::support::sync::sync;
 use crate::support::{Scratch, Wall, delete, id, peer, put, shard, shown};
-use vectr_core::{At, Config, DeltaScope, VectrDB};
+use vectr_core::{Config, DeltaScope, Target, VectrDB};
 use vectr_delta::changes::decode_rows;
 use vectr_delta::{HelloOffer, NodeName, ShardId, Timestamp};
 
@@ -132,7 +132,7 @@ fn moments_rise_across_restarts_and_steps_of_the_clock() {
         let name = format!("v{round}");
         let batch =
             (0..3).map(|n| (Some(id(&format!("{name}-{n}"))), crate::support::payload(&[1.0]))).collect();
-        db.insert_batch(At::shard(&shard()), batch).unwrap();
+        db.insert_batch(Target::shard(&shard()), batch).unwrap();
         if round % 3 == 0 {
             db.close().unwrap();
             db = open(&scratch, "a", &wall);
@@ -150,7 +150,7 @@ fn a_few_vectors_at_a_time_are_all_of_them_in_the_end() {
     let (a, b) = (open(&scratch, "a", &wall), open(&scratch, "b", &wall));
     let batch =
         (0..100).map(|n| (Some(id(&format!("v{n}"))), crate::support::payload(&[n as f32]))).collect();
-    a.insert_batch(At::shard(&shard()), batch).unwrap();
+    a.insert_batch(Target::shard(&shard()), batch).unwrap();
     let scope = DeltaScope { max_vectors: Some(7), ..DeltaScope::default() };
     let (mut since, mut deltas) = (0, 0);
     loop {
@@ -171,7 +171,7 @@ fn more_than_a_delta_holds_is_said() {
     let (scratch, wall) = (Scratch::new(), Wall::new());
     let a = open(&scratch, "a", &wall);
     let batch = (0..65_600).map(|n| (Some(id(&format!("v{n}"))), crate::support::payload(&[1.0]))).collect();
-    a.insert_batch(At::shard(&shard()), batch).unwrap();
+    a.insert_batch(Target::shard(&shard()), batch).unwrap();
     let error = a.compute_delta(&shard(), 0, &DeltaScope::default()).unwrap_err();
     assert_eq!(error.code(), "ERR_LIMIT");
     let scope = DeltaScope { max_vectors: Some(usize::MAX), ..DeltaScope::default() };
@@ -206,7 +206,7 @@ fn a_delta_claims_nothing_for_the_version_vector() {
     put(&a, "two", &[1.0]);
     // With a hole: the first change never comes this way.
     apply(&b, &delta(&a, since));
-    assert!(b.shard_status(&shard()).unwrap().version_vector.is_empty());
+    assert!(b.shard_statistics(&shard()).unwrap().version_vector.is_empty());
     let now = Timestamp::from_micros(Wall::START);
     // c hears of the second change from b, and of both from a: nobody believes that b had the first.
     sync(&shard(), (&b, 1), (&c, 2), now);
@@ -236,8 +236,9 @@ fn what_really_stands_may_be_claimed() {
     for name in ["one", "two", "three"] {
         put(&a, name, &[1.0]);
     }
-    let claim = |db: &VectrDB, site: &str, seq| db.claim_held(&shard(), &[(site.to_owned(), seq)]);
-    let site = a.shard_status(&shard()).unwrap().version_vector[0].0.clone();
+    let claim =
+        |db: &VectrDB, site: &str, seq| db.advance_version_vector(&shard(), &[(site.to_owned(), seq)]);
+    let site = a.shard_statistics(&shard()).unwrap().version_vector[0].0.clone();
     assert_eq!(site, format!("a@{}", a.site()));
     let error = claim(&b, &site, 1).unwrap_err();
     assert_eq!(error.code(), "ERR_NOT_HELD");
@@ -246,13 +247,13 @@ fn what_really_stands_may_be_claimed() {
     claim(&b, &site, 2).unwrap();
     claim(&b, &a.site().to_string(), 3).unwrap();
     claim(&b, "whoever", 0).unwrap();
-    assert_eq!(b.shard_status(&shard()).unwrap().version_vector, [(site.clone(), 3)]);
+    assert_eq!(b.shard_statistics(&shard()).unwrap().version_vector, [(site.clone(), 3)]);
     for (site, seq) in
         [(site.as_str(), 4), ("whoever", 1), (&format!("b@{}", b.site()), 1), (&site, u64::MAX >> 11)]
     {
-        let before = b.shard_status(&shard()).unwrap();
+        let before = b.shard_statistics(&shard()).unwrap();
         assert_eq!(claim(&b, site, seq).unwrap_err().code(), "ERR_NOT_HELD", "{site} {seq}");
-        assert_eq!(b.shard_status(&shard()).unwrap(), before);
+        assert_eq!(b.shard_statistics(&shard()).unwrap(), before);
     }
     // Of a change that was superseded nobody can tell which vector it was of.
     put(&a, "one", &[2.0]);
@@ -261,7 +262,7 @@ fn what_really_stands_may_be_claimed() {
     assert_eq!(claim(&b, &site, 5).unwrap_err().code(), "ERR_NOT_HELD");
     // All or nothing, and no shard is made for it.
     let other = ShardId::new("other").unwrap();
-    assert_eq!(b.claim_held(&other, &[(site, 1)]).unwrap_err().code(), "ERR_NOT_HELD");
+    assert_eq!(b.advance_version_vector(&other, &[(site, 1)]).unwrap_err().code(), "ERR_NOT_HELD");
     assert_eq!(b.shards().unwrap(), [shard()]);
 }
 
@@ -320,11 +321,11 @@ fn a_shard_of_another_name_takes_a_delta_and_gives_it_back() {
     put(&a, "one", &[1.0]);
     b.apply_delta(&theirs, &delta(&a, 0)).unwrap();
     let there = |name: &str| {
-        let entry = b.get(At::shard(&theirs), &id(name)).unwrap();
+        let entry = b.get(Target::shard(&theirs), &id(name)).unwrap();
         entry.map(|entry| vectr_delta::components(&entry.vector).collect::<Vec<f32>>())
     };
     assert_eq!(there("one"), Some(vec![1.0]));
-    b.upsert(At::shard(&theirs), &id("one"), crate::support::payload(&[2.0])).unwrap();
+    b.upsert(Target::shard(&theirs), &id("one"), crate::support::payload(&[2.0])).unwrap();
     let back = b.compute_delta(&theirs, 0, &DeltaScope::default()).unwrap();
     a.apply_delta(&ours, &back).unwrap();
     assert_eq!(shown(&a, "one"), Some(vec![2.0]));
@@ -397,7 +398,7 @@ fn writes_during_the_calls_are_in_the_next_delta() {
                 put(&a, &format!("v{}", number % 200), &[number as f32]);
                 if number % 50 == 0 {
                     let batch = (0..40).map(|_| (None, crate::support::payload(&[1.0]))).collect();
-                    a.insert_batch(At::shard(&shard()), batch).unwrap();
+                    a.insert_batch(Target::shard(&shard()), batch).unwrap();
                 }
             }
         })

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use tempfile::TempDir;
-use vectr_core::{At, Clock, Config, VectrDB};
+use vectr_core::{Clock, Config, Target, VectrDB};
 use vectr_delta::{Fingerprint, Metadata, Payload, ShardId, Timestamp, VectorId};
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014).
@@ -104,16 +104,16 @@ pub fn peer(number: u8) -> Fingerprint {
 
 /// Writes a vector without asking whether it is there.
 pub fn put(db: &VectrDB, name: &str, components: &[f32]) {
-    db.upsert(At::shard(&shard()), &id(name), payload(components)).unwrap();
+    db.upsert(Target::shard(&shard()), &id(name), payload(components)).unwrap();
 }
 
 pub fn delete(db: &VectrDB, name: &str) -> bool {
-    db.delete(At::shard(&shard()), &id(name)).unwrap()
+    db.delete(Target::shard(&shard()), &id(name)).unwrap()
 }
 
 /// What the shard shows of a vector.
 pub fn shown(db: &VectrDB, name: &str) -> Option<Vec<f32>> {
-    let entry = db.get(At::shard(&shard()), &id(name)).unwrap();
+    let entry = db.get(Target::shard(&shard()), &id(name)).unwrap();
     entry.map(|entry| vectr_delta::components(&entry.vector).collect())
 }
 
