@@ -2,6 +2,7 @@ pub(crate) mod backup;
 pub(crate) mod conflicts;
 pub(crate) mod deltas;
 pub(crate) mod iter;
+pub(crate) mod listing;
 pub(crate) mod open;
 pub(crate) mod overview;
 pub(crate) mod peers;
@@ -20,7 +21,7 @@ use std::thread::JoinHandle;
 
 use vectr_delta::{Dimensions, NodeName, ShardId, SiteId, Timestamp};
 
-use crate::db::iter::Listing;
+use crate::db::listing::Listing;
 use crate::db::open::open;
 use crate::db::query::guard::QueryGuard;
 use crate::incarnation::lock::Lock;
