@@ -13,6 +13,7 @@ use crate::storage::rows::{StoredRow, StoredRows};
 use crate::storage::snapshot::Snapshot;
 use crate::writer::connection::WriteConnection;
 use crate::writer::queue::JobKind;
+use crate::writer::shard::WriteShard;
 use crate::{CoreError, VectrDB};
 
 /// A vector with several concurrent versions.
@@ -145,7 +146,7 @@ impl RecordedConflict {
         connection: &mut WriteConnection,
         write: LocalWrite,
     ) -> Result<Option<StoredConflict>, CoreError> {
-        let mut shard = connection.shard(&self.shard)?;
+        let mut shard = WriteShard::open(connection, &self.shard)?;
         let stands = |row: &Row| self.dots.iter().any(|dot| row.sibling(*dot).is_some());
         let Some(row) = shard.row(&self.id)?.filter(stands) else {
             return Err(CoreError::UnknownConflict { conflict: self.conflict });

@@ -18,6 +18,7 @@ use crate::writer::checkpoint::Checkpointer;
 use crate::writer::commit_notifier::CommitNotifier;
 use crate::writer::connection::WriteConnection;
 use crate::writer::durability::Durability;
+use crate::writer::shard::WriteShard;
 use crate::{Config, CoreError};
 
 /// A database ready to work.
@@ -119,7 +120,7 @@ fn prepare(
             let (expected, found) = (recorded.count(), given.count());
             return Err(DeltaError::Dimensions { expected, found }.into());
         }
-        connection.shard(shard)?;
+        WriteShard::open(connection, shard)?;
     }
     Ok(())
 }

@@ -10,7 +10,6 @@ use crate::storage::catalog::{Counters, StoredShard};
 use crate::storage::json::parse_site;
 use crate::storage::rows::integer;
 use crate::storage::sites::{SiteNumbers, site_name};
-use crate::writer::shard::WriteShard;
 use crate::{Clock, CoreError};
 
 /// The write connection, and what is cached of the database between its transactions.
@@ -171,9 +170,9 @@ impl WriteConnection {
         }
     }
 
-    /// A shard to write to, made where it does not exist.
-    pub(crate) fn shard(&mut self, id: &ShardId) -> Result<WriteShard<'_>, CoreError> {
-        let at = match self.cache.by_id.entry(id.clone()) {
+    /// The index of a shard in the cache; creates the shard if it does not exist.
+    pub(crate) fn cached_shard(&mut self, id: &ShardId) -> Result<usize, CoreError> {
+        let index = match self.cache.by_id.entry(id.clone()) {
             Entry::Occupied(entry) => *entry.get(),
             Entry::Vacant(entry) => {
                 let stored = match StoredShard::load(&self.sqlite, id)? {
@@ -187,13 +186,13 @@ impl WriteConnection {
                 *entry.insert(self.cache.shards.len() - 1)
             }
         };
-        let shard = &mut self.cache.shards[at];
+        let shard = &mut self.cache.shards[index];
         let dimensions = &mut shard.stored.state.descriptor.dimensions;
         if dimensions.is_none() && self.dimensions.is_some() {
             *dimensions = self.dimensions;
             shard.changed = true;
         }
-        Ok(WriteShard::new(self, at))
+        Ok(index)
     }
 
     /// As of the last commit.

@@ -68,7 +68,7 @@ impl Writer {
         shard: &ShardId,
         work: impl FnOnce(&mut WriteShard<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.write(|connection| work(&mut connection.shard(shard)?))
+        self.write(|connection| work(&mut WriteShard::open(connection, shard)?))
     }
 
     /// Before a local write: a clock that was ahead and is right again calls for a new site.
@@ -92,7 +92,7 @@ impl Writer {
             let own = connection.former_sites()?;
             let wall = connection.wall;
             for shard in shard_ids(&connection.sqlite)? {
-                renewal.rewrite(&mut connection.shard(&shard)?, &own, wall)?;
+                renewal.rewrite(&mut WriteShard::open(connection, &shard)?, &own, wall)?;
             }
             Ok::<_, CoreError>(())
         })?;

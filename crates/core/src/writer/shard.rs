@@ -1,4 +1,4 @@
-use rusqlite::params;
+use rusqlite::{Statement, ToSql};
 use vectr_delta::{
     ChangeId, CommitNo, ConflictId, Cursor, Fingerprint, Metadata, NodeName, Origin, Row, RowVisitor,
     ShardId, ShardRead, ShardState, ShardWrite, Sibling, SiteId, Timestamp, VectorId, VersionVector,
@@ -12,14 +12,17 @@ use crate::storage::snapshot::{read_cursor, reads_payloads, write_cursor};
 use crate::writer::connection::{CachedShard, LastRead, WriteConnection};
 
 /// A shard inside the open write transaction.
-pub(crate) struct WriteShard<'l> {
-    connection: &'l mut WriteConnection,
-    at: usize,
+pub(crate) struct WriteShard<'c> {
+    connection: &'c mut WriteConnection,
+    /// Of the connection's cache.
+    index: usize,
 }
 
-impl<'l> WriteShard<'l> {
-    pub(crate) const fn new(connection: &'l mut WriteConnection, at: usize) -> Self {
-        Self { connection, at }
+impl<'c> WriteShard<'c> {
+    /// Opens a shard in the transaction of `connection`; creates the shard if it does not exist.
+    pub(crate) fn open(connection: &'c mut WriteConnection, shard: &ShardId) -> Result<Self, CoreError> {
+        let index = connection.cached_shard(shard)?;
+        Ok(Self { connection, index })
     }
 
     /// The wall clock when the transaction began.
@@ -33,7 +36,7 @@ impl<'l> WriteShard<'l> {
     }
 
     fn cached(&self) -> &CachedShard {
-        &self.connection.cache.shards[self.at]
+        &self.connection.cache.shards[self.index]
     }
 
     fn number(&self) -> i64 {
@@ -60,53 +63,36 @@ impl<'l> WriteShard<'l> {
         Ok(Some(context_text(entries.into_iter())))
     }
 
-    /// `None`, and nothing changed, where the shard has a row of this vector.
-    fn insert(&mut self, id: &VectorId, new: &Row) -> Result<Option<i64>, CoreError> {
+    /// What the columns of a row hold that takes `new` now.
+    fn columns<'r>(&mut self, new: &'r Row) -> Result<RowColumns<'r>, CoreError> {
         let context = self.context(new)?;
         let first = &new.siblings()[0];
-        let site = self.connection.intern(first.dot().site)?;
-        let hash = first.payload().map(|_| first.hash().to_le_bytes());
-        let applied_at = self.connection.next_application();
-        let mut statement = self.connection.sqlite.prepare_cached(INSERT)?;
-        let inserted = statement.execute(params![
-            self.number(),
-            integer(self.connection.cache.counters.change_id),
-            integer(new.siblings().len() as u64),
-            site,
-            integer(first.dot().seq),
-            integer(first.timestamp().as_micros()),
-            first.operation() as u8,
-            integer(applied_at.as_micros()),
-            id.as_str(),
+        Ok(RowColumns {
+            site: self.connection.intern(first.dot().site)?,
+            first,
+            change_id: self.change_id(),
+            versions: new.siblings().len() as u64,
+            applied_at: self.connection.next_application(),
             context,
-            hash,
-            metadata(first),
-            vector(first),
-        ])?;
+        })
+    }
+
+    /// Returns the new row's number; `None`, and nothing has changed, if the shard has a row of this vector.
+    fn insert(&mut self, id: &VectorId, new: &Row) -> Result<Option<i64>, CoreError> {
+        let columns = self.columns(new)?;
+        let mut statement = self.connection.sqlite.prepare_cached(INSERT)?;
+        columns.bind(&mut statement)?;
+        bind(&mut statement, RowColumns::COUNT, &[&self.number(), &id.as_str()])?;
+        let inserted = statement.raw_execute()?;
         Ok((inserted > 0).then(|| self.connection.sqlite.last_insert_rowid()))
     }
 
     fn update(&mut self, n: i64, new: &Row) -> Result<(), CoreError> {
-        let context = self.context(new)?;
-        let first = &new.siblings()[0];
-        let site = self.connection.intern(first.dot().site)?;
-        let hash = first.payload().map(|_| first.hash().to_le_bytes());
-        let applied_at = self.connection.next_application();
+        let columns = self.columns(new)?;
         let mut statement = self.connection.sqlite.prepare_cached(UPDATE)?;
-        statement.execute(params![
-            n,
-            integer(self.connection.cache.counters.change_id),
-            integer(new.siblings().len() as u64),
-            site,
-            integer(first.dot().seq),
-            integer(first.timestamp().as_micros()),
-            first.operation() as u8,
-            integer(applied_at.as_micros()),
-            context,
-            hash,
-            metadata(first),
-            vector(first),
-        ])?;
+        columns.bind(&mut statement)?;
+        bind(&mut statement, RowColumns::COUNT, &[&n])?;
+        statement.raw_execute()?;
         Ok(())
     }
 
@@ -144,22 +130,15 @@ impl<'l> WriteShard<'l> {
 
     fn insert_sibling(&mut self, n: i64, sibling: &Sibling) -> Result<(), CoreError> {
         let site = self.connection.intern(sibling.dot().site)?;
-        let hash = sibling.payload().map(|_| sibling.hash().to_le_bytes());
         let mut statement = self.connection.sqlite.prepare_cached(INSERT_SIBLING)?;
-        statement.execute(params![
-            n,
-            site,
-            integer(sibling.dot().seq),
-            integer(sibling.timestamp().as_micros()),
-            sibling.operation() as u8,
-            hash,
-            metadata(sibling),
-            vector(sibling),
-        ])?;
+        bind_version(&mut statement, site, sibling)?;
+        bind(&mut statement, VERSION_COLUMNS, &[&n])?;
+        statement.raw_execute()?;
         Ok(())
     }
 
-    fn place(&mut self, id: &VectorId) -> Result<i64, CoreError> {
+    /// The number of a vector's row.
+    fn row_number(&mut self, id: &VectorId) -> Result<i64, CoreError> {
         let shard = self.number();
         match self.connection.last_read.take() {
             Some(found) if found.shard == shard && found.id == *id => Ok(found.n),
@@ -213,7 +192,7 @@ impl ShardRead for WriteShard<'_> {
 
 impl ShardWrite for WriteShard<'_> {
     fn state_mut(&mut self) -> &mut ShardState {
-        let shard = &mut self.connection.cache.shards[self.at];
+        let shard = &mut self.connection.cache.shards[self.index];
         shard.changed = true;
         &mut shard.stored.state
     }
@@ -228,7 +207,7 @@ impl ShardWrite for WriteShard<'_> {
         self.connection.cache.counters.change_id += 1;
         self.connection.cache.dirty = true;
         let n = if let Some(old) = old {
-            let n = self.place(id)?;
+            let n = self.row_number(id)?;
             self.supersede(n, id, old, new)?;
             self.update(n, new)?;
             n
@@ -281,18 +260,82 @@ impl ShardWrite for WriteShard<'_> {
     }
 }
 
-fn metadata(sibling: &Sibling) -> Option<&str> {
-    sibling.payload()?.metadata().map(Metadata::as_str)
+/// What INSERT and UPDATE write alike.
+struct RowColumns<'r> {
+    first: &'r Sibling,
+    site: i64,
+    change_id: ChangeId,
+    versions: u64,
+    applied_at: Timestamp,
+    context: Option<String>,
 }
 
-fn vector(sibling: &Sibling) -> Option<&[u8]> {
-    sibling.payload().map(|payload| payload.vector().as_ref())
+impl RowColumns<'_> {
+    const COUNT: usize = VERSION_COLUMNS + 4;
+
+    /// Binds the parameters `?1` to `?11`.
+    fn bind(&self, statement: &mut Statement<'_>) -> rusqlite::Result<()> {
+        bind_version(statement, self.site, self.first)?;
+        bind(
+            statement,
+            VERSION_COLUMNS,
+            &[
+                &integer(self.change_id),
+                &integer(self.versions),
+                &integer(self.applied_at.as_micros()),
+                &self.context,
+            ],
+        )
+    }
 }
 
-const INSERT: &str = "INSERT INTO row (shard, change_id, versions, site, seq, timestamp, operation, applied_at, id, \
-     context, hash, metadata, vector) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
-     ON CONFLICT (shard, id) DO NOTHING";
-const UPDATE: &str = "UPDATE row SET change_id = ?2, versions = ?3, site = ?4, seq = ?5, timestamp = ?6, \
-     operation = ?7, applied_at = ?8, context = ?9, hash = ?10, metadata = ?11, vector = ?12 WHERE n = ?1";
-const INSERT_SIBLING: &str = "INSERT INTO sibling (row, site, seq, timestamp, operation, hash, metadata, vector) \
-     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+/// Binds the parameters `?1` to `?7`: the columns that the tables `row` and `sibling` share.
+fn bind_version(statement: &mut Statement<'_>, site: i64, version: &Sibling) -> rusqlite::Result<()> {
+    let payload = version.payload();
+    bind(
+        statement,
+        0,
+        &[
+            &site,
+            &integer(version.dot().seq),
+            &integer(version.timestamp().as_micros()),
+            &(version.operation() as u8),
+            &payload.map(|_| version.hash().to_le_bytes()),
+            &payload.and_then(|payload| payload.metadata()).map(Metadata::as_str),
+            &payload.map(|payload| payload.vector().as_ref()),
+        ],
+    )
+}
+
+/// Binds the parameters after the first `bound` ones.
+fn bind(statement: &mut Statement<'_>, bound: usize, values: &[&dyn ToSql]) -> rusqlite::Result<()> {
+    (bound + 1..).zip(values).try_for_each(|(number, value)| statement.raw_bind_parameter(number, value))
+}
+
+const VERSION_COLUMNS: usize = 7;
+
+macro_rules! version_columns {
+    () => {
+        "site, seq, timestamp, operation, hash, metadata, vector"
+    };
+}
+
+macro_rules! row_columns {
+    () => {
+        concat!(version_columns!(), ", change_id, versions, applied_at, context")
+    };
+}
+
+const INSERT: &str = concat!(
+    "INSERT INTO row (",
+    row_columns!(),
+    ", shard, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
+     ON CONFLICT (shard, id) DO NOTHING"
+);
+const UPDATE: &str = concat!(
+    "UPDATE row SET (",
+    row_columns!(),
+    ") = (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) WHERE n = ?12"
+);
+const INSERT_SIBLING: &str =
+    concat!("INSERT INTO sibling (", version_columns!(), ", row) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
