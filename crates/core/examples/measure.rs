@@ -8,10 +8,12 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
+use vectr_core::replication::serve_blocking;
 use vectr_core::{Config, Metric, Search, Target, VectrDB};
 use vectr_delta::{
     Batch, ChangelogId, Descriptor, Digest, Dot, Fingerprint, Hello, Intake, NodeName, PageSize, Payload,
-    Row, ShardId, Sibling, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
+    Row, ShardId, Sibling, SiteId, StoreReply, StoreRequest, Strategy, Timestamp, VectorId, VectorRow,
+    VersionVector,
 };
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -145,11 +147,16 @@ fn fill(db: &VectrDB, rows: &[VectorRow]) -> Outcome<Duration> {
     let (shard, hello) = (shard()?, hello()?);
     let batches = batches(rows);
     let mut intake = Box::new(Intake::new(Fingerprint::new([1; 32]), &hello, 0));
-    db.meet(&shard, &hello).map_err(|refusal| format!("{refusal:?}"))?;
+    let StoreReply::Met = serve_blocking(db, &shard, StoreRequest::Meet(Box::new(hello))) else {
+        return Err("the shard refuses the peer".into());
+    };
     timed(|| {
         for batch in batches {
-            let applied = db.apply(&shard, intake, vec![batch]);
-            intake = applied.map_err(|refusal| format!("{refusal:?}"))?.intake;
+            let request = StoreRequest::Apply { intake, batches: vec![batch] };
+            intake = match serve_blocking(db, &shard, request) {
+                StoreReply::Applied { intake, .. } => intake,
+                other => return Err(format!("{other:?}").into()),
+            };
         }
         Ok(())
     })
@@ -173,7 +180,11 @@ fn read(db: &VectrDB, filter: Option<&VersionVector>) -> Outcome<Duration> {
     timed(|| {
         let mut after = 0;
         loop {
-            let page = db.read_page(&shard, after, filter, PageSize::default())?;
+            let (filter, size) = (filter.cloned(), PageSize::default());
+            let page = match serve_blocking(db, &shard, StoreRequest::ReadPage { after, filter, size }) {
+                StoreReply::Page(page) => page,
+                other => return Err(format!("{other:?}").into()),
+            };
             after = page.position;
             if page.end.is_some() {
                 return Ok(());

@@ -25,7 +25,8 @@ pub use replica::{
     read_hello, read_page, replace_row, write_local, write_resolution,
 };
 pub use session::{
-    Ending, PeerProgress, Session, SessionConfig, SessionReport, StoreReply, StoreRequest, Warning,
+    ChangeSpan, Ending, PeerProgress, Session, SessionConfig, SessionReport, StoreReply, StoreRequest,
+    Warning,
 };
 pub use wire::{
     Batch, Codec, End, Frame, FrameDecoder, Held, Hello, Message, MessageDecoder, Reject, Uncompressed,

@@ -169,7 +169,7 @@ impl World {
         match result {
             Ok(committed) => {
                 self.after_commit(node, false, &committed);
-                StoreReply::Applied { intake: Box::new(intake), applied: committed.value }
+                StoreReply::Applied { intake: Box::new(intake), applied: committed.value, changes: None }
             }
             Err(refusal) => self.refused(node, Strike::ApplyRolledBack, refusal),
         }
@@ -201,7 +201,7 @@ impl World {
                 self.after_commit(node, false, &committed);
                 let commit_no = self.leaving_commit(node);
                 let (applied, ended) = committed.value;
-                StoreReply::Ended { intake: Box::new(intake), applied, ended, commit_no }
+                StoreReply::Ended { intake: Box::new(intake), applied, changes: None, ended, commit_no }
             }
             Err(refusal) => self.refused(node, Strike::EndRolledBack, refusal),
         }

@@ -1,8 +1,8 @@
 pub(crate) mod backup;
+pub(crate) mod commits;
 pub(crate) mod conflicts;
 pub(crate) mod deltas;
 pub(crate) mod iter;
-pub(crate) mod listing;
 pub(crate) mod open;
 pub(crate) mod overview;
 pub(crate) mod peers;
@@ -21,7 +21,7 @@ use std::thread::JoinHandle;
 
 use vectr_delta::{Dimensions, NodeName, ShardId, SiteId, Timestamp};
 
-use crate::db::listing::Listing;
+use crate::db::iter::listing::Listing;
 use crate::db::open::open;
 use crate::db::query::guard::QueryGuard;
 use crate::incarnation::lock::Lock;
@@ -177,6 +177,19 @@ impl VectrDB {
     ) -> Result<T, CoreError> {
         self.check_open()?;
         self.inner.queue.call(kind, work).map_err(|error| self.with_path(error))
+    }
+
+    /// Work for the writer whose outcome goes to `done`, on the writer's thread.
+    pub(crate) fn submit<T: 'static, E: From<CoreError> + 'static>(
+        &self,
+        kind: JobKind,
+        work: impl FnOnce(&mut Writer) -> Result<T, E> + Send + 'static,
+        done: impl FnOnce(Result<T, E>) + Send + 'static,
+    ) {
+        match self.check_open() {
+            Ok(()) => self.inner.queue.submit(kind, work, done),
+            Err(closed) => done(Err(closed.into())),
+        }
     }
 
     /// Reads from one moment of what is committed.

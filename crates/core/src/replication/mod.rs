@@ -1,4 +1,16 @@
-//! What a sync engine uses.
+//! What a sync engine uses of a database, and nobody else.
+//!
+//! [`serve`] is the storage port of a session: it answers each [`StoreRequest`](vectr_delta::StoreRequest) about a shard
+//! with one [`StoreReply`](vectr_delta::StoreReply). The rest is bookkeeping: when a shard was synced, what its peers
+//! hold, and the id under which this database syncs.
 
-pub(crate) mod serve;
-pub(crate) mod session_id;
+mod commit_watch;
+mod notes;
+mod read;
+mod serve;
+mod session_id;
+mod write;
+
+pub use notes::{record_peer, record_sync};
+pub use serve::{BlockingRead, Serving, serve, serve_blocking};
+pub use session_id::{SyncSessionId, restore_session};

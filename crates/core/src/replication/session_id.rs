@@ -7,7 +7,7 @@ use crate::writer::connection::WriteConnection;
 use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
 
-/// Names the syncs of one life of a database.
+/// Identifies the syncs of one incarnation of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SyncSessionId {
     /// A UUID.
@@ -16,18 +16,16 @@ pub struct SyncSessionId {
     pub created_at: Timestamp,
 }
 
-impl VectrDB {
-    /// The session of this database: made when it is first asked for, and kept in the file. A new site begins a new
-    /// session, so a copy never goes on with that of the original.
-    ///
-    /// # Errors
-    /// `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
-    pub fn restore_session(&self) -> Result<SyncSessionId, CoreError> {
-        if let Some(session) = self.read(|snapshot| SyncSessionId::load(snapshot.connection()))? {
-            return Ok(session);
-        }
-        self.call(JobKind::Autocommit, |writer| writer.write(SyncSessionId::take))
+/// Returns the session id of a database: made when it is first asked for, and kept in the file. A new site begins a new
+/// session, so a copy never goes on with that of the original.
+///
+/// # Errors
+/// `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
+pub fn restore_session(db: &VectrDB) -> Result<SyncSessionId, CoreError> {
+    if let Some(session) = db.read(|snapshot| SyncSessionId::load(snapshot.connection()))? {
+        return Ok(session);
     }
+    db.call(JobKind::Autocommit, |writer| writer.write(SyncSessionId::load_or_create))
 }
 
 impl SyncSessionId {
@@ -38,8 +36,8 @@ impl SyncSessionId {
         Ok(Some(Self { id: row.get(0)?, created_at: Timestamp::from_micros(number(row, 1)?) }))
     }
 
-    fn take(connection: &mut WriteConnection) -> Result<Self, CoreError> {
-        // Someone else may have asked meanwhile.
+    fn load_or_create(connection: &mut WriteConnection) -> Result<Self, CoreError> {
+        // Another caller may have created it since the read.
         if let Some(session) = Self::load(&connection.sqlite)? {
             return Ok(session);
         }

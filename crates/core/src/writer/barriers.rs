@@ -1,4 +1,3 @@
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use crate::writer::queue::{JobKind, WriteQueue};
 /// Makes the transactions of a database durable. It is no handle of the database, and keeps nothing open: so the
 /// writer's thread may hold it.
 #[derive(Clone)]
-pub struct Barriers {
+pub(crate) struct Barriers {
     pub(crate) durability: Arc<Durability>,
     pub(crate) queue: WriteQueue,
     pub(crate) path: Arc<Path>,
@@ -19,7 +18,7 @@ pub struct Barriers {
 
 impl Barriers {
     /// Begins to make a transaction durable where nobody has yet. Who waits for it later waits the shorter.
-    pub fn start(&self, commit_no: CommitNo) {
+    pub(crate) fn start(&self, commit_no: CommitNo) {
         self.durability.on_durable(commit_no, drop, |barrier| self.request(barrier));
     }
 
@@ -48,11 +47,5 @@ impl Barriers {
             }
             Err(refused) => barrier.end(&Err(refused)),
         });
-    }
-}
-
-impl fmt::Debug for Barriers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Barriers").field("path", &self.path).finish()
     }
 }

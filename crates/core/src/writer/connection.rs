@@ -8,7 +8,6 @@ use crate::incarnation::Incarnation;
 use crate::random::random_number;
 use crate::storage::catalog::{Counters, StoredShard};
 use crate::storage::json::parse_site;
-use crate::storage::rows::integer;
 use crate::storage::sites::{SiteNumbers, site_name};
 use crate::{Clock, CoreError};
 
@@ -242,13 +241,6 @@ impl WriteConnection {
         let mut own = sites.map(|site| parse_site(&site?)).collect::<Result<BTreeSet<_>, _>>()?;
         own.remove(&self.cache.counters.origin.site);
         Ok(own)
-    }
-
-    /// Remembers when a shard was synced, outside of transactions: nothing that peers hear of depends on it.
-    pub(crate) fn note_sync(&mut self, id: &ShardId, at: Timestamp) -> Result<(), CoreError> {
-        let mut statement = self.sqlite.prepare_cached("UPDATE shard SET last_sync_at = ?2 WHERE id = ?1")?;
-        statement.execute((id.as_str(), integer(at.as_micros())))?;
-        Ok(())
     }
 
     /// The number of a site, given out where it has none.

@@ -1,5 +1,6 @@
 //! Stored bytes that are no longer what was written.
 
+use crate::support::store;
 use crate::support::sync::sync;
 use crate::support::{Scratch, Wall, described, id, put, shard, shown};
 use rusqlite::Connection;
@@ -42,7 +43,7 @@ fn a_damaged_vector_is_withheld_and_named() {
     for damage in DAMAGES {
         let (scratch, wall) = (Scratch::new(), Wall::new());
         let db = damaged(&scratch, &wall, damage);
-        let page = db.read_page(&shard(), 0, None, PageSize::default()).unwrap();
+        let page = store::read_page(&db, PageSize::default());
         assert_eq!(page.rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["v1", "v3"], "{damage}");
         assert_eq!((page.withheld[0].id.as_str(), page.withheld[0].code), ("v2", "ERR_CHECKSUM"));
         let error = db.get(Target::shard(&shard()), &id("v2")).unwrap_err();

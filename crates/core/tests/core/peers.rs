@@ -1,13 +1,14 @@
 //! How far peers are known to be behind.
 
-use crate::support::{Scratch, delete, peer, put, shard};
+use crate::support::{Scratch, delete, peer, put, shard, store};
 use rusqlite::Connection;
+use vectr_core::replication::record_peer;
 use vectr_core::{Inspection, PeerLag, VectrDB};
 use vectr_delta::{ChangelogId, Fingerprint, HelloOffer, NodeName, PageSize, PeerStanding, VersionVector};
 
 /// A peer that holds all there is, as a session would tell.
 fn holding_all(db: &VectrDB, number: u8) -> PeerStanding {
-    let end = db.read_page(&shard(), 0, None, PageSize::default()).unwrap().end.unwrap();
+    let end = store::read_page(db, PageSize::default()).end.unwrap();
     PeerStanding {
         peer: peer(number),
         node: NodeName::new(&format!("peer-{number}")).unwrap(),
@@ -26,7 +27,7 @@ fn changelog(db: &VectrDB) -> ChangelogId {
         clock: db.now(),
         window: 1,
     };
-    db.read_hello(&shard(), &peer(0), &offer).unwrap().0.changelog
+    store::read_hello(db, peer(0), offer).0.changelog
 }
 
 fn lags(db: &VectrDB) -> Vec<PeerLag> {
@@ -46,14 +47,14 @@ fn what_was_written_since_is_what_a_peer_is_behind() {
         put(&db, name, &[1.0]);
     }
     assert_eq!(lags(&db), []);
-    db.note_peer(&shard(), holding_all(&db, 1)).unwrap();
+    record_peer(&db, &shard(), holding_all(&db, 1)).unwrap();
     assert_eq!(behind(&db), [(peer(1), 0)]);
     put(&db, "a", &[2.0]);
     put(&db, "a", &[3.0]);
     assert!(delete(&db, "b"));
     put(&db, "d", &[1.0]);
     assert_eq!(behind(&db), [(peer(1), 3)], "vectors count, not writes");
-    db.note_peer(&shard(), holding_all(&db, 1)).unwrap();
+    record_peer(&db, &shard(), holding_all(&db, 1)).unwrap();
     assert_eq!(behind(&db), [(peer(1), 0)]);
     db.close().unwrap();
     let overview = Inspection::open(&scratch.path("a.db")).unwrap().overview().unwrap();
@@ -67,9 +68,9 @@ fn a_peer_that_forgot_is_behind_again() {
     let db = scratch.open("a.db");
     put(&db, "a", &[1.0]);
     let knowing = holding_all(&db, 1);
-    db.note_peer(&shard(), knowing.clone()).unwrap();
+    record_peer(&db, &shard(), knowing.clone()).unwrap();
     let restored = PeerStanding { position: 0, version_vector: VersionVector::new(), ..knowing };
-    db.note_peer(&shard(), restored).unwrap();
+    record_peer(&db, &shard(), restored).unwrap();
     assert_eq!(behind(&db), [(peer(1), 1)]);
 }
 
@@ -80,8 +81,12 @@ fn a_position_in_another_changelog_says_nothing() {
     put(&db, "a", &[1.0]);
     let all = holding_all(&db, 1);
     let other = ChangelogId::new(7);
-    db.note_peer(&shard(), PeerStanding { changelog: other, version_vector: VersionVector::new(), ..all })
-        .unwrap();
+    record_peer(
+        &db,
+        &shard(),
+        PeerStanding { changelog: other, version_vector: VersionVector::new(), ..all },
+    )
+    .unwrap();
     assert_eq!(behind(&db), [(peer(1), 1)]);
 }
 
@@ -89,7 +94,7 @@ fn a_position_in_another_changelog_says_nothing() {
 fn of_a_shard_that_does_not_exist_nothing_is_noted() {
     let scratch = Scratch::new();
     let db = scratch.open("a.db");
-    db.note_peer(&shard(), holding_all(&db, 1)).unwrap();
+    record_peer(&db, &shard(), holding_all(&db, 1)).unwrap();
     put(&db, "a", &[1.0]);
     assert_eq!(lags(&db), []);
 }
@@ -103,7 +108,8 @@ fn the_peers_noted_last_are_kept() {
     for number in 0..300_u16 {
         let mut bytes = [0; 32];
         bytes[..2].copy_from_slice(&number.to_be_bytes());
-        db.note_peer(&shard(), PeerStanding { peer: Fingerprint::new(bytes), ..standing.clone() }).unwrap();
+        record_peer(&db, &shard(), PeerStanding { peer: Fingerprint::new(bytes), ..standing.clone() })
+            .unwrap();
     }
     let kept = lags(&db).len();
     assert!((250..=256).contains(&kept), "{kept}");
@@ -123,6 +129,6 @@ fn a_file_from_before_there_were_peers_is_looked_at_too() {
     assert!(inspection.verify().unwrap().is_sound());
     drop(inspection);
     let db = scratch.open("a.db");
-    db.note_peer(&shard(), holding_all(&db, 1)).unwrap();
+    record_peer(&db, &shard(), holding_all(&db, 1)).unwrap();
     assert_eq!(behind(&db), [(peer(1), 0)]);
 }

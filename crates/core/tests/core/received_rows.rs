@@ -1,9 +1,10 @@
 //! What a database says of the rows that it took in from a peer.
 
-use crate::support::{Scratch, id, peer, put, shard};
-use vectr_core::{ChangeSpan, VectrDB};
+use crate::support::{Scratch, id, peer, put, shard, store};
+use vectr_core::VectrDB;
 use vectr_delta::{
-    Applied, Batch, End, Hello, HelloOffer, Intake, NodeName, PageSize, Timestamp, VectorRow, VersionVector,
+    Applied, Batch, ChangeSpan, End, Hello, HelloOffer, Intake, NodeName, PageSize, Timestamp, VectorRow,
+    VersionVector,
 };
 
 const NOW: Timestamp = Timestamp::from_micros(crate::support::Wall::START);
@@ -17,12 +18,12 @@ fn hello(db: &VectrDB) -> Hello {
         clock: NOW,
         window: 16,
     };
-    db.read_hello(&shard(), &peer(1), &offer).unwrap().0
+    store::read_hello(db, peer(1), offer).0
 }
 
 /// All rows of a database, as one batch and the end behind it.
 fn transfer(db: &VectrDB) -> (Batch, End) {
-    let page = db.read_page(&shard(), 0, None, PageSize { bytes: 1 << 20, rows: 5_000 }).unwrap();
+    let page = store::read_page(db, PageSize { bytes: 1 << 20, rows: 5_000 });
     let rows: Vec<VectorRow> = page.rows;
     let said = hello(db);
     let batch = Batch {
@@ -61,18 +62,18 @@ fn a_transaction_names_the_change_ids_that_it_gave_out() {
         put(&far, name, &[2.0]);
     }
     let (batch, end) = transfer(&far);
-    near.meet(&shard(), &hello(&far)).unwrap();
+    store::meet(&near, hello(&far));
     let intake = Box::new(Intake::new(peer(1), &hello(&far), 0));
-    let taken = near.apply(&shard(), intake, vec![batch.clone()]).unwrap();
+    let taken = store::apply(&near, intake, vec![batch.clone()]);
     assert_eq!(taken.changes, Some(ChangeSpan { after: 1, to: 4 }));
-    let again = near.apply(&shard(), taken.intake, vec![batch.clone()]).unwrap();
+    let again = store::apply(&near, taken.intake, vec![batch.clone()]);
     assert_eq!((again.changes, again.applied.changed), (None, 0));
     put(&far, "d", &[2.0]);
     let (batch, _) = transfer(&far);
-    let ended = near.end(&shard(), again.intake, vec![batch], Box::new(end)).unwrap();
+    let ended = store::end(&near, again.intake, vec![batch], end);
     assert_eq!((ended.changes, ended.applied.changed), (Some(ChangeSpan { after: 4, to: 5 }), 1));
     let bare = transfer(&far).1;
-    assert_eq!(near.end(&shard(), ended.intake, vec![], Box::new(bare)).unwrap().changes, None);
+    assert_eq!(store::end(&near, ended.intake, vec![], bare).changes, None);
 }
 
 #[test]
@@ -83,10 +84,10 @@ fn vectors_that_gained_concurrent_versions_are_named_up_to_a_hundred() {
         put(&far, &format!("v{number}"), &[2.0]);
     }
     put(&far, "alone", &[2.0]);
-    near.meet(&shard(), &hello(&far)).unwrap();
+    store::meet(&near, hello(&far));
     let intake = Box::new(Intake::new(peer(1), &hello(&far), 0));
     let (batch, _) = transfer(&far);
-    let taken = near.apply(&shard(), intake, vec![batch.clone(), batch]).unwrap();
+    let taken = store::apply(&near, intake, vec![batch.clone(), batch]);
     assert_eq!(taken.applied.conflicts, 250);
     let named: std::collections::BTreeSet<_> = taken.applied.conflicted.iter().collect();
     assert_eq!((named.len(), taken.applied.conflicted.len()), (Applied::MAX_NAMED, Applied::MAX_NAMED));
@@ -99,13 +100,13 @@ fn an_intake_without_a_cursor_takes_rows_in_and_remembers_no_place() {
     let (_scratch, near, far) = pair();
     put(&far, "a", &[2.0]);
     for keeps_cursor in [false, true] {
-        near.meet(&shard(), &hello(&far)).unwrap();
+        store::meet(&near, hello(&far));
         let mut intake = Intake::new(peer(1), &hello(&far), 0);
         if !keeps_cursor {
             intake = intake.without_cursor();
         }
         let (batch, end) = transfer(&far);
-        near.end(&shard(), Box::new(intake), vec![batch], Box::new(end)).unwrap();
+        store::end(&near, Box::new(intake), vec![batch], end);
         assert_eq!(near.digest(&shard()).unwrap(), far.digest(&shard()).unwrap());
         assert_eq!(hello(&near).cursor.is_some(), keeps_cursor);
         assert_eq!(hello(&near).version_vector, hello(&far).version_vector);

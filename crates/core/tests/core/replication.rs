@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use crate::support::cluster::{Cluster, NOW};
 use crate::support::sync::{session, sync};
-use crate::support::{Scratch, Wall, delete, described, id, payload, put, shard, shown};
+use crate::support::{Scratch, Wall, delete, described, id, payload, put, shard, shown, store};
+use vectr_core::replication::record_sync;
 use vectr_core::{Entry, Target, VectrDB};
 use vectr_delta::{Dimensions, Ending, NodeName, Strategy, Warning};
 
@@ -39,7 +40,7 @@ fn a_second_sync_sends_nothing_and_commits_nothing() {
     let (left, right) = sync(&shard(), (a, 0), (b, 1), NOW);
     assert_eq!((left.rows_sent, right.rows_sent), (0, 0));
     assert_eq!((a.commit_no(), b.commit_no()), before);
-    a.note_sync(&shard(), NOW).unwrap();
+    record_sync(a, &shard(), NOW).unwrap();
     assert_eq!((a.commit_no(), a.shard_statistics(&shard()).unwrap().last_sync_at), (before.0, NOW));
 }
 
@@ -257,9 +258,9 @@ fn an_unknown_shard_is_greeted_as_empty_and_not_made() {
         clock: NOW,
         window: 4,
     };
-    let (hello, _) = db.read_hello(&shard(), &crate::support::peer(1), &offer).unwrap();
+    let (hello, _) = store::read_hello(db, crate::support::peer(1), offer);
     assert!(hello.version_vector.is_empty() && hello.node.as_str() == "node-0");
     assert!(db.shards().unwrap().is_empty());
-    let page = db.read_page(&shard(), 0, None, vectr_delta::PageSize::default()).unwrap();
+    let page = store::read_page(db, vectr_delta::PageSize::default());
     assert!(page.rows.is_empty() && page.end.is_some());
 }

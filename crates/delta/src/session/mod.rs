@@ -15,7 +15,7 @@ use incoming::Incoming;
 use outgoing::Outgoing;
 pub use peer_progress::PeerProgress;
 pub use report::{Ending, SessionReport, Warning};
-pub use store::{StoreReply, StoreRequest};
+pub use store::{ChangeSpan, StoreReply, StoreRequest};
 
 use crate::{
     CommitNo, Fingerprint, Hello, HelloOffer, Message, PageSize, Reject, RemoteApply, ShardId, VersionVector,
@@ -143,12 +143,12 @@ impl Session {
                     outgoing.resume();
                 }
             }
-            StoreReply::Applied { remote, applied } => {
+            StoreReply::Applied { remote, applied, .. } => {
                 if let Some(incoming) = &mut self.incoming {
                     self.transmit.extend(incoming.take_applied(*remote, applied, &mut self.report));
                 }
             }
-            StoreReply::Ended { remote, applied, ended, commit_no } => {
+            StoreReply::Ended { remote, applied, ended, commit_no, .. } => {
                 if let Some(incoming) = &mut self.incoming {
                     self.transmit.extend(incoming.take_applied(*remote, applied, &mut self.report));
                 }

@@ -70,6 +70,8 @@ pub enum StoreReply {
         remote: Box<RemoteApply>,
         /// What the batches did.
         applied: Applied,
+        /// The change ids of the rows that changed.
+        changes: Option<ChangeSpan>,
     },
     /// An end was applied.
     Ended {
@@ -77,6 +79,8 @@ pub enum StoreReply {
         remote: Box<RemoteApply>,
         /// What the batches did.
         applied: Applied,
+        /// The change ids of the rows that changed.
+        changes: Option<ChangeSpan>,
         /// What the end did.
         ended: Ended,
         /// Must be durable before the peer is told.
@@ -101,4 +105,41 @@ pub enum StoreReply {
         /// Whether a retry can help.
         retry: bool,
     },
+}
+
+impl StoreReply {
+    /// What the peer's rows did, if the reply is about some.
+    #[must_use]
+    pub const fn applied(&self) -> Option<&Applied> {
+        match self {
+            Self::Applied { applied, .. } | Self::Ended { applied, .. } => Some(applied),
+            _ => None,
+        }
+    }
+
+    /// The change ids that the transaction gave out; `None` where it gave out none.
+    #[must_use]
+    pub const fn changes(&self) -> Option<ChangeSpan> {
+        match self {
+            Self::Applied { changes, .. } | Self::Ended { changes, .. } => *changes,
+            _ => None,
+        }
+    }
+}
+
+/// The change ids that one transaction gave out: those above `after`, up to and including `to`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChangeSpan {
+    /// The last one before the transaction.
+    pub after: ChangeId,
+    /// The last one in it.
+    pub to: ChangeId,
+}
+
+impl ChangeSpan {
+    /// `None` where the two are equal: no change id was given out.
+    #[must_use]
+    pub fn between(after: ChangeId, to: ChangeId) -> Option<Self> {
+        (to > after).then_some(Self { after, to })
+    }
 }

@@ -64,7 +64,7 @@ pub(crate) async fn drive(
             reply = store.reply() => {
                 deadline = Instant::now() + context.idle_timeout;
                 context.monitor.on_store_reply(&reply);
-                session.handle_store(reply.reply);
+                session.handle_store(reply);
             }
             () = tokio::time::sleep_until(reopen_at.unwrap_or(deadline)), if reopen_at.is_some() => {
                 session.reject("ERR_RESTART", "retrying rows that were held back", true);
@@ -98,7 +98,7 @@ pub(crate) async fn settle(mut session: Session, mut store: ShardStore) {
             return;
         }
         let reply = store.reply().await;
-        session.handle_store(reply.reply);
+        session.handle_store(reply);
     }
 }
 

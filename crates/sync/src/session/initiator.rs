@@ -155,7 +155,7 @@ impl Initiator<'_> {
                 _ => {}
             }
             let reply = store.reply().await;
-            session.handle_store(reply.reply);
+            session.handle_store(reply);
         }
     }
 }

@@ -2,12 +2,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use vectr_delta::{Applied, Session, ShardId};
+use vectr_delta::{Applied, Session, ShardId, StoreReply};
 
 use crate::context::Context;
 use crate::engine::status::ActivityGuard;
 use crate::engine::totals::{SessionCounter, SessionOutcome};
-use crate::session::shard_store::Answer;
+
 use crate::session::wire::Traffic;
 use crate::{SyncError, SyncEvent, SyncFailure, SyncProgress};
 
@@ -71,9 +71,9 @@ impl<'e> SessionMonitor<'e> {
     }
 
     /// Called for each reply of the storage.
-    pub(crate) fn on_store_reply(&self, answer: &Answer) {
-        let Some(applied) = answer.applied() else { return };
-        if let Some(span) = answer.changes {
+    pub(crate) fn on_store_reply(&self, reply: &StoreReply) {
+        let Some(applied) = reply.applied() else { return };
+        if let Some(span) = reply.changes() {
             self.context.events.emit(&SyncEvent::Change {
                 shard: self.shard.clone(),
                 address: self.address.to_owned(),

@@ -2,27 +2,26 @@ use std::ops::ControlFlow;
 
 use vectr_delta::{Applied, Batch, Ended, Held, Sibling, StoreReply, StoreRequest, Timestamp, VersionVector};
 
-use crate::session::shard_store::Answer;
-
 /// Answers what would write to a shard for a peer that may only read it: nothing is taken in, neither its rows nor what
 /// it claims of itself, and the peer hears so. What only reads goes on.
-pub(crate) fn withhold(request: StoreRequest, clock: Timestamp) -> ControlFlow<Answer, StoreRequest> {
+pub(crate) fn withhold(request: StoreRequest, clock: Timestamp) -> ControlFlow<StoreReply, StoreRequest> {
     let reply = match request {
         StoreRequest::Meet(_) => StoreReply::Met,
         StoreRequest::Apply { intake, batches } => {
-            StoreReply::Applied { intake, applied: refused(&batches, clock) }
+            StoreReply::Applied { intake, applied: refused(&batches, clock), changes: None }
         }
         // Its version vector would claim changes that were never taken in. Ours is not confirmed either: nothing of
         // the peer's became durable here.
         StoreRequest::End { intake, batches, .. } => StoreReply::Ended {
             intake,
             applied: refused(&batches, clock),
+            changes: None,
             ended: Ended { version_vector: VersionVector::default(), digests_differ: false },
             commit_no: 0,
         },
         request => return ControlFlow::Continue(request),
     };
-    ControlFlow::Break(reply.into())
+    ControlFlow::Break(reply)
 }
 
 fn refused(batches: &[Batch], clock: Timestamp) -> Applied {

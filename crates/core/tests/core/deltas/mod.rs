@@ -4,6 +4,7 @@ mod histories;
 
 use std::thread;
 
+use crate::support::store;
 use crate::support::sync::sync;
 use crate::support::{Scratch, Wall, delete, id, peer, put, shard, shown};
 use vectr_core::{Config, DeltaScope, Target, VectrDB};
@@ -224,7 +225,7 @@ fn a_delta_claims_nothing_for_the_version_vector() {
             clock: now,
             window: 1,
         };
-        db.read_hello(&shard(), &peer(9), &offer).unwrap().0
+        store::read_hello(db, peer(9), offer).0
     };
     assert!(offer(&c).tight, "what came by delta is covered once a session has ended");
 }

@@ -2,6 +2,7 @@
 #![allow(unreachable_pub, reason = "the modules of this program use it")]
 
 pub mod cluster;
+pub mod store;
 pub mod sync;
 
 use std::path::{Path, PathBuf};

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use vectr_core::{CoreError, VectrDB};
+use vectr_core::VectrDB;
+use vectr_core::replication::serve_blocking;
 use vectr_delta::{
-    Ending, Fingerprint, FrameDecoder, HelloOffer, MessageDecoder, NodeName, PageSize, Refusal, Renewal,
-    Session, SessionConfig, SessionReport, ShardId, StoreReply, StoreRequest, Timestamp, Uncompressed,
+    Ending, Fingerprint, FrameDecoder, HelloOffer, MessageDecoder, NodeName, PageSize, Session,
+    SessionConfig, SessionReport, ShardId, Timestamp, Uncompressed,
 };
 
 /// What one side says afterwards.
@@ -76,7 +77,7 @@ impl<'d> Side<'d> {
         let mut moved = false;
         while let Some(request) = self.session.poll_store() {
             moved = true;
-            let reply = self.answer(request);
+            let reply = serve_blocking(self.db, &self.shard, request);
             self.session.handle_store(reply);
         }
         while let Some(message) = self.session.poll_transmit() {
@@ -97,53 +98,8 @@ impl<'d> Side<'d> {
         }
     }
 
-    fn answer(&self, request: StoreRequest) -> StoreReply {
-        let (db, shard) = (self.db, &self.shard);
-        let answered = match request {
-            StoreRequest::ReadHello { peer, offer } => db
-                .read_hello(shard, &peer, &offer)
-                .map(|(hello, commit_no)| StoreReply::Hello { hello: Box::new(hello), commit_no })
-                .map_err(Refusal::Store),
-            StoreRequest::Meet(hello) => db.meet(shard, &hello).map(|()| StoreReply::Met),
-            StoreRequest::ReadPage { after, filter, size } => db
-                .read_page(shard, after, filter.as_ref(), size)
-                .map(|page| StoreReply::Page(Box::new(page)))
-                .map_err(Refusal::Store),
-            StoreRequest::Apply { intake, batches } => db
-                .apply(shard, intake, batches)
-                .map(|taken| StoreReply::Applied { intake: taken.intake, applied: taken.applied }),
-            StoreRequest::End { intake, batches, end } => {
-                db.end(shard, intake, batches, end).map(|taken| StoreReply::Ended {
-                    intake: taken.intake,
-                    applied: taken.applied,
-                    ended: taken.ended,
-                    commit_no: taken.commit_no,
-                })
-            }
-            StoreRequest::AwaitDurable(commit_no) => {
-                db.await_durable(commit_no).map(StoreReply::Durable).map_err(Refusal::Store)
-            }
-            StoreRequest::AwaitCommit(_) => unreachable!("no live session here"),
-            StoreRequest::Renew => {
-                db.renew(Renewal::Forked).map(|()| StoreReply::Renewed).map_err(Refusal::Store)
-            }
-        };
-        answered.unwrap_or_else(|refusal| match refusal {
-            Refusal::Frontier => StoreReply::Frontier,
-            Refusal::Forked => StoreReply::Forked,
-            Refusal::Shard(error) => failed(error.code(), &error.to_string(), false),
-            Refusal::Store(error) => {
-                failed(error.code(), &error.to_string(), CoreError::is_transient(&error))
-            }
-        })
-    }
-
     fn outcome(self) -> Outcome {
         let ending = self.session.ending().cloned().expect("the session came to an end");
         Outcome { report: self.session.report().clone(), ending }
     }
-}
-
-fn failed(code: &str, reason: &str, retry: bool) -> StoreReply {
-    StoreReply::Failed { code: code.into(), reason: reason.into(), retry }
 }

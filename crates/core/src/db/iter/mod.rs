@@ -1,9 +1,11 @@
+pub(crate) mod listing;
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use vectr_delta::{ShardId, ShardRead};
 
-use crate::db::listing::{ListedVector, Listing};
+use crate::db::iter::listing::{ListedVector, Listing};
 use crate::{CoreError, VectrDB};
 
 /// The vectors of a shard as they stood at one moment, in the order of ids. While it lives, the file's log keeps what

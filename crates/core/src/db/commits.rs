@@ -1,0 +1,63 @@
+//! Which transactions there are, and which of them survive a power cut.
+
+use std::sync::Arc;
+
+use vectr_delta::CommitNo;
+
+use crate::writer::barriers::Barriers;
+use crate::{CoreError, Subscription, VectrDB};
+
+impl VectrDB {
+    /// The number of the last transaction that changed something.
+    #[must_use]
+    pub fn commit_no(&self) -> CommitNo {
+        self.inner.notifier.commit_no()
+    }
+
+    /// The last transaction that survives a power cut. In memory none does: then it is the last one of all.
+    #[must_use]
+    pub fn durable_no(&self) -> CommitNo {
+        if self.is_durable() { self.inner.durability.durable() } else { self.commit_no() }
+    }
+
+    /// Waits until a transaction survives a power cut, and returns the last one that does. In memory none does: returns
+    /// at once.
+    ///
+    /// # Errors
+    /// `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
+    pub fn await_durable(&self, commit_no: CommitNo) -> Result<CommitNo, CoreError> {
+        self.check_open()?;
+        match self.barriers() {
+            Some(barriers) => barriers.wait(commit_no.min(self.commit_no())),
+            None => Ok(self.commit_no()),
+        }
+    }
+
+    /// Calls `listener` after each transaction that changed something, on the writer's thread: it must be quick, and
+    /// must not call the database.
+    pub fn on_commit(&self, listener: Box<dyn Fn(CommitNo) + Send + Sync>) -> Subscription {
+        self.inner.notifier.subscribe(listener)
+    }
+
+    /// As [`VectrDB::await_durable`], without waiting: `done` is called at once or on the writer's thread.
+    pub(crate) fn when_durable(
+        &self,
+        commit_no: CommitNo,
+        done: impl FnOnce(Result<CommitNo, CoreError>) + Send + 'static,
+    ) {
+        if let Err(closed) = self.check_open() {
+            return done(Err(closed));
+        }
+        match self.barriers() {
+            Some(barriers) => barriers.on_durable(commit_no.min(self.commit_no()), done),
+            None => done(Ok(self.commit_no())),
+        }
+    }
+
+    /// `None` in memory, where no transaction is durable.
+    pub(crate) fn barriers(&self) -> Option<Barriers> {
+        let path = self.path()?.into();
+        let inner = &self.inner;
+        Some(Barriers { durability: Arc::clone(&inner.durability), queue: inner.queue.clone(), path })
+    }
+}

@@ -1,0 +1,64 @@
+//! What a peer says, written in one transaction each. A refusal rolls it back.
+
+use vectr_delta::{
+    Applied, Batch, ChangeSpan, End, Hello, Intake, Refusal, Renewal, ShardId, ShardRead, StoreReply,
+};
+
+use crate::CoreError;
+use crate::writer::Writer;
+
+pub(super) type Outcome = Result<StoreReply, Refusal<CoreError>>;
+
+/// Takes over what the peer says of the shard; creates the shard if it does not exist.
+pub(super) fn meet(writer: &mut Writer, shard: &ShardId, hello: &Hello) -> Outcome {
+    writer.write_shard(shard, |shard| Intake::meet(shard, hello))?;
+    Ok(StoreReply::Met)
+}
+
+/// Joins the rows of `batches`.
+pub(super) fn apply(
+    writer: &mut Writer,
+    shard: &ShardId,
+    mut intake: Box<Intake>,
+    batches: &[Batch],
+) -> Outcome {
+    writer.write_shard(shard, |shard| {
+        let (wall, after) = (shard.wall(), shard.change_id());
+        let applied = intake.apply(shard, batches, wall)?;
+        Ok(StoreReply::Applied { intake, applied, changes: ChangeSpan::between(after, shard.change_id()) })
+    })
+}
+
+/// Joins the rows of the last `batches`, and takes over the peer's version vector.
+pub(super) fn end(
+    writer: &mut Writer,
+    shard: &ShardId,
+    mut intake: Box<Intake>,
+    batches: &[Batch],
+    end: &End,
+) -> Outcome {
+    writer.connection.refresh()?;
+    let before = writer.connection.committed().commit_no;
+    let (learnt, applied, changes, ended) = writer.write_shard(shard, |shard| {
+        let (known, after) = (shard.state().version_vector.clone(), shard.change_id());
+        let applied = if batches.is_empty() {
+            Applied::default()
+        } else {
+            let wall = shard.wall();
+            intake.apply(shard, batches, wall)?
+        };
+        let ended = intake.end(shard, end)?;
+        let changes = ChangeSpan::between(after, shard.change_id());
+        Ok::<_, Refusal<CoreError>>((ended.version_vector != known, applied, changes, ended))
+    })?;
+    // Losing a cursor costs a second look and nothing else, so the peer need not wait for it to become durable.
+    let moved_only_the_cursor = !learnt && applied.changed == 0;
+    let commit_no = if moved_only_the_cursor { before } else { writer.connection.committed().commit_no };
+    Ok(StoreReply::Ended { intake, applied, changes, ended, commit_no })
+}
+
+/// Takes a new site and writes this node's affected versions again.
+pub(super) fn reset_site(writer: &mut Writer) -> Outcome {
+    writer.reset_site(Renewal::Forked)?;
+    Ok(StoreReply::Renewed)
+}
