@@ -7,7 +7,7 @@ use std::time::Duration;
 use criterion::{BatchSize, BenchmarkId, Criterion};
 use tokio::runtime::Runtime;
 use vectr_benches::{BenchError, Embeddings, database, vector_id};
-use vectr_core::{At, VectrDB};
+use vectr_core::{Target, VectrDB};
 use vectr_delta::{NodeName, Payload, ShardId, Strategy};
 use vectr_sync::{NetworkConfig, SyncConfig, SyncEngine, SyncOptions};
 
@@ -50,9 +50,9 @@ async fn prepare(folder: &Path) -> Result<(), BenchError> {
         let shard = ShardId::new(&format!("shard-{shard}"))?;
         let first = (0..VECTORS / SHARDS).map(|row| payload(&embeddings, row));
         let items = first.enumerate().map(|(row, payload)| Ok((Some(vector_id(row)?), payload?)));
-        near.insert_batch(At::shard(&shard), items.collect::<Result<_, BenchError>>()?)?;
+        near.insert_batch(Target::shard(&shard), items.collect::<Result<_, BenchError>>()?)?;
         for row in 0..CONFLICTS / SHARDS {
-            far.upsert(At::shard(&shard), &vector_id(row)?, payload(&embeddings, row + 1)?)?;
+            far.upsert(Target::shard(&shard), &vector_id(row)?, payload(&embeddings, row + 1)?)?;
         }
         let result = engines[0].sync(&shard, &address, SyncOptions::default()).await?;
         assert!(result.is_success(), "{:?}", result.failure);

@@ -7,10 +7,10 @@ use tempfile::TempDir;
 
 use vectr_benches::bare::BareShard;
 use vectr_benches::{
-    BenchError, Embeddings, Item, Peer, batches, database, grouped, insert, items, shard_id, vector_id,
+    BenchError, Embeddings, Item, Peer, batches, database, grouped, insert, items, shard_id, store, vector_id,
 };
 use vectr_core::{Metric, Search, VectrDB};
-use vectr_delta::{Batch, PageSize, ShardId, VersionVector};
+use vectr_delta::{Batch, ShardId};
 
 fn main() -> Result<(), BenchError> {
     let mut criterion = Criterion::default()
@@ -37,13 +37,13 @@ fn apply(criterion: &mut Criterion, embeddings: &Embeddings) -> Result<(), Bench
         group.bench_with_input(BenchmarkId::from_parameter(count), &groups, |bencher, groups| {
             let setup = || {
                 let empty = empty_database();
-                empty.db.meet(&shard, &peer.hello(&shard)).expect("a stranger meets an empty shard");
+                store::meet(&empty.db, &shard, &peer.hello(&shard)).expect("a stranger meets an empty shard");
                 (empty, groups.clone())
             };
             let apply = |(empty, groups): (Empty, Vec<Vec<Batch>>)| {
                 let mut intake = peer.intake(&shard);
                 for group in groups {
-                    intake = empty.db.apply(&shard, intake, group).expect("new rows are taken in").intake;
+                    intake = store::apply(&empty.db, &shard, intake, group).expect("new rows are taken in");
                 }
                 empty
             };
@@ -114,11 +114,9 @@ fn read(criterion: &mut Criterion, embeddings: &Embeddings) -> Result<(), BenchE
 }
 
 fn read_pages(db: &VectrDB, shard: &ShardId) -> usize {
-    let nothing = VersionVector::new();
     let (mut position, mut rows) = (0, 0);
     loop {
-        let page = db.read_page(shard, position, Some(&nothing), PageSize::default());
-        let page = page.expect("an intact file reads");
+        let page = store::read_page(db, shard, position).expect("an intact file reads");
         position = page.position;
         rows += page.rows.len();
         if page.end.is_some() {

@@ -6,6 +6,7 @@ mod error;
 mod pair;
 mod parts;
 mod rows;
+pub mod store;
 mod timing;
 
 pub use embeddings::Embeddings;

@@ -1,7 +1,7 @@
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use vectr_core::{At, Config, VectrDB};
+use vectr_core::{Config, Target, VectrDB};
 use vectr_delta::{NodeName, Payload, ShardId, VectorId};
 use vectr_sync::{NetworkConfig, SyncConfig, SyncEngine, SyncOptions, SyncResult};
 use vectr_transport::EndpointConfig;
@@ -59,7 +59,7 @@ pub fn insert(db: &VectrDB, items: Vec<Item>) -> Result<(), BenchError> {
     let shard = shard_id()?;
     let mut items = items.into_iter().peekable();
     while items.peek().is_some() {
-        db.insert_batch(At::shard(&shard), items.by_ref().take(1_000).collect())?;
+        db.insert_batch(Target::shard(&shard), items.by_ref().take(1_000).collect())?;
     }
     Ok(())
 }

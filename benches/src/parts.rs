@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use vectr_core::VectrDB;
 use vectr_delta::{
-    Batch, Fingerprint, FrameDecoder, HelloOffer, Intake, Message, MessageDecoder, NodeName, PageSize,
-    ShardId, Uncompressed, VersionVector,
+    Batch, Fingerprint, FrameDecoder, HelloOffer, Intake, Message, MessageDecoder, NodeName, ShardId,
+    Uncompressed,
 };
 use vectr_transport::{Endpoint, EndpointConfig, Identity, Listener, Trust};
 
-use crate::{BenchError, Embeddings, database, grouped, insert, items, shard_id};
+use crate::{BenchError, Embeddings, database, grouped, insert, items, shard_id, store};
 
 /// What a sync of new vectors is made of, each part alone: in a sync most of them overlap.
 #[derive(Clone, Copy, Debug, Default)]
@@ -61,14 +61,14 @@ impl Parts {
         parts.decode = started.elapsed();
 
         let peer = Fingerprint::new([1; 32]);
-        let (hello, _) = near.read_hello(&shard, &peer, &offer(&near)?)?;
-        far.meet(&shard, &hello).map_err(refused)?;
+        let hello = store::read_hello(&near, &shard, peer, offer(&near)?)?;
+        store::meet(&far, &shard, &hello)?;
         far.await_durable(far.commit_no())?;
         let mut intake = Box::new(Intake::new(peer, &hello, 0));
         let groups = grouped(&batches);
         let started = Instant::now();
         for group in groups {
-            intake = far.apply(&shard, intake, group).map_err(refused)?.intake;
+            intake = store::apply(&far, &shard, intake, group)?;
         }
         parts.apply = started.elapsed();
         let started = Instant::now();
@@ -84,11 +84,10 @@ impl Parts {
 }
 
 fn read(near: &VectrDB, shard: &ShardId) -> Result<Vec<Batch>, BenchError> {
-    let nothing = VersionVector::new();
     let mut batches: Vec<Batch> = Vec::new();
     let mut position = 0;
     loop {
-        let page = near.read_page(shard, position, Some(&nothing), PageSize::default())?;
+        let page = store::read_page(near, shard, position)?;
         position = page.position;
         batches.push(Batch {
             nonce: 1,
@@ -165,19 +164,6 @@ async fn answer_each(listener: Listener) -> Result<(), BenchError> {
 fn offer(db: &VectrDB) -> Result<HelloOffer, BenchError> {
     let node = NodeName::new("near")?;
     Ok(HelloOffer { nonce: 1, codecs: vec![0], live: false, node, clock: db.now(), window: 16 })
-}
-
-fn refused<E>(refusal: vectr_delta::Refusal<E>) -> BenchError
-where
-    E: std::error::Error + Send + Sync + 'static,
-{
-    use vectr_delta::Refusal;
-    match refusal {
-        Refusal::Store(error) => error.into(),
-        Refusal::Shard(error) => error.into(),
-        Refusal::Frontier => "refused: frontier".into(),
-        Refusal::Forked => "refused: forked".into(),
-    }
 }
 
 const PACKET: usize = 1_400;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use vectr_core::{At, Config, VectrDB};
+use vectr_core::{Config, Target, VectrDB};
 use vectr_delta::ShardId;
 use vectr_tests::{Embeddings, NodeProcess, Random, Report};
 
@@ -92,7 +92,7 @@ fn fill(path: &Path, state: &Path) {
     let db = VectrDB::new(config).expect("a new file opens");
     for start in (0..ROWS as usize).step_by(5_000) {
         let entries = (start..start + 5_000).map(|index| embeddings.entry(index)).collect();
-        db.insert_batch(At { shard: &shard, transaction: None }, entries).expect("the rows fit");
+        db.insert_batch(Target { shard: &shard, transaction: None }, entries).expect("the rows fit");
     }
     db.close().expect("it closes");
 }

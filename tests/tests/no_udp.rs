@@ -7,7 +7,7 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use vectr_core::{At, Config, VectrDB};
+use vectr_core::{Config, Target, VectrDB};
 use vectr_delta::{NodeName, Payload, ShardId};
 use vectr_sync::{NetworkConfig, SyncConfig, SyncEngine, SyncOptions};
 use vectr_transport::EndpointConfig;
@@ -78,7 +78,7 @@ async fn sync_two_nodes() -> bool {
     for (db, count) in [(&near, 300), (&far, 200)] {
         let items = (0..count)
             .map(|number| (None, Payload::from_components(&[number as f32, 1.0, -0.5], None).unwrap()));
-        db.insert_batch(At::shard(&shard), items.collect()).unwrap();
+        db.insert_batch(Target::shard(&shard), items.collect()).unwrap();
     }
     let address = far_engine.listen("127.0.0.1:0").await.unwrap().to_string();
     let result = near_engine.sync(&shard, &address, SyncOptions::default()).await.unwrap();

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::Barrier;
 
-use vectr_core::{At, Config, VectrDB};
+use vectr_core::{Config, Target, VectrDB};
 use vectr_delta::{NodeName, ShardId, VectorId};
 use vectr_sync::{NetworkConfig, SyncConfig, SyncEngine, SyncOptions, SyncResult};
 use vectr_tests::{Embeddings, Random};
@@ -149,10 +149,10 @@ fn write_on(node: &Arc<Node>, writing: &Arc<AtomicBool>, seed: u64) -> std::thre
         while writing.load(Ordering::Relaxed) {
             let id = VectorId::new(&format!("shared-{}", random.below(IDS))).unwrap();
             if random.below(4) == 0 {
-                db.delete(At::shard(&shard), &id).unwrap();
+                db.delete(Target::shard(&shard), &id).unwrap();
             } else {
                 let (_, payload) = embeddings.entry(random.below(6_000) as usize);
-                db.upsert(At::shard(&shard), &id, payload).unwrap();
+                db.upsert(Target::shard(&shard), &id, payload).unwrap();
             }
             commits += 1;
             if commits % 8 == 0 {

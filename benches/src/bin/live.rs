@@ -16,7 +16,7 @@ use vectr_benches::bare::{BareShard, Echo, RoundTrip};
 use vectr_benches::{
     BenchError, Embeddings, database, engine, items, millis, percentile, shard_id, vector_id,
 };
-use vectr_core::{At, VectrDB};
+use vectr_core::{Target, VectrDB};
 use vectr_sync::{Events, SyncEvent};
 
 #[tokio::main]
@@ -74,7 +74,7 @@ fn commit(db: &VectrDB, embeddings: &Embeddings, index: usize) -> Result<[u64; 2
     let shard = shard_id()?;
     let (id, payload) = items(embeddings, index, 1)?.pop().ok_or("one item was asked for")?;
     let asked = now()?;
-    db.insert(At::shard(&shard), id, payload)?;
+    db.insert(Target::shard(&shard), id, payload)?;
     Ok([asked, now()?])
 }
 
@@ -115,7 +115,7 @@ fn look(
         if !matches!(event, SyncEvent::Change { .. }) {
             continue;
         }
-        while seen.len() < inserts && db.get(At::shard(&shard), &vector_id(seen.len())?)?.is_some() {
+        while seen.len() < inserts && db.get(Target::shard(&shard), &vector_id(seen.len())?)?.is_some() {
             seen.push(now()?);
         }
     }

@@ -79,7 +79,7 @@ impl NativeDatabase {
         shard: String,
     ) -> napi::Result<PromiseRaw<'env, ShardHead>> {
         self.read(env, Some(shard), move |db, shard| {
-            let status = db.shard_status(shard)?;
+            let status = db.shard_statistics(shard)?;
             let entries = status.version_vector.into_iter().map(|(site, seq)| (site, number(seq)));
             Ok(ShardHead { change_id: number(status.change_id), version_vector: entries.collect() })
         })
@@ -94,6 +94,6 @@ impl NativeDatabase {
         #[napi(ts_arg_type = "Array<[string, number]>")] claimed: SiteEntries,
     ) -> napi::Result<PromiseRaw<'env, ()>> {
         let claimed: Vec<(String, u64)> = claimed.into_iter().map(|(site, seq)| (site, seq as u64)).collect();
-        self.read(env, Some(shard), move |db, shard| Ok(db.claim_held(shard, &claimed)?))
+        self.read(env, Some(shard), move |db, shard| Ok(db.advance_version_vector(shard, &claimed)?))
     }
 }

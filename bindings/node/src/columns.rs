@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use napi::bindgen_prelude::{Float32Array, Float64Array};
 use napi_derive::napi;
-use vectr_core::{Entry, Hit, Listed};
+use vectr_core::{Entry, Hit, ListedVector};
 use vectr_delta::{Metadata, Payload, Timestamp, components};
 
 use crate::failure::Failure;
@@ -61,7 +61,7 @@ impl From<Entry> for EntryRecord {
 }
 
 impl EntryColumns {
-    pub(crate) fn of(items: &[Listed], include_vectors: bool) -> Self {
+    pub(crate) fn of(items: &[ListedVector], include_vectors: bool) -> Self {
         Self {
             ids: items.iter().map(|item| item.id.to_string()).collect(),
             metadata: items.iter().map(|item| text(item.metadata.as_ref())).collect(),

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use napi::Env;
 use napi::bindgen_prelude::{Either, Float32ArraySlice, Null, PromiseRaw, ToNapiValue};
 use napi_derive::napi;
-use vectr_core::{At, Config, Metric, Search, TransactionId, VectrDB};
+use vectr_core::{Config, Metric, Search, Target, TransactionId, VectrDB};
 use vectr_delta::{Dimensions, Metadata, NodeName, ShardId, VectorId};
 
 use crate::cancellation::NativeCancellation;
@@ -324,12 +324,12 @@ impl NativeDatabase {
         env: &'env Env,
         shard: Option<String>,
         transaction: Option<&NativeTransaction>,
-        work: impl FnOnce(&VectrDB, At<'_>) -> Result<T, Failure> + Send + 'static,
+        work: impl FnOnce(&VectrDB, Target<'_>) -> Result<T, Failure> + Send + 'static,
     ) -> napi::Result<PromiseRaw<'env, T>> {
         let (db, transaction) = (self.db.clone(), transaction.map(|transaction| transaction.0));
         let call = move || {
             let shard = named(&db, shard.as_deref())?;
-            work(&db, At { shard: &shard, transaction })
+            work(&db, Target { shard: &shard, transaction })
         };
         if transaction.is_some() { Work::at_once(env, call) } else { self.work.queue(env, call) }
     }

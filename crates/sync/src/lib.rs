@@ -2,7 +2,7 @@
 //! The only library that knows both SQLite and QUIC.
 //!
 //! ```
-//! use vectr_core::{At, Config, VectrDB};
+//! use vectr_core::{Target, Config, VectrDB};
 //! use vectr_delta::{NodeName, Payload, ShardId};
 //! use vectr_sync::{NetworkConfig, SyncConfig, SyncEngine, SyncOptions};
 //!
@@ -17,8 +17,8 @@
 //! };
 //! let (alice, alice_engine) = node("alice")?;
 //! let (bob, bob_engine) = node("bob")?;
-//! alice.insert(At::shard(&notes), None, Payload::from_components(&[0.1, 0.9], None)?)?;
-//! bob.insert(At::shard(&notes), None, Payload::from_components(&[0.8, 0.2], None)?)?;
+//! alice.insert(Target::shard(&notes), None, Payload::from_components(&[0.1, 0.9], None)?)?;
+//! bob.insert(Target::shard(&notes), None, Payload::from_components(&[0.8, 0.2], None)?)?;
 //!
 //! let address = alice_engine.listen("127.0.0.1:0").await?;
 //! let result = bob_engine.sync(&notes, &address.to_string(), SyncOptions::default()).await?;

@@ -15,7 +15,7 @@ use std::io::{BufRead, Write as _, stdin, stdout};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use vectr_core::{At, Config, VectrDB};
+use vectr_core::{Config, Target, VectrDB};
 use vectr_delta::{NodeName, ShardId};
 use vectr_sync::{NetworkConfig, SyncConfig, SyncEngine, SyncOptions, SyncResult};
 use vectr_tests::Write;
@@ -122,7 +122,7 @@ impl Node {
     fn write(&self, shard: &ShardId, count: u64, seed: u64) -> Outcome<String> {
         let mut changed = String::new();
         for Write { id, put } in Write::all(self.name.as_str(), seed, count) {
-            let at = At::shard(shard);
+            let at = Target::shard(shard);
             let has_changed = match put {
                 Some((_, payload)) => self.db.upsert(at, &id, payload).map(|()| true)?,
                 None => self.db.delete(at, &id)?,
@@ -134,7 +134,7 @@ impl Node {
     }
 
     fn held(&self, shard: &ShardId) -> Outcome<String> {
-        let held = self.db.shard_status(shard)?.version_vector;
+        let held = self.db.shard_statistics(shard)?.version_vector;
         Ok(held.iter().map(|(site, seq)| format!("{site}={seq}")).collect::<Vec<_>>().join(" "))
     }
 

@@ -89,7 +89,7 @@ async fn catch_up(db: &VectrDB, engine: &SyncEngine, digest: &str) -> Result<Cha
         let next = tokio::time::timeout(PATIENCE, events.next()).await;
         next.map_err(|_| "the live sync brings no more, but the nodes differ")?;
     }
-    Ok(db.shard_status(&shard)?.change_id)
+    Ok(db.shard_statistics(&shard)?.change_id)
 }
 
 /// The other process.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 
-use vectr_core::{At, VectrDB};
+use vectr_core::{Target, VectrDB};
 use vectr_delta::{Metadata, Payload, VectorId};
 
 use super::level::resident;
@@ -56,7 +56,7 @@ async fn write(db: VectrDB, writing: Arc<AtomicBool>) -> Result<(), Failure> {
         let components: Vec<f32> =
             (0..DIMENSIONS).map(|_| random.below(2_000) as f32 / 1_000.0 - 1.0).collect();
         let metadata = Metadata::new(&format!(r#"{{"write":{index}}}"#))?;
-        db.upsert(At::shard(&shard), &id, Payload::from_components(&components, Some(metadata))?)?;
+        db.upsert(Target::shard(&shard), &id, Payload::from_components(&components, Some(metadata))?)?;
     }
     Ok(())
 }

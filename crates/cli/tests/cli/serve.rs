@@ -43,7 +43,7 @@ fn what_cannot_be_served_is_refused_at_the_start() {
     for name in ["twice/one.db", "twice/two.db"] {
         let db = scratch.open(name);
         db.upsert(
-            vectr_core::At::shard(&shard("same")),
+            vectr_core::Target::shard(&shard("same")),
             &vectr_delta::VectorId::new("x").unwrap(),
             payload(),
         )

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use vectr_core::{At, Config, VectrDB};
+use vectr_core::{Config, Target, VectrDB};
 use vectr_delta::{Metadata, Payload, ShardId, VectorId};
 
 /// A folder for databases, and one for the proofs of their continuity.
@@ -66,7 +66,7 @@ pub(crate) fn write(db: &VectrDB, numbers: std::ops::Range<u32>) {
     for n in numbers {
         let metadata = Metadata::new(&format!(r#"{{"n":{n}}}"#)).unwrap();
         let payload = Payload::from_components(&[n as f32, 1.0, 2.0, 3.0], Some(metadata)).unwrap();
-        let at = At { shard: db.shard(), transaction: Some(transaction) };
+        let at = Target { shard: db.shard(), transaction: Some(transaction) };
         db.upsert(at, &VectorId::new(&format!("v{n}")).unwrap(), payload).unwrap();
     }
     db.commit(transaction).unwrap();

@@ -73,7 +73,7 @@ async fn changes_say_how_many_rows_and_where_they_stand_in_the_changelog() {
         assert_eq!(after, last);
         (rows, last) = (rows + changes, to);
     }
-    assert_eq!((rows, last), (10, b.db.shard_status(&shard()).unwrap().change_id));
+    assert_eq!((rows, last), (10, b.db.shard_statistics(&shard()).unwrap().change_id));
 }
 
 #[tokio::test(flavor = "multi_thread")]

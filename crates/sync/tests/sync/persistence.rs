@@ -45,7 +45,10 @@ async fn a_session_that_is_not_kept_leaves_no_cursor_and_loses_nothing() {
         clock: a.db.now(),
         window: 4,
     };
-    assert_eq!(a.db.read_hello(&shard(), &peer, &offer).unwrap().0.cursor, None);
+    let request = vectr_delta::StoreRequest::ReadHello { peer, offer };
+    let reply = vectr_core::replication::serve_blocking(&a.db, &shard(), request);
+    let vectr_delta::StoreReply::Hello { hello, .. } = reply else { panic!("{reply:?}") };
+    assert_eq!(hello.cursor, None);
     b.put("w", &[2.0], "{}");
     let result = a.synced(&address).await;
     assert_eq!((result.changes_applied, a.digest()), (1, b.digest()));

@@ -24,7 +24,7 @@ fn knowing(secrets: &[&str]) -> TlsConfig {
 }
 
 fn sites(node: &Node) -> usize {
-    node.db.shard_status(&shard()).unwrap().version_vector.len()
+    node.db.shard_statistics(&shard()).unwrap().version_vector.len()
 }
 
 fn is_told_of_forbidden(result: &SyncResult) -> bool {

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use vectr_core::{At, Clock, Config, Entry, VectrDB};
+use vectr_core::{Clock, Config, Entry, Target, VectrDB};
 use vectr_delta::{Metadata, NodeName, Payload, ShardId, Strategy, Timestamp, VectorId};
 use vectr_sync::{NetworkConfig, SyncConfig, SyncEngine, SyncOptions, SyncResult};
 
@@ -101,8 +101,8 @@ impl Node {
     }
 }
 
-pub(crate) fn at(shard: &ShardId) -> At<'_> {
-    At { shard, transaction: None }
+pub(crate) fn at(shard: &ShardId) -> Target<'_> {
+    Target { shard, transaction: None }
 }
 
 pub(crate) fn payload(vector: &[f32], metadata: &str) -> Payload {

@@ -1,0 +1,69 @@
+//! Requests to a database's storage port, with replies of the kind asked for.
+
+use vectr_core::VectrDB;
+use vectr_core::replication::serve_blocking;
+use vectr_delta::{
+    Batch, ChangeId, Fingerprint, Hello, HelloOffer, Intake, Page, PageSize, ShardId, StoreReply,
+    StoreRequest, VersionVector,
+};
+
+use crate::BenchError;
+
+/// Reads a Hello for a peer.
+///
+/// # Errors
+/// Where storage fails.
+pub fn read_hello(
+    db: &VectrDB,
+    shard: &ShardId,
+    peer: Fingerprint,
+    offer: HelloOffer,
+) -> Result<Hello, BenchError> {
+    match serve_blocking(db, shard, StoreRequest::ReadHello { peer, offer }) {
+        StoreReply::Hello { hello, .. } => Ok(*hello),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Takes a peer's Hello over.
+///
+/// # Errors
+/// Where the peer is refused, or storage fails.
+pub fn meet(db: &VectrDB, shard: &ShardId, hello: &Hello) -> Result<(), BenchError> {
+    match serve_blocking(db, shard, StoreRequest::Meet(Box::new(hello.clone()))) {
+        StoreReply::Met => Ok(()),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Reads a page for a peer that holds nothing.
+///
+/// # Errors
+/// Where storage fails.
+pub fn read_page(db: &VectrDB, shard: &ShardId, after: ChangeId) -> Result<Page, BenchError> {
+    let (filter, size) = (Some(VersionVector::new()), PageSize::default());
+    match serve_blocking(db, shard, StoreRequest::ReadPage { after, filter, size }) {
+        StoreReply::Page(page) => Ok(*page),
+        other => Err(unexpected(&other)),
+    }
+}
+
+/// Joins batches of a peer, in one transaction.
+///
+/// # Errors
+/// Where the rows are refused, or storage fails.
+pub fn apply(
+    db: &VectrDB,
+    shard: &ShardId,
+    intake: Box<Intake>,
+    batches: Vec<Batch>,
+) -> Result<Box<Intake>, BenchError> {
+    match serve_blocking(db, shard, StoreRequest::Apply { intake, batches }) {
+        StoreReply::Applied { intake, .. } => Ok(intake),
+        other => Err(unexpected(&other)),
+    }
+}
+
+fn unexpected(reply: &StoreReply) -> BenchError {
+    format!("storage answers {reply:?}").into()
+}
