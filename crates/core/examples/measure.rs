@@ -1,4 +1,5 @@
-//! How long the storage side of a sync takes: `cargo run --release -p vectr-core --example measure [rows [what]]`, where
+//! How long the storage side of a sync takes: `cargo run --release -p vectr-core --example measure [rows [what]]`,
+//! where
 //! `what` is part of the name of a line.
 //!
 //! Each line is the best and the median of seven runs into fresh files, beside the same rows through bare SQLite with

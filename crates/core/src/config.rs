@@ -5,25 +5,25 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use vectr_delta::{Dimensions, NodeName, ShardId, Timestamp};
 
-/// How to open a database. The default one is in memory.
+/// How to open a database. The default is a database in memory.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// The file. `None`, the default: in memory.
     pub path: Option<PathBuf>,
-    /// The shard that callers mean who name none. Default: what the file recorded, else the file's stem, or `default`
-    /// in memory.
+    /// Shard used by calls that do not name one. Default: the one recorded in the file, else the file's stem, or
+    /// `default` in memory.
     pub shard: Option<ShardId>,
-    /// What people call the node. Default: what the file recorded, else unnamed until
+    /// The node's name. Default: the one recorded in the file, else unnamed until
     /// [`VectrDB::name_node`](crate::VectrDB::name_node).
     pub node: Option<NodeName>,
-    /// Of shards that have no vector yet. Default: fixed by the first one.
+    /// Dimensions of shards that have no vector yet. Default: those of the first vector.
     pub dimensions: Option<Dimensions>,
-    /// Where the proof is kept that the file is the one this computer closed, or crashed with. Default:
+    /// Folder of the records that prove that a file is the one that this computer closed or crashed with. Default:
     /// `$VECTR_STATE_DIR`, else the system's folder for application state.
     pub state_dir: Option<PathBuf>,
     /// The wall clock. Default: the system's.
     pub clock: Clock,
-    /// How long others wait while a transaction is open. Default: 5 s.
+    /// How long calls wait for an open transaction to end before they fail with `ERR_BUSY`. Default: 5 s.
     pub busy_timeout: Duration,
 }
 
@@ -42,7 +42,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The default, in a file.
+    /// The default configuration for a file.
     #[must_use]
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self { path: Some(path.into()), ..Self::default() }
@@ -54,13 +54,13 @@ impl Config {
 pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
 
 impl Clock {
-    /// A clock that shows what `now` returns.
+    /// A clock that reads what `now` returns.
     #[must_use]
     pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
 
-    /// What it shows.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         (self.0)()
@@ -68,7 +68,7 @@ impl Clock {
 }
 
 impl Default for Clock {
-    /// The system's clock; a time before 1970 shows as 1970.
+    /// The system's clock. A time before 1970 reads as 1970.
     fn default() -> Self {
         Self::new(|| {
             let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

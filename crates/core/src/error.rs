@@ -14,7 +14,7 @@ pub enum CoreError {
     /// What the delta logic refuses: dimensions, components, ids, metadata.
     #[error(transparent)]
     Delta(#[from] DeltaError),
-    /// A path that cannot be a database file.
+    /// The path does not name a database file.
     #[error("'{path}' is {what}: give the path of a database file")]
     NoFile {
         /// The path.
@@ -22,21 +22,21 @@ pub enum CoreError {
         /// What it is instead.
         what: &'static str,
     },
-    /// A statement that `query` does not run.
+    /// `query` does not run this statement.
     #[error("query refused: {reason}")]
     Query {
-        /// What SQLite says, or which rule it breaks.
+        /// SQLite's message, or the rule that the statement breaks.
         reason: String,
     },
     /// The id is in use.
     #[error("vector '{id}' exists in shard '{shard}': use upsert or update")]
     Exists {
-        /// Which vector.
+        /// The vector.
         id: VectorId,
         /// Where.
         shard: ShardId,
     },
-    /// A backup would replace a file.
+    /// The backup would replace a file.
     #[error("'{path}' exists: a backup never replaces a file, give another path")]
     FileExists {
         /// The path.
@@ -45,82 +45,82 @@ pub enum CoreError {
     /// No such vector.
     #[error("vector '{id}' does not exist in shard '{shard}'")]
     NotFound {
-        /// Which vector.
+        /// The vector.
         id: VectorId,
         /// Where.
         shard: ShardId,
     },
-    /// No such conflict, or none any more.
+    /// The conflict is unknown or already resolved.
     #[error(
-        "conflict {conflict} is unknown here, or settled: list the pending conflicts for those that stand"
+        "conflict {conflict} is unknown or already resolved: list the pending conflicts for the current ids"
     )]
     UnknownConflict {
         /// Its id.
         conflict: ConflictId,
     },
-    /// A conflict of another vector than the caller's.
+    /// The conflict belongs to another vector than the caller named.
     #[error(
-        "conflict {conflict} is about vector '{id}' of shard '{shard}', not about '{}' of '{}': resolve it there", expected.1, expected.0
+        "conflict {conflict} belongs to vector '{id}' of shard '{shard}', not to '{}' of '{}'", expected.1, expected.0
     )]
     OtherConflict {
         /// Its id.
         conflict: ConflictId,
-        /// Which vector it is about.
+        /// The vector it belongs to.
         id: VectorId,
         /// Where.
         shard: ShardId,
-        /// What the caller took it for.
+        /// The shard and vector that the caller named.
         expected: (ShardId, VectorId),
     },
-    /// A row of a delta that does not come in; none of the delta's does then.
+    /// A row of a delta was refused, and so none of the delta was applied.
     #[error("{}", delta_row_text(row, *wall))]
     DeltaRow {
         /// Which, and why.
         row: RefusedRow,
-        /// What the clock showed.
+        /// What the clock read.
         wall: Timestamp,
     },
     /// More changes than a delta may hold.
     #[error(
-        "the changes after {since} are more than one delta takes (65536 changes, 64 MiB): ask for fewer vectors at a \
-         time, each delta from the timestamp of the one before; where very many share a moment, for more; or sync"
+        "the changes after {since} exceed one delta (65536 changes, 64 MiB): ask for fewer vectors at a time, and start \
+         each delta at the timestamp of the one before; ask for more if very many share a timestamp; or sync"
     )]
     DeltaSize {
-        /// The moment that they were to follow.
+        /// Where the delta was to start.
         since: Timestamp,
     },
-    /// A claim about changes that the shard does not show to hold.
+    /// The shard does not hold all changes that the caller claims for it.
     #[error(
-        "shard '{shard}' is not known to hold the changes of '{site}' up to {claimed}, only up to {held}: sync with \
-         a node that holds them"
+        "shard '{shard}' is known to hold the changes of '{site}' up to {held}, not up to {claimed}: sync with a node \
+         that holds them"
     )]
     NotHeld {
         /// Where.
         shard: ShardId,
         /// Whose changes.
         site: String,
-        /// The number claimed.
+        /// The highest change number claimed.
         claimed: u64,
-        /// The number known.
+        /// The highest change number that is held.
         held: u64,
     },
-    /// The database goes by another name.
+    /// The database records another node name.
     #[error("this database is node '{recorded}', not '{given}': open it under the recorded name")]
     NodeId {
-        /// What it is called.
+        /// The recorded name.
         recorded: NodeName,
-        /// What the caller calls it.
+        /// The name that the caller gave.
         given: NodeName,
     },
-    /// A transaction where none may be, or none where one has to be.
+    /// A transaction is open where none may be, or none is open where one must be.
     #[error("{reason}")]
     Transaction {
-        /// Which, and the way out.
+        /// Which of the two, and what to do.
         reason: &'static str,
     },
 
     // Time and order.
-    /// Someone else has it; trying again can help.
+    /// Another caller or process holds it. Retrying can help.
     #[error("{what} is busy: {reason}")]
     Busy {
         /// What.
@@ -128,7 +128,7 @@ pub enum CoreError {
         /// Who holds it.
         reason: String,
     },
-    /// The caller gave up.
+    /// The caller cancelled the search.
     #[error("the search was cancelled")]
     Aborted,
     /// The database was closed.
@@ -141,7 +141,7 @@ pub enum CoreError {
     Schema {
         /// The file.
         path: PathBuf,
-        /// Why, and the way out.
+        /// Why, and what to do.
         reason: String,
     },
     /// SQLite failed.
@@ -160,13 +160,13 @@ pub enum CoreError {
         /// What the system says.
         source: io::Error,
     },
-    /// Something stored does not read.
+    /// Stored data cannot be read.
     #[error("damaged storage: {reason}: restore a backup, or sync into a new file")]
     Damaged {
         /// What.
         reason: String,
     },
-    /// Storage work failed in a way that several callers hear of, or panicked.
+    /// Storage work panicked, or failed for several callers at once.
     #[error("{reason}")]
     Storage {
         /// What happened.
@@ -198,7 +198,7 @@ impl CoreError {
         }
     }
 
-    /// Whether trying again can help.
+    /// Whether a retry can succeed.
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Busy { .. })
@@ -213,7 +213,7 @@ impl CoreError {
         }
     }
 
-    /// Names the file in an error that came from SQLite without it.
+    /// Adds the file's path to an error of SQLite that has none.
     pub(crate) fn with_path(self, path: Option<&Path>) -> Self {
         match self {
             Self::Sqlite { place, source } if place.as_os_str().is_empty() => {
@@ -244,7 +244,7 @@ fn storage_text(place: &Path, source: &rusqlite::Error) -> String {
     match source.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => format!("{place}: the disk is full: {source}"),
         Some(ErrorCode::DatabaseCorrupt) => format!("{place}: the file is corrupt: {source}"),
-        Some(ErrorCode::NotADatabase) => format!("{place}: no SQLite database: {source}"),
+        Some(ErrorCode::NotADatabase) => format!("{place}: not a SQLite database: {source}"),
         _ => format!("{place}: {source}"),
     }
 }
@@ -252,14 +252,14 @@ fn storage_text(place: &Path, source: &rusqlite::Error) -> String {
 fn delta_row_text(RefusedRow { id, code, newest }: &RefusedRow, wall: Timestamp) -> String {
     let why = match *code {
         "ERR_CLOCK_SKEW" => format!(
-            "is stamped {} s ahead of this clock, and {} s are allowed: set the clock that is wrong",
+            "is stamped {} s ahead of this clock, and only {} s are allowed: correct the wrong clock",
             newest.since(wall).as_secs(),
             MAX_CLOCK_SKEW.as_secs()
         ),
-        "ERR_DIMENSIONS" => "has another number of components than the shard's vectors".to_owned(),
-        "ERR_VECTOR" => "has a component that is not finite".to_owned(),
+        "ERR_DIMENSIONS" => "does not have as many components as the shard's vectors".to_owned(),
+        "ERR_VECTOR" => "has a component that is not a finite number".to_owned(),
         "ERR_LIMIT" => "would have more concurrent versions than a vector may have".to_owned(),
-        _ => "has metadata that is no JSON object of at most 262144 bytes".to_owned(),
+        _ => "has metadata that is not a JSON object of at most 262144 bytes".to_owned(),
     };
     format!("nothing of the delta is applied: its vector '{id}' {why}")
 }

@@ -1,9 +1,10 @@
 //! Vector shards in one SQLite file, or in memory.
 //!
-//! `vectr-delta` decides what a change means and who wins; here is where it is kept: the schema, the one writer and its
-//! readers, the durability barrier, the proof of a site's continuity, exact search, and the storage side of a sync.
+//! `vectr-delta` decides what a change means and which version wins. This crate stores it: the schema, one writer and
+//! its readers, the durability barrier, the proof that a file continues its site, exact search, and, in
+//! [`replication`], the storage side of a sync.
 //!
-//! Everything here may block: call it from a thread that may. A [`VectrDB`] is a handle; clones are the same database.
+//! Every call may block: make it from a thread that may. A [`VectrDB`] is a handle, and its clones share one database.
 //!
 //! ```
 //! use vectr_core::{Target, Config, Search, VectrDB};

@@ -2,7 +2,7 @@ use vectr_delta::Timestamp;
 
 use crate::CoreError;
 
-/// A number that nobody else has.
+/// A random number, unique for all practical purposes.
 pub(crate) fn random_number() -> Result<u64, CoreError> {
     let mut bytes = [0; 8];
     random_bytes(&mut bytes)?;
@@ -11,11 +11,11 @@ pub(crate) fn random_number() -> Result<u64, CoreError> {
 
 fn random_bytes(bytes: &mut [u8]) -> Result<(), CoreError> {
     getrandom::fill(bytes).map_err(|error| CoreError::Storage {
-        reason: format!("the system gives no random numbers: {error}"),
+        reason: format!("the system's random number generator failed: {error}"),
     })
 }
 
-/// A UUIDv7 of this moment.
+/// A UUIDv7 for the time `now`.
 pub(crate) fn random_uuid(now: Timestamp) -> Result<String, CoreError> {
     let mut random = [0; 10];
     random_bytes(&mut random)?;

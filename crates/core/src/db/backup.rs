@@ -11,11 +11,10 @@ use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
 
 impl VectrDB {
-    /// Writes a consistent copy while the database is in use. The copy proves no identity: whoever opens it becomes a
-    /// new site.
+    /// Writes a consistent copy while the database is in use. The copy has no identity: opening it creates a new site.
     ///
     /// # Errors
-    /// `ERR_EXISTS` where there is a file; `ERR_STORAGE`, `ERR_CLOSED`; in memory `ERR_BUSY` too. Nothing is left at
+    /// `ERR_EXISTS` if the file exists; `ERR_STORAGE`, `ERR_CLOSED`; in memory `ERR_BUSY` too. Nothing is left at
     /// `path` then.
     pub fn backup(&self, path: &Path) -> Result<(), CoreError> {
         self.check_open()?;
@@ -47,8 +46,9 @@ impl VectrDB {
 }
 
 fn vacuum_into(connection: &Connection, draft: &Path) -> Result<(), CoreError> {
-    let name =
-        draft.to_str().ok_or_else(|| CoreError::NoFile { path: draft.to_owned(), what: "no UTF-8 text" })?;
+    let name = draft
+        .to_str()
+        .ok_or_else(|| CoreError::NoFile { path: draft.to_owned(), what: "not valid UTF-8" })?;
     connection.execute("VACUUM INTO ?1", [name])?;
     Ok(())
 }
@@ -74,7 +74,7 @@ fn finish(draft: &Path, path: &Path) -> Result<(), CoreError> {
 
 fn draft_of(path: &Path) -> Result<PathBuf, CoreError> {
     if path.file_name().is_none() {
-        return Err(CoreError::NoFile { path: path.to_owned(), what: "no name of a file" });
+        return Err(CoreError::NoFile { path: path.to_owned(), what: "not a file name" });
     }
     let mut name = OsString::from(path);
     name.push(format!(".{:016x}.part", random_number()?));

@@ -1,4 +1,4 @@
-//! Vectors with several concurrent versions, and the choice between them.
+//! Listing and resolving vectors with concurrent versions.
 
 use std::collections::BTreeMap;
 
@@ -19,33 +19,33 @@ use crate::{CoreError, VectrDB};
 /// A vector with several concurrent versions.
 #[derive(Clone, Debug)]
 pub struct StoredConflict {
-    /// Where.
+    /// The shard.
     pub shard: ShardId,
-    /// Which vector.
+    /// The vector.
     pub id: VectorId,
-    /// The same on every node.
+    /// The conflict's id, the same on every node.
     pub conflict: ConflictId,
     /// All versions.
     pub row: Row,
-    /// When these versions first stood beside each other here.
+    /// When these versions were first seen together on this node.
     pub detected_at: Timestamp,
-    /// Of the row's last change here.
+    /// The change id of the row's last change on this node.
     pub change_id: ChangeId,
-    /// What the sites in the row are called.
+    /// The names of the sites in the row.
     pub names: BTreeMap<SiteId, NodeName>,
 }
 
 impl VectrDB {
-    /// Settles a conflict by a write of this node. In one transaction, the write supersedes exactly those versions that
-    /// the conflict's id showed and that still stand, under every strategy. An id stays good while its vector is in
-    /// conflict, also across openings of the file.
+    /// Resolves a conflict with a write of this node, under every strategy. In one transaction the write supersedes
+    /// exactly those versions that the conflict's id covered and that are still current. An id stays valid while its
+    /// vector is in conflict, also across openings of the file.
     ///
-    /// Returns the conflict that is left, under a new id, where versions stand that the id did not show; `None` where
-    /// the vector is settled. Where `expected` names a shard and a vector, the conflict must be theirs.
+    /// Returns the conflict that is left, under a new id, if there are versions that the id did not cover, or `None` if
+    /// the vector is resolved. If `expected` names a shard and a vector, the conflict must be theirs.
     ///
     /// # Errors
-    /// `ERR_NOT_FOUND` where the id is unknown or shows nothing that stands; `ERR_ARGUMENT` where the conflict is not
-    /// the expected one; `ERR_DIMENSIONS`, `ERR_BUSY`, `ERR_STORAGE`, `ERR_CLOSED`. Nothing has changed then.
+    /// `ERR_NOT_FOUND` if the id is unknown or covers no current version; `ERR_ARGUMENT` if the conflict is not the
+    /// expected one; `ERR_DIMENSIONS`, `ERR_BUSY`, `ERR_STORAGE`, `ERR_CLOSED`. Nothing has changed then.
     pub fn resolve_conflict(
         &self,
         conflict: &ConflictId,
@@ -64,8 +64,8 @@ impl VectrDB {
         })
     }
 
-    /// The conflicts that wait for [`VectrDB::resolve_conflict`]: those of one shard or of all, where the strategy is
-    /// manual. In the order of their last changes.
+    /// The conflicts that wait for [`VectrDB::resolve_conflict`]: those of one shard or of all whose strategy is
+    /// manual, by shard, ordered by their last changes.
     ///
     /// # Errors
     /// As [`VectrDB::count`].
@@ -101,7 +101,7 @@ impl VectrDB {
     }
 }
 
-/// What an id showed when it was handed out.
+/// The versions that a conflict's id covered when it was handed out.
 struct RecordedConflict {
     conflict: ConflictId,
     shard: ShardId,
@@ -164,7 +164,7 @@ fn row_at(connection: &WriteConnection, n: i64) -> Result<StoredRow, CoreError> 
 }
 
 fn lost(conflict: ConflictId) -> CoreError {
-    CoreError::Damaged { reason: format!("conflict {conflict} is about a row that is not there") }
+    CoreError::Damaged { reason: format!("conflict {conflict} belongs to a row that is missing") }
 }
 
 fn conflicts_of(
@@ -185,7 +185,7 @@ fn conflicts_of(
     Ok(conflicts)
 }
 
-/// The conflict in a row of the shard; `None` where only one version stands.
+/// The conflict in a row of the shard; `None` if the row has only one version.
 fn stored_conflict<S: ShardRead<Error = CoreError>>(
     shard: &S,
     rows: StoredRows<'_>,

@@ -1,4 +1,4 @@
-//! What was applied here as the bytes of a delta, and the deltas of others.
+//! Deltas of databases: computing and applying them.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -16,26 +16,27 @@ use crate::writer::connection::FIRST_APPLICATION;
 use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
 
-/// Which of the changes a delta takes.
+/// Which changes a delta contains.
 #[derive(Clone, Debug, Default)]
 pub struct DeltaScope {
-    /// The most vectors, the longest applied first. `None`: all.
+    /// At most this many vectors, those applied first. `None`: all.
     pub max_vectors: Option<usize>,
-    /// A delta of the one that this one is for, in bytes: what it shows him to hold is left out.
+    /// A delta of the recipient, in bytes: changes that it contains are left out.
     pub answer_to: Option<Vec<u8>>,
 }
 
 impl VectrDB {
-    /// A delta of all rows of a shard that were applied here after `since`: written here, synced, or of a delta. The
-    /// moments of application rise from row to row, whatever the clock does, and no change's own stamp is looked at.
+    /// A delta of all rows of a shard that were applied here after `since`: written here, synced, or taken from a
+    /// delta. Each row is applied later than the one before, whatever the clock does; the stamps of the changes do not
+    /// matter.
     ///
-    /// The delta's timestamp is the `since` for the next one, which then has all that this one has not. Below 10^14
-    /// `since` is in milliseconds, and the millisecond itself belongs to what follows; else in microseconds. What the
-    /// delta holds survives a power cut before this returns.
+    /// The delta's timestamp is the `since` for the next one, which then has all that this one has not. `since` is in
+    /// milliseconds if it is below 10^14, and the millisecond itself belongs to what follows; otherwise it is in
+    /// microseconds. What the delta contains survives a power cut before this returns.
     ///
     /// # Errors
-    /// `ERR_LIMIT` where they are more than a delta holds and `scope` asks for all; for `answer_to` as
-    /// [`decode_rows`]; `ERR_STORAGE`, also where stored bytes no longer fit their hash; `ERR_BUSY`, `ERR_CLOSED`.
+    /// `ERR_LIMIT` if they are more than a delta holds and `scope` asks for all; for `answer_to` as [`decode_rows`];
+    /// `ERR_STORAGE`, also if stored bytes do not match their hash; `ERR_BUSY`, `ERR_CLOSED`.
     pub fn compute_delta(
         &self,
         shard: &ShardId,
@@ -60,7 +61,7 @@ impl VectrDB {
                 Some(next) => {
                     let next = shard.rows().next_application(next - 1)?.unwrap_or_default();
                     let timestamp = Timestamp::from_micros(next.as_micros().saturating_sub(1));
-                    // Rows of files of the first builds may share one timestamp.
+                    // Files of the first builds may have rows that share a timestamp.
                     if most.is_none() || timestamp <= since {
                         return Err(CoreError::DeltaSize { since });
                     }
@@ -73,12 +74,12 @@ impl VectrDB {
         Ok(bytes)
     }
 
-    /// Joins the rows of a delta with those of a shard, all of them or none. Once this returns they survive a power cut.
-    /// A delta of another shard comes in as well: see [`DeltaRows::moved_to`].
+    /// Joins the rows of a delta into a shard, all of them or none. Once this returns they survive a power cut. A delta
+    /// of another shard is accepted as well: see [`DeltaRows::moved_to`].
     ///
     /// # Errors
-    /// As [`decode_rows`] where the bytes are no delta of a database; where a row does not come in, with the code that
-    /// [`RefusedRow`](vectr_delta::RefusedRow) names; `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
+    /// As [`decode_rows`] if the bytes are not a delta of a database; the code that
+    /// [`RefusedRow`](vectr_delta::RefusedRow) names if a row is refused; `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
     pub fn apply_delta(&self, shard: &ShardId, bytes: &[u8]) -> Result<Applied, CoreError> {
         self.check_open()?;
         let delta = decode_rows(bytes)?.moved_to(shard);
@@ -87,7 +88,7 @@ impl VectrDB {
         }
         let (applied, commit_no) = self.call(JobKind::Autocommit, move |writer| {
             let done = match join_delta(writer, &delta) {
-                // As in a session: another file goes on under this node's site.
+                // As in a session: another file continues under this node's site.
                 Err(Refusal::Forked) => {
                     writer.reset_site(Renewal::Forked)?;
                     join_delta(writer, &delta)
@@ -100,11 +101,11 @@ impl VectrDB {
         Ok(applied)
     }
 
-    /// The rows of a shard with change ids above `after` and at most `to`, in their order, as one delta or several. All
-    /// of it is of one moment, and survives a power cut before this returns.
+    /// The rows of a shard with change ids above `after` and at most `to`, in their order, as one delta or several.
+    /// They are read from one snapshot, and survive a power cut before this returns.
     ///
     /// # Errors
-    /// `ERR_STORAGE`, also where stored bytes no longer fit their hash; `ERR_BUSY`, `ERR_CLOSED`.
+    /// `ERR_STORAGE`, also if stored bytes do not match their hash; `ERR_BUSY`, `ERR_CLOSED`.
     pub fn read_changes(
         &self,
         shard: &ShardId,
@@ -160,7 +161,7 @@ fn into_error(refusal: Refusal<CoreError>) -> CoreError {
     }
 }
 
-/// Which rows are looked for.
+/// The rows to select.
 struct RowSelection<'a> {
     after: ChangeId,
     to: ChangeId,
@@ -170,7 +171,7 @@ struct RowSelection<'a> {
 
 struct SelectedRows {
     rows: Vec<StoredChange>,
-    /// The first row that is left.
+    /// The first row that did not fit.
     left: Option<ChangeId>,
 }
 
@@ -198,7 +199,7 @@ impl RowSelection<'_> {
         })?;
         match damaged {
             Some(id) => Err(CoreError::Damaged {
-                reason: format!("vector '{id}' of shard '{}' no longer fits its hash", shard.shard()),
+                reason: format!("vector '{id}' of shard '{}' no longer matches its hash", shard.shard()),
             }),
             None => Ok(found),
         }
@@ -222,7 +223,7 @@ impl SelectedRows {
     }
 }
 
-/// No row is applied by then.
+/// Before every application.
 const BEFORE_ALL: Timestamp = Timestamp::from_micros(FIRST_APPLICATION.as_micros() - 1);
 
 #[cfg(test)]
@@ -271,7 +272,7 @@ mod tests {
         alter(&db, "UPDATE row SET vector = zeroblob(16) WHERE change_id = 2");
         let error = compute(&db, 0, None).unwrap_err();
         assert_eq!(error.code(), "ERR_STORAGE");
-        assert!(error.to_string().contains("no longer fits its hash"), "{error}");
+        assert!(error.to_string().contains("no longer matches its hash"), "{error}");
         assert_eq!(db.read_changes(db.shard(), 0, 3).unwrap_err().code(), "ERR_STORAGE");
         assert_eq!(db.read_changes(db.shard(), 2, 3).unwrap().len(), 1);
     }

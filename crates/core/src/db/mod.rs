@@ -35,24 +35,24 @@ use crate::{Clock, Config, CoreError};
 
 /// Shards of vectors in one SQLite file, or in memory.
 ///
-/// Clones are handles to the same database. Every method blocks until its work is done: writes wait for the one
-/// writer, reads for a free connection. The last handle closes the database when it is dropped.
+/// Clones are handles to the same database. Every method blocks until its work is done: writes wait for the single
+/// writer, reads for a free connection. Dropping the last handle closes the database.
 #[derive(Clone)]
 pub struct VectrDB {
     pub(crate) inner: Arc<Inner>,
 }
 
-/// Which shard a call means, and the transaction that it belongs to.
+/// The shard that a call addresses, and the transaction that it is part of.
 #[derive(Clone, Copy, Debug)]
 pub struct Target<'a> {
     /// The shard.
     pub shard: &'a ShardId,
-    /// From [`VectrDB::begin`]. `None`: a transaction of its own.
+    /// From [`VectrDB::begin`]. `None`: the call is a transaction of its own.
     pub transaction: Option<TransactionId>,
 }
 
 impl<'a> Target<'a> {
-    /// In a shard, outside of any open transaction.
+    /// A shard, in a transaction of its own.
     #[must_use]
     pub const fn shard(shard: &'a ShardId) -> Self {
         Self { shard, transaction: None }
@@ -86,18 +86,19 @@ struct Running {
 }
 
 impl VectrDB {
-    /// Opens a database, or makes a new one. Missing parent folders are made too.
+    /// Opens a database, or creates it, along with missing parent folders.
     ///
     /// # Errors
-    /// `ERR_ARGUMENT` for a path that is no ordinary file or no SQLite database, `ERR_CONFIG` for a file of another
-    /// program or a newer build, `ERR_BUSY` where it is open elsewhere, `ERR_NODE_ID` and `ERR_DIMENSIONS` where it
-    /// records others than `config` names, `ERR_STORAGE`. A file that is refused is left as it was.
+    /// `ERR_ARGUMENT` for a path that is not a regular file or not a SQLite database, `ERR_CONFIG` for a file of
+    /// another program or a newer build, `ERR_BUSY` if it is open elsewhere, `ERR_NODE_ID` and `ERR_DIMENSIONS` if it
+    /// records others than `config` names, `ERR_STORAGE`. A file that is refused is left unchanged.
     #[allow(clippy::needless_pass_by_value, reason = "a configuration is used once")]
     pub fn new(config: Config) -> Result<Self, CoreError> {
         let opened = open(&config)?;
         let readers = opened.path.as_deref().map(ReaderPool::new);
-        let (queue, writer) = WriteQueue::start(opened.writer, config.busy_timeout)
-            .map_err(|source| CoreError::Storage { reason: format!("no thread for the writer: {source}") })?;
+        let (queue, writer) = WriteQueue::start(opened.writer, config.busy_timeout).map_err(|source| {
+            CoreError::Storage { reason: format!("cannot start the writer thread: {source}") }
+        })?;
         let inner = Inner {
             path: opened.path,
             shard: opened.shard,
@@ -115,11 +116,11 @@ impl VectrDB {
         Ok(Self { inner: Arc::new(inner) })
     }
 
-    /// Ends everything under way, takes an open transaction back, and frees the file. Doing it again does nothing.
+    /// Finishes what is under way, rolls back an open transaction, and releases the file. Closing again does nothing.
     ///
     /// # Errors
-    /// `ERR_STORAGE` where the last pages could not be written; the database is closed all the same, and nothing
-    /// committed is lost.
+    /// `ERR_STORAGE` if the last pages could not be written. The database is closed all the same, and nothing committed
+    /// is lost.
     pub fn close(&self) -> Result<(), CoreError> {
         self.inner.close().map_err(|error| self.with_path(error))
     }
@@ -130,46 +131,46 @@ impl VectrDB {
         self.inner.path.as_deref()
     }
 
-    /// The shard that callers mean who name none.
+    /// Shard used by calls that do not name one.
     #[must_use]
     pub fn shard(&self) -> &ShardId {
         &self.inner.shard
     }
 
-    /// What people call the node.
+    /// The node's name.
     #[must_use]
     pub fn node(&self) -> Option<NodeName> {
         self.inner.notifier.node()
     }
 
-    /// Who this database is at present.
+    /// The database's current site.
     #[must_use]
     pub fn site(&self) -> SiteId {
         self.inner.notifier.site()
     }
 
-    /// What the database's clock shows.
+    /// The time of the database's clock.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }
 
-    /// Whether anything can survive a power cut: not in memory.
+    /// Whether anything can survive a power cut: false in memory.
     #[must_use]
     pub fn is_durable(&self) -> bool {
         self.inner.path.is_some()
     }
 
-    /// Records what people call the node, where it has no name yet.
+    /// Names the node, if it has no name yet.
     ///
     /// # Errors
-    /// `ERR_NODE_ID` where it has another one.
+    /// `ERR_NODE_ID` if it has another name.
     pub fn name_node(&self, name: &NodeName) -> Result<(), CoreError> {
         let name = name.clone();
         self.call(JobKind::Autocommit, move |writer| writer.write(|connection| connection.name_node(&name)))
     }
 
-    /// Work for the writer.
+    /// Runs `work` on the writer's thread.
     pub(crate) fn call<T: Send + 'static>(
         &self,
         kind: JobKind,
@@ -179,7 +180,7 @@ impl VectrDB {
         self.inner.queue.call(kind, work).map_err(|error| self.with_path(error))
     }
 
-    /// Work for the writer whose outcome goes to `done`, on the writer's thread.
+    /// Runs `work` on the writer's thread without waiting, and hands the outcome to `done`, on that thread too.
     pub(crate) fn submit<T: 'static, E: From<CoreError> + 'static>(
         &self,
         kind: JobKind,
@@ -192,7 +193,7 @@ impl VectrDB {
         }
     }
 
-    /// Reads from one moment of what is committed.
+    /// Reads from one snapshot of what is committed.
     pub(crate) fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Snapshot<'_>) -> Result<T, CoreError> + Send + 'static,
@@ -245,7 +246,7 @@ impl Inner {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        // There is nobody to tell. What was committed is in the file or in its log.
+        // A drop cannot report an error. What was committed is in the file or in its log.
         let _ = self.close();
     }
 }

@@ -1,4 +1,4 @@
-//! From a configuration to a writer: checks everything before it writes anything.
+//! Opening a database. Everything is checked before anything is written.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -80,7 +80,7 @@ fn finish(
     let mut connection = WriteConnection::load(connection, config.clock.clone(), config.dimensions)?;
     let last_shutdown = incarnation.last_shutdown(connection.committed());
     let shard = config.shard.clone().unwrap_or_else(|| connection.committed().default_shard.clone());
-    // What a process that died had committed may not be on the disk yet; what this opening commits is not either.
+    // After a crash, committed transactions may not be on disk yet; neither is what this opening commits.
     let durable = if last_shutdown == LastShutdown::Clean { connection.committed().commit_no } else { 0 };
     connection.begin()?;
     let prepared = prepare(&mut connection, last_shutdown, config.node.as_ref(), &shard);
@@ -125,12 +125,12 @@ fn prepare(
     Ok(())
 }
 
-/// What can be told without SQLite, and without leaving anything beside a file that is not ours.
+/// Checks a file without SQLite, which could leave a log beside a file that is not ours.
 pub(crate) fn check_file(path: &Path) -> Result<(), CoreError> {
     let refuse = |what| Err(CoreError::NoFile { path: path.to_owned(), what });
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => refuse("a folder"),
-        Ok(found) if !found.is_file() => refuse("no ordinary file"),
+        Ok(found) if !found.is_file() => refuse("not a regular file"),
         Ok(_) => {
             let mut head = Vec::new();
             let file = File::open(path).map_err(CoreError::io(path))?;
@@ -139,20 +139,20 @@ pub(crate) fn check_file(path: &Path) -> Result<(), CoreError> {
         }
         Err(error) if error.kind() == ErrorKind::NotFound => match path.file_name() {
             Some(_) if !path.as_os_str().is_empty() => Ok(()),
-            _ => refuse("no name of a file"),
+            _ => refuse("not a file name"),
         },
         Err(error) => Err(CoreError::Io { path: path.to_owned(), source: error }),
     }
 }
 
-/// One path for every way to name the file, so that all lock the same. Makes missing folders.
+/// One path for every spelling of the file, so that all take the same lock. Creates missing folders.
 fn canonicalize(path: &Path) -> Result<PathBuf, CoreError> {
     if path.exists() {
         return fs::canonicalize(path).map_err(CoreError::io(path));
     }
     let absolute = std::path::absolute(path).map_err(CoreError::io(path))?;
     let (Some(folder), Some(name)) = (absolute.parent(), absolute.file_name()) else {
-        return Err(CoreError::NoFile { path: path.to_owned(), what: "no name of a file" });
+        return Err(CoreError::NoFile { path: path.to_owned(), what: "not a file name" });
     };
     fs::create_dir_all(folder).map_err(CoreError::io(folder))?;
     Ok(fs::canonicalize(folder).map_err(CoreError::io(folder))?.join(name))

@@ -1,4 +1,4 @@
-//! How a whole database stands, for people and for monitoring.
+//! The state of a whole database, for people and for monitoring.
 
 use std::path::{Path, PathBuf};
 
@@ -10,50 +10,50 @@ use crate::storage::catalog::shard_ids;
 use crate::storage::snapshot::{ReadShard, Snapshot};
 use crate::{CoreError, VectrDB};
 
-/// How a database stood in one moment.
+/// The state of a database, from one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overview {
     /// The file. `None` in memory.
     pub path: Option<PathBuf>,
     /// Bytes of the file and of its write-ahead log; 0 in memory.
     pub bytes: u64,
-    /// What people call the node.
+    /// The node's name.
     pub node: Option<NodeName>,
-    /// Who the database is.
+    /// The database's site.
     pub site: SiteId,
-    /// The shard that calls mean which name none. It need not exist.
+    /// Shard used by calls that do not name one. It need not exist.
     pub default_shard: ShardId,
-    /// Each shard, in the order of ids.
+    /// All shards, ordered by id.
     pub shards: Vec<ShardOverview>,
 }
 
-/// How a shard stood.
+/// The state of a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardOverview {
-    /// Which.
+    /// The shard.
     pub shard: ShardId,
-    /// How many vectors it shows.
+    /// The number of vectors that it shows.
     pub vectors: u64,
-    /// Of vectors; `None` before the first.
+    /// The dimensions of its vectors; `None` before the first.
     pub dimensions: Option<Dimensions>,
     /// How it shows concurrent versions.
     pub strategy: Strategy,
-    /// How many vectors have several concurrent versions.
+    /// The number of vectors with concurrent versions.
     pub concurrent: u64,
-    /// How many of those wait for someone to choose: all under the strategy *manual*, else none.
+    /// How many of those wait to be resolved: all under the strategy *manual*, else none.
     pub unresolved: u64,
-    /// Its newest change; 0 where there is none.
+    /// Its newest change id; 0 if there is none.
     pub change_id: ChangeId,
-    /// Of its whole content.
+    /// The digest of its whole content.
     pub digest: Digest,
-    /// When a sync of it last succeeded; 1970 where none ever did.
+    /// When it was last synced successfully; 1970 if never.
     pub last_sync_at: Timestamp,
-    /// The peers that it was synced with, those heard of last first.
+    /// The peers that it was synced with, the most recent first.
     pub peers: Vec<PeerLag>,
 }
 
 impl VectrDB {
-    /// How the database stands: what [`Inspection::overview`](crate::Inspection::overview) tells, of an open one.
+    /// The state of this database, as [`Inspection::overview`](crate::Inspection::overview) reads it from a file.
     ///
     /// # Errors
     /// `ERR_STORAGE`, `ERR_CLOSED`; in memory `ERR_BUSY` too.

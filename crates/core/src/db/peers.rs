@@ -1,4 +1,4 @@
-//! What peers were last known to hold, and what has not arrived there.
+//! How far peers are behind, as far as this node knows.
 
 use rusqlite::Connection;
 use vectr_delta::{Fingerprint, NodeName, ShardRead, Timestamp};
@@ -13,15 +13,15 @@ use crate::storage::snapshot::ReadShard;
 pub struct PeerLag {
     /// Its certificate's fingerprint.
     pub peer: Fingerprint,
-    /// What its node is called.
+    /// Its node's name.
     pub node: NodeName,
     /// When it last said what it holds.
     pub noted_at: Timestamp,
-    /// How many rows of the shard it is not known to have as they are here.
+    /// The number of rows of the shard that it is not known to have in their current state.
     pub changes: u64,
 }
 
-/// The peers of a shard, those noted last first. Empty in a file whose schema does not know of them.
+/// The peers of a shard, the most recent first. Empty in a file whose schema is older than the table.
 pub(crate) fn lags(connection: &Connection, shard: &ReadShard<'_>) -> Result<Vec<PeerLag>, CoreError> {
     if !has_peers(connection)? {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! What shards are, and how they stand.
+//! What shards there are, and their statistics.
 
 use vectr_delta::{ChangeId, Digest, ShardId, ShardRead, ShardWrite, SiteId, Strategy, Timestamp};
 
@@ -7,21 +7,21 @@ use crate::storage::snapshot::ReadShard;
 use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
 
-/// How a shard stands.
+/// Statistics of a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShardStatistics {
-    /// The newest one in the shard; 0 where nothing was ever written.
+    /// The newest change id in the shard; 0 if nothing was ever written.
     pub change_id: ChangeId,
-    /// What the shard holds, by site: `name@16hex`, or the 16 digits alone where the node is not named.
+    /// What the shard holds, by site: `name@16hex`, or the 16 digits alone if the node has no name.
     pub version_vector: Vec<(String, u64)>,
-    /// How many vectors it shows.
+    /// The number of vectors shown.
     pub vectors: u64,
-    /// 1970 where it never was.
+    /// When the shard was last synced; 1970 if never.
     pub last_sync_at: Timestamp,
 }
 
 impl VectrDB {
-    /// How many vectors the shard shows.
+    /// The number of vectors that the shard shows.
     ///
     /// # Errors
     /// `ERR_STORAGE`, `ERR_CLOSED`; in memory `ERR_BUSY` too.
@@ -29,7 +29,7 @@ impl VectrDB {
         self.of_shard(shard, count)
     }
 
-    /// All shards, in the order of ids.
+    /// All shards, ordered by id.
     ///
     /// # Errors
     /// As [`VectrDB::count`].
@@ -37,7 +37,7 @@ impl VectrDB {
         self.read(|snapshot| shard_ids(snapshot.connection()))
     }
 
-    /// The fingerprint of the shard's whole content.
+    /// The digest of the shard's whole content.
     ///
     /// # Errors
     /// As [`VectrDB::count`].
@@ -53,7 +53,7 @@ impl VectrDB {
         self.of_shard(shard, |shard| Ok(shard.state().strategy))
     }
 
-    /// Sets how the shard shows concurrent versions, and makes the shard where it does not exist. Writes no vector.
+    /// Sets how the shard shows concurrent versions; creates the shard if it does not exist. Writes no vector.
     ///
     /// # Errors
     /// `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
@@ -69,7 +69,7 @@ impl VectrDB {
         })
     }
 
-    /// How the shard stands; an empty status where it does not exist.
+    /// The statistics of a shard; all empty if it does not exist.
     ///
     /// # Errors
     /// As [`VectrDB::count`].

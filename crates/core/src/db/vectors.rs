@@ -1,4 +1,4 @@
-//! Writes of this node, and reading them back.
+//! Inserting, updating, deleting and getting vectors.
 
 use bytes::Bytes;
 use vectr_delta::{
@@ -11,26 +11,26 @@ use crate::writer::queue::JobKind;
 use crate::writer::shard::WriteShard;
 use crate::{CoreError, Target, VectrDB};
 
-/// What a shard shows of a vector.
+/// A vector as its shard shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     /// Its id.
     pub id: VectorId,
     /// Little-endian f32 components.
     pub vector: Bytes,
-    /// The metadata shown.
+    /// The metadata of the version shown.
     pub metadata: Option<Metadata>,
     /// The stamp of the version shown.
     pub timestamp: Timestamp,
-    /// Whether someone has to choose between concurrent versions.
+    /// Whether concurrent versions wait to be resolved.
     pub conflicted: bool,
 }
 
 impl VectrDB {
-    /// Writes a new vector, under a new UUIDv7 where no id is given.
+    /// Inserts a vector, under a new UUIDv7 if no id is given.
     ///
     /// # Errors
-    /// `ERR_EXISTS` where the id is in use, `ERR_DIMENSIONS`, `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`.
+    /// `ERR_EXISTS` if the id is in use, `ERR_DIMENSIONS`, `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`.
     pub fn insert(
         &self,
         target: Target<'_>,
@@ -40,7 +40,7 @@ impl VectrDB {
         self.write(target, move |shard| insert(shard, id, payload))
     }
 
-    /// Writes a vector, new or not.
+    /// Inserts or replaces a vector.
     ///
     /// # Errors
     /// `ERR_DIMENSIONS`, `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`.
@@ -52,10 +52,10 @@ impl VectrDB {
         })
     }
 
-    /// Writes new vectors: all of them, or none.
+    /// Inserts vectors: all of them, or none.
     ///
     /// # Errors
-    /// As [`VectrDB::insert`]; an id that stands twice is `ERR_EXISTS` too.
+    /// As [`VectrDB::insert`]; an id given twice is `ERR_EXISTS` too.
     pub fn insert_batch(
         &self,
         target: Target<'_>,
@@ -66,7 +66,7 @@ impl VectrDB {
         })
     }
 
-    /// Writes a new version of a vector. What is `None` stays as it is shown.
+    /// Writes a new version of a vector. What is `None` keeps its current value.
     ///
     /// # Errors
     /// `ERR_NOT_FOUND`, `ERR_VECTOR`, `ERR_DIMENSIONS`, `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`.
@@ -92,7 +92,7 @@ impl VectrDB {
         })
     }
 
-    /// Leaves a tombstone. Whether there was a vector to delete.
+    /// Deletes a vector, which leaves a tombstone. Returns whether there was a vector to delete.
     ///
     /// # Errors
     /// `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`.
@@ -109,10 +109,10 @@ impl VectrDB {
         })
     }
 
-    /// What the shard's strategy shows of a vector; `None` where there is none, or it is deleted.
+    /// The vector as the shard's strategy shows it; `None` if it does not exist or is deleted.
     ///
     /// # Errors
-    /// `ERR_STORAGE`, also where the stored bytes no longer fit their hash; `ERR_TRANSACTION`, `ERR_BUSY`.
+    /// `ERR_STORAGE`, also if the stored bytes do not match their hash; `ERR_TRANSACTION`, `ERR_BUSY`.
     pub fn get(&self, target: Target<'_>, id: &VectorId) -> Result<Option<Entry>, CoreError> {
         let (shard, id) = (target.shard.clone(), id.clone());
         let Some(transaction) = target.transaction else {
@@ -178,7 +178,7 @@ fn is_shown(shard: &WriteShard<'_>, row: Option<&Row>) -> bool {
 fn show<S: ShardRead>(shard: &S, id: VectorId, row: Option<Row>) -> Result<Option<Entry>, CoreError> {
     let Some(row) = row else { return Ok(None) };
     if !row.siblings().iter().all(Sibling::is_intact) {
-        let reason = format!("vector '{id}' of shard '{}' no longer fits its hash", shard.shard());
+        let reason = format!("vector '{id}' of shard '{}' no longer matches its hash", shard.shard());
         return Err(CoreError::Damaged { reason });
     }
     Ok(shard.state().strategy.view(&row).map(|view| Entry {

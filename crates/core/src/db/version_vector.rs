@@ -6,10 +6,10 @@ use crate::writer::shard::WriteShard;
 use crate::{CoreError, VectrDB};
 
 impl VectrDB {
-    /// Takes into a shard's version vector what it is shown to hold: `claimed` are sites as [`VectrDB::shard_statistics`]
-    /// names them, with the numbers up to which their changes are held. What is covered already needs no proof; of a
-    /// greater number, every change up to it has to stand in the shard. Of one that was superseded nobody can tell
-    /// afterwards which vector it was of.
+    /// Advances a shard's version vector to `claimed`: sites as [`VectrDB::shard_statistics`] names them, each with the
+    /// number up to which its changes are held. A number that is covered already is skipped. For a greater number,
+    /// every change up to it must be current in the shard; a superseded change is not accepted, because it can no
+    /// longer be told which vector it belonged to.
     ///
     /// # Errors
     /// `ERR_NOT_HELD`, and nothing has changed; `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.

@@ -1,6 +1,6 @@
-//! Which computer this is, and since when it runs without a break.
+//! The computer, and its current boot.
 
-/// Empty where the system does not say.
+/// Fields are empty if the system does not provide them.
 pub(crate) struct Host {
     pub(crate) id: String,
     pub(crate) boot: String,

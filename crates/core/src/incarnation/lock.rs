@@ -4,9 +4,9 @@ use std::path::{Path, PathBuf};
 
 use crate::CoreError;
 
-/// Holds a database for this opening alone, across processes. The system frees it when the process dies.
+/// Locks a database for one opening, across processes. The system releases it when the process dies.
 ///
-/// The file stays when the lock goes: removing it could part two openings that lock different files of that name.
+/// The lock file is never removed: two openings could otherwise lock different files of the same name.
 pub(crate) struct Lock(#[allow(dead_code, reason = "held, not read")] File);
 
 impl Lock {

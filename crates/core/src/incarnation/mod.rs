@@ -11,19 +11,19 @@ use crate::incarnation::record::{FileLocation, IncarnationRecord, default_folder
 use crate::random::random_number;
 use crate::storage::catalog::Counters;
 
-/// Keeps the proof that the file at hand is the one that was left here.
+/// Proves that a file is the one that this computer last closed or crashed with.
 ///
-/// Where no record can be kept, the database works all the same and takes a new site each time it is opened.
+/// If no record can be kept, the database works all the same and takes a new site each time it is opened.
 pub(crate) struct Incarnation {
     folder: Option<PathBuf>,
     file: Option<PathBuf>,
     /// The site and token of this opening, once it has written.
     opening: Option<(SiteId, String)>,
-    /// Its record, where one could be stored.
+    /// Its record, if one could be stored.
     record: Option<IncarnationRecord>,
 }
 
-/// What the record says of the file.
+/// How the database was left, according to its record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum LastShutdown {
     /// It was closed, and nothing has touched it since.
@@ -45,12 +45,12 @@ impl Incarnation {
         }
     }
 
-    /// In memory there is nothing to come back to.
+    /// In memory nothing is left to prove.
     pub(crate) const fn in_memory() -> Self {
         Self { folder: None, file: None, opening: None, record: None }
     }
 
-    /// Whether the file goes on where its site left off.
+    /// Whether the file continues where its site left off.
     pub(crate) fn last_shutdown(&self, counters: &Counters) -> LastShutdown {
         let record =
             self.folder.as_deref().and_then(|folder| IncarnationRecord::load(folder, counters.origin.site));
@@ -80,7 +80,7 @@ impl Incarnation {
             return Ok(());
         }
         let token = format!("{:016x}{:016x}", random_number()?, random_number()?);
-        // Without a record the new token still parts the database from what an older record says.
+        // Even without a record, the new token invalidates an older one.
         counters.token = Some(token.clone());
         self.opening = Some((site, token.clone()));
         self.record = self
@@ -90,17 +90,18 @@ impl Incarnation {
         Ok(())
     }
 
-    /// Everything up to `head` survives a power cut. The record need not: it counts within one boot only.
+    /// Records that everything up to `head` survives a power cut. The record itself need not: it counts only within one
+    /// boot.
     pub(crate) fn record_durable(&mut self, site: SiteId, head: ChangeId) {
         self.update(site, head, false);
     }
 
-    /// The database was closed, and all of it survives a power cut.
+    /// Records that the database was closed and that all of it survives a power cut.
     pub(crate) fn record_close(&mut self, site: SiteId, head: ChangeId) {
         self.update(site, head, true);
     }
 
-    /// The site is not used any more.
+    /// Removes the record of a site that is no longer used.
     pub(crate) fn remove_record(&self, site: SiteId) {
         if let Some(folder) = &self.folder {
             IncarnationRecord::remove(folder, site);
@@ -114,7 +115,7 @@ impl Incarnation {
         }
         record.head = head;
         record.clean = clean;
-        // The record on disk then says less, which costs a new site at worst.
+        // On failure the record is older than the file, which costs a new site at worst.
         let _ = if clean { record.store(folder) } else { record.overwrite(folder) };
     }
 

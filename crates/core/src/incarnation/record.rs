@@ -1,4 +1,4 @@
-//! The record, kept outside the database's folder, of how a database was left.
+//! The record of how a database was left, kept outside of the database's folder.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -9,11 +9,11 @@ use vectr_delta::{ChangeId, SiteId};
 
 use crate::incarnation::host::Host;
 
-/// How the life of one site was left.
+/// How one site of a database was left.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct IncarnationRecord {
     pub(crate) site: SiteId,
-    /// Of the opening; the database holds it too.
+    /// Random, new for each opening. The database stores it too.
     pub(crate) token: String,
     /// Whether it was closed.
     pub(crate) clean: bool,
@@ -37,7 +37,7 @@ impl FileLocation {
     pub(crate) fn of(path: &Path) -> io::Result<Self> {
         let (device, inode) = file_number(&fs::metadata(path)?);
         let Host { id, boot } = Host::here();
-        // Quoted, so that it stays one line whatever is in it.
+        // Quoted, so that it is one line whatever the path contains.
         Ok(Self { path: format!("{path:?}"), machine: id, boot, device, inode })
     }
 
@@ -49,14 +49,14 @@ impl FileLocation {
         key(self) == key(other)
     }
 
-    /// Whether the computer has run all the time since.
+    /// Whether the computer has not been restarted in between.
     pub(crate) fn is_same_boot(&self, other: &Self) -> bool {
         !self.boot.is_empty() && self.boot == other.boot
     }
 }
 
 impl IncarnationRecord {
-    /// Reads the record of a site. `None` where there is none that reads.
+    /// Reads the record of a site. `None` if there is none or it cannot be read.
     pub(crate) fn load(folder: &Path, site: SiteId) -> Option<Self> {
         Self::parse(&fs::read_to_string(file(folder, site)).ok()?).filter(|record| record.site == site)
     }
@@ -76,13 +76,13 @@ impl IncarnationRecord {
         Ok(())
     }
 
-    /// Writes over the record without a sync, for as long as the computer runs. One write of the same length: what is
-    /// torn all the same does not read, and costs a new site.
+    /// Overwrites the record without a sync, for as long as the computer runs. It is one write of the same length; a
+    /// torn one fails its checksum and costs a new site.
     pub(crate) fn overwrite(&self, folder: &Path) -> io::Result<()> {
         File::options().write(true).open(file(folder, self.site))?.write_all(self.text().as_bytes())
     }
 
-    /// Removes the record of a site that is no longer used. Left over, it would prove nothing.
+    /// Removes the record of a site that is no longer used. If this fails, the leftover proves nothing.
     pub(crate) fn remove(folder: &Path, site: SiteId) {
         let _ = fs::remove_file(file(folder, site));
     }
@@ -124,7 +124,7 @@ impl IncarnationRecord {
     }
 }
 
-/// Where records are kept when the configuration does not say. `None` where the system names no folder.
+/// The default folder of records. `None` if the system has no folder for application state.
 pub(crate) fn default_folder() -> Option<PathBuf> {
     let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     if let Some(folder) = variable("VECTR_STATE_DIR") {
@@ -163,7 +163,7 @@ fn file_number(_metadata: &fs::Metadata) -> (u64, u64) {
     (0, 0)
 }
 
-/// FNV-1a, 64 bits (Fowler, Noll, Vo): a torn or edited record is to be noticed, not an attack.
+/// FNV-1a, 64 bits (Fowler, Noll, Vo): it detects torn or edited records, not attacks.
 fn checksum(text: &str) -> u64 {
     text.bytes()
         .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))

@@ -12,8 +12,8 @@ use crate::storage::sites::SiteNumbers;
 use crate::storage::snapshot::Snapshot;
 use crate::{CoreError, Overview, Verification};
 
-/// Looks at a database file without opening it as a node: takes no lock, writes nothing into it, and leaves its site
-/// as it is. So it also works while another process has the database open, and on a copy that is to stay one.
+/// Reads a database file without opening it as a node: takes no lock, writes nothing, and keeps its site. So it works
+/// while another process has the database open, and on a copy that must remain a copy.
 ///
 /// SQLite may leave an empty log (`-wal`, `-shm`) beside a file that had none.
 pub struct Inspection {
@@ -25,7 +25,8 @@ impl Inspection {
     /// Opens the file for reading.
     ///
     /// # Errors
-    /// `ERR_ARGUMENT` for what is no SQLite database, `ERR_CONFIG` for a file of another program or a newer build,
+    /// `ERR_ARGUMENT` for a file that is not a SQLite database, `ERR_CONFIG` for a file of another program or a newer
+    /// build,
     /// `ERR_STORAGE` for one that cannot be read.
     pub fn open(path: &Path) -> Result<Self, CoreError> {
         if !path.exists() {
@@ -36,15 +37,15 @@ impl Inspection {
         let connection = open_reader(&path).map_err(|error| error.with_path(Some(&path)))?;
         let version = schema::check(&connection, &path).map_err(|error| error.with_path(Some(&path)))?;
         if version == 0 {
-            return Err(CoreError::NoFile { path, what: "empty, no database yet" });
+            return Err(CoreError::NoFile { path, what: "empty" });
         }
         Ok(Self { reader: Reader { connection, sites: SiteNumbers::default() }, path })
     }
 
-    /// Whether the file says that it is a database of this program, in its own bytes or in the log beside it.
+    /// Whether the file is marked as a database of this program, in its header or in the log beside it.
     ///
     /// # Errors
-    /// `ERR_STORAGE` where it cannot be read.
+    /// `ERR_STORAGE` if it cannot be read.
     pub fn recognizes(path: &Path) -> Result<bool, CoreError> {
         Ok(path.is_file() && schema::is_ours(path)?)
     }
@@ -55,7 +56,7 @@ impl Inspection {
         &self.path
     }
 
-    /// How the database stands.
+    /// The state of the database.
     ///
     /// # Errors
     /// `ERR_STORAGE`.
@@ -67,7 +68,7 @@ impl Inspection {
     /// transaction: a database in use is checked as of one moment.
     ///
     /// # Errors
-    /// `ERR_STORAGE` where the file is damaged so far that nothing in it can be read. All lesser damage stands in the
+    /// `ERR_STORAGE` if the file is so damaged that nothing in it can be read. All lesser damage is reported in the
     /// result.
     pub fn verify(&self) -> Result<Verification, CoreError> {
         self.look(|snapshot| verify(snapshot, &self.reader.sites))

@@ -1,4 +1,4 @@
-//! A file against its own digest.
+//! Verification of a file against its own digests.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,50 +12,50 @@ use crate::storage::rows::{EVERY_ROW, ID, SHARD, StoredRow, StoredRows, VERSIONS
 use crate::storage::sites::SiteNumbers;
 use crate::storage::snapshot::Snapshot;
 
-/// What a check of all stored bytes found.
+/// The result of a check of all stored bytes.
 ///
-/// Checked are: SQLite's own structure (`PRAGMA integrity_check`); that every version still has the content that it
-/// was written with; that every row has all of its versions; that each shard's digest, summed up anew over the rows,
-/// is the one that is kept beside them; that no number of a row is above the counter that gave it out. So a flipped bit
-/// in a vector or its metadata is found, and so is a live row that was removed, added or replaced behind the database's
-/// back. Tombstones count in no digest: the removal of one is not found.
+/// The check covers SQLite's own structure (`PRAGMA integrity_check`); that every version has the content that it was
+/// written with; that every row has all of its versions; that each shard's stored digest is the sum over its rows; and
+/// that no number in a row is above the counter that it came from. So it finds a flipped bit in a vector or its
+/// metadata, and a live row that was removed, added or replaced behind the database's back. Tombstones are part of no
+/// digest: the removal of one is not found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verification {
-    /// Each shard, in the order of ids.
+    /// All shards, ordered by id.
     pub shards: Vec<VerifiedShard>,
-    /// What is wrong: at most 1,000 findings.
+    /// The faults, at most 1,000.
     pub faults: Vec<Fault>,
-    /// How many more there are.
+    /// The number of further faults.
     pub omitted: u64,
 }
 
-/// A shard as it was counted.
+/// The check of one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VerifiedShard {
-    /// Which.
+    /// The shard.
     pub shard: ShardId,
-    /// Rows looked at, tombstones included.
+    /// The number of rows checked, tombstones included.
     pub rows: u64,
-    /// The digest that is kept.
+    /// The stored digest.
     pub stored: Digest,
-    /// That of the rows.
+    /// The digest of the rows.
     pub computed: Digest,
 }
 
-/// Something that is wrong with a file.
+/// A fault in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// What it is about.
+    /// What the fault concerns.
     pub kind: FaultKind,
-    /// The shard that it is about, where there is one.
+    /// The shard, if the fault concerns one.
     pub shard: Option<ShardId>,
-    /// The vector that it is about, as it is stored.
+    /// The id of the vector as it is stored, if the fault concerns one.
     pub vector: Option<String>,
-    /// What is wrong, for people.
+    /// A description for people.
     pub reason: String,
 }
 
-/// What a fault is about.
+/// What a fault concerns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum FaultKind {
@@ -93,7 +93,7 @@ impl fmt::Display for Fault {
 }
 
 impl Verification {
-    /// Whether nothing is wrong.
+    /// Whether no fault was found.
     #[must_use]
     pub fn is_sound(&self) -> bool {
         self.faults.is_empty()
@@ -120,7 +120,7 @@ pub(crate) fn verify(snapshot: &Snapshot<'_>, sites: &SiteNumbers) -> Result<Ver
     Ok(check.finish())
 }
 
-/// One run over a file. What cannot be read is a finding, and the run goes on with what can.
+/// One run over a file. What cannot be read is reported as a fault, and the run continues.
 struct Check<'c> {
     connection: &'c Connection,
     rows: StoredRows<'c>,
@@ -131,7 +131,7 @@ struct Check<'c> {
 
 struct Counted {
     shard: VerifiedShard,
-    /// The newest number that the present site gave out in it.
+    /// The newest change number of the current site.
     head: u64,
 }
 
@@ -225,7 +225,7 @@ impl<'c> Check<'c> {
         }
     }
 
-    /// Versions that no row shows.
+    /// Versions that belong to no row in conflict.
     fn orphans(&mut self) {
         let found = self.connection.query_row(ORPHANS, [], |row| row.get::<_, i64>(0));
         let said = match found {
@@ -242,7 +242,7 @@ impl<'c> Check<'c> {
         for VerifiedShard { shard, stored, computed, .. } in &shards {
             if stored != computed {
                 let reason = format!(
-                    "the rows sum up to {computed}, and {stored} is kept: {}",
+                    "the digest of the rows is {computed}, and the stored one is {stored}: {}",
                     difference(stored, computed)
                 );
                 self.found.report(FaultKind::Digest, Some(shard), None, reason);
@@ -272,7 +272,7 @@ fn content_faults(row: &Row, versions: i64) -> Vec<String> {
     faults
 }
 
-/// A version of this very site that it never gave out: the number would be given to another change.
+/// A version of the current site that it never wrote: its number would be used again for another change.
 fn own_above(row: &Row, site: SiteId, head: u64) -> Option<Dot> {
     row.siblings().iter().map(Sibling::dot).find(|dot| dot.site == site && dot.seq > head)
 }

@@ -1,8 +1,8 @@
 //! What a sync engine uses of a database, and nobody else.
 //!
-//! [`serve`] is the storage port of a session: it answers each [`StoreRequest`](vectr_delta::StoreRequest) about a shard
-//! with one [`StoreReply`](vectr_delta::StoreReply). The rest is bookkeeping: when a shard was synced, what its peers
-//! hold, and the id under which this database syncs.
+//! [`serve`] is the storage port of a session: it answers each [`StoreRequest`](vectr_delta::StoreRequest) about a
+//! shard with one [`StoreReply`](vectr_delta::StoreReply). The rest is bookkeeping: when a shard was synced, what its
+//! peers hold, and the id under which this database syncs.
 
 mod commit_watch;
 mod notes;

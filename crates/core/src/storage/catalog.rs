@@ -122,7 +122,7 @@ impl StoredShard {
             self.n,
             state.descriptor.dimensions.map(u32::from),
             u8::from(state.descriptor.element),
-            // All 64 bits are a peer's to choose.
+            // A peer may choose any 64 bits.
             state.descriptor.epoch.cast_signed(),
             state.descriptor.owner.map(|owner| owner.to_string()),
             site_list_text(&state.descriptor.members),

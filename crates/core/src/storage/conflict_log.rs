@@ -1,5 +1,5 @@
-//! Which versions an id of a conflict shows. An id that was handed out stays good while its vector is in conflict,
-//! whatever has joined since, also for another process.
+//! The versions that the id of a conflict covers. An id that was handed out stays valid while its vector is in
+//! conflict, whatever has joined since, also for another process.
 
 use rusqlite::{Connection, OptionalExtension};
 use vectr_delta::{ConflictId, Dot, ShardId, Timestamp};
@@ -13,12 +13,12 @@ use crate::storage::sites::SiteNumbers;
 pub(crate) struct ConflictRecord {
     /// Its `row.n`.
     pub(crate) row: i64,
-    /// The versions that stood.
+    /// The versions that it covers.
     pub(crate) dots: Vec<Dot>,
 }
 
-/// Records what stands in a row: numbers of sites and versions. It was detected when the row last changed. What is
-/// recorded already stays as it is; beyond the newest 64 of the row, the oldest are forgotten.
+/// Records the versions of a row as pairs of site number and sequence number. The conflict was detected when the row
+/// last changed. An existing record is kept; beyond the newest 64 of the row, the oldest are deleted.
 pub(crate) fn record(
     connection: &Connection,
     id: ConflictId,
@@ -32,7 +32,7 @@ pub(crate) fn record(
     Ok(())
 }
 
-/// Forgets all conflicts of a row: it is settled.
+/// Deletes all conflicts of a row, which is resolved.
 pub(crate) fn forget(connection: &Connection, row: i64) -> Result<(), CoreError> {
     connection.prepare_cached("DELETE FROM conflict WHERE row = ?1")?.execute([row])?;
     Ok(())
@@ -53,14 +53,14 @@ pub(crate) fn find(
     Ok(Some(ConflictRecord { row: found.get(0)?, dots: dots.collect::<Result<_, CoreError>>()? }))
 }
 
-/// When a conflict was first seen here; `None` where nothing is recorded of it.
+/// When a conflict was first seen on this node; `None` if it is not recorded.
 pub(crate) fn detected_at(connection: &Connection, id: ConflictId) -> Result<Option<Timestamp>, CoreError> {
     let mut statement = connection.prepare_cached("SELECT detected_at FROM conflict WHERE id = ?1")?;
     let mut rows = statement.query([id.to_be_bytes()])?;
     rows.next()?.map(|found| Ok(Timestamp::from_micros(number(found, 0)?))).transpose()
 }
 
-/// Rows that were in conflict before there were records, with their shards.
+/// Rows in conflict that have no record, from a file of the first schema, with their shards.
 pub(crate) fn unrecorded(connection: &Connection) -> Result<Vec<(i64, ShardId)>, CoreError> {
     let mut statement = connection.prepare_cached(UNRECORDED)?;
     let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get::<_, String>(1)?)))?;

@@ -1,4 +1,4 @@
-//! What the file holds and how it is read: the schema, its tables, connections and snapshots.
+//! The tables and how they are read: the schema, rows, connections and snapshots.
 
 pub(crate) mod catalog;
 pub(crate) mod conflict_log;

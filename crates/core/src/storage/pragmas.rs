@@ -1,4 +1,4 @@
-//! How connections are set up.
+//! Opening connections and setting their pragmas.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,18 +7,18 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::CoreError;
 
-/// The bytes of a page.
+/// The size of a page in bytes.
 pub(crate) const PAGE_BYTES: u32 = 16 * 1024;
 
-/// For writing; makes the file where there is none.
+/// Opens a connection for writing; creates the file if it does not exist.
 pub(crate) fn open_writer(path: &Path) -> Result<Connection, CoreError> {
-    // Without URIs, so that every path means a file of that name.
+    // Without URIs, so that every path is taken literally.
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     Ok(Connection::open_with_flags(path, flags)?)
 }
 
-/// What holds for the writer, once it is clear that the file is ours.
+/// Sets the writer's pragmas, once the file is known to be ours.
 pub(crate) fn set_up_writer(connection: &Connection) -> Result<(), CoreError> {
     connection.busy_timeout(Duration::from_millis(50))?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
@@ -30,7 +30,7 @@ pub(crate) fn set_up_writer(connection: &Connection) -> Result<(), CoreError> {
     Ok(())
 }
 
-/// For reading only.
+/// Opens a connection for reading only.
 pub(crate) fn open_reader(path: &Path) -> Result<Connection, CoreError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;

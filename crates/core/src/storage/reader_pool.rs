@@ -8,12 +8,12 @@ use crate::CoreError;
 use crate::storage::pragmas::open_reader;
 use crate::storage::sites::SiteNumbers;
 
-/// The read connections of a file. At most eight work at a time; more callers wait.
+/// The read connections of a file. At most eight are in use at a time; further callers wait.
 pub(crate) struct ReaderPool {
     path: PathBuf,
     state: Mutex<State>,
     returned: Condvar,
-    /// Statements of others may run without end; this stops them.
+    /// Set on close, to interrupt the callers' statements, which may run without end.
     closing: Arc<AtomicBool>,
 }
 
@@ -40,12 +40,12 @@ impl ReaderPool {
         }
     }
 
-    /// Reads through a connection of its own.
+    /// Runs `work` on a connection of the pool.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&Reader) -> Result<T, CoreError>) -> Result<T, CoreError> {
         work(self.acquire(false)?.reader())
     }
 
-    /// As [`ReaderPool::with`], for statements that are not ours: closing stops them with `SQLITE_INTERRUPT`.
+    /// As [`ReaderPool::with`], for the callers' own statements: closing stops them with `SQLITE_INTERRUPT`.
     pub(crate) fn with_interruptible<T>(
         &self,
         work: impl FnOnce(&Reader) -> Result<T, CoreError>,
@@ -53,12 +53,12 @@ impl ReaderPool {
         work(self.acquire(true)?.reader())
     }
 
-    /// A connection that is not counted and not shared.
+    /// Opens a connection outside of the pool.
     pub(crate) fn open(&self) -> Result<Reader, CoreError> {
         Ok(Reader { connection: open_reader(&self.path)?, sites: SiteNumbers::default() })
     }
 
-    /// Waits for those that work, and closes all. Nothing is handed out from then on.
+    /// Waits for the connections in use, and closes all. None is handed out from then on.
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::Relaxed);
         let mut state = self.lock();
@@ -82,7 +82,7 @@ impl ReaderPool {
         state.in_use += 1;
         let idle = if interruptible { state.interruptible.pop() } else { state.plain.pop() };
         drop(state);
-        // From here on the drop of `pooled` takes the count back, whatever fails.
+        // From here on, dropping `pooled` decrements the count, whatever fails.
         let mut pooled = PooledReader { readers: self, reader: idle, interruptible };
         if pooled.reader.is_none() {
             let mut reader = self.open()?;
@@ -128,7 +128,7 @@ impl Drop for PooledReader<'_> {
     }
 }
 
-/// How many instructions of SQLite's machine a statement of others runs before someone looks whether to stop it.
+/// The number of SQLite's virtual machine instructions between two checks whether to stop a caller's statement.
 pub(crate) const PROGRESS_STEPS: i32 = 10_000;
 const MAX_IN_USE: usize = 8;
 const MAX_IDLE: usize = 3;

@@ -1,5 +1,5 @@
-//! How rows are read. Bytes are taken as they lie: whether a payload still has its hash is for the readers to ask,
-//! and a row whose parts do not fit each other is handed out as one whose hash fails.
+//! Reading rows. Bytes are returned as they are stored: callers check whether a payload matches its hash, and a row
+//! whose parts contradict each other is returned with a hash that does not match.
 
 use bytes::Bytes;
 use rusqlite::types::ValueRef;
@@ -30,8 +30,8 @@ pub(crate) struct StoredRow {
 }
 
 impl<'a> StoredRows<'a> {
-    /// As [`ShardRead::visit_rows`](vectr_delta::ShardRead::visit_rows). `payloads`: the payloads are small enough to be
-    /// read along with the dots; otherwise they are looked up once the filter has let a row through.
+    /// As [`ShardRead::visit_rows`](vectr_delta::ShardRead::visit_rows). If `payloads` is set, they are small enough to
+    /// be read along with the dots; otherwise they are looked up once a row has passed the filter.
     pub(crate) fn visit(
         &self,
         after: ChangeId,
@@ -66,7 +66,7 @@ impl<'a> StoredRows<'a> {
         rows.next()?.map(|row| self.read(row)).transpose()
     }
 
-    /// Visits the rows in which several versions stand.
+    /// Visits the rows with concurrent versions.
     pub(crate) fn visit_concurrent(
         &self,
         mut visit: impl FnMut(StoredRow) -> Result<(), CoreError>,
@@ -79,7 +79,7 @@ impl<'a> StoredRows<'a> {
         Ok(())
     }
 
-    /// At most `limit` rows behind `after`, in the order of ids.
+    /// At most `limit` rows after `after`, ordered by id.
     pub(crate) fn page_by_id(
         &self,
         after: Option<&VectorId>,
@@ -96,7 +96,7 @@ impl<'a> StoredRows<'a> {
         Ok(page)
     }
 
-    /// The newest change id, 0 where there is none.
+    /// The newest change id; 0 if there is none.
     pub(crate) fn newest_change(&self) -> Result<ChangeId, CoreError> {
         let mut statement =
             self.connection.prepare_cached("SELECT coalesce(max(change_id), 0) FROM row WHERE shard = ?1")?;
@@ -104,10 +104,10 @@ impl<'a> StoredRows<'a> {
         Ok(newest.unsigned_abs())
     }
 
-    /// The last change id that was applied by `moment`: moments rise with change ids.
+    /// The last change id that was applied by `moment`. Rows are applied in the order of their change ids.
     pub(crate) fn applied_by(&self, moment: Timestamp) -> Result<ChangeId, CoreError> {
         let mut statement = self.connection.prepare_cached(NEXT_APPLICATION)?;
-        // What was applied by the moment ends between the two.
+        // The answer is between `after` and `end`, inclusive.
         let (mut after, mut end) = (0, self.newest_change()?);
         while after < end {
             let middle = after + (end - after) / 2;
@@ -130,7 +130,7 @@ impl<'a> StoredRows<'a> {
         rows.next()?.map(|row| Ok(Timestamp::from_micros(number(row, 1)?))).transpose()
     }
 
-    /// How many changes of a site stand whose numbers are above `after` and at most `to`.
+    /// The number of current versions of a site whose numbers are above `after` and at most `to`.
     pub(crate) fn count_dots(&self, site: SiteId, after: u64, to: u64) -> Result<u64, CoreError> {
         let mut statement = self.connection.prepare_cached(COUNT_DOTS)?;
         let range = (self.shard, site.to_string(), integer(after), integer(to));
@@ -138,8 +138,8 @@ impl<'a> StoredRows<'a> {
         Ok(count.unsigned_abs())
     }
 
-    /// How many rows with a change id above `after` have a version that is not covered. Reads no payload but what lies
-    /// in the same page.
+    /// The number of rows with a change id above `after` and a version that `held` does not cover. Reads no payload
+    /// except what is stored in the same page.
     pub(crate) fn count_above(&self, after: ChangeId, held: &VersionVector) -> Result<u64, CoreError> {
         let mut statement = self.connection.prepare_cached(CHANGE_DOTS)?;
         let mut rows = statement.query((self.shard, integer(after)))?;
@@ -150,7 +150,7 @@ impl<'a> StoredRows<'a> {
         Ok(count)
     }
 
-    /// The row in this place.
+    /// The row with this number.
     pub(crate) fn by_rowid(&self, n: i64) -> Result<StoredRow, CoreError> {
         let mut statement = self.connection.prepare_cached(BY_NUMBER)?;
         let mut rows = statement.query([n])?;
@@ -158,7 +158,7 @@ impl<'a> StoredRows<'a> {
         self.read(row)
     }
 
-    /// Reads a row of any statement here, whose columns are those of the table.
+    /// Reads a row of any statement in this file that selects all columns.
     pub(crate) fn read(&self, row: &rusqlite::Row<'_>) -> Result<StoredRow, CoreError> {
         let n: i64 = row.get(N)?;
         let first = self.sibling(row, SITE, HASH)?;
@@ -244,13 +244,13 @@ impl<'a> StoredRows<'a> {
     }
 }
 
-/// The number of a shard's row, where it exists.
+/// The number of a shard, if it exists.
 pub(crate) fn shard_number(connection: &Connection, shard: &str) -> Result<Option<i64>, CoreError> {
     let mut statement = connection.prepare_cached("SELECT n FROM shard WHERE id = ?1")?;
     Ok(statement.query_row([shard], |row| row.get(0)).optional()?)
 }
 
-/// Numbers are at most 2^53; what a peer made larger is cut to the largest that a column holds.
+/// Numbers are at most 2^53; a larger one from a peer is cut to the largest that a column holds.
 pub(crate) fn integer(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -288,10 +288,10 @@ const APPLIED_AT: usize = 7;
 pub(crate) const ID: usize = 8;
 const CONTEXT: usize = 9;
 const HASH: usize = 10;
-/// In [`EVERY_ROW`] alone.
+/// Only in [`EVERY_ROW`].
 pub(crate) const SHARD: usize = 13;
 
-/// Of all shards, in the order in which they lie in the file.
+/// Rows of all shards, in the order of the file.
 pub(crate) const EVERY_ROW: &str = concat!("SELECT ", columns!(), ", shard FROM row ORDER BY n");
 
 const CHANGES: &str =

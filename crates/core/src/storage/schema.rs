@@ -1,4 +1,4 @@
-//! Whose file it is, and bringing it to the present schema.
+//! Recognizing database files, and migrating them to the current schema.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,19 +11,19 @@ use crate::CoreError;
 use crate::random::random_number;
 use crate::storage::pragmas::open_reader;
 
-/// What the file's first bytes say. Enough to leave a foreign file alone; the log beside it may know more.
+/// Checks the header of a file. Enough to leave a foreign file alone; the log beside it may have newer pages.
 pub(crate) fn check_head(head: &[u8], path: &Path) -> Result<(), CoreError> {
     if head.is_empty() {
         return Ok(());
     }
     if head.len() < 100 || !head.starts_with(MAGIC) {
-        return Err(CoreError::NoFile { path: path.to_owned(), what: "no SQLite database" });
+        return Err(CoreError::NoFile { path: path.to_owned(), what: "not a SQLite database" });
     }
     let (version, application) = numbers(head);
     if application == 0 && version == 0 { Ok(()) } else { check_version(application, version, path) }
 }
 
-/// Whether the file's head names this program. Where it names none yet, the log beside it may.
+/// Whether the file's header names this program. If it names none yet, the log beside it may.
 pub(crate) fn is_ours(path: &Path) -> Result<bool, CoreError> {
     let mut head = Vec::new();
     let file = File::open(path).map_err(CoreError::io(path))?;
@@ -59,7 +59,7 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<i32, CoreErr
     check_version(application, version, path).map(|()| version)
 }
 
-/// Runs the migrations that the file has not seen, each in a transaction of its own.
+/// Runs the migrations that the file is missing, each in its own transaction.
 pub(crate) fn migrate(connection: &Connection) -> Result<(), CoreError> {
     let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     for (number, sql) in (1..).zip(MIGRATIONS).filter(|(number, _)| *number > version) {
@@ -76,7 +76,7 @@ pub(crate) fn migrate(connection: &Connection) -> Result<(), CoreError> {
     Ok(())
 }
 
-/// The counters of a new file. Its first site is taken when it is opened, as nothing proves this one.
+/// Writes the counters of a new file. Its first site is taken when it is opened, because nothing proves this one.
 pub(crate) fn write_counters(connection: &Connection, shard: &ShardId) -> Result<(), CoreError> {
     let nobody = format!("{:016x}", 0);
     let changelog = ChangelogId::new(random_number()?).to_string();
@@ -96,12 +96,12 @@ fn numbers(head: &[u8]) -> (i32, i32) {
 fn check_version(application: i32, version: i32, path: &Path) -> Result<(), CoreError> {
     let refuse = |reason: String| Err(CoreError::Schema { path: path.to_owned(), reason });
     if application != APPLICATION_ID {
-        return refuse("it is a SQLite database of another program: give another path".into());
+        return refuse("it is the SQLite database of another program: give another path".into());
     }
     let newest = MIGRATIONS.len();
     if usize::try_from(version).map_or(true, |version| version > newest) {
         return refuse(format!(
-            "its schema has version {version}, this build knows {newest}: use the newer build that wrote it"
+            "its schema has version {version}, and this build knows versions up to {newest}: use the newer build that wrote it"
         ));
     }
     Ok(())

@@ -7,8 +7,8 @@ use vectr_delta::{NodeName, SiteId};
 use crate::CoreError;
 use crate::storage::json::parse_site;
 
-/// The small numbers that rows hold in the place of sites, as far as one connection has met them. A number once
-/// committed never changes its meaning; a connection that rolls back must forget what it has met.
+/// The small numbers that rows hold in place of sites, as far as one connection has read them. A committed number never
+/// changes its meaning; a connection that rolls back must drop this cache.
 #[derive(Clone, Default)]
 pub(crate) struct SiteNumbers {
     last: Cell<Option<(i64, SiteId)>>,
@@ -17,7 +17,7 @@ pub(crate) struct SiteNumbers {
 }
 
 impl SiteNumbers {
-    /// The site behind a number.
+    /// The site of a number.
     pub(crate) fn site(&self, connection: &Connection, number: i64) -> Result<SiteId, CoreError> {
         if let Some((_, site)) = self.last.get().filter(|(last, _)| *last == number) {
             return Ok(site);
@@ -37,7 +37,7 @@ impl SiteNumbers {
         Ok(site)
     }
 
-    /// The number of a site, given out now if it has none; and whether that was so.
+    /// The number of a site, assigned now if it has none, and whether it was assigned now.
     pub(crate) fn intern(&self, connection: &Connection, site: SiteId) -> Result<(i64, bool), CoreError> {
         if let Some((number, _)) = self.last.get().filter(|(_, last)| *last == site) {
             return Ok((number, false));
@@ -71,7 +71,7 @@ impl SiteNumbers {
     }
 }
 
-/// What a site's node is called.
+/// The name of a site's node.
 pub(crate) fn site_name(connection: &Connection, site: SiteId) -> Result<Option<NodeName>, CoreError> {
     let name: Option<Option<String>> = connection
         .prepare_cached("SELECT name FROM site WHERE site = ?1")?

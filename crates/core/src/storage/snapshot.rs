@@ -9,7 +9,7 @@ use crate::storage::catalog::{Counters, StoredShard};
 use crate::storage::rows::{StoredRows, integer, number};
 use crate::storage::sites::{SiteNumbers, site_name};
 
-/// One moment of a database: a read transaction, which ends when this is dropped.
+/// A read transaction. Dropping it ends the transaction.
 pub(crate) struct Snapshot<'c> {
     connection: &'c Connection,
     sites: &'c SiteNumbers,
@@ -18,7 +18,7 @@ pub(crate) struct Snapshot<'c> {
 }
 
 impl<'c> Snapshot<'c> {
-    /// Begins a read transaction on a connection that has none open. `dimensions` are those of shards without any.
+    /// Begins a read transaction on a connection that has none open. `dimensions` apply to shards that have none yet.
     pub(crate) fn begin(
         connection: &'c Connection,
         sites: &'c SiteNumbers,
@@ -46,12 +46,12 @@ impl<'c> Snapshot<'c> {
         self.counters.last_stamp
     }
 
-    /// When the last row was applied, or later; no row to come is applied by then.
+    /// When the last row was applied, or later. All rows to come are applied after it.
     pub(crate) const fn last_applied_at(&self) -> Timestamp {
         self.counters.last_applied_at
     }
 
-    /// A shard, or an empty one where it does not exist.
+    /// A shard, or an empty one if it does not exist.
     pub(crate) fn shard(&self, id: &ShardId) -> Result<ReadShard<'_>, CoreError> {
         let stored = StoredShard::load(self.connection, id)?;
         let mut stored = stored.unwrap_or_else(|| StoredShard {
@@ -72,7 +72,7 @@ impl Drop for Snapshot<'_> {
     }
 }
 
-/// A shard in one moment.
+/// A shard in a snapshot.
 pub(crate) struct ReadShard<'s> {
     snapshot: &'s Snapshot<'s>,
     id: ShardId,
@@ -126,7 +126,7 @@ impl ShardRead for ReadShard<'_> {
     }
 }
 
-/// Whether vectors lie beside their dots, so that reading both costs no more than the dots alone.
+/// Whether vectors are stored beside their dots, so that reading both costs no more than the dots alone.
 pub(crate) fn reads_payloads(filter: Option<&VersionVector>, state: &ShardState) -> bool {
     let small = |dimensions: Dimensions| dimensions.bytes() <= LOCAL_PAYLOAD;
     filter.is_none() || state.descriptor.dimensions.is_none_or(small)
@@ -161,7 +161,7 @@ pub(crate) fn write_cursor(
 }
 
 fn end(connection: &Connection) {
-    // Nothing was written, so there is nothing that a failure could lose; the next begin would report it.
+    // Nothing was written, so a failure loses nothing; the next `BEGIN` would report it.
     let _ = connection.prepare_cached("ROLLBACK").and_then(|mut statement| statement.execute([]));
 }
 

@@ -7,8 +7,8 @@ use crate::CoreError;
 use crate::writer::durability::{Barrier, Durability};
 use crate::writer::queue::{JobKind, WriteQueue};
 
-/// Makes the transactions of a database durable. It is no handle of the database, and keeps nothing open: so the
-/// writer's thread may hold it.
+/// Requests barriers from the writer. It is not a handle of the database and keeps nothing open, so the writer's thread
+/// may hold it.
 #[derive(Clone)]
 pub(crate) struct Barriers {
     pub(crate) durability: Arc<Durability>,
@@ -17,7 +17,7 @@ pub(crate) struct Barriers {
 }
 
 impl Barriers {
-    /// Begins to make a transaction durable where nobody has yet. Who waits for it later waits the shorter.
+    /// Starts to make a transaction durable, so that later waiters wait less.
     pub(crate) fn start(&self, commit_no: CommitNo) {
         self.durability.on_durable(commit_no, drop, |barrier| self.request(barrier));
     }

@@ -12,7 +12,7 @@ use rusqlite::{Connection, MAIN_DB, OpenFlags};
 
 use crate::CoreError;
 
-/// The writer's view of the log.
+/// Checkpoints the log: in the background while it is short, from the writer when it grows too long.
 pub(crate) struct Checkpointer {
     pages: Arc<AtomicU32>,
     seen: u32,
@@ -20,7 +20,7 @@ pub(crate) struct Checkpointer {
     next_restart: u32,
     trigger: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
-    /// SQLite lets one checkpoint run and turns others away at once; this is where they wait.
+    /// Held during a checkpoint: SQLite would fail a second one at once.
     running: Arc<Mutex<()>>,
 }
 
@@ -52,7 +52,7 @@ impl Checkpointer {
         })
     }
 
-    /// To be called between transactions.
+    /// Checkpoints if the log has grown. Call it between transactions.
     pub(crate) fn after_commit(&mut self, connection: &Connection) {
         let pages = self.pages.load(Ordering::Relaxed);
         if pages < self.seen {
@@ -60,20 +60,20 @@ impl Checkpointer {
         }
         self.seen = pages;
         if pages >= self.next_restart {
-            // A reader that stays in an old snapshot keeps the log from starting over: then it grows for a while.
+            // A reader in an old snapshot keeps the log from restarting; it then grows for a while.
             let _running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
             let emptied = checkpoint(connection, CheckpointMode::RESTART);
             self.next_restart = if emptied { RESTART_PAGES } else { pages + PASSIVE_PAGES };
         } else if pages >= self.next_passive {
             self.next_passive = pages + PASSIVE_PAGES;
             if let Some(trigger) = &self.trigger {
-                // Full: the thread has yet to begin with the last one, and will see these pages too.
+                // If it is full, the thread has yet to start on the last trigger, and will see these pages too.
                 let _ = trigger.try_send(());
             }
         }
     }
 
-    /// Copies what is left and empties the log. Whether all of it went.
+    /// Copies what is left and empties the log. Returns whether all of it was copied.
     pub(crate) fn finish(mut self, connection: &Connection) -> bool {
         self.stop();
         checkpoint(connection, CheckpointMode::TRUNCATE)
@@ -96,12 +96,12 @@ impl Drop for Checkpointer {
 fn copy_pages(connection: &Connection, triggers: &Receiver<()>, running: &Mutex<()>) {
     while triggers.recv().is_ok() {
         let _running = running.lock().unwrap_or_else(PoisonError::into_inner);
-        // What it could not copy stays in the log, for the next time.
+        // What could not be copied stays in the log until the next time.
         checkpoint(connection, CheckpointMode::PASSIVE);
     }
 }
 
-/// Whether every page of the log has been copied, and nobody is in the way.
+/// Returns whether every page of the log was copied, and no reader was in the way.
 fn checkpoint(connection: &Connection, mode: CheckpointMode) -> bool {
     connection.wal_checkpoint_v2(Some(MAIN_DB), mode).is_ok_and(|(log, copied)| log == copied)
 }
@@ -117,7 +117,7 @@ fn open_checkpointer(path: &Path) -> Result<Connection, CoreError> {
     Ok(connection)
 }
 
-/// 16 MiB: the thread starts to copy.
+/// 16 MiB: the thread runs a passive checkpoint.
 const PASSIVE_PAGES: u32 = 1_000;
-/// 48 MiB: the writer itself sees to it that the log starts over.
+/// 48 MiB: the writer itself restarts the log.
 const RESTART_PAGES: u32 = 3_072;

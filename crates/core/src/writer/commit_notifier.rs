@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use vectr_delta::{CommitNo, NodeName, Origin, SiteId};
 
-/// What the writer makes known after each commit.
+/// Publishes the writer's commits to readers and listeners.
 pub(crate) struct CommitNotifier {
     commit_no: AtomicU64,
     origin: Mutex<Origin>,
@@ -66,7 +66,7 @@ impl CommitNotifier {
     }
 }
 
-/// Ends what it stands for when it is dropped. A call that is under way may still finish then.
+/// Unsubscribes its listener when it is dropped. A call that is under way may still finish then.
 #[must_use = "dropping it unsubscribes"]
 pub struct Subscription {
     notifier: Weak<CommitNotifier>,

@@ -11,20 +11,20 @@ use crate::storage::json::parse_site;
 use crate::storage::sites::{SiteNumbers, site_name};
 use crate::{Clock, CoreError};
 
-/// The write connection, and what is cached of the database between its transactions.
+/// The write connection, with a cache of the database that lives across transactions.
 ///
 /// The cache is dropped after a rollback, and written once, by the commit.
 pub(crate) struct WriteConnection {
     pub(crate) sqlite: Connection,
     pub(crate) clock: Clock,
-    /// Of shards without any.
+    /// For shards that have none yet.
     pub(crate) dimensions: Option<Dimensions>,
     pub(crate) cache: Cache,
-    /// What the counter row holds.
+    /// The counter row as of the last commit.
     stored: Counters,
-    /// A rollback may have left the counters unread.
+    /// Whether the cache must be read again, after a rollback.
     stale: bool,
-    /// The row that was read last in this transaction, so that putting it needs no search.
+    /// The row that was read last in this transaction: putting it back needs no lookup.
     pub(crate) last_read: Option<LastRead>,
     pub(crate) wall: Timestamp,
     /// When the next row will be applied: later than any before it, whatever the clock does.
@@ -96,7 +96,7 @@ impl WriteConnection {
         now
     }
 
-    /// Reads the counters again where a rollback has left them unread.
+    /// Reads the counters again after a rollback.
     pub(crate) fn refresh(&mut self) -> Result<(), CoreError> {
         if self.stale {
             self.stored = Counters::load(&self.sqlite)?;
@@ -106,7 +106,7 @@ impl WriteConnection {
         Ok(())
     }
 
-    /// Commits what was written, and says whether that was anything. A transaction that changed nothing takes no
+    /// Commits what was written; returns false if there was nothing. A transaction that changed nothing takes no
     /// number, so that nobody waits for it to become durable. After an error it must be rolled back.
     pub(crate) fn commit(&mut self, incarnation: &mut Incarnation) -> Result<bool, CoreError> {
         let mut changed = self.cache.dirty || self.cache.counters != self.stored;
@@ -129,10 +129,10 @@ impl WriteConnection {
         Ok(true)
     }
 
-    /// Takes the transaction back, and drops the cache.
+    /// Rolls the transaction back, and drops the cache.
     pub(crate) fn rollback(&mut self) {
         if !self.sqlite.is_autocommit() {
-            // SQLite rolls back by itself what it cannot roll back on demand.
+            // If this fails, SQLite has rolled back by itself.
             let _ = self.sqlite.execute_batch("ROLLBACK");
         }
         self.forget();
@@ -144,7 +144,7 @@ impl WriteConnection {
         self.last_read = None;
     }
 
-    /// Does `work` wholly or not at all inside an open transaction.
+    /// Runs `work` in a savepoint of the open transaction: all of it takes effect, or none.
     pub(crate) fn within<T, E: From<CoreError>>(
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, E>,
@@ -199,7 +199,7 @@ impl WriteConnection {
         &self.stored
     }
 
-    /// Takes a new site and changelog, and ends the session; the former site stays marked as this database's own.
+    /// Takes a new site and changelog, and ends the sync session. The former site stays marked as this database's own.
     pub(crate) fn take_new_site(&mut self) -> Result<(), CoreError> {
         let site = SiteId::new(random_number()?);
         let number = self.intern(site)?;
@@ -214,7 +214,7 @@ impl WriteConnection {
         Ok(())
     }
 
-    /// Records what people call the node. Another name than the recorded one: `ERR_NODE_ID`.
+    /// Names the node. `ERR_NODE_ID` if it has another name.
     pub(crate) fn name_node(&mut self, name: &NodeName) -> Result<(), CoreError> {
         let origin = &mut self.cache.counters.origin;
         match &origin.node {
@@ -243,7 +243,7 @@ impl WriteConnection {
         Ok(own)
     }
 
-    /// The number of a site, given out where it has none.
+    /// The number of a site; assigned now if it has none.
     pub(crate) fn intern(&mut self, site: SiteId) -> Result<i64, CoreError> {
         let (number, new) = self.cache.sites.intern(&self.sqlite, site)?;
         self.cache.dirty |= new;
@@ -257,7 +257,7 @@ impl WriteConnection {
         }
     }
 
-    /// Remembers what a site's node is called.
+    /// Records the name of a site's node.
     pub(crate) fn name_site(&mut self, site: SiteId, name: &NodeName) -> Result<(), CoreError> {
         if self.site_name(site)?.as_ref() != Some(name) {
             let number = self.intern(site)?;
@@ -276,7 +276,7 @@ impl WriteConnection {
     }
 }
 
-/// Callers may give moments in milliseconds, which is what smaller numbers are.
+/// Smaller numbers are milliseconds when a caller passes them as a timestamp.
 pub(crate) const FIRST_APPLICATION: Timestamp = Timestamp::from_micros(100_000_000_000_001);
 
 impl Cache {

@@ -5,7 +5,7 @@ use vectr_delta::CommitNo;
 
 use crate::CoreError;
 
-/// Which transactions survive a power cut, and who waits for more.
+/// Which transactions survive a power cut, and the callers that wait for more.
 pub(crate) struct Durability {
     state: Mutex<State>,
 }
@@ -16,7 +16,7 @@ struct State {
     requested: u64,
     begun: u64,
     ended: u64,
-    /// What the barrier that began last covers.
+    /// The last transaction that the newest running barrier covers.
     covered: CommitNo,
     waiting: Vec<Waiter>,
 }
@@ -37,7 +37,7 @@ impl Durability {
     }
 
     /// Calls `done` once `commit_no`, which has been committed, is durable: at once, or on the thread that ends the
-    /// barrier. `request` hands a barrier to the writer; all whom it covers share it.
+    /// barrier. `request` hands a barrier to the writer; all waiters that it covers share it.
     pub(crate) fn on_durable(
         self: &Arc<Self>,
         commit_no: CommitNo,
@@ -67,7 +67,7 @@ impl Durability {
     ) -> Result<CommitNo, CoreError> {
         let (done, outcome) = sync_channel(1);
         let done = move |durable| {
-            // The one who waits is below.
+            // The receiver is below.
             let _ = done.send(durable);
         };
         self.on_durable(commit_no, done, request);
@@ -85,14 +85,14 @@ impl Durability {
 }
 
 impl State {
-    /// The barrier that runs, where it began after this transaction; else the next one.
+    /// The running barrier if it covers this transaction, else the next one.
     const fn covering(&self, commit_no: CommitNo) -> u64 {
         let runs = self.begun > self.ended && self.covered >= commit_no;
         self.begun + !runs as u64
     }
 }
 
-/// A barrier that has been requested. Dropping it before it has ended tells those who wait that the database is closed.
+/// A requested barrier. Dropping it before it has ended fails its waiters with `ERR_CLOSED`.
 pub(crate) struct Barrier {
     durability: Arc<Durability>,
     begun: bool,
@@ -100,7 +100,7 @@ pub(crate) struct Barrier {
 }
 
 impl Barrier {
-    /// Transactions up to `covered` are covered; who asks for a later one from now on needs another barrier.
+    /// Covers transactions up to `covered`. A later one needs another barrier from now on.
     pub(crate) fn begin(&mut self, covered: CommitNo) {
         if !self.begun {
             self.begun = true;
@@ -110,7 +110,7 @@ impl Barrier {
         }
     }
 
-    /// Tells everyone who waits.
+    /// Hands the outcome to all waiters that it covers.
     pub(crate) fn end(mut self, outcome: &Result<CommitNo, CoreError>) {
         self.settle(outcome);
     }
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_barrier_settles_who_asked_before_it_began() {
+    fn a_barrier_settles_waiters_from_before_it_began() {
         let durability = Durability::new(0);
         let settled = durability.wait(3, |mut barrier| {
             barrier.begin(5);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_after_a_barrier_began_gets_another() {
+    fn a_waiter_after_the_barrier_began_gets_another() {
         let durability = Durability::new(0);
         let running = RefCell::new(None);
         std::thread::scope(|scope| {
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_running_barrier_is_shared_by_those_whom_it_covers() {
+    fn a_running_barrier_is_shared_by_the_waiters_that_it_covers() {
         let durability = Durability::new(0);
         let (told, outcomes) = std::sync::mpsc::channel();
         let mut running = None;

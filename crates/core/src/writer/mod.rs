@@ -19,7 +19,7 @@ use crate::writer::commit_notifier::CommitNotifier;
 use crate::writer::connection::WriteConnection;
 use crate::writer::shard::WriteShard;
 
-/// Names an open transaction.
+/// Identifies an open transaction.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct TransactionId(pub(crate) u64);
 
@@ -71,7 +71,7 @@ impl Writer {
         self.write(|connection| work(&mut WriteShard::open(connection, shard)?))
     }
 
-    /// Before a local write: a clock that was ahead and is right again calls for a new site.
+    /// Before a local write: takes a new site if the clock was ahead and has been corrected.
     pub(crate) fn reset_site_after_clock_correction(&mut self) -> Result<(), CoreError> {
         self.connection.refresh()?;
         let last = self.connection.committed().last_stamp;
@@ -104,7 +104,7 @@ impl Writer {
     pub(crate) fn begin(&mut self) -> Result<TransactionId, CoreError> {
         if self.open.is_some() {
             return Err(CoreError::Transaction {
-                reason: "a transaction is open already: commit it or roll it back first",
+                reason: "a transaction is already open: commit it or roll it back first",
             });
         }
         self.reset_site_after_clock_correction()?;
@@ -115,7 +115,7 @@ impl Writer {
         Ok(id)
     }
 
-    /// Ends the open transaction, for good or not.
+    /// Commits the open transaction, or rolls it back.
     pub(crate) fn end(&mut self, commit: bool) -> Result<(), CoreError> {
         self.open = None;
         if commit {
@@ -125,7 +125,7 @@ impl Writer {
         Ok(())
     }
 
-    /// After a panic: nothing of what was under way stays.
+    /// Rolls back everything under way, after a panic.
     pub(crate) fn abandon(&mut self) {
         self.open = None;
         self.connection.rollback();
@@ -149,7 +149,7 @@ impl Writer {
         Ok(covered)
     }
 
-    /// What is left to do once nobody uses the database any more.
+    /// Finishes the log and the incarnation record, and closes the connection.
     pub(crate) fn close(self) -> Result<(), CoreError> {
         let Self { mut connection, mut incarnation, checkpointer, .. } = self;
         connection.rollback();
@@ -187,7 +187,7 @@ impl Writer {
     ) -> Result<T, E> {
         let done = self.connection.within(work);
         if done.is_err() && self.connection.sqlite.is_autocommit() {
-            // SQLite gave up the whole transaction, as it does when the disk is full.
+            // SQLite rolled back the whole transaction, as it does when the disk is full.
             self.open = None;
             self.connection.forget();
         }

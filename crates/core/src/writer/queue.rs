@@ -1,4 +1,4 @@
-//! The order in which the writer's thread takes its work.
+//! The queue of the writer's thread.
 
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -10,14 +10,14 @@ use std::time::{Duration, Instant};
 use crate::CoreError;
 use crate::writer::{TransactionId, Writer};
 
-/// Where a job belongs.
+/// Which transaction a job runs in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum JobKind {
     /// A transaction of its own: waits for an open one to end, for at most the busy timeout.
     Autocommit,
     /// In this open transaction.
     InTransaction(TransactionId),
-    /// Wherever: it opens a transaction, or refuses.
+    /// Runs at once: it opens a transaction, or fails if one is open.
     Begin,
     /// The last job.
     Close,
@@ -31,7 +31,7 @@ struct Job {
 
 type Run = Box<dyn FnOnce(Result<&mut Writer, CoreError>) + Send>;
 
-/// Hands work to the writer.
+/// Hands jobs to the writer's thread.
 #[derive(Clone)]
 pub(crate) struct WriteQueue {
     jobs: Sender<Job>,
@@ -50,7 +50,7 @@ impl WriteQueue {
         Ok((Self { jobs }, thread))
     }
 
-    /// Does `work` on the writer's thread and waits for what comes of it. A panic in it changes nothing.
+    /// Runs `work` on the writer's thread and waits for its outcome. If it panics, it is rolled back.
     pub(crate) fn call<T, E>(
         &self,
         kind: JobKind,
@@ -62,14 +62,14 @@ impl WriteQueue {
     {
         let (answer, answered) = sync_channel(1);
         self.submit(kind, work, move |done| {
-            // Nobody waits any more: then nobody is told.
+            // The caller gave up; drop the outcome.
             let _ = answer.send(done);
         });
         answered.recv().unwrap_or_else(|_| Err(CoreError::Closed.into()))
     }
 
-    /// Does `work` on the writer's thread and hands what comes of it to `done`, on that thread too. A panic in `work`
-    /// changes nothing.
+    /// Runs `work` on the writer's thread and hands its outcome to `done`, on that thread too. If `work` panics, it is
+    /// rolled back.
     pub(crate) fn submit<T: 'static, E: From<CoreError> + 'static>(
         &self,
         kind: JobKind,
@@ -86,7 +86,7 @@ impl WriteQueue {
         });
     }
 
-    /// Does `run` on the writer's thread, or drops it where that has ended.
+    /// Runs `run` on the writer's thread, or drops it if the thread has ended.
     pub(crate) fn enqueue(
         &self,
         kind: JobKind,
@@ -96,7 +96,7 @@ impl WriteQueue {
     }
 }
 
-/// Tells whoever waits that the database is closed, where the work is dropped undone.
+/// Calls back with the outcome, or with `ERR_CLOSED` if the job is dropped before it runs.
 struct Completion<T, E: From<CoreError>, F: FnOnce(Result<T, E>)>(Option<F>, PhantomData<fn(T, E)>);
 
 impl<T, E: From<CoreError>, F: FnOnce(Result<T, E>)> Completion<T, E, F> {
@@ -113,7 +113,7 @@ impl<T, E: From<CoreError>, F: FnOnce(Result<T, E>)> Drop for Completion<T, E, F
     }
 }
 
-/// Rolls back where `work` panics.
+/// Runs `work`, and rolls back if it panics.
 pub(crate) fn run_or_roll_back<T, E: From<CoreError>>(
     writer: &mut Writer,
     work: impl FnOnce(&mut Writer) -> Result<T, E>,
@@ -130,7 +130,7 @@ pub(crate) fn run_or_roll_back<T, E: From<CoreError>>(
 
 struct WriterThread {
     jobs: Receiver<Job>,
-    /// Those that came while a transaction was open, in order.
+    /// Jobs that arrived while a transaction was open, in order.
     deferred: VecDeque<Job>,
     busy_timeout: Duration,
     writer: Writer,
@@ -144,8 +144,8 @@ impl WriterThread {
                 (JobKind::Autocommit, Some(_)) => self.deferred.push_back(job),
                 (JobKind::InTransaction(id), open) if open != Some(id) => {
                     (job.run)(Err(CoreError::Transaction {
-                        reason: "this transaction is not open: it has ended, or none was begun",
-                    }))
+                        reason: "this transaction is not open: it has ended or was never begun",
+                    }));
                 }
                 _ => (job.run)(Ok(&mut self.writer)),
             }
@@ -153,7 +153,7 @@ impl WriterThread {
         self.writer.close()
     }
 
-    /// `None` where nobody can hand in anything any more.
+    /// `None` once all senders are gone.
     fn next(&mut self) -> Option<Job> {
         loop {
             if self.writer.open.is_none()

@@ -63,7 +63,7 @@ impl<'c> WriteShard<'c> {
         Ok(Some(context_text(entries.into_iter())))
     }
 
-    /// What the columns of a row hold that takes `new` now.
+    /// The columns of a row that takes `new` now.
     fn columns<'r>(&mut self, new: &'r Row) -> Result<RowColumns<'r>, CoreError> {
         let context = self.context(new)?;
         let first = &new.siblings()[0];
@@ -96,21 +96,21 @@ impl<'c> WriteShard<'c> {
         Ok(())
     }
 
-    /// Before the row takes `new` in the place of `old`: takes out what goes with the former versions.
+    /// Before the row takes `new` in place of `old`: removes what belongs to the former versions.
     fn supersede(&mut self, n: i64, id: &VectorId, old: &Row, new: &Row) -> Result<(), CoreError> {
         if !old.is_concurrent() {
             return Ok(());
         }
         self.connection.sqlite.prepare_cached("DELETE FROM sibling WHERE row = ?1")?.execute([n])?;
         if new.is_concurrent() {
-            // There is no record of what a file of the first schema held: its id may have been handed out.
+            // In a file of the first schema the conflict is not recorded yet, and its id may have been handed out.
             self.record_conflict(n, id, old)
         } else {
             conflict_log::forget(&self.connection.sqlite, n)
         }
     }
 
-    /// All versions but the first, and the record of the conflict that they are.
+    /// Writes all versions but the first, and the record of their conflict.
     fn insert_siblings(&mut self, n: i64, id: &VectorId, new: &Row) -> Result<(), CoreError> {
         if !new.is_concurrent() {
             return Ok(());
@@ -244,7 +244,7 @@ impl ShardWrite for WriteShard<'_> {
     }
 
     fn name_site(&mut self, site: SiteId, name: &NodeName) -> Result<(), CoreError> {
-        // What this node is called is not for peers to say.
+        // A peer does not name this node.
         if site == self.connection.cache.counters.origin.site {
             return Ok(());
         }

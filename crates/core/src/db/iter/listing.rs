@@ -10,12 +10,12 @@ use crate::storage::catalog::StoredShard;
 use crate::storage::reader_pool::Reader;
 use crate::storage::rows::StoredRows;
 
-/// A vector in a list.
+/// A vector of an iteration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ListedVector {
     /// Its id.
     pub id: VectorId,
-    /// Little-endian f32 components, where they were asked for.
+    /// Little-endian f32 components, if they were asked for.
     pub vector: Option<Bytes>,
     /// The metadata shown.
     pub metadata: Option<Metadata>,

@@ -8,14 +8,14 @@ use vectr_delta::{ShardId, ShardRead};
 use crate::db::iter::listing::{ListedVector, Listing};
 use crate::{CoreError, VectrDB};
 
-/// The vectors of a shard as they stood at one moment, in the order of ids. While it lives, the file's log keeps what
-/// has changed since.
+/// The vectors of a shard from one snapshot, ordered by id. While it is open, the write-ahead log keeps all later
+/// changes.
 pub struct Iteration {
     listing: Arc<Mutex<Listing>>,
 }
 
 impl VectrDB {
-    /// Every vector that the shard shows, from one moment.
+    /// Iterates over all vectors that the shard shows, from one snapshot.
     ///
     /// # Errors
     /// `ERR_STORAGE`, `ERR_CLOSED`; in memory `ERR_BUSY` too.
@@ -40,14 +40,14 @@ impl VectrDB {
         iterations.retain(|iteration| iteration.strong_count() > 0);
         iterations.push(Arc::downgrade(&listing));
         drop(iterations);
-        // A close that came in between has not seen it.
+        // A concurrent close may have run before the iteration was registered.
         self.check_open()?;
         Ok(Iteration { listing })
     }
 }
 
 impl Iteration {
-    /// The next vectors, at most `limit`. None: that was all.
+    /// The next vectors, at most `limit`; empty at the end.
     ///
     /// # Errors
     /// `ERR_STORAGE`; `ERR_CLOSED` after the database was closed.

@@ -5,11 +5,11 @@ use rusqlite::{Connection, Statement};
 
 use crate::CoreError;
 
-/// Decides which statements of others are run.
+/// Decides which of the callers' statements are run.
 ///
-/// A statement is first prepared in an empty database that has the documented views as tables, and nothing else:
-/// SQLite's own name resolution then tells what it reads. An authorizer on the real database could not, as it names
-/// a view and a common table expression of that name alike.
+/// A statement is first prepared in a shadow schema: an empty database that has the documented views as tables and
+/// nothing else, so that SQLite's own name resolution shows what the statement reads. An authorizer on the real
+/// database cannot tell a view from a common table expression of the same name.
 #[derive(Default)]
 pub(crate) struct QueryGuard {
     shadow: Mutex<Option<Connection>>,

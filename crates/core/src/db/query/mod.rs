@@ -1,4 +1,4 @@
-//! Reading with SQL.
+//! Read-only SQL queries.
 
 pub(crate) mod guard;
 
@@ -42,7 +42,8 @@ impl VectrDB {
     /// PRAGMA such as `integrity_check`. It sees what is committed. The whole result is held in memory: use LIMIT.
     ///
     /// # Errors
-    /// `ERR_ARGUMENT` with SQLite's words for everything else, and for parameters that do not fit; `ERR_STORAGE`,
+    /// `ERR_ARGUMENT` with SQLite's message for every other statement, and for parameters that do not fit;
+    /// `ERR_STORAGE`,
     /// `ERR_CLOSED`; in memory `ERR_BUSY` too.
     pub fn query(&self, sql: &str, params: Vec<Value>) -> Result<Rows, CoreError> {
         self.check_open()?;
@@ -77,7 +78,7 @@ fn run(connection: &Connection, sql: &str, params: &[Value]) -> Result<Rows, Cor
     Ok(Rows { columns, rows })
 }
 
-/// Most failures are the statement's own.
+/// Most failures are the fault of the statement.
 fn failed(error: rusqlite::Error) -> CoreError {
     match error.sqlite_error_code() {
         Some(ErrorCode::OperationInterrupted) => CoreError::Closed,

@@ -1,6 +1,6 @@
 //! How far apart two vectors are.
 
-/// What nearest means.
+/// The measure of distance between vectors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum Metric {
     /// Similarity is the cosine of the angle, 0 where a vector is zero; distance is 1 less it.

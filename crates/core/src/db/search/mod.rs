@@ -12,27 +12,27 @@ use crate::db::search::distance::{Metric, Probe, Score};
 use crate::storage::snapshot::ReadShard;
 use crate::{CoreError, VectrDB};
 
-/// What to look for.
+/// A search for the nearest vectors.
 #[derive(Clone, Debug)]
 pub struct Search {
-    /// Where.
+    /// The shard to search.
     pub shard: ShardId,
     /// Finite components, as many as the shard's vectors have.
     pub query: Vec<f32>,
-    /// The most hits.
+    /// The maximum number of hits.
     pub k: usize,
-    /// What nearest means.
+    /// The measure of distance.
     pub metric: Metric,
-    /// The least similarity of a hit.
+    /// The minimum similarity of a hit.
     pub threshold: Option<f32>,
     /// Whether hits carry their vectors.
     pub include_vectors: bool,
-    /// Set by someone else to give up.
+    /// Set it from another thread to cancel the search.
     pub cancel: Arc<AtomicBool>,
 }
 
 impl Search {
-    /// The 10 nearest by cosine.
+    /// A search for the 10 nearest vectors by cosine.
     #[must_use]
     pub fn new(shard: ShardId, query: Vec<f32>) -> Self {
         Self {
@@ -58,15 +58,15 @@ pub struct Hit {
     pub similarity: f64,
     /// The metadata shown.
     pub metadata: Option<Metadata>,
-    /// Little-endian f32 components, where they were asked for.
+    /// Little-endian f32 components, if they were asked for.
     pub vector: Option<Bytes>,
 }
 
 impl VectrDB {
-    /// The nearest vectors by an exact scan of the shard, nearest first; equal distances in the order of ids.
+    /// Finds the nearest vectors by an exact scan of the shard, nearest first; ties are ordered by id.
     ///
     /// # Errors
-    /// `ERR_DIMENSIONS` and `ERR_VECTOR` for a query that fits no vector of the shard, `ERR_ABORTED` once cancelled,
+    /// `ERR_DIMENSIONS` and `ERR_VECTOR` for a query that does not fit the shard, `ERR_ABORTED` once cancelled,
     /// `ERR_STORAGE`, `ERR_CLOSED`; in memory `ERR_BUSY` too.
     pub fn search(&self, search: &Search) -> Result<Vec<Hit>, CoreError> {
         let search = search.clone();
