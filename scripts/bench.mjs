@@ -1,9 +1,9 @@
 // All benchmarks: `npm run bench`. Installs, builds and measures; arguments go to criterion as filters.
 import { build } from './build.mjs';
-import { builtProgram, cargo } from './cargo.mjs';
-import { filesUnder } from './files.mjs';
+import { builtProgram, cargo } from './run/cargo.mjs';
+import { filesUnder } from './run/files.mjs';
 import { setup } from './setup.mjs';
-import { main, run, step } from './step.mjs';
+import { main, run, step } from './run/step.mjs';
 
 await main(import.meta.url, async () => {
   await setup();

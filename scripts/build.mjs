@@ -1,12 +1,12 @@
 // Builds the npm package into dist/: `npm run build`, or with `-- --check` to prove that the generated files are current.
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundleForBrowsers, checkBrowserSizes } from './browser-bundle.mjs';
-import { writeEsmEntries } from './esm-entries.mjs';
-import { checkGenerated, TYPINGS } from './generated.mjs';
-import { main, root, run, step } from './step.mjs';
-import { removeUnneeded } from './unneeded.mjs';
-import { buildWasm } from './wasm.mjs';
+import { bundleForBrowsers, checkBrowserSizes } from './build/browser-bundle.mjs';
+import { writeEsmEntries } from './build/esm-entries.mjs';
+import { checkGenerated, TYPINGS } from './build/generated.mjs';
+import { main, root, run, step } from './run/step.mjs';
+import { removeUnneeded } from './build/unneeded.mjs';
+import { buildWasm } from './build/wasm.mjs';
 
 const DIST = join(root, 'dist');
 

@@ -1,7 +1,7 @@
 // Two processes, real vectors, real QUIC: `npm run demo`. Installs, builds and runs.
 import { build } from './build.mjs';
 import { setup } from './setup.mjs';
-import { main, run, step } from './step.mjs';
+import { main, run, step } from './run/step.mjs';
 
 await main(import.meta.url, async () => {
   await setup();

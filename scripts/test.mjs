@@ -2,13 +2,13 @@
 // VECTR_TEST_ONLY=rust runs only those steps (also: build, node, types, wasm, browser, packaging, examples; several with
 // commas).
 import { build } from './build.mjs';
-import { cargo } from './cargo.mjs';
-import { ensureChromium } from './chromium.mjs';
-import { filesUnder } from './files.mjs';
-import { checkGenerated } from './generated.mjs';
+import { cargo } from './run/cargo.mjs';
+import { ensureChromium } from './install/chromium.mjs';
+import { filesUnder } from './run/files.mjs';
+import { checkGenerated } from './build/generated.mjs';
 import { setup } from './setup.mjs';
-import { main, run, step, StepFailure } from './step.mjs';
-import { ensureNetworkTools, ensurePrometheusParser } from './test-tools.mjs';
+import { main, run, step, StepFailure } from './run/step.mjs';
+import { ensureNetworkTools, ensurePrometheusParser } from './install/test-tools.mjs';
 
 await main(import.meta.url, async () => {
   const steps = allSteps();
@@ -79,7 +79,7 @@ function overTcp() {
 function published() {
   return [
     'package', '--locked', '--no-verify', '--allow-dirty', '--quiet', '--workspace',
-    ...['vectr-benches', 'vectr-tests', 'vectr-sim', 'vectr-node', 'vectr-wasm', 'xtask'].flatMap((name) => ['--exclude', name]),
+    ...['vectr-benches', 'vectr-tests', 'vectr-sim', 'vectr-node', 'vectr-wasm', 'wasm-bind'].flatMap((name) => ['--exclude', name]),
   ];
 }
 

@@ -2,7 +2,7 @@
 // `screenshot.mjs [file] [hash] [width] [height] [light|dark]`.
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
-import { ensureChromium } from '../../scripts/chromium.mjs';
+import { ensureChromium } from '../../scripts/install/chromium.mjs';
 import { servePage } from './serve.mjs';
 
 const PICTURE = fileURLToPath(new URL('screenshot.png', import.meta.url));

@@ -8,7 +8,7 @@ import { chromium } from 'playwright-core';
 import { ConflictResolver, DeltaEncoder, resolveDeltas } from '../../dist/delta.browser.mjs';
 import { makeDeltas } from '../../examples/browser/make-deltas.mjs';
 import { servePage } from '../../examples/browser/serve.mjs';
-import { ensureChromium } from '../../scripts/chromium.mjs';
+import { ensureChromium } from '../../scripts/install/chromium.mjs';
 
 const GROUNDS = ['ground', 'card', 'left-wash', 'right-wash', 'other-wash', 'alert-wash'];
 const STRATEGIES = ['last-write-wins', 'first-write-wins', 'merge', 'manual'];

@@ -1,5 +1,5 @@
 // Where UDP does not get through: the same over TLS on TCP, chosen by itself. A socket that swallows every datagram
-// stands for the firewall; a network whose kernel drops them is in tests/tests/no_udp.rs.
+// stands for the firewall; a network whose kernel drops them is in tests/tests/system/no_udp.rs.
 import assert from 'node:assert/strict';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';

@@ -2,7 +2,7 @@
 // https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { pythonOfPrometheus } from '../../scripts/test-tools.mjs';
+import { pythonOfPrometheus } from '../../scripts/install/test-tools.mjs';
 
 const NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*/;
 const LABEL = /^([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(?:,|(?=\}))/;
@@ -53,7 +53,7 @@ export function sampleOf(families, name, labels = {}) {
 /** The same families as Prometheus' own parser reads them, by names: Linux only, where `npm test` brings it. */
 export function readByPrometheus(text) {
   const python = pythonOfPrometheus();
-  assert.ok(python, 'prometheus_client is missing: `node scripts/test-tools.mjs` installs it or says how');
+  assert.ok(python, 'prometheus_client is missing: `node scripts/install/test-tools.mjs` installs it or says how');
   const families = JSON.parse(execFileSync(python, ['-c', READER], { input: text, encoding: 'utf8' }));
   return new Map(families.map((family) => [family.samples[0]?.name ?? family.name, family]));
 }

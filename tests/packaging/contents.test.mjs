@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { NapiCli } from '@napi-rs/cli';
 import { build } from 'esbuild';
 import ts from 'typescript';
-import { hostPackage, platformPackages } from '../../scripts/pack.mjs';
+import { hostPackage, platformPackages } from '../../scripts/release/pack.mjs';
 import { NAME, contents, platformTarball, project, read, root, rootTarball } from './support.mjs';
 
 const DOCUMENTS = ['LICENSE-APACHE', 'LICENSE-MIT', 'README.md', 'package.json'];

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { before, test } from 'node:test';
-import { hostPackage } from '../../scripts/pack.mjs';
+import { hostPackage } from '../../scripts/release/pack.mjs';
 import { NAME, node, platformTarball, project, rootTarball, write } from './support.mjs';
 
 // Some real work with each entry, on the names that it gave; prints nothing unless all went well.

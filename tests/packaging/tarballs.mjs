@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
-import { hostPackage, packPlatform, packRoot } from '../../scripts/pack.mjs';
-import { root } from '../../scripts/step.mjs';
+import { hostPackage, packPlatform, packRoot } from '../../scripts/release/pack.mjs';
+import { root } from '../../scripts/run/step.mjs';
 
 /** Where tarballs lie that are to be tested as they are. Else they are packed from dist/. */
 const GIVEN = process.env.VECTR_PACKAGES;

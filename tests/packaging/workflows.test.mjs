@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { platformPackages } from '../../scripts/pack.mjs';
+import { platformPackages } from '../../scripts/release/pack.mjs';
 import { root } from './support.mjs';
 
 const release = readFileSync(join(root, '.github/workflows/release.yml'), 'utf8');

@@ -1,4 +1,4 @@
-// @generated from bindings/wasm by scripts/wasm.mjs: do not edit.
+// @generated from bindings/wasm by scripts/build/wasm.mjs: do not edit.
 /* tslint:disable */
 /* eslint-disable */
 

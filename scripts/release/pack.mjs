@@ -1,4 +1,4 @@
-// The tarballs, exactly as they are published: `node scripts/pack.mjs [--all] [--addons FOLDER] [OUT]`.
+// The tarballs, exactly as they are published: `node scripts/release/pack.mjs [--all] [--addons FOLDER] [OUT]`.
 // FOLDER (dist) holds the compiled addons. With --all a missing one is a failure, without it its package is left out.
 import { execFileSync } from 'node:child_process';
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
@@ -6,7 +6,7 @@ import { readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { main, root, StepFailure } from './step.mjs';
+import { main, root, StepFailure } from '../run/step.mjs';
 
 /** The platform packages: their folder below npm/, their package.json and the name of the addon that they carry. */
 export function platformPackages() {

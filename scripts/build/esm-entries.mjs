@@ -3,7 +3,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import { root, StepFailure } from './step.mjs';
+import { root, StepFailure } from '../run/step.mjs';
 
 const require = createRequire(import.meta.url);
 

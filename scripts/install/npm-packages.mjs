@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { root, run } from './step.mjs';
+import { root, run } from '../run/step.mjs';
 
 /** Runs `npm ci` unless node_modules holds what package.json and package-lock.json ask for. */
 export async function installPackages() {

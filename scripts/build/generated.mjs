@@ -1,5 +1,5 @@
 // The generated files that are committed, and the proof that the committed ones are current.
-import { run, StepFailure } from './step.mjs';
+import { run, StepFailure } from '../run/step.mjs';
 
 /** Typings of the addon, as napi-derive wrote them. */
 export const TYPINGS = 'bindings/js/src/native.d.ts';

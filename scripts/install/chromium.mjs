@@ -2,8 +2,8 @@
 import { existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 import { canInstall, install, installCommand } from './debian.mjs';
-import { canRun } from './files.mjs';
-import { main, StepFailure } from './step.mjs';
+import { canRun } from '../run/files.mjs';
+import { main, StepFailure } from '../run/step.mjs';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 const PACKAGES = ['chromium'];

@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { canInstall, install, installCommand } from './debian.mjs';
-import { root, run, StepFailure } from './step.mjs';
+import { root, run, StepFailure } from '../run/step.mjs';
 
 export const TARGET = 'wasm32-unknown-unknown';
 

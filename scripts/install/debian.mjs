@@ -1,6 +1,6 @@
 // What a script may install by itself: packages of Debian, as root. Everyone else is told the command.
 import { existsSync } from 'node:fs';
-import { run } from './step.mjs';
+import { run } from '../run/step.mjs';
 
 /** Whether packages can be installed without asking anyone. */
 export function canInstall() {

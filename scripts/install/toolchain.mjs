@@ -1,6 +1,6 @@
 // What must be on the machine before anything can be built, and the way out where it is not.
 import { execFileSync } from 'node:child_process';
-import { StepFailure } from './step.mjs';
+import { StepFailure } from '../run/step.mjs';
 
 const RUST = [1, 93];
 // Vite, which builds a page in a test, needs 20.19; the built package runs on every Node 20.

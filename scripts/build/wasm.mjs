@@ -2,10 +2,10 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { builtProgram, cargo, targetFolder } from './cargo.mjs';
+import { builtProgram, cargo, targetFolder } from '../run/cargo.mjs';
 import { WASM_TYPINGS } from './generated.mjs';
-import { main, root, run, step, StepFailure } from './step.mjs';
-import { TARGET, wasmToolchain } from './wasm-toolchain.mjs';
+import { main, root, run, step, StepFailure } from '../run/step.mjs';
+import { TARGET, wasmToolchain } from '../install/wasm-toolchain.mjs';
 
 const NAME = 'delta_kernel';
 
@@ -44,11 +44,11 @@ function checkImports(path) {
 async function bind(compiled) {
   rmSync(wasmPackage.folder(), { recursive: true, force: true });
   mkdirSync(wasmPackage.folder(), { recursive: true });
-  // The whole workspace's features, so that xtask's dependencies are those that the other commands have built.
-  await cargo(['build', '--locked', '--release', '--workspace', '--exclude', 'vectr-benches', '--bin', 'xtask']);
-  await run(builtProgram('xtask'), ['wasm', compiled, wasmPackage.folder(), NAME]);
+  // The whole workspace's features, so that its dependencies are those that the other commands have built.
+  await cargo(['build', '--locked', '--release', '--workspace', '--exclude', 'vectr-benches', '--bin', 'wasm-bind']);
+  await run(builtProgram('wasm-bind'), [compiled, wasmPackage.folder(), NAME]);
   const typings = readFileSync(join(wasmPackage.folder(), `${NAME}.d.ts`), 'utf8');
-  writeFileSync(join(root, WASM_TYPINGS), `// @generated from bindings/wasm by scripts/wasm.mjs: do not edit.\n${typings}`);
+  writeFileSync(join(root, WASM_TYPINGS), `// @generated from bindings/wasm by scripts/build/wasm.mjs: do not edit.\n${typings}`);
 }
 
 async function shrink() {

@@ -1,4 +1,4 @@
-// Publishes packed tarballs, platforms first: `node scripts/publish.mjs FOLDER`. What the registry has already is left
+// Publishes packed tarballs, platforms first: `node scripts/release/publish.mjs FOLDER`. What the registry has already is left
 // out, so that a run that broke off can be repeated. --provenance: signed by the workflow that runs it. With --dry-run
 // nothing leaves the machine.
 import { execFileSync } from 'node:child_process';
@@ -6,7 +6,7 @@ import { readdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { platformPackages } from './pack.mjs';
-import { main, run, step, StepFailure } from './step.mjs';
+import { main, run, step, StepFailure } from '../run/step.mjs';
 
 await main(import.meta.url, async () => {
   const options = { 'dry-run': { type: 'boolean' }, provenance: { type: 'boolean' } };

@@ -2,8 +2,8 @@
 import { spawnSync } from 'node:child_process';
 import { delimiter, join } from 'node:path';
 import { canInstall, install, installCommand } from './debian.mjs';
-import { canRun } from './files.mjs';
-import { main, StepFailure } from './step.mjs';
+import { canRun } from '../run/files.mjs';
+import { main, StepFailure } from '../run/step.mjs';
 
 const NETWORK = { unshare: 'util-linux', ip: 'iproute2', nft: 'nftables' };
 

@@ -2,7 +2,7 @@
 // module, and modules of the browser's build a CommonJS file that nobody loads.
 import { readFileSync, readdirSync, rmSync } from 'node:fs';
 import { join, posix, relative, sep } from 'node:path';
-import { root } from './step.mjs';
+import { root } from '../run/step.mjs';
 
 /** Removes the files of `dist` that no entry of package.json reaches, but for compiled addons. */
 export function removeUnneeded(dist) {

@@ -4,7 +4,7 @@ import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { inlined } from './inlined.mjs';
-import { root, StepFailure } from './step.mjs';
+import { root, StepFailure } from '../run/step.mjs';
 import { wasmPackage } from './wasm.mjs';
 
 /** The most that the WASM and its JavaScript may have, gzipped. */

@@ -1,12 +1,12 @@
-// Tests packed tarballs on this machine as they are: `VECTR_PACKAGES=FOLDER node scripts/test-packages.mjs`. Needs Node
+// Tests packed tarballs on this machine as they are: `VECTR_PACKAGES=FOLDER node scripts/release/test-packages.mjs`. Needs Node
 // and nothing else: no Rust, and no package from node_modules.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { platformTarball, rootTarball } from '../tests/packaging/tarballs.mjs';
-import { filesUnder } from './files.mjs';
+import { platformTarball, rootTarball } from '../../tests/packaging/tarballs.mjs';
+import { filesUnder } from '../run/files.mjs';
 import { hostPackage } from './pack.mjs';
-import { main, root, run, step } from './step.mjs';
+import { main, root, run, step } from '../run/step.mjs';
 
 await main(import.meta.url, async () => {
   await step('installed in empty projects', () => nodeTests(['tests/packaging/install.test.mjs']));

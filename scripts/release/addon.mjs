@@ -1,8 +1,8 @@
-// The addon of one platform as it is published: `node scripts/release-addon.mjs [TARGET]`, into target/addons/.
+// The addon of one platform as it is published: `node scripts/release/addon.mjs [TARGET]`, into target/addons/.
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { main, root, run, step, StepFailure } from './step.mjs';
+import { main, root, run, step, StepFailure } from '../run/step.mjs';
 
 await main(import.meta.url, async () => {
   const { napi } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
