@@ -4,11 +4,11 @@ use std::sync::Mutex;
 
 use vectr_tests::{NodeProcess, Random, Report, Write};
 
-use crate::fleet::{Tally, shard_names};
-use crate::history::{History, now};
+use super::fleet::{Tally, shard_names};
+use super::history::{History, now};
 
 /// One node, through all its processes.
-pub(crate) struct Member {
+pub(super) struct Member {
     name: String,
     folder: PathBuf,
     process: Option<NodeProcess>,
@@ -18,12 +18,12 @@ pub(crate) struct Member {
 }
 
 /// Where each node answers. A node comes back at its old address, unless someone has taken it meanwhile.
-pub(crate) type Addresses = Mutex<Vec<String>>;
+pub(super) type Addresses = Mutex<Vec<String>>;
 
 type Held = BTreeMap<String, u64>;
 
 impl Member {
-    pub(crate) fn start(number: usize, folder: &Path, seed: u64) -> (Self, String) {
+    pub(super) fn start(number: usize, folder: &Path, seed: u64) -> (Self, String) {
         let mut member = Self {
             name: format!("node-{number}"),
             folder: folder.to_owned(),
@@ -37,7 +37,7 @@ impl Member {
     }
 
     /// Writes, syncs and dies at random; always comes back.
-    pub(crate) fn live_dangerously(
+    pub(super) fn live_dangerously(
         &mut self,
         number: usize,
         neighbours: &[usize],
@@ -69,7 +69,7 @@ impl Member {
     }
 
     /// Some writes to a shard; how many.
-    pub(crate) fn write(&mut self, shard: &str, history: &Mutex<History>) -> u64 {
+    pub(super) fn write(&mut self, shard: &str, history: &Mutex<History>) -> u64 {
         let (count, seed, begun) = (1 + self.random.below(MOST_WRITES), self.random.next(), now());
         let answer = self.ask(&format!("write {shard} {count} {seed}"));
         let writes = Write::all(&self.name, seed, count);
@@ -79,7 +79,7 @@ impl Member {
     }
 
     /// Must succeed.
-    pub(crate) fn sync_in_peace(&mut self, shard: &str, address: &str) {
+    pub(super) fn sync_in_peace(&mut self, shard: &str, address: &str) {
         let mut report = Report::default();
         let process = self.process();
         process.begin_sync(&format!("{shard} {address}"));
@@ -88,12 +88,12 @@ impl Member {
         self.remember(shard);
     }
 
-    pub(crate) fn ask(&mut self, command: &str) -> String {
+    pub(super) fn ask(&mut self, command: &str) -> String {
         self.process().ask(command)
     }
 
     /// What a shard shows: the mark of each vector by its id.
-    pub(crate) fn list(&mut self, shard: &str) -> BTreeMap<String, String> {
+    pub(super) fn list(&mut self, shard: &str) -> BTreeMap<String, String> {
         let listed = self.ask(&format!("list {shard}"));
         let pair = |pair: &str| {
             let (id, mark) = pair.split_once('=').expect("id=mark");
@@ -102,7 +102,7 @@ impl Member {
         listed.split_ascii_whitespace().map(pair).collect()
     }
 
-    pub(crate) fn close(mut self) {
+    pub(super) fn close(mut self) {
         self.process.take().expect("it was started").close();
     }
 

@@ -28,7 +28,7 @@ fn after_the_faults_stop_all_nodes_agree_and_no_acknowledged_write_is_lost() {
     if let Some((seed, what)) = outcome.failure {
         panic!(
             "seed {seed} failed: {what}\nreplay: VECTR_SIM_SEED={seed} VECTR_SIM_TRACE=1 \
-             cargo test --release -p vectr-sim --test simulation -- --nocapture"
+             cargo test --release -p vectr-sim --test sim simulation:: -- --nocapture"
         );
     }
     if count >= SEEDS {

@@ -9,7 +9,7 @@ use vectr_tests::Write;
 /// shown in the end, the one with the greatest stamp, cannot have ended before another one was begun that was
 /// acknowledged.
 #[derive(Debug, Default)]
-pub(crate) struct History {
+pub(super) struct History {
     by_vector: HashMap<(String, String), Vec<Asked>>,
 }
 
@@ -24,7 +24,7 @@ struct Asked {
 
 impl History {
     /// Notes writes to a shard. `answer`: a digit for each; `None` where the process was killed before it gave one.
-    pub(crate) fn note(
+    pub(super) fn note(
         &mut self,
         shard: &str,
         writes: impl Iterator<Item = Write>,
@@ -42,7 +42,7 @@ impl History {
     }
 
     /// Checks what all nodes show of a shard, by id; returns how many vectors were ever written in it.
-    pub(crate) fn check(&self, shard: &str, shown: &BTreeMap<String, String>) -> usize {
+    pub(super) fn check(&self, shard: &str, shown: &BTreeMap<String, String>) -> usize {
         let written: BTreeMap<&str, &[Asked]> = self
             .by_vector
             .iter()
@@ -75,7 +75,7 @@ fn check_vector(what: &str, asked: &[Asked], shown: Option<&str>) {
 }
 
 /// Microseconds since 1970.
-pub(crate) fn now() -> u64 {
+pub(super) fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
     u64::try_from(now.as_micros()).expect("it fits for half a million years")
 }

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 
 /// Who syncs with whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(super) enum Shape {
     /// All with all.
     Mesh,
     /// All with the first.
@@ -15,12 +15,12 @@ pub(crate) enum Shape {
 
 impl Shape {
     /// Of one node among `count`.
-    pub(crate) fn neighbours(self, of: usize, count: usize) -> Vec<usize> {
+    pub(super) fn neighbours(self, of: usize, count: usize) -> Vec<usize> {
         (0..count).filter(|&other| other != of && self.joins(of.min(other), of.max(other), count)).collect()
     }
 
     /// The most syncs between neighbours that lie between two of `count` nodes.
-    pub(crate) fn diameter(self, count: usize) -> usize {
+    pub(super) fn diameter(self, count: usize) -> usize {
         (0..count).map(|node| self.farthest(node, count)).max().unwrap_or_default()
     }
 

@@ -4,15 +4,15 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::thread;
 
-use crate::history::History;
-use crate::member::{Addresses, Member};
-use crate::shape::Shape;
+use super::history::History;
+use super::member::{Addresses, Member};
+use super::shape::Shape;
 
-pub(crate) const NODES: usize = 8;
+pub(super) const NODES: usize = 8;
 const SHARDS: usize = 8;
 
 /// All nodes, each driven by a thread of its own.
-pub(crate) struct Fleet {
+pub(super) struct Fleet {
     shape: Shape,
     members: Vec<Member>,
     addresses: Addresses,
@@ -21,21 +21,21 @@ pub(crate) struct Fleet {
 
 /// What happened before the rounds.
 #[derive(Debug, Default)]
-pub(crate) struct Tally {
-    pub(crate) writes: u64,
-    pub(crate) syncs: u64,
-    pub(crate) failed: u64,
-    pub(crate) kills: u64,
+pub(super) struct Tally {
+    pub(super) writes: u64,
+    pub(super) syncs: u64,
+    pub(super) failed: u64,
+    pub(super) kills: u64,
 }
 
 impl Fleet {
-    pub(crate) fn start(shape: Shape, folder: &Path, seed: u64) -> Self {
+    pub(super) fn start(shape: Shape, folder: &Path, seed: u64) -> Self {
         let (members, addresses) = (0..NODES).map(|number| Member::start(number, folder, seed)).unzip();
         Self { shape, members, addresses: Mutex::new(addresses), history: Mutex::default() }
     }
 
     /// All write, sync, die and come back, at the same time.
-    pub(crate) fn live_dangerously(&mut self) -> Tally {
+    pub(super) fn live_dangerously(&mut self) -> Tally {
         let (shape, addresses, history) = (self.shape, &self.addresses, &self.history);
         let tallies = each(&mut self.members, |number, member| {
             member.live_dangerously(number, &shape.neighbours(number, NODES), addresses, history)
@@ -43,12 +43,12 @@ impl Fleet {
         tallies.into_iter().fold(Tally::default(), |all, one| all.and(&one))
     }
 
-    pub(crate) fn stop_auto_syncs(&mut self) {
+    pub(super) fn stop_auto_syncs(&mut self) {
         each(&mut self.members, |_, member| member.ask("stop"));
     }
 
     /// So that each shard of each node has something that no other has.
-    pub(crate) fn write_once_more(&mut self) {
+    pub(super) fn write_once_more(&mut self) {
         let history = &self.history;
         each(&mut self.members, |_, member| {
             for shard in shard_names() {
@@ -58,7 +58,7 @@ impl Fleet {
     }
 
     /// Every node syncs every shard with each of its neighbours, all nodes at the same time.
-    pub(crate) fn sync_round(&mut self) {
+    pub(super) fn sync_round(&mut self) {
         let (shape, addresses) = (self.shape, self.addresses.lock().unwrap().clone());
         each(&mut self.members, |number, member| {
             for neighbour in shape.neighbours(number, NODES) {
@@ -70,7 +70,7 @@ impl Fleet {
     }
 
     /// Whether each shard has one digest everywhere.
-    pub(crate) fn is_equal(&mut self) -> bool {
+    pub(super) fn is_equal(&mut self) -> bool {
         let digests = each(&mut self.members, |_, member| {
             shard_names().map(|shard| member.ask(&format!("digest {shard}"))).collect::<Vec<_>>()
         });
@@ -78,7 +78,7 @@ impl Fleet {
     }
 
     /// How many vectors were compared with what was acknowledged.
-    pub(crate) fn check_files_and_history(&mut self) -> usize {
+    pub(super) fn check_files_and_history(&mut self) -> usize {
         let history = &self.history;
         let checked = each(&mut self.members, |_, member| {
             assert_eq!(member.ask("check"), r#"[[Text("ok")]]"#);
@@ -88,7 +88,7 @@ impl Fleet {
         checked.into_iter().sum()
     }
 
-    pub(crate) fn close(self) {
+    pub(super) fn close(self) {
         for member in self.members {
             member.close();
         }
@@ -113,7 +113,7 @@ impl fmt::Display for Tally {
     }
 }
 
-pub(crate) fn shard_names() -> impl Iterator<Item = String> {
+pub(super) fn shard_names() -> impl Iterator<Item = String> {
     (0..SHARDS).map(|number| format!("shard-{number}"))
 }
 

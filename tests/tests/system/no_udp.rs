@@ -2,7 +2,6 @@
 //! `unshare`, `ip` and `nft`; where the namespace cannot be made the test fails.
 
 #![cfg(target_os = "linux")]
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -12,20 +11,19 @@ use vectr_delta::{NodeName, Payload, ShardId};
 use vectr_sync::{NetworkConfig, SyncConfig, SyncEngine, SyncOptions};
 use vectr_transport::EndpointConfig;
 
+use crate::alone::{in_a_process, turn};
+
 #[test]
 fn where_udp_is_dropped_a_sync_succeeds_over_tcp_and_says_so() {
-    in_a_namespace("inside_everything_passes");
-    in_a_namespace("inside_udp_is_dropped");
+    let _turn = turn();
+    in_a_namespace("no_udp::inside_everything_passes");
+    in_a_namespace("no_udp::inside_udp_is_dropped");
 }
 
 /// Runs one of the tests below in a network that has nothing but a loopback device.
 fn in_a_namespace(test: &str) {
-    let binary = std::env::current_exe().unwrap();
-    let binary = binary.to_str().unwrap();
-    // Whoever is not root becomes it in there, where the system allows that.
-    let output = run("unshare", &["--map-root-user", "--net", "--", binary, "--exact", test, "--ignored"]);
-    let said = String::from_utf8_lossy(&output.stdout);
-    assert!(said.contains("1 passed"), "{said}");
+    // Without root, this maps the user to root inside the namespace where the system allows it.
+    in_a_process(&["unshare", "--map-root-user", "--net", "--"], test);
 }
 
 #[test]

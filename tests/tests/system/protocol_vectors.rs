@@ -1,7 +1,5 @@
 //! The test vectors of `docs/protocol.md` are what this build writes, and it reads them back.
 
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
-
 use std::collections::BTreeMap;
 use std::fmt::Write;
 

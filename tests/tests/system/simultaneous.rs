@@ -1,8 +1,6 @@
 //! Two nodes that sync with each other at the same moment, both as initiator, while both are written to: every sync
 //! succeeds. Real files, real QUIC.
 
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
-
 use std::io::{Write, stderr};
 use std::path::Path;
 use std::process::exit;
@@ -18,6 +16,8 @@ use vectr_delta::{NodeName, ShardId, VectorId};
 use vectr_sync::{NetworkConfig, SyncConfig, SyncEngine, SyncOptions, SyncResult};
 use vectr_tests::{Embeddings, Random};
 
+use crate::alone::turn;
+
 const ROUNDS: u64 = 1_000;
 const IDS: u64 = 200;
 /// Far longer than any round takes, on any machine.
@@ -25,6 +25,7 @@ const STUCK: Duration = Duration::from_secs(60);
 
 #[test]
 fn two_nodes_that_call_each_other_at_the_same_moment_both_succeed() {
+    let _turn = turn();
     let seed = Random::seed("VECTR_SIMULTANEOUS_SEED");
     let folder = tempfile::tempdir().unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();

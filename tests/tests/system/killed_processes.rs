@@ -6,6 +6,8 @@ use vectr_core::{Config, Target, VectrDB};
 use vectr_delta::ShardId;
 use vectr_tests::{Embeddings, NodeProcess, Random, Report};
 
+use crate::alone::turn;
+
 const PROGRAM: &str = env!("CARGO_BIN_EXE_vectr-test-node");
 const ROWS: u64 = 50_000;
 const KILLS: u64 = 20;
@@ -13,6 +15,7 @@ const AMID_TRANSFER: u64 = 15;
 
 #[test]
 fn a_killed_node_resumes_and_loses_nothing() {
+    let _turn = turn();
     let mut random = Random::new(Random::seed("VECTR_KILL_SEED"));
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source.db");

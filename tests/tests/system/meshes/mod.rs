@@ -2,22 +2,18 @@
 //! stopped, rounds of syncs between neighbours bring all shards to the same digest everywhere, and nothing that was
 //! acknowledged is gone.
 
-#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
-
 mod fleet;
 mod history;
 mod member;
 mod shape;
 
-use std::sync::{Mutex, PoisonError};
-
 use vectr_tests::Random;
 
-use crate::fleet::Fleet;
-use crate::shape::Shape;
+use fleet::Fleet;
+use shape::Shape;
 
-/// Each has eight processes: one after the other.
-static TURN: Mutex<()> = Mutex::new(());
+use crate::alone::turn;
+
 /// Rounds beyond the diameter: within each round every pair of neighbours syncs, so that none should be needed.
 const SPARE_ROUNDS: usize = 1;
 
@@ -42,7 +38,7 @@ fn a_tree_converges() {
 }
 
 fn converges(shape: Shape) {
-    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let _turn = turn();
     let seed = Random::seed("VECTR_MESH_SEED");
     let bound = shape.diameter(fleet::NODES) + SPARE_ROUNDS;
     let folder = tempfile::tempdir().unwrap();

@@ -1,0 +1,11 @@
+//! Whole systems: real processes, real files and real networks.
+
+#![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+mod alone;
+mod killed_processes;
+mod meshes;
+mod no_udp;
+mod protocol_vectors;
+mod simultaneous;
+mod steady;
