@@ -12,16 +12,26 @@ const DIST = join(root, 'dist');
 
 /** The addon and the WASM module with their typings, the facade, the ESM entries and the files for browsers. */
 export async function build() {
-  await step('build the addon', buildAddon);
+  await buildAddon();
   await buildWasm();
+  await buildJavaScript();
+  await step('size of the files for browsers', () => checkBrowserSizes(DIST));
+}
+
+/** The addon and its committed typings. */
+export async function buildAddon() {
+  await step('build the addon', compileAddon);
+}
+
+/** Everything but the addon: of the sources in TypeScript, and of the WASM module as it was built last. */
+export async function buildJavaScript() {
   await step('build the facade', buildFacade);
   await step('write the ESM entries', () => writeEsmEntries(DIST));
   await step('bundle for browsers', () => bundleForBrowsers(DIST));
   await step('remove what no entry needs', () => removeUnneeded(DIST));
-  await step('size of the files for browsers', () => checkBrowserSizes(DIST));
 }
 
-async function buildAddon() {
+async function compileAddon() {
   mkdirSync(DIST, { recursive: true });
   await run('napi', ['build', '--platform', '--release', '--manifest-path', 'bindings/node/Cargo.toml',
     '--output-dir', 'dist', '--no-js', '--no-const-enum',

@@ -1,5 +1,5 @@
-// Files that a script runs: because of where they lie and what they are called, or because they are programs.
-import { accessSync, constants, readdirSync } from 'node:fs';
+// Finds the files that a script runs, and says which are newer than others.
+import { accessSync, constants, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { root, StepFailure } from './step.mjs';
 
@@ -12,6 +12,15 @@ export function filesUnder(folder, wanted) {
     .sort();
   if (files.length === 0) throw new StepFailure(`nothing to run in ${folder}`);
   return files;
+}
+
+/** When the newest of these files and folders' files was written. Paths are relative to the root. */
+export function newest(...paths) {
+  const time = (path) => {
+    const stat = statSync(join(root, path));
+    return stat.isDirectory() ? newest(...readdirSync(join(root, path)).map((name) => join(path, name))) : stat.mtimeMs;
+  };
+  return Math.max(0, ...paths.map(time));
 }
 
 /** Whether a program that this user may run is at this path. */
