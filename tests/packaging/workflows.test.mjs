@@ -1,4 +1,4 @@
-// The release workflow, which runs elsewhere, agrees with the repository.
+// The workflows, which run elsewhere, agree with the repository.
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,6 +16,17 @@ test('it builds the addon of every target, and no other', () => {
 test('it tests the tarballs on every platform, with every Node that is promised', () => {
   assert.deepEqual(found(/\{ name: ([^ ,]+)/g), platformPackages().map(({ platform }) => platform));
   assert.match(release, /node: \[20, 22, 24\]/);
+});
+
+test('pull requests are tested on each system, and with the oldest Rust that is promised', () => {
+  const ci = readFileSync(join(root, '.github/workflows/ci.yml'), 'utf8');
+  assert.match(ci, /runner: \[macos-15, windows-2022\]/);
+  assert.match(ci, /rustup toolchain install "\$version"/);
+  const cargo = readFileSync(join(root, 'Cargo.toml'), 'utf8');
+  const [, promised] = /^rust-version = "(\d+\.\d+)"$/m.exec(cargo);
+  const setup = readFileSync(join(root, 'scripts/install/toolchain.mjs'), 'utf8');
+  assert.ok(setup.includes(`const RUST = [${promised.replace('.', ', ')}];`), 'the setup asks for another Rust');
+  assert.ok(readFileSync(join(root, 'CONTRIBUTING.md'), 'utf8').includes(`Rust ${promised} or newer`));
 });
 
 test('every script that a workflow runs is there', () => {
