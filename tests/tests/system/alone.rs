@@ -1,5 +1,6 @@
 //! Keeps the tests of this program out of each other's way.
 
+#[cfg(target_os = "linux")]
 use std::process::Command;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -11,6 +12,7 @@ pub(crate) fn turn() -> MutexGuard<'static, ()> {
 
 /// Runs one ignored test of this program, named with its module, in a process of its own, and prints what it printed.
 /// `launcher`: the command that starts the process, or nothing.
+#[cfg(target_os = "linux")]
 pub(crate) fn in_a_process(launcher: &[&str], test: &str) {
     let program = std::env::current_exe().unwrap();
     let command =

@@ -8,4 +8,5 @@ mod meshes;
 mod no_udp;
 mod protocol_vectors;
 mod simultaneous;
+#[cfg(target_os = "linux")]
 mod steady;
