@@ -1,7 +1,9 @@
-// Every block of JavaScript in the documents runs, as it stands there, in a process of its own.
+// Every block of JavaScript in the documents runs, as it stands there, in a process of its own. The blocks of
+// docs/database-deltas.md run in source-documents.test.mjs, those of docs/command.md in command-docs.test.mjs, and the
+// README's first screen also in tests/packaging/readme.test.mjs, from the packed tarballs.
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
@@ -11,8 +13,17 @@ import { folder } from './support.mjs';
 const root = fileURLToPath(new URL('../../', import.meta.url));
 const actor = fileURLToPath(new URL('actors/block.mjs', import.meta.url));
 
-// A guide that tells one story is one program; elsewhere each block stands alone, in the surroundings of the actor.
-const documents = { 'README.md': 'blocks', 'docs/QUIC-SYNC.md': 'blocks', 'docs/delta.md': 'program' };
+// The blocks of a guide that tells one story are one program; elsewhere each block runs alone, in the surroundings that
+// the actor provides.
+const documents = {
+  'README.md': 'blocks',
+  'docs/QUIC-SYNC.md': 'blocks',
+  'docs/browser.md': 'blocks',
+  'docs/delta.md': 'program',
+  'docs/messages.md': 'blocks',
+};
+/** Documents whose blocks another test runs. */
+const elsewhere = ['docs/database-deltas.md'];
 
 for (const [document, form] of Object.entries(documents)) {
   const blocks = blocksOf(readFileSync(join(root, document), 'utf8'));
@@ -26,6 +37,30 @@ for (const [document, form] of Object.entries(documents)) {
     });
   }
 }
+
+test('no document has a block of JavaScript that no test runs', () => {
+  const guides = readdirSync(join(root, 'docs'), { recursive: true }).filter((path) => path.endsWith('.md'));
+  const withBlocks = ['README.md', ...guides.map((path) => `docs/${path.replaceAll('\\', '/')}`)].filter(
+    (document) => blocksOf(readFileSync(join(root, document), 'utf8')).length > 0,
+  );
+  assert.deepEqual(withBlocks.sort(), [...Object.keys(documents), ...elsewhere].sort());
+});
+
+test('every relative link of a document leads to a file', () => {
+  const pages = ['.', 'crates', 'docs', 'examples', 'benches', 'tests'].flatMap((place) =>
+    readdirSync(join(root, place), { recursive: place !== '.' })
+      .filter((path) => path.endsWith('.md') && !path.includes('node_modules'))
+      .map((path) => join(place, path)),
+  );
+  assert.ok(pages.length > 30, `${pages.length} pages`);
+  const broken = pages.flatMap((page) =>
+    [...readFileSync(join(root, page), 'utf8').matchAll(/\]\((?!https?:|#)([^)#\s]+)[^)]*\)/g)]
+      .map(([, target]) => join(page, '..', target))
+      .filter((path) => !existsSync(join(root, path)))
+      .map((path) => `${page}: ${path}`),
+  );
+  assert.deepEqual(broken, []);
+});
 
 test('a block that fails fails its test', async () => {
   const place = project();
