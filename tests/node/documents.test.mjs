@@ -78,12 +78,12 @@ test('the guide names every error code that the sources know', () => {
     }
   }
   assert.ok(codes.size > 20, `${codes.size} codes`);
-  // Never leaves the engine: the session is started afresh.
+  // Never leaves the engine, which restarts the session.
   codes.delete('ERR_RESTART');
   assert.deepEqual([...codes].filter((code) => !guide.includes(code)), []);
 });
 
-/** The blocks between "```js" and "```", also inside of lists. A block marked otherwise ("```js ignore") is none. */
+/** The blocks between "```js" and "```", also inside lists. A block with another mark ("```js ignore") does not count. */
 function blocksOf(text) {
   const blocks = [];
   let block;
@@ -96,7 +96,7 @@ function blocksOf(text) {
   return blocks;
 }
 
-/** A project that has the package and, as an operator would have put them there, certificates. */
+/** A project with the package, and with certificates where an operator would have put them. */
 function project() {
   const place = folder();
   mkdirSync(join(place, 'node_modules/@agentic-flow'), { recursive: true });

@@ -1,4 +1,4 @@
-// docs/source-documents.md is exhaustive only while it is true: what it names exists. And docs/database-deltas.md runs.
+// Everything that docs/source-documents.md names exists, and the program of docs/database-deltas.md runs.
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -19,7 +19,7 @@ function named(path) {
 
 test('every path that docs/source-documents.md names exists', () => {
   const { quoted, links } = named('docs/source-documents.md');
-  // Import paths look alike.
+  // Import paths of the package look like paths of files.
   const paths = quoted.filter((name) => !name.startsWith('sqlite-vector/'));
   assert.ok(paths.length > 150, `only ${paths.length} paths found`);
   assert.deepEqual([...new Set([...paths, ...links])].filter((path) => !existsSync(join(root, path))), []);
@@ -48,5 +48,5 @@ test('the program of docs/database-deltas.md runs, and prints what it says', (t)
   const printed = execFileSync(process.execPath, [program], { encoding: 'utf8' }).trim().split('\n');
   assert.deepEqual(printed, ["[ 'b' ]", "[ 'b' ]", 'true', '4', '4', '2', '2']);
   const said = blocks.join('').match(/console\.log\(.*\/\/ .*$/gm);
-  assert.equal(said.length, 5, 'each output is said beside it');
+  assert.equal(said.length, 5, 'each output is stated beside its line');
 });
