@@ -15,6 +15,8 @@ pub struct SyncOptions {
     pub conflict_strategy: Option<String>,
     /// Most changes in one batch.
     pub batch_size: Option<u16>,
+    /// Whether batches travel packed.
+    pub compression: Option<bool>,
     /// How often to try again.
     pub max_retries: Option<u32>,
     /// Milliseconds before the first retry.
@@ -80,6 +82,7 @@ impl SyncOptions {
     pub(crate) fn config(self) -> Result<SyncConfig, Failure> {
         let mut config = SyncConfig { batch_size: self.batch_size, ..SyncConfig::default() };
         config.strategy = self.conflict_strategy.as_deref().map(str::parse).transpose()?;
+        set(&mut config.compression, self.compression);
         set(&mut config.max_retries, self.max_retries);
         set(&mut config.retry_backoff, self.retry_backoff_ms.map(millis));
         set(&mut config.persist_session, self.persist_session);

@@ -29,5 +29,6 @@ pub use session::{
     Warning,
 };
 pub use wire::{
-    Batch, Codec, End, Frame, FrameDecoder, Held, Hello, Message, MessageDecoder, Reject, Uncompressed,
+    Batch, Codec, End, Frame, FrameDecoder, Held, Hello, Lz4Columns, Message, MessageDecoder, Reject,
+    Uncompressed,
 };

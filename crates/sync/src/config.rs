@@ -1,7 +1,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use vectr_delta::{PageSize, Strategy};
+use vectr_delta::{Codec, Lz4Columns, PageSize, Strategy, Uncompressed};
 use vectr_transport::{EndpointConfig, TlsConfig};
 
 use crate::SyncError;
@@ -13,6 +13,9 @@ pub struct SyncConfig {
     pub strategy: Option<Strategy>,
     /// Maximum number of changes in one batch. `None`: as many as fit into 256 KiB.
     pub batch_size: Option<u16>,
+    /// Sends and accepts batches with LZ4-compressed ids and metadata, if the peer does too and it saves at least a
+    /// sixteenth. Embeddings do not compress and are sent as they are. Default true.
+    pub compression: bool,
     /// Maximum number of retries after a transient failure. Default 3.
     pub max_retries: u32,
     /// Delay before the first retry. Doubles with each retry, with jitter. Default 1 s.
@@ -29,6 +32,7 @@ impl Default for SyncConfig {
         Self {
             strategy: None,
             batch_size: None,
+            compression: true,
             max_retries: 3,
             retry_backoff: Duration::from_secs(1),
             window: 16,
@@ -38,6 +42,11 @@ impl Default for SyncConfig {
 }
 
 impl SyncConfig {
+    /// The codecs that this node reads and writes, the best one last.
+    pub(crate) fn codecs(&self) -> &'static [&'static dyn Codec] {
+        if self.compression { &[&Uncompressed, &Lz4Columns] } else { &[&Uncompressed] }
+    }
+
     pub(crate) fn page_size(&self) -> PageSize {
         let default = PageSize::default();
         PageSize { rows: self.batch_size.map_or(default.rows, |rows| usize::from(rows).max(1)), ..default }

@@ -9,7 +9,6 @@ use crate::engine::status::Activity;
 use crate::engine::totals::Totals;
 use crate::entropy::random;
 use crate::events::hub::EventHub;
-use crate::session::wire::CODECS;
 use crate::task_tracker::TaskTracker;
 use crate::{
     CancellationSource, NetworkConfig, ShardState, SyncConfig, SyncError, SyncEvent, SyncFailure, SyncStatus,
@@ -129,7 +128,7 @@ impl Context {
     pub(crate) fn session(&self, peer: Fingerprint, shard: ShardId, live: bool) -> Session {
         let offer = HelloOffer {
             nonce: random(),
-            codecs: CODECS.iter().map(|codec| codec.id()).collect(),
+            codecs: self.config.codecs().iter().map(|codec| codec.id()).collect(),
             live,
             node: self.node.clone(),
             clock: self.db.now(),

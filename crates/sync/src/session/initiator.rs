@@ -56,7 +56,7 @@ impl Initiator<'_> {
         let Opened { mut session, mut store, stream, opening_bytes } = opened;
         store.keep_to(stream.rights());
         report.fallback = stream.fallback;
-        let mut wire = Wire::new(stream);
+        let mut wire = Wire::new(stream, self.context.config.codecs());
         let traffic = wire.traffic();
         traffic.count_sent(opening_bytes);
         let mut drive_context = DriveContext {

@@ -30,7 +30,7 @@ async fn receive(router: &ShardRouter, stream: PeerStream) -> Result<(), SyncErr
     let mut closed = primary.closing.token();
     let initiator =
         RemoteInitiator { peer: stream.peer, address: stream.remote.to_string(), rights: stream.rights() };
-    let mut wire = Wire::new(stream);
+    let mut wire = Wire::new(stream, primary.config.codecs());
     let first = tokio::select! {
         arrival = tokio::time::timeout(primary.network.endpoint.idle_timeout, wire.receive()) => arrival,
         () = closed.cancelled() => return Err(SyncError::Closed),

@@ -10,11 +10,19 @@ use vectr_transport::{PeerStream, RecvHalf, SendHalf, TransportError};
 
 /// Messages over one stream. A separate task encodes and writes, so that reading never waits for writing.
 pub(crate) struct Wire {
-    outbound: mpsc::UnboundedSender<Message>,
+    outbound: mpsc::UnboundedSender<Outbound>,
     writing: JoinHandle<Result<(), TransportError>>,
     recv: RecvHalf,
     decoder: StreamDecoder,
     traffic: Arc<Traffic>,
+    /// Packs what is sent: one that the peer reads, by its Hello.
+    codec: &'static dyn Codec,
+}
+
+/// A message on its way, and how its rows are packed.
+struct Outbound {
+    message: Message,
+    codec: &'static dyn Codec,
 }
 
 /// Input from the peer.
@@ -47,11 +55,14 @@ impl Traffic {
 }
 
 impl Wire {
-    pub(crate) fn new(stream: PeerStream) -> Self {
+    /// `codecs`: those that this node's Hello names.
+    pub(crate) fn new(stream: PeerStream, codecs: &'static [&'static dyn Codec]) -> Self {
         let (outbound, messages) = mpsc::unbounded_channel();
         let traffic = Arc::new(Traffic::default());
         let writing = tokio::spawn(write_messages(stream.send, messages, Arc::clone(&traffic)));
-        Self { outbound, writing, recv: stream.recv, decoder: StreamDecoder::default(), traffic }
+        let decoder =
+            StreamDecoder { codecs, frames: FrameDecoder::default(), messages: MessageDecoder::default() };
+        Self { outbound, writing, recv: stream.recv, decoder, traffic, codec: &Uncompressed }
     }
 
     /// Queues a message. The peer's window bounds what the session sends.
@@ -63,7 +74,12 @@ impl Wire {
     /// The next message, if it was read already.
     pub(crate) fn poll(&mut self) -> Option<Arrival> {
         match self.decoder.poll_message() {
-            Ok(Some(message)) => Some(Arrival::Message(Box::new(message))),
+            Ok(Some(message)) => {
+                if let Message::Hello(hello) = &message {
+                    self.codec = self.decoder.best_codec(&hello.codecs);
+                }
+                Some(Arrival::Message(Box::new(message)))
+            }
             Ok(None) => None,
             Err(error) => Some(Arrival::Unreadable(error)),
         }
@@ -107,11 +123,11 @@ impl Wire {
 
 async fn write_messages(
     mut send: SendHalf,
-    mut messages: mpsc::UnboundedReceiver<Message>,
+    mut messages: mpsc::UnboundedReceiver<Outbound>,
     traffic: Arc<Traffic>,
 ) -> Result<(), TransportError> {
-    while let Some(message) = messages.recv().await {
-        let Ok(frames) = message.encode(&Uncompressed) else {
+    while let Some(Outbound { message, codec }) = messages.recv().await {
+        let Ok(frames) = message.encode(codec) else {
             // A session only produces messages within the limits.
             return Ok(());
         };
@@ -125,8 +141,8 @@ async fn write_messages(
     send.delivered().await
 }
 
-#[derive(Default)]
 struct StreamDecoder {
+    codecs: &'static [&'static dyn Codec],
     frames: FrameDecoder,
     messages: MessageDecoder,
 }
@@ -134,16 +150,19 @@ struct StreamDecoder {
 impl StreamDecoder {
     fn poll_message(&mut self) -> Result<Option<Message>, DeltaError> {
         while let Some(frame) = self.frames.poll_frame()? {
-            if let Some(message) = self.messages.receive(frame, CODECS)? {
+            if let Some(message) = self.messages.receive(frame, self.codecs)? {
                 return Ok(Some(message));
             }
         }
         Ok(None)
     }
-}
 
-/// The codecs that this node supports.
-pub(crate) const CODECS: &[&dyn Codec] = &[&Uncompressed];
+    /// The last of this node's codecs that the peer reads too.
+    fn best_codec(&self, of_peer: &[u8]) -> &'static dyn Codec {
+        let common = self.codecs.iter().rev().find(|codec| of_peer.contains(&codec.id()));
+        common.copied().unwrap_or(&Uncompressed)
+    }
+}
 
 /// How long the last messages of a stream may take to reach the peer.
 pub(crate) const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);

@@ -2,8 +2,9 @@
 
 use super::wire::{decode, encode};
 use crate::support::draw::Draw;
-use crate::support::hostile::{body_of, kind_of, mutate, seal};
+use crate::support::hostile::{CHECKSUM, body_of, kind_of, mutate, seal};
 use proptest::prelude::*;
+use vectr_delta::{Frame, Lz4Columns, Message};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(10_000))]
@@ -16,6 +17,20 @@ proptest! {
         mutate(&mut draw, &mut body);
         if let Ok(received) = decode(&seal(kind_of(&message), &body)) {
             // Whatever decodes is valid: it can be encoded again, and decodes to the same.
+            for message in received {
+                let _lawful = encode(&message);
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_packed_batch_with_a_valid_checksum_never_panics(seed: u64) {
+        let mut draw = Draw::new(seed);
+        let message = Message::Batch(draw.batch(24, 8));
+        let packed = message.encode(&Lz4Columns).unwrap().concat();
+        let mut body = packed[Frame::HEAD..packed.len() - CHECKSUM].to_vec();
+        mutate(&mut draw, &mut body);
+        if let Ok(received) = decode(&seal(kind_of(&message), &body)) {
             for message in received {
                 let _lawful = encode(&message);
             }

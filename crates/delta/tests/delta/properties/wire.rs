@@ -1,6 +1,8 @@
 use bytes::Bytes;
 use proptest::prelude::*;
-use vectr_delta::{Batch, DeltaError, Frame, FrameDecoder, Message, MessageDecoder, Uncompressed};
+use vectr_delta::{
+    Batch, Codec, DeltaError, Frame, FrameDecoder, Lz4Columns, Message, MessageDecoder, Uncompressed,
+};
 
 use crate::support::draw::Draw;
 
@@ -14,6 +16,15 @@ proptest! {
     }
 
     #[test]
+    fn a_packed_batch_comes_back_and_is_never_longer(seed: u64) {
+        let mut draw = Draw::new(seed);
+        let message = Message::Batch(draw.batch(24, 8));
+        let packed = message.encode(&Lz4Columns).unwrap().concat();
+        prop_assert!(packed.len() <= encode(&message).len());
+        prop_assert_eq!(decode(&packed).unwrap(), vec![message]);
+    }
+
+    #[test]
     fn several_messages_arrive_in_pieces_of_any_size(seed: u64) {
         let mut draw = Draw::new(seed);
         let messages = [draw.message(), draw.message(), draw.message()];
@@ -24,7 +35,7 @@ proptest! {
             let (piece, later) = rest.split_at(draw.index(rest.len()) + 1);
             frames.receive(piece);
             while let Some(frame) = frames.poll_frame().unwrap() {
-                received.extend(decoder.receive(frame, &[&Uncompressed]).unwrap());
+                received.extend(decoder.receive(frame, CODECS).unwrap());
             }
             rest = later;
         }
@@ -108,13 +119,15 @@ pub(crate) fn encode(message: &Message) -> Vec<u8> {
     message.encode(&Uncompressed).unwrap().concat()
 }
 
+const CODECS: &[&dyn Codec] = &[&Uncompressed, &Lz4Columns];
+
 /// All messages in the bytes, or the first error.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Vec<Message>, DeltaError> {
     let (mut frames, mut messages, mut received) =
         (FrameDecoder::default(), MessageDecoder::default(), Vec::new());
     frames.receive(bytes);
     while let Some(frame) = frames.poll_frame()? {
-        received.extend(messages.receive(frame, &[&Uncompressed])?);
+        received.extend(messages.receive(frame, CODECS)?);
     }
     Ok(received)
 }

@@ -39,7 +39,7 @@ pub(crate) fn seal(kind: u8, body: &[u8]) -> Vec<u8> {
     frame
 }
 
-const CHECKSUM: usize = 8;
+pub(crate) const CHECKSUM: usize = 8;
 
 /// The headers of `MessagePack` arrays, maps, byte strings and strings that claim to be huge.
 pub(crate) const LARGE: [[u8; 5]; 6] = [
