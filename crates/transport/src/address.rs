@@ -38,6 +38,14 @@ impl Address {
         Ok(Self { host, port })
     }
 
+    /// Whether the address is one of this machine without asking a resolver: a loopback address or `localhost`.
+    pub(crate) fn is_loopback(&self) -> bool {
+        match self.host.parse::<IpAddr>() {
+            Ok(ip) => ip.to_canonical().is_loopback(),
+            Err(_) => self.host == "localhost" || self.host.ends_with(".localhost"),
+        }
+    }
+
     /// Resolves to socket addresses, in the order in which to try them.
     pub(crate) async fn resolve(&self) -> Result<Vec<SocketAddr>, TransportError> {
         let unreachable = |reason: String| TransportError::Unreachable { address: self.to_string(), reason };
@@ -156,6 +164,31 @@ mod tests {
             assert_eq!(Address::peer(text).unwrap().to_string(), canonical);
         }
         assert_eq!(Address::listening("0.0.0.0:0").unwrap().to_string(), "0.0.0.0:0");
+    }
+
+    #[test]
+    fn only_loopback_addresses_and_localhost_are_of_this_machine() {
+        for text in [
+            "127.0.0.1",
+            "127.9.9.9:1",
+            "::1",
+            "[::ffff:127.0.0.1]:1",
+            "localhost",
+            "LOCALHOST:1",
+            "a.localhost",
+        ] {
+            assert!(Address::peer(text).unwrap().is_loopback(), "{text}");
+        }
+        for text in [
+            "192.0.2.1",
+            "[::ffff:192.0.2.1]:1",
+            "fe80::1",
+            "localhost.example",
+            "notlocalhost",
+            "example.org",
+        ] {
+            assert!(!Address::peer(text).unwrap().is_loopback(), "{text}");
+        }
     }
 
     #[test]

@@ -22,6 +22,19 @@ pub enum TransportError {
         /// Why the peer is not trusted.
         because: Distrust,
     },
+    /// No trust is configured, and the address is not one of this machine. Nothing was sent. Retrying does not
+    /// help until trust is configured.
+    #[error(
+        "no trust is configured, so only peers on this machine can be reached, and {address} is not one: pin the \
+         peer's fingerprint with tls: {{ pinnedFingerprints: [...] }}; this node's own fingerprint, for the peer to \
+         pin, is {ours}"
+    )]
+    NoTrustConfigured {
+        /// The address as it was understood.
+        address: String,
+        /// This node's own fingerprint.
+        ours: Fingerprint,
+    },
     /// The peer does not trust this node. Retrying does not help until the peer's configuration changes.
     #[error("{}", refused(*remote, ours, *secret))]
     Refused {
@@ -154,7 +167,7 @@ impl TransportError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Unacknowledged { cause } => cause.code(),
-            Self::Untrusted { .. } | Self::Refused { .. } => "ERR_TRUST",
+            Self::Untrusted { .. } | Self::NoTrustConfigured { .. } | Self::Refused { .. } => "ERR_TRUST",
             Self::Unreachable { .. } | Self::Lost { .. } | Self::BrokenOff { .. } => "ERR_PEER_UNREACHABLE",
             Self::TimedOut { .. } | Self::Overdue { .. } => "ERR_TIMEOUT",
             Self::Handler { .. } => "ERR_HANDLER",

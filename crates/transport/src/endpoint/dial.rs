@@ -18,7 +18,7 @@ use crate::endpoint::inner::EndpointInner;
 use crate::protocol::StreamKind;
 use crate::tls::tickets::{AttemptTickets, Tickets};
 use crate::trust::{Credentials, Role, exported_label};
-use crate::{TransportError, tcp};
+use crate::{TransportError, TrustRules, tcp};
 
 /// A new authenticated connection, and the stream opened by its early data if that was accepted.
 pub(crate) struct Dialed {
@@ -29,13 +29,21 @@ pub(crate) struct Dialed {
 /// Connects to an address. Resolves the name and tries its socket addresses in order, each a little after the one
 /// before, until one answers. Only the first attempt sends `opening` as early data.
 ///
-/// A refusal for lack of trust is final, even if other addresses are left.
+/// A refusal for lack of trust is final, even if other addresses are left. With no trust configured, nothing is sent to
+/// an address outside this machine.
 pub(crate) async fn dial(
     inner: Arc<EndpointInner>,
     address: Address,
     tickets: Arc<Tickets>,
     opening: Option<(Fingerprint, Bytes)>,
 ) -> Result<Dialed, TransportError> {
+    // Before the name is resolved: not even a name server hears of it.
+    if !address.is_loopback() && inner.trust.read(TrustRules::trusts_only_this_machine) {
+        return Err(TransportError::NoTrustConfigured {
+            address: address.to_string(),
+            ours: inner.fingerprint(),
+        });
+    }
     let limit = inner.config.connect_timeout;
     let no_answer = TransportError::Unreachable {
         address: address.to_string(),

@@ -47,7 +47,7 @@ impl TrustRules {
         now: UnixTime,
     ) -> Result<(), Distrust> {
         self.may_admit(peer, now)?;
-        if self.names_nobody() && !remote.to_canonical().is_loopback() {
+        if self.trusts_only_this_machine() && !remote.to_canonical().is_loopback() {
             return Err(Distrust::Unknown);
         }
         Ok(())
@@ -74,7 +74,7 @@ impl TrustRules {
     }
 
     /// Whether nothing is configured that could admit peers from other machines.
-    fn names_nobody(&self) -> bool {
+    pub(crate) fn trusts_only_this_machine(&self) -> bool {
         !self.any_peer && self.pins.is_none() && self.authority.is_none() && self.secrets.is_empty()
     }
 }

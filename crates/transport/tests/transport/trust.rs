@@ -27,12 +27,31 @@ async fn with_nothing_configured_other_addresses_than_loopback_are_refused_on_bo
     let address = listener.local_addr().to_string();
     tokio::spawn(echo_all(listener));
     let error = client.exchange(&address, "hello").await.unwrap_err();
-    assert!(matches!(error, TransportError::Untrusted { .. }), "{error}");
+    assert!(matches!(error, TransportError::NoTrustConfigured { .. }), "{error}");
     client.trust.dangerous().accept_any_peer();
     let error = within(client.exchange(&address, "hello")).await.unwrap_err();
     assert!(matches!(error, TransportError::Refused { .. }), "{error}");
     server.trust.dangerous().accept_any_peer();
     assert_eq!(client.exchange(&address, "hello").await.unwrap(), "hello");
+}
+
+/// A node without trust called any address, which saw its certificate before the call failed.
+#[tokio::test]
+async fn with_nothing_configured_no_packet_leaves_for_another_address() {
+    let Some(ip) = other_address() else {
+        return eprintln!("skipped: this machine has only loopback addresses");
+    };
+    let udp = std::net::UdpSocket::bind((ip, 0)).unwrap();
+    let tcp = std::net::TcpListener::bind(udp.local_addr().unwrap()).unwrap();
+    udp.set_nonblocking(true).unwrap();
+    tcp.set_nonblocking(true).unwrap();
+    let client = Node::new();
+    let error = within(client.exchange(&udp.local_addr().unwrap().to_string(), "hello")).await.unwrap_err();
+    assert!(error.to_string().contains(&client.fingerprint().to_string()), "{error}");
+    assert_eq!((error.code(), error.is_transient()), ("ERR_TRUST", false));
+    let nothing = std::io::ErrorKind::WouldBlock;
+    assert_eq!(udp.recv(&mut [0; 2_048]).unwrap_err().kind(), nothing);
+    assert_eq!(tcp.accept().unwrap_err().kind(), nothing);
 }
 
 /// The address that this machine would use towards others. Nothing is sent.
