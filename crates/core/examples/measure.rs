@@ -47,7 +47,8 @@ fn main() -> Outcome<()> {
     })?;
     for metric in [Metric::Cosine, Metric::Euclidean, Metric::Dot] {
         let query: Vec<f32> = payload(3)?.components().collect();
-        let search = Search { metric, ..Search::new(shard()?, query) };
+        let mut search = Search::new(shard()?, query);
+        search.metric(metric);
         report(&format!("search, {}", metric.name()), || timed(|| Ok(db.search(&search).map(drop)?)))?;
     }
     Ok(())
@@ -79,8 +80,8 @@ fn shard() -> Outcome<ShardId> {
 }
 
 fn open(folder: &tempfile::TempDir) -> Outcome<VectrDB> {
-    let state_dir = Some(folder.path().join("state"));
-    Ok(VectrDB::new(Config { state_dir, ..Config::file(folder.path().join("notes.db")) })?)
+    let mut config = Config::file(folder.path().join("notes.db"));
+    Ok(config.state_dir(folder.path().join("state")).open()?)
 }
 
 fn payload(seed: u64) -> Outcome<Payload> {

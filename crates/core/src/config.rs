@@ -6,7 +6,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use vectr_delta::{Dimensions, NodeName, ShardId, Timestamp};
 
 /// How to open a database. The default is a database in memory.
+///
+/// Set the fields directly or by the methods of the same names; [`Config::open`] opens.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Config {
     /// The file. `None`, the default: in memory.
     pub path: Option<PathBuf>,
@@ -46,6 +49,48 @@ impl Config {
     #[must_use]
     pub fn file(path: impl Into<PathBuf>) -> Self {
         Self { path: Some(path.into()), ..Self::default() }
+    }
+
+    /// Sets the file. Missing parent folders are made when it is opened.
+    pub fn path(&mut self, path: impl Into<PathBuf>) -> &mut Self {
+        self.path = Some(path.into());
+        self
+    }
+
+    /// Sets the shard used by calls that do not name one.
+    pub fn shard(&mut self, shard: ShardId) -> &mut Self {
+        self.shard = Some(shard);
+        self
+    }
+
+    /// Sets what people call the node.
+    pub fn node(&mut self, node: NodeName) -> &mut Self {
+        self.node = Some(node);
+        self
+    }
+
+    /// Sets the dimensions of shards that have no vector yet.
+    pub fn dimensions(&mut self, dimensions: Dimensions) -> &mut Self {
+        self.dimensions = Some(dimensions);
+        self
+    }
+
+    /// Sets the folder of the record that proves a file's continuity.
+    pub fn state_dir(&mut self, state_dir: impl Into<PathBuf>) -> &mut Self {
+        self.state_dir = Some(state_dir.into());
+        self
+    }
+
+    /// Sets the wall clock.
+    pub fn clock(&mut self, clock: Clock) -> &mut Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Sets how long other calls wait while a transaction is open.
+    pub const fn busy_timeout(&mut self, busy_timeout: Duration) -> &mut Self {
+        self.busy_timeout = busy_timeout;
+        self
     }
 }
 

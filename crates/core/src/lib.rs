@@ -7,25 +7,19 @@
 //! Every call may block: make it from a thread that may. A [`VectrDB`] is a handle, and its clones share one database.
 //!
 //! ```
-//! use vectr_core::{Target, Config, Search, VectrDB};
-//! use vectr_delta::{Metadata, Payload, ShardId, VectorId};
-//!
-//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! # let folder = tempfile::tempdir()?;
+//! # fn main() -> Result<(), vectr_core::CoreError> {
+//! # let folder = tempfile::tempdir().unwrap();
 //! # let path = folder.path().join("agent.db");
-//! # let state_dir = Some(folder.path().to_owned());
-//! let notes = ShardId::new("notes")?;
-//! let config = Config { shard: Some(notes.clone()), ..Config::file(path) };
-//! # let config = Config { state_dir, ..config };
-//! let db = VectrDB::new(config)?;
+//! use vectr_core::VectrDB;
 //!
-//! let greeting = VectorId::new("greeting")?;
-//! let metadata = Metadata::new(r#"{"text": "hello"}"#)?;
-//! db.upsert(Target::shard(&notes), &greeting, Payload::from_components(&[0.1, 0.9], Some(metadata))?)?;
+//! let db = VectrDB::open(path)?;
+//! let notes = db.shard("notes")?;
+//! notes.upsert("greeting", ([0.1, 0.9], r#"{"text": "hello"}"#))?;
+//! notes.upsert("farewell", &[0.8, 0.1])?;
 //!
-//! let hits = db.search(&Search { k: 1, ..Search::new(notes.clone(), vec![0.2, 0.8]) })?;
-//! assert_eq!(hits[0].id, greeting);
-//! assert_eq!(db.count(&notes)?, 1);
+//! let hits = notes.search(&[0.2, 0.8], 1)?;
+//! assert_eq!(&*hits[0].id, "greeting");
+//! assert_eq!(hits[0].metadata.as_ref().map(|metadata| metadata.as_str()), Some(r#"{"text": "hello"}"#));
 //! db.close()?;
 //! # Ok(())
 //! # }
@@ -51,6 +45,7 @@ pub use db::peers::PeerLag;
 pub use db::query::{Rows, Value};
 pub use db::search::distance::Metric;
 pub use db::search::{Hit, Search};
+pub use db::shard::{Shard, Transaction};
 pub use db::status::ShardStatistics;
 pub use db::vectors::Entry;
 pub use db::{Target, VectrDB};

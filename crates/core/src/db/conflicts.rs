@@ -18,6 +18,7 @@ use crate::{CoreError, VectrDB};
 
 /// A vector with several concurrent versions.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct StoredConflict {
     /// The shard.
     pub shard: ShardId,

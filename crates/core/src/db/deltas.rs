@@ -18,11 +18,26 @@ use crate::{CoreError, VectrDB};
 
 /// Which changes a delta contains.
 #[derive(Clone, Debug, Default)]
+#[non_exhaustive]
 pub struct DeltaScope {
     /// At most this many vectors, those applied first. `None`: all.
     pub max_vectors: Option<usize>,
     /// A delta of the recipient, in bytes: changes that it contains are left out.
     pub answer_to: Option<Vec<u8>>,
+}
+
+impl DeltaScope {
+    /// Sets the most vectors, the longest applied first. Default: all.
+    pub const fn max_vectors(&mut self, max_vectors: usize) -> &mut Self {
+        self.max_vectors = Some(max_vectors);
+        self
+    }
+
+    /// Sets the delta to answer, in bytes: what it shows its sender to hold is left out.
+    pub fn answer_to(&mut self, delta: Vec<u8>) -> &mut Self {
+        self.answer_to = Some(delta);
+        self
+    }
 }
 
 impl VectrDB {
@@ -236,7 +251,7 @@ mod tests {
     fn filled(count: usize) -> VectrDB {
         let db = VectrDB::new(Config::default()).unwrap();
         let payload = Payload::from_components(&[0.5; 4], None).unwrap();
-        db.insert_batch(Target::shard(db.shard()), vec![(None, payload); count]).unwrap();
+        db.insert_batch(Target::shard(db.default_shard()), vec![(None, payload); count]).unwrap();
         db
     }
 
@@ -246,7 +261,7 @@ mod tests {
 
     fn compute(db: &VectrDB, since: u64, most: Option<usize>) -> Result<(usize, u64), CoreError> {
         let scope = DeltaScope { max_vectors: most, ..DeltaScope::default() };
-        let bytes = db.compute_delta(db.shard(), since, &scope)?;
+        let bytes = db.compute_delta(db.default_shard(), since, &scope)?;
         let timestamp = u64::from_le_bytes(bytes[6..14].try_into().unwrap());
         Ok((decode_rows(&bytes)?.rows.len(), timestamp))
     }
@@ -273,7 +288,7 @@ mod tests {
         let error = compute(&db, 0, None).unwrap_err();
         assert_eq!(error.code(), "ERR_STORAGE");
         assert!(error.to_string().contains("no longer matches its hash"), "{error}");
-        assert_eq!(db.read_changes(db.shard(), 0, 3).unwrap_err().code(), "ERR_STORAGE");
-        assert_eq!(db.read_changes(db.shard(), 2, 3).unwrap().len(), 1);
+        assert_eq!(db.read_changes(db.default_shard(), 0, 3).unwrap_err().code(), "ERR_STORAGE");
+        assert_eq!(db.read_changes(db.default_shard(), 2, 3).unwrap().len(), 1);
     }
 }

@@ -1,4 +1,5 @@
 pub(crate) mod backup;
+pub(crate) mod builder;
 pub(crate) mod commits;
 pub(crate) mod conflicts;
 pub(crate) mod deltas;
@@ -8,11 +9,13 @@ pub(crate) mod overview;
 pub(crate) mod peers;
 pub(crate) mod query;
 pub(crate) mod search;
+pub(crate) mod shard;
 pub(crate) mod status;
 pub(crate) mod transaction;
 pub(crate) mod vectors;
 pub(crate) mod version_vector;
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -92,9 +95,9 @@ impl VectrDB {
     /// `ERR_ARGUMENT` for a path that is not a regular file or not a SQLite database, `ERR_CONFIG` for a file of
     /// another program or a newer build, `ERR_BUSY` if it is open elsewhere, `ERR_NODE_ID` and `ERR_DIMENSIONS` if it
     /// records others than `config` names, `ERR_STORAGE`. A file that is refused is left unchanged.
-    #[allow(clippy::needless_pass_by_value, reason = "a configuration is used once")]
-    pub fn new(config: Config) -> Result<Self, CoreError> {
-        let opened = open(&config)?;
+    pub fn new(config: impl Borrow<Config>) -> Result<Self, CoreError> {
+        let config = config.borrow();
+        let opened = open(config)?;
         let readers = opened.path.as_deref().map(ReaderPool::new);
         let (queue, writer) = WriteQueue::start(opened.writer, config.busy_timeout).map_err(|source| {
             CoreError::Storage { reason: format!("cannot start the writer thread: {source}") }
@@ -102,7 +105,7 @@ impl VectrDB {
         let inner = Inner {
             path: opened.path,
             shard: opened.shard,
-            clock: config.clock,
+            clock: config.clock.clone(),
             dimensions: config.dimensions,
             notifier: opened.notifier,
             durability: opened.durability,
@@ -133,7 +136,7 @@ impl VectrDB {
 
     /// Shard used by calls that do not name one.
     #[must_use]
-    pub fn shard(&self) -> &ShardId {
+    pub fn default_shard(&self) -> &ShardId {
         &self.inner.shard
     }
 

@@ -12,6 +12,7 @@ use crate::{CoreError, VectrDB};
 
 /// The state of a database, from one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Overview {
     /// The file. `None` in memory.
     pub path: Option<PathBuf>,
@@ -29,6 +30,7 @@ pub struct Overview {
 
 /// The state of a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ShardOverview {
     /// The shard.
     pub shard: ShardId,

@@ -10,6 +10,7 @@ use crate::storage::snapshot::ReadShard;
 
 /// A peer that a shard was synced with.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct PeerLag {
     /// Its certificate's fingerprint.
     pub peer: Fingerprint,

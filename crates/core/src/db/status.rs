@@ -9,6 +9,7 @@ use crate::{CoreError, VectrDB};
 
 /// Statistics of a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ShardStatistics {
     /// The newest change id in the shard; 0 if nothing was ever written.
     pub change_id: ChangeId,

@@ -13,6 +13,7 @@ use crate::{CoreError, Target, VectrDB};
 
 /// A vector as its shard shows it.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Entry {
     /// Its id.
     pub id: VectorId,

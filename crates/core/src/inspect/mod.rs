@@ -16,6 +16,7 @@ use crate::{CoreError, Overview, Verification};
 /// while another process has the database open, and on a copy that must remain a copy.
 ///
 /// SQLite may leave an empty log (`-wal`, `-shm`) beside a file that had none.
+#[non_exhaustive]
 pub struct Inspection {
     reader: Reader,
     path: PathBuf,

@@ -20,6 +20,7 @@ use crate::storage::snapshot::Snapshot;
 /// metadata, and a live row that was removed, added or replaced behind the database's back. Tombstones are part of no
 /// digest: the removal of one is not found.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Verification {
     /// All shards, ordered by id.
     pub shards: Vec<VerifiedShard>,
@@ -31,6 +32,7 @@ pub struct Verification {
 
 /// The check of one shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct VerifiedShard {
     /// The shard.
     pub shard: ShardId,
@@ -44,6 +46,7 @@ pub struct VerifiedShard {
 
 /// A fault in a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Fault {
     /// What the fault concerns.
     pub kind: FaultKind,

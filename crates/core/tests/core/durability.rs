@@ -58,8 +58,8 @@ fn what_an_opening_writes_is_not_durable_by_itself() {
     let scratch = Scratch::new();
     scratch.open("a.db").close().unwrap();
     let before = barriers(&scratch, "a.db");
-    let node = Some(vectr_delta::NodeName::new("node-1").unwrap());
-    let db = VectrDB::new(Config { node, ..scratch.config("a.db") }).unwrap();
+    let node = vectr_delta::NodeName::new("node-1").unwrap();
+    let db = VectrDB::new(scratch.config("a.db").node(node)).unwrap();
     db.await_durable(db.commit_no()).unwrap();
     db.close().unwrap();
     assert_eq!(barriers(&scratch, "a.db"), before + 1);
@@ -85,7 +85,7 @@ fn many_who_wait_share_barriers() {
 
 #[test]
 fn in_memory_nothing_is_durable_and_nobody_waits() {
-    let db = VectrDB::new(Config { shard: Some(shard()), ..Config::default() }).unwrap();
+    let db = VectrDB::new(Config::default().shard(shard())).unwrap();
     put(&db, "a", &[1.0]);
     assert!(!db.is_durable());
     assert_eq!(db.await_durable(db.commit_no()).unwrap(), db.commit_no());

@@ -131,8 +131,7 @@ fn where_no_record_can_be_kept_the_database_works_under_new_sites() {
     written(&scratch, "other.db");
     // A file in the place of the folder.
     let blocked = scratch.path("other.db");
-    let open =
-        || VectrDB::new(Config { state_dir: Some(blocked.clone()), ..scratch.config("a.db") }).unwrap();
+    let open = || VectrDB::new(scratch.config("a.db").state_dir(blocked.clone())).unwrap();
     let db = open();
     put(&db, "a", &[1.0]);
     db.close().unwrap();
@@ -219,8 +218,8 @@ fn a_fork_that_no_record_shows_is_noticed_by_the_sync() {
 #[test]
 fn a_backup_is_another_site_with_the_same_vectors() {
     let scratch = Scratch::new();
-    let node = || Some(NodeName::new("node-1").unwrap());
-    let db = VectrDB::new(Config { node: node(), ..scratch.config("a.db") }).unwrap();
+    let node = || NodeName::new("node-1").unwrap();
+    let db = VectrDB::new(scratch.config("a.db").node(node())).unwrap();
     for i in 0..100 {
         put(&db, &format!("v{i}"), &[i as f32]);
     }
@@ -233,7 +232,10 @@ fn a_backup_is_another_site_with_the_same_vectors() {
         .filter(|entry| entry.as_ref().unwrap().file_name().to_string_lossy().contains(".part"));
     assert_eq!(leftovers.count(), 0);
     let copy = scratch.open("backup.db");
-    assert_eq!((copy.count(&shard()).unwrap(), copy.node(), shown(&copy, "later")), (100, node(), None));
+    assert_eq!(
+        (copy.count(&shard()).unwrap(), copy.node(), shown(&copy, "later")),
+        (100, Some(node()), None)
+    );
     assert_ne!(copy.site(), db.site());
     sync(&shard(), (&db, 0), (&copy, 1), NOW);
     assert_eq!(db.digest(&shard()).unwrap(), copy.digest(&shard()).unwrap());
@@ -243,7 +245,7 @@ fn a_backup_is_another_site_with_the_same_vectors() {
 #[test]
 fn a_backup_in_memory_is_a_file() {
     let scratch = Scratch::new();
-    let db = VectrDB::new(Config { shard: Some(shard()), ..Config::default() }).unwrap();
+    let db = VectrDB::new(Config::default().shard(shard())).unwrap();
     put(&db, "a", &[1.0]);
     std::fs::create_dir_all(scratch.path("")).unwrap();
     db.backup(&scratch.path("backup.db")).unwrap();
@@ -256,11 +258,8 @@ fn a_backup_in_memory_is_a_file() {
 fn child() {
     let Some(folder) = std::env::var_os("VECTR_TEST_CHILD") else { return };
     let folder = std::path::PathBuf::from(folder);
-    let config = Config {
-        state_dir: Some(folder.join("state")),
-        shard: Some(shard()),
-        ..Config::file(folder.join("data/a.db"))
-    };
+    let mut config = Config::file(folder.join("data/a.db"));
+    config.state_dir(folder.join("state")).shard(shard());
     let db = VectrDB::new(config).unwrap();
     // Few enough that no checkpoint runs: all of it is in the log when the process dies.
     for i in 0..100 {

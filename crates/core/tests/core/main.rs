@@ -12,6 +12,7 @@ mod query;
 mod received_rows;
 mod replication;
 mod session_id;
+mod shard_handle;
 mod storage_port;
 mod support;
 mod vectors;

@@ -1,13 +1,7 @@
 //! Reading with SQL, and what may not be done with it.
 
-use crate::support::{Scratch, described, id, put, shard};
-use vectr_core::{Config, Target, Value, VectrDB};
-
-fn both(test: impl Fn(&VectrDB)) {
-    let scratch = Scratch::new();
-    test(&scratch.open("a.db"));
-    test(&VectrDB::new(Config { shard: Some(shard()), ..Config::default() }).unwrap());
-}
+use crate::support::{both, described, id, put, shard};
+use vectr_core::{Target, Value};
 
 #[test]
 fn views_are_read_with_parameters() {

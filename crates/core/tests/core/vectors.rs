@@ -3,18 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::support::{Scratch, Wall, bytes, delete, described, id, payload, put, shard, shown};
+use crate::support::{Scratch, Wall, both, bytes, delete, described, id, payload, put, shard, shown};
 use vectr_core::{Config, Metric, Search, Target, VectrDB};
 use vectr_delta::{Dimensions, Metadata, NodeName, Payload, ShardId};
-
-/// A file and a database in memory: both behave alike.
-fn both(test: impl Fn(&VectrDB)) {
-    let scratch = Scratch::new();
-    let db = scratch.open("a.db");
-    test(&db);
-    db.close().unwrap();
-    test(&VectrDB::new(Config { shard: Some(shard()), ..Config::default() }).unwrap());
-}
 
 fn code<T: std::fmt::Debug>(outcome: Result<T, vectr_core::CoreError>) -> &'static str {
     outcome.unwrap_err().code()
@@ -111,13 +102,13 @@ fn the_first_vector_fixes_the_dimensions_of_its_shard_alone() {
 #[test]
 fn configured_dimensions_hold_from_the_start() {
     let scratch = Scratch::new();
-    let dimensions = |count: u32| Some(Dimensions::try_from(count).unwrap());
-    let db = VectrDB::new(Config { dimensions: dimensions(2), ..scratch.config("a.db") }).unwrap();
+    let dimensions = |count: u32| Dimensions::try_from(count).unwrap();
+    let db = VectrDB::new(scratch.config("a.db").dimensions(dimensions(2))).unwrap();
     assert_eq!(code(db.upsert(Target::shard(&shard()), &id("a"), payload(&[1.0]))), "ERR_DIMENSIONS");
     let other = ShardId::new("other").unwrap();
     assert_eq!(code(db.upsert(Target::shard(&other), &id("a"), payload(&[1.0]))), "ERR_DIMENSIONS");
     db.close().unwrap();
-    let wrong = VectrDB::new(Config { dimensions: dimensions(3), ..scratch.config("a.db") });
+    let wrong = VectrDB::new(scratch.config("a.db").dimensions(dimensions(3)));
     assert_eq!(code(wrong), "ERR_DIMENSIONS");
     assert_eq!(
         code(scratch.open("a.db").upsert(Target::shard(&shard()), &id("a"), payload(&[1.0]))),
@@ -140,12 +131,12 @@ fn search_finds_the_nearest_in_order() {
         };
         let search = Search::new(shard(), vec![1.0, 0.0]);
         assert_eq!(found(&search), ["a", "b", "d", "c", "z"]);
-        assert_eq!(found(&Search { k: 1, ..search.clone() }), ["a"]);
-        assert_eq!(found(&Search { k: 0, ..search.clone() }), [""; 0]);
-        assert_eq!(found(&Search { threshold: Some(0.5), ..search.clone() }), ["a", "b", "d"]);
-        assert_eq!(found(&Search { metric: Metric::Euclidean, k: 3, ..search.clone() }), ["a", "b", "d"]);
-        let dot =
-            Search { metric: Metric::Dot, k: 1, include_vectors: true, query: vec![0.0, 2.0], ..search };
+        assert_eq!(found(search.clone().k(1)), ["a"]);
+        assert_eq!(found(search.clone().k(0)), [""; 0]);
+        assert_eq!(found(search.clone().threshold(0.5)), ["a", "b", "d"]);
+        assert_eq!(found(search.clone().metric(Metric::Euclidean).k(3)), ["a", "b", "d"]);
+        let mut dot = Search::new(shard(), vec![0.0, 2.0]);
+        dot.metric(Metric::Dot).k(1).include_vectors();
         let hits = db.search(&dot).unwrap();
         assert_eq!((hits[0].id.as_str(), hits[0].similarity, hits[0].distance), ("c", 2.0, -2.0));
         assert_eq!(hits[0].vector, Some(bytes(&[0.0, 1.0])));
@@ -159,8 +150,8 @@ fn a_search_that_fits_no_vector_is_refused() {
         assert_eq!(db.search(&search).unwrap(), []);
         put(db, "a", &[1.0, 0.0]);
         assert_eq!(code(db.search(&search)), "ERR_DIMENSIONS");
-        assert_eq!(code(db.search(&Search { query: vec![], ..search.clone() })), "ERR_DIMENSIONS");
-        assert_eq!(code(db.search(&Search { query: vec![1.0, f32::NAN], ..search })), "ERR_VECTOR");
+        assert_eq!(code(db.search(&Search::new(shard(), vec![]))), "ERR_DIMENSIONS");
+        assert_eq!(code(db.search(&Search::new(shard(), vec![1.0, f32::NAN]))), "ERR_VECTOR");
     });
 }
 
@@ -170,7 +161,8 @@ fn a_cancelled_search_stops() {
         let vectors = (0..600).map(|_| (None, payload(&[1.0]))).collect();
         db.insert_batch(Target::shard(&shard()), vectors).unwrap();
         let cancel = Arc::new(AtomicBool::new(false));
-        let search = Search { cancel: Arc::clone(&cancel), ..Search::new(shard(), vec![1.0]) };
+        let mut search = Search::new(shard(), vec![1.0]);
+        search.cancel(Arc::clone(&cancel));
         assert_eq!(db.search(&search).unwrap().len(), 10);
         cancel.store(true, Ordering::Relaxed);
         assert_eq!(code(db.search(&search)), "ERR_ABORTED");
@@ -219,7 +211,7 @@ fn a_transaction_is_seen_by_others_only_after_its_commit() {
 fn only_one_transaction_is_open_and_others_wait_for_a_bounded_time() {
     let scratch = Scratch::new();
     let patience = std::time::Duration::from_millis(30);
-    let db = VectrDB::new(Config { busy_timeout: patience, ..scratch.config("a.db") }).unwrap();
+    let db = VectrDB::new(scratch.config("a.db").busy_timeout(patience)).unwrap();
     let transaction = db.begin().unwrap();
     assert_eq!(code(db.begin()), "ERR_TRANSACTION");
     let waited = db.upsert(Target::shard(&shard()), &id("a"), payload(&[1.0])).unwrap_err();
@@ -303,22 +295,20 @@ fn a_node_keeps_its_name() {
     assert_eq!(code(db.name_node(&name("node-2"))), "ERR_NODE_ID");
     db.close().unwrap();
     assert_eq!(scratch.open("a.db").node(), Some(name("node-1")));
-    assert_eq!(
-        code(VectrDB::new(Config { node: Some(name("node-2")), ..scratch.config("a.db") })),
-        "ERR_NODE_ID"
-    );
+    assert_eq!(code(VectrDB::new(scratch.config("a.db").node(name("node-2")))), "ERR_NODE_ID");
 }
 
 #[test]
 fn the_default_shard_is_the_files_stem_and_is_recorded() {
     let scratch = Scratch::new();
-    let open = |name: &str| VectrDB::new(Config { shard: None, ..scratch.config(name) }).unwrap();
+    let open =
+        |name: &str| VectrDB::new(Config::file(scratch.path(name)).state_dir(scratch.state_dir())).unwrap();
     let db = open("agent_001.db");
-    assert_eq!(db.shard().as_str(), "agent_001");
+    assert_eq!(db.default_shard().as_str(), "agent_001");
     db.close().unwrap();
     std::fs::rename(scratch.path("agent_001.db"), scratch.path("other.db")).unwrap();
-    assert_eq!(open("other.db").shard().as_str(), "agent_001");
-    assert_eq!(VectrDB::new(Config::default()).unwrap().shard().as_str(), "default");
+    assert_eq!(open("other.db").default_shard().as_str(), "agent_001");
+    assert_eq!(VectrDB::new(Config::default()).unwrap().default_shard().as_str(), "default");
 }
 
 #[test]

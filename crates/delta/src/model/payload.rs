@@ -178,6 +178,39 @@ impl Payload {
     }
 }
 
+macro_rules! payload_of_components {
+    ($(($($generics:tt)*) $vector:ty),+) => {$(
+        /// As [`Payload::from_components`], without metadata.
+        impl<$($generics)*> TryFrom<$vector> for Payload {
+            type Error = DeltaError;
+
+            fn try_from(components: $vector) -> Result<Self, DeltaError> {
+                Self::from_components(&components[..], None)
+            }
+        }
+    )+};
+}
+
+payload_of_components!((const N: usize) [f32; N], (const N: usize) &[f32; N], () &[f32], () &Vec<f32>, () Vec<f32>);
+
+/// As [`Payload::from_components`].
+impl<V: AsRef<[f32]>> TryFrom<(V, Metadata)> for Payload {
+    type Error = DeltaError;
+
+    fn try_from((components, metadata): (V, Metadata)) -> Result<Self, DeltaError> {
+        Self::from_components(components.as_ref(), Some(metadata))
+    }
+}
+
+/// As [`Payload::from_components`], with metadata as the text of a JSON object.
+impl<V: AsRef<[f32]>> TryFrom<(V, &str)> for Payload {
+    type Error = DeltaError;
+
+    fn try_from((components, metadata): (V, &str)) -> Result<Self, DeltaError> {
+        Self::from_components(components.as_ref(), Some(Metadata::new(metadata)?))
+    }
+}
+
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[f32; {}] {:?}", self.dimensions(), self.metadata)

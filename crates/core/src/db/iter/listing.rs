@@ -12,6 +12,7 @@ use crate::storage::rows::StoredRows;
 
 /// A vector of an iteration.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct ListedVector {
     /// Its id.
     pub id: VectorId,

@@ -30,6 +30,7 @@ pub enum Value {
 
 /// What a statement returned.
 #[derive(Clone, Debug, PartialEq, Default)]
+#[non_exhaustive]
 pub struct Rows {
     /// The columns' names.
     pub columns: Vec<String>,

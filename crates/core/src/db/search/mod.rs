@@ -14,6 +14,7 @@ use crate::{CoreError, VectrDB};
 
 /// A search for the nearest vectors.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Search {
     /// The shard to search.
     pub shard: ShardId,
@@ -45,10 +46,41 @@ impl Search {
             cancel: Arc::default(),
         }
     }
+
+    /// Sets the most hits. Default 10.
+    pub const fn k(&mut self, k: usize) -> &mut Self {
+        self.k = k;
+        self
+    }
+
+    /// Sets what nearest means. Default: cosine.
+    pub const fn metric(&mut self, metric: Metric) -> &mut Self {
+        self.metric = metric;
+        self
+    }
+
+    /// Sets the least similarity of a hit. Default: none.
+    pub const fn threshold(&mut self, threshold: f32) -> &mut Self {
+        self.threshold = Some(threshold);
+        self
+    }
+
+    /// Has hits carry their vectors. Default: they do not.
+    pub const fn include_vectors(&mut self) -> &mut Self {
+        self.include_vectors = true;
+        self
+    }
+
+    /// Sets the flag by which another thread gives up the search.
+    pub fn cancel(&mut self, cancel: Arc<AtomicBool>) -> &mut Self {
+        self.cancel = cancel;
+        self
+    }
 }
 
 /// A vector that was found.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Hit {
     /// Its id.
     pub id: VectorId,

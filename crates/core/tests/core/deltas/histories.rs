@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use crate::support::sync::sync;
 use crate::support::{Draw, Scratch, Wall, assert_sound, delete, payload, put, shard, shown};
-use vectr_core::{Config, DeltaScope, Target, VectrDB};
+use vectr_core::{DeltaScope, Target, VectrDB};
 use vectr_delta::changes::decode_rows;
 use vectr_delta::{LocalWrite, NodeName, Timestamp};
 
@@ -52,8 +52,9 @@ impl History {
 
     fn open(&self, number: usize) -> VectrDB {
         let node = Some(NodeName::new(&format!("node-{number}")).unwrap());
-        let config = self.scratch.config(&format!("{number}.db"));
-        VectrDB::new(Config { clock: self.walls[number].clock(), node, ..config }).unwrap()
+        let mut config = self.scratch.config(&format!("{number}.db"));
+        config.node = node;
+        VectrDB::new(config.clock(self.walls[number].clock())).unwrap()
     }
 
     fn step(&mut self) {
@@ -137,7 +138,9 @@ impl History {
         let answer_to = self.got.get(&(to, from)).filter(|_| self.draw.below(2) == 0).cloned();
         let max_vectors = (self.draw.below(4) == 0).then(|| 1 + self.draw.below(3));
         let since = self.since.entry((from, to)).or_default();
-        let scope = DeltaScope { max_vectors, answer_to };
+        let mut scope = DeltaScope::default();
+        scope.max_vectors = max_vectors;
+        scope.answer_to = answer_to;
         let bytes = self.nodes[from].compute_delta(&shard(), *since, &scope).unwrap();
         let timestamp = u64::from_le_bytes(bytes[6..14].try_into().unwrap());
         assert!(timestamp >= *since);

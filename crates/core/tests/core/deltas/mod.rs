@@ -7,14 +7,15 @@ use std::thread;
 use crate::support::store;
 use crate::support::sync::sync;
 use crate::support::{Scratch, Wall, delete, id, peer, put, shard, shown};
-use vectr_core::{Config, DeltaScope, Target, VectrDB};
+use vectr_core::{DeltaScope, Target, VectrDB};
 use vectr_delta::changes::decode_rows;
 use vectr_delta::{HelloOffer, NodeName, ShardId, Timestamp};
 
 fn open(scratch: &Scratch, name: &str, wall: &Wall) -> VectrDB {
     let node = Some(NodeName::new(name).unwrap());
-    let config = scratch.config(&format!("{name}.db"));
-    VectrDB::new(Config { clock: wall.clock(), node, ..config }).unwrap()
+    let mut config = scratch.config(&format!("{name}.db"));
+    config.node = node;
+    VectrDB::new(config.clock(wall.clock())).unwrap()
 }
 
 fn delta(db: &VectrDB, since: u64) -> Vec<u8> {
@@ -76,7 +77,8 @@ fn what_came_in_goes_on_and_comes_to_rest() {
     apply(&c, &relayed);
     assert_eq!(shown(&c, "a"), Some(vec![1.0]));
     // An answer has nothing of what it answers, and what it lacks the other holds.
-    let scope = DeltaScope { answer_to: Some(from_a.clone()), ..DeltaScope::default() };
+    let mut scope = DeltaScope::default();
+    scope.answer_to(from_a.clone());
     let answer = b.compute_delta(&shard(), 0, &scope).unwrap();
     assert_eq!(ids(&answer), ["b"]);
     since_b = timestamp(&answer);
@@ -152,7 +154,8 @@ fn a_few_vectors_at_a_time_are_all_of_them_in_the_end() {
     let batch =
         (0..100).map(|n| (Some(id(&format!("v{n}"))), crate::support::payload(&[n as f32]))).collect();
     a.insert_batch(Target::shard(&shard()), batch).unwrap();
-    let scope = DeltaScope { max_vectors: Some(7), ..DeltaScope::default() };
+    let mut scope = DeltaScope::default();
+    scope.max_vectors(7);
     let (mut since, mut deltas) = (0, 0);
     loop {
         let bytes = a.compute_delta(&shard(), since, &scope).unwrap();
@@ -175,7 +178,8 @@ fn more_than_a_delta_holds_is_said() {
     a.insert_batch(Target::shard(&shard()), batch).unwrap();
     let error = a.compute_delta(&shard(), 0, &DeltaScope::default()).unwrap_err();
     assert_eq!(error.code(), "ERR_LIMIT");
-    let scope = DeltaScope { max_vectors: Some(usize::MAX), ..DeltaScope::default() };
+    let mut scope = DeltaScope::default();
+    scope.max_vectors(usize::MAX);
     let first = a.compute_delta(&shard(), 0, &scope).unwrap();
     let second = a.compute_delta(&shard(), timestamp(&first), &scope).unwrap();
     assert_eq!((ids(&first).len(), ids(&second).len()), (65_536, 64));
@@ -331,8 +335,7 @@ fn a_shard_of_another_name_takes_a_delta_and_gives_it_back() {
     a.apply_delta(&ours, &back).unwrap();
     assert_eq!(shown(&a, "one"), Some(vec![2.0]));
     assert!(a.conflicts(None).unwrap().is_empty());
-    let again =
-        a.compute_delta(&ours, 0, &DeltaScope { answer_to: Some(back), ..DeltaScope::default() }).unwrap();
+    let again = a.compute_delta(&ours, 0, DeltaScope::default().answer_to(back)).unwrap();
     assert!(ids(&again).is_empty());
     // The sites of a session in the second shard are numbered for themselves.
     let site = a.site().to_string();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use vectr_core::{Config, VectrDB};
+use vectr_core::VectrDB;
 use vectr_delta::{NodeName, Timestamp};
 
 use super::sync::sync;
@@ -59,7 +59,7 @@ impl Cluster {
 
     fn open(&self, number: usize) -> VectrDB {
         let name = NodeName::new(&format!("node-{number}")).unwrap();
-        let config = self.scratch.config(&format!("{number}.db"));
-        VectrDB::new(Config { clock: self.wall.clock(), node: Some(name), ..config }).unwrap()
+        let mut config = self.scratch.config(&format!("{number}.db"));
+        VectrDB::new(config.clock(self.wall.clock()).node(name)).unwrap()
     }
 }

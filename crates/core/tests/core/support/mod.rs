@@ -27,6 +27,15 @@ impl Draw {
     }
 }
 
+/// A file and a database in memory: both behave alike.
+pub fn both(test: impl Fn(&VectrDB)) {
+    let scratch = Scratch::new();
+    let db = scratch.open("a.db");
+    test(&db);
+    db.close().unwrap();
+    test(&VectrDB::new(Config::default().shard(shard())).unwrap());
+}
+
 /// A folder for databases, and one for what is kept outside of it.
 pub struct Scratch {
     folder: TempDir,
@@ -46,7 +55,9 @@ impl Scratch {
     }
 
     pub fn config(&self, name: &str) -> Config {
-        Config { state_dir: Some(self.state_dir()), shard: Some(shard()), ..Config::file(self.path(name)) }
+        let mut config = Config::file(self.path(name));
+        config.state_dir(self.state_dir()).shard(shard());
+        config
     }
 
     pub fn open(&self, name: &str) -> VectrDB {
@@ -54,7 +65,7 @@ impl Scratch {
     }
 
     pub fn open_at(&self, name: &str, clock: &Wall) -> VectrDB {
-        VectrDB::new(Config { clock: clock.clock(), ..self.config(name) }).unwrap()
+        VectrDB::new(self.config(name).clock(clock.clock())).unwrap()
     }
 }
 
