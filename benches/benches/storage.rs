@@ -41,9 +41,9 @@ fn apply(criterion: &mut Criterion, embeddings: &Embeddings) -> Result<(), Bench
                 (empty, groups.clone())
             };
             let apply = |(empty, groups): (Empty, Vec<Vec<Batch>>)| {
-                let mut intake = peer.intake(&shard);
+                let mut remote = peer.remote(&shard);
                 for group in groups {
-                    intake = store::apply(&empty.db, &shard, intake, group).expect("new rows are taken in");
+                    remote = store::apply(&empty.db, &shard, remote, group).expect("new rows are taken in");
                 }
                 empty
             };

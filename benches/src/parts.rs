@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use vectr_core::VectrDB;
 use vectr_delta::{
-    Batch, Fingerprint, FrameDecoder, HelloOffer, Intake, Message, MessageDecoder, NodeName, ShardId,
+    Batch, Fingerprint, FrameDecoder, HelloOffer, Message, MessageDecoder, NodeName, RemoteApply, ShardId,
     Uncompressed,
 };
 use vectr_transport::{Endpoint, EndpointConfig, Identity, Listener, Trust};
@@ -64,11 +64,11 @@ impl Parts {
         let hello = store::read_hello(&near, &shard, peer, offer(&near)?)?;
         store::meet(&far, &shard, &hello)?;
         far.await_durable(far.commit_no())?;
-        let mut intake = Box::new(Intake::new(peer, &hello, 0));
+        let mut remote = Box::new(RemoteApply::new(peer, &hello, 0));
         let groups = grouped(&batches);
         let started = Instant::now();
         for group in groups {
-            intake = store::apply(&far, &shard, intake, group)?;
+            remote = store::apply(&far, &shard, remote, group)?;
         }
         parts.apply = started.elapsed();
         let started = Instant::now();

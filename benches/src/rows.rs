@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use vectr_delta::{
-    Batch, ChangelogId, Descriptor, Digest, Dot, Fingerprint, Hello, Intake, Metadata, NodeName, PageSize,
-    Payload, Row, ShardId, Sibling, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
+    Batch, ChangelogId, Descriptor, Digest, Dot, Fingerprint, Hello, Metadata, NodeName, PageSize, Payload,
+    RemoteApply, Row, ShardId, Sibling, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
 };
 
 use crate::{BenchError, Embeddings};
@@ -109,8 +109,8 @@ impl Peer {
 
     /// The receiving half of a first session with it.
     #[must_use]
-    pub fn intake(&self, shard: &ShardId) -> Box<Intake> {
-        Box::new(Intake::new(self.fingerprint, &self.hello(shard), 0))
+    pub fn remote(&self, shard: &ShardId) -> Box<RemoteApply> {
+        Box::new(RemoteApply::new(self.fingerprint, &self.hello(shard), 0))
     }
 }
 

@@ -3,7 +3,7 @@
 use vectr_core::VectrDB;
 use vectr_core::replication::serve_blocking;
 use vectr_delta::{
-    Batch, ChangeId, Fingerprint, Hello, HelloOffer, Intake, Page, PageSize, ShardId, StoreReply,
+    Batch, ChangeId, Fingerprint, Hello, HelloOffer, Page, PageSize, RemoteApply, ShardId, StoreReply,
     StoreRequest, VersionVector,
 };
 
@@ -30,8 +30,8 @@ pub fn read_hello(
 /// # Errors
 /// Where the peer is refused, or storage fails.
 pub fn meet(db: &VectrDB, shard: &ShardId, hello: &Hello) -> Result<(), BenchError> {
-    match serve_blocking(db, shard, StoreRequest::Meet(Box::new(hello.clone()))) {
-        StoreReply::Met => Ok(()),
+    match serve_blocking(db, shard, StoreRequest::AcceptHello(Box::new(hello.clone()))) {
+        StoreReply::HelloAccepted => Ok(()),
         other => Err(unexpected(&other)),
     }
 }
@@ -55,11 +55,11 @@ pub fn read_page(db: &VectrDB, shard: &ShardId, after: ChangeId) -> Result<Page,
 pub fn apply(
     db: &VectrDB,
     shard: &ShardId,
-    intake: Box<Intake>,
+    remote: Box<RemoteApply>,
     batches: Vec<Batch>,
-) -> Result<Box<Intake>, BenchError> {
-    match serve_blocking(db, shard, StoreRequest::Apply { intake, batches }) {
-        StoreReply::Applied { intake, .. } => Ok(intake),
+) -> Result<Box<RemoteApply>, BenchError> {
+    match serve_blocking(db, shard, StoreRequest::Apply { remote, batches }) {
+        StoreReply::Applied { remote, .. } => Ok(remote),
         other => Err(unexpected(&other)),
     }
 }

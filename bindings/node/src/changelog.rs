@@ -87,7 +87,7 @@ impl NativeDatabase {
 
     /// Takes over what a shard is shown to hold.
     #[napi]
-    pub fn claim_held<'env>(
+    pub fn advance_version_vector<'env>(
         &self,
         env: &'env Env,
         shard: String,

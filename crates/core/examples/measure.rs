@@ -12,9 +12,9 @@ use rusqlite::Connection;
 use vectr_core::replication::serve_blocking;
 use vectr_core::{Config, Metric, Search, Target, VectrDB};
 use vectr_delta::{
-    Batch, ChangelogId, Descriptor, Digest, Dot, Fingerprint, Hello, Intake, NodeName, PageSize, Payload,
-    Row, ShardId, Sibling, SiteId, StoreReply, StoreRequest, Strategy, Timestamp, VectorId, VectorRow,
-    VersionVector,
+    Batch, ChangelogId, Descriptor, Digest, Dot, Fingerprint, Hello, NodeName, PageSize, Payload,
+    RemoteApply, Row, ShardId, Sibling, SiteId, StoreReply, StoreRequest, Strategy, Timestamp, VectorId,
+    VectorRow, VersionVector,
 };
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -148,15 +148,16 @@ fn hello() -> Outcome<Hello> {
 fn fill(db: &VectrDB, rows: &[VectorRow]) -> Outcome<Duration> {
     let (shard, hello) = (shard()?, hello()?);
     let batches = batches(rows);
-    let mut intake = Box::new(Intake::new(Fingerprint::new([1; 32]), &hello, 0));
-    let StoreReply::Met = serve_blocking(db, &shard, StoreRequest::Meet(Box::new(hello))) else {
+    let mut remote = Box::new(RemoteApply::new(Fingerprint::new([1; 32]), &hello, 0));
+    let StoreReply::HelloAccepted = serve_blocking(db, &shard, StoreRequest::AcceptHello(Box::new(hello)))
+    else {
         return Err("the shard refuses the peer".into());
     };
     timed(|| {
         for batch in batches {
-            let request = StoreRequest::Apply { intake, batches: vec![batch] };
-            intake = match serve_blocking(db, &shard, request) {
-                StoreReply::Applied { intake, .. } => intake,
+            let request = StoreRequest::Apply { remote, batches: vec![batch] };
+            remote = match serve_blocking(db, &shard, request) {
+                StoreReply::Applied { remote, .. } => remote,
                 other => return Err(format!("{other:?}").into()),
             };
         }

@@ -1,7 +1,8 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use vectr_core::{SessionMark, VectrDB};
+use vectr_core::VectrDB;
+use vectr_core::replication::{self, SyncSessionId};
 use vectr_delta::{Fingerprint, HelloOffer, NodeName, Session, SessionConfig, ShardId, Timestamp};
 use vectr_transport::{AcceptedStatistics, Endpoint, Identity, PoolStatistics, Trust};
 
@@ -27,7 +28,7 @@ pub(crate) struct Context {
     pub(crate) tasks: TaskTracker,
     presence: Presence,
     /// Kept in the file if sessions are, else made for this engine.
-    mark: SessionMark,
+    mark: SyncSessionId,
 }
 
 /// Identity, trust and sockets. Engines that serve on one address share them.
@@ -62,8 +63,8 @@ impl Context {
         network: NetworkConfig,
         presence: Presence,
     ) -> Result<Self, SyncError> {
-        let mark = SessionMark { id: format!("{:016x}", random()), created_at: db.now() };
-        let mark = if config.persist_session { db.restore_session()? } else { mark };
+        let mark = SyncSessionId { id: format!("{:016x}", random()), created_at: db.now() };
+        let mark = if config.persist_session { replication::restore_session(&db)? } else { mark };
         Ok(Self {
             db,
             node,
@@ -157,16 +158,19 @@ impl Context {
         if succeeded {
             let (db, shard) = (self.db.clone(), shard.clone());
             // The sync succeeded even if this note is lost.
-            self.tasks.track(tokio::task::spawn_blocking(move || drop(db.note_sync(&shard, at))));
+            self.tasks
+                .track(tokio::task::spawn_blocking(move || drop(replication::record_sync(&db, &shard, at))));
         }
     }
 
     /// Saves in the background what the session learnt of the peer's progress.
     pub(crate) fn save_peer_progress(&self, shard: &ShardId, session: &Session) {
-        let Some(standing) = session.standing() else { return };
+        let Some(progress) = session.progress() else { return };
         let (db, shard) = (self.db.clone(), shard.clone());
         // If this note is lost, the peer's lag shows its previous value.
-        self.tasks.track(tokio::task::spawn_blocking(move || drop(db.note_peer(&shard, standing))));
+        self.tasks.track(tokio::task::spawn_blocking(move || {
+            drop(replication::record_peer(&db, &shard, progress))
+        }));
     }
 
     /// Emits the failure of a sync to the listeners.
@@ -196,7 +200,7 @@ impl Context {
     /// The state of one shard. Blocks on storage.
     pub(crate) fn shard_state(&self, shard: &ShardId) -> Result<ShardState, SyncError> {
         self.ensure_open()?;
-        let status = self.db.shard_status(shard)?;
+        let status = self.db.shard_statistics(shard)?;
         Ok(ShardState {
             shard: shard.clone(),
             change_id: status.change_id,
@@ -218,7 +222,11 @@ impl Context {
     pub(crate) fn status(&self) -> Result<SyncStatus, SyncError> {
         let shards = self.shard_states()?;
         // A restored copy of the database has a session id of its own.
-        let mark = if self.config.persist_session { self.db.restore_session()? } else { self.mark.clone() };
+        let mark = if self.config.persist_session {
+            replication::restore_session(&self.db)?
+        } else {
+            self.mark.clone()
+        };
         Ok(SyncStatus {
             id: mark.id,
             node: self.node.clone(),

@@ -1,6 +1,6 @@
 use vectr_delta::{
-    Applied, Batch, CommitNo, Cursor, Dot, Hello, Intake, Refusal, Renewal, Row, ShardWrite, StoreReply,
-    StoreRequest, VectorRow, read_hello, read_page,
+    Applied, Batch, CommitNo, Cursor, Dot, Hello, Refusal, RemoteApply, Row, ShardWrite, SiteReset,
+    StoreReply, StoreRequest, VectorRow, read_hello, read_page,
 };
 
 use crate::database::StoreError;
@@ -35,17 +35,17 @@ impl World {
                 page.commit_no = self.leaving_commit(node);
                 StoreReply::Page(Box::new(page))
             }
-            StoreRequest::Meet(hello) => self.meet(node, shard, &hello),
-            StoreRequest::Apply { intake, batches } => self.apply(from, node, shard, *intake, batches),
-            StoreRequest::End { intake, batches, end } => {
-                self.take_end(from, node, shard, *intake, batches, &end)
+            StoreRequest::AcceptHello(hello) => self.meet(node, shard, &hello),
+            StoreRequest::Apply { remote, batches } => self.apply(from, node, shard, *remote, batches),
+            StoreRequest::End { remote, batches, end } => {
+                self.take_end(from, node, shard, *remote, batches, &end)
             }
             StoreRequest::AwaitDurable(commit_no) => return self.await_durable(node, commit_no, from),
             StoreRequest::AwaitCommit(commit_no) => return self.await_commit(node, commit_no, from),
-            StoreRequest::Renew => {
+            StoreRequest::ResetSite => {
                 self.forks += 1;
-                self.renew(node, Renewal::Forked);
-                StoreReply::Renewed
+                self.renew(node, SiteReset::Forked);
+                StoreReply::SiteReset
             }
         };
         self.answer(from, reply);
@@ -133,7 +133,7 @@ impl World {
     fn meet(&mut self, node: usize, shard: usize, hello: &Hello) -> StoreReply {
         let early = self.fault == Some(Fault::VersionVectorBeforeEnd);
         let result = self.nodes[node].store.transact(shard, None, |shard| {
-            Intake::meet(shard, hello)?;
+            RemoteApply::accept_hello(shard, hello)?;
             if early {
                 shard.state_mut().version_vector.join(&hello.version_vector);
             }
@@ -142,7 +142,7 @@ impl World {
         match result {
             Ok(committed) => {
                 self.after_commit(node, false, &committed);
-                StoreReply::Met
+                StoreReply::HelloAccepted
             }
             Err(refusal) => self.refused(node, Strike::EndRolledBack, refusal),
         }
@@ -153,14 +153,14 @@ impl World {
         from: Place,
         node: usize,
         shard: usize,
-        mut intake: Intake,
+        mut remote: RemoteApply,
         mut batches: Vec<Batch>,
     ) -> StoreReply {
         self.filter_siblings(node, shard, &mut batches);
         let (fuse, wall) = (self.new_fuse(), self.nodes[node].wall(self.now));
         let passes = self.passing_cursor(from, batches.last().map(|batch| batch.position));
         let result = self.nodes[node].store.transact(shard, fuse, |shard| {
-            let applied = intake.apply(shard, &batches, wall)?;
+            let applied = remote.apply(shard, &batches, wall)?;
             if let Some((peer, cursor)) = passes.filter(|_| applied.held.is_empty()) {
                 shard.set_cursor(&peer, cursor)?;
             }
@@ -169,7 +169,7 @@ impl World {
         match result {
             Ok(committed) => {
                 self.after_commit(node, false, &committed);
-                StoreReply::Applied { intake: Box::new(intake), applied: committed.value, changes: None }
+                StoreReply::Applied { remote: Box::new(remote), applied: committed.value, changes: None }
             }
             Err(refusal) => self.refused(node, Strike::ApplyRolledBack, refusal),
         }
@@ -180,7 +180,7 @@ impl World {
         from: Place,
         node: usize,
         shard: usize,
-        mut intake: Intake,
+        mut remote: RemoteApply,
         mut batches: Vec<Batch>,
         end: &vectr_delta::End,
     ) -> StoreReply {
@@ -189,8 +189,8 @@ impl World {
         let (fuse, wall) = (self.new_fuse(), self.nodes[node].wall(self.now));
         let result = self.nodes[node].store.transact(shard, fuse, |shard| {
             let applied =
-                if batches.is_empty() { Applied::default() } else { intake.apply(shard, &batches, wall)? };
-            let ended = intake.end(shard, end)?;
+                if batches.is_empty() { Applied::default() } else { remote.apply(shard, &batches, wall)? };
+            let ended = remote.end(shard, end)?;
             if let Some((peer, cursor)) = passes {
                 shard.set_cursor(&peer, cursor)?;
             }
@@ -201,7 +201,7 @@ impl World {
                 self.after_commit(node, false, &committed);
                 let commit_no = self.leaving_commit(node);
                 let (applied, ended) = committed.value;
-                StoreReply::Ended { intake: Box::new(intake), applied, changes: None, ended, commit_no }
+                StoreReply::Ended { remote: Box::new(remote), applied, changes: None, ended, commit_no }
             }
             Err(refusal) => self.refused(node, Strike::EndRolledBack, refusal),
         }
@@ -265,19 +265,19 @@ impl World {
     /// A node whose clock was ahead first rewrites the versions that its peers do not accept.
     pub(crate) fn correct_clock(&mut self, node: usize) {
         let last = self.nodes[node].store.current().last_stamp;
-        if let Some(renewal) = Renewal::of_clock(last, self.nodes[node].wall(self.now)) {
+        if let Some(renewal) = SiteReset::of_clock(last, self.nodes[node].wall(self.now)) {
             self.struck.count(Strike::ClockCorrected);
             self.renew(node, renewal);
         }
     }
 
-    pub(crate) fn renew(&mut self, node: usize, renewal: Renewal) {
+    pub(crate) fn renew(&mut self, node: usize, renewal: SiteReset) {
         let (site, changelog) = (self.new_site(), self.new_changelog());
         let wall = self.nodes[node].wall(self.now);
         self.note(|| format!("node {node} renews: {renewal:?}, site {site}"));
         let rewrite = |all: &mut Transaction| -> Result<(), StoreError> {
-            all.take_site(site, (renewal == Renewal::Forked).then_some(changelog));
-            if renewal == Renewal::ClockCorrected {
+            all.take_site(site, (renewal == SiteReset::Forked).then_some(changelog));
+            if renewal == SiteReset::ClockCorrected {
                 all.set_last_stamp(wall);
             }
             let own = all.database.former.clone();

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::ops::ControlFlow;
 
-use vectr_delta::changes::{DeltaRows, DeltaSpace, StoredChange, decode_rows, encode_rows};
+use vectr_delta::changes::{DeltaBudget, DeltaRows, StoredChange, decode_rows, encode_rows};
 use vectr_delta::{
-    Applied, ChangeId, CommitNo, DeltaError, NodeName, Refusal, Renewal, ShardId, ShardRead, ShardWrite,
-    Sibling, SiteId, Timestamp, VectorRow, join_rows,
+    Applied, ChangeId, CommitNo, DeltaError, NodeName, Refusal, ShardId, ShardRead, ShardWrite, Sibling,
+    SiteId, SiteReset, Timestamp, VectorRow, join_rows,
 };
 
 use crate::storage::snapshot::ReadShard;
@@ -105,7 +105,7 @@ impl VectrDB {
             let done = match join_delta(writer, &delta) {
                 // As in a session: another file continues under this node's site.
                 Err(Refusal::Forked) => {
-                    writer.reset_site(Renewal::Forked)?;
+                    writer.reset_site(SiteReset::Forked)?;
                     join_delta(writer, &delta)
                 }
                 done => done,
@@ -192,7 +192,7 @@ struct SelectedRows {
 
 impl RowSelection<'_> {
     fn select(&self, shard: &ReadShard<'_>) -> Result<SelectedRows, CoreError> {
-        let (mut found, mut space) = (SelectedRows { rows: Vec::new(), left: None }, DeltaSpace::default());
+        let (mut found, mut space) = (SelectedRows { rows: Vec::new(), left: None }, DeltaBudget::default());
         let mut damaged = None;
         shard.visit_rows(self.after, None, &mut |change_id, row| {
             if change_id > self.to {

@@ -2,7 +2,7 @@
 //! for it to become durable.
 
 use rusqlite::{Connection, params};
-use vectr_delta::{PeerStanding, ShardId, Timestamp, VersionVector};
+use vectr_delta::{PeerProgress, ShardId, Timestamp, VersionVector};
 
 use crate::storage::json::{parse_vector, vector_text};
 use crate::storage::rows::integer;
@@ -28,7 +28,7 @@ pub fn record_sync(db: &VectrDB, shard: &ShardId, at: Timestamp) -> Result<(), C
 ///
 /// # Errors
 /// `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
-pub fn record_peer(db: &VectrDB, shard: &ShardId, standing: PeerStanding) -> Result<(), CoreError> {
+pub fn record_peer(db: &VectrDB, shard: &ShardId, standing: PeerProgress) -> Result<(), CoreError> {
     let (shard, at) = (shard.clone(), db.now());
     db.call(JobKind::Autocommit, move |writer| store_peer(&writer.connection.sqlite, &shard, &standing, at))
 }
@@ -36,7 +36,7 @@ pub fn record_peer(db: &VectrDB, shard: &ShardId, standing: PeerStanding) -> Res
 fn store_peer(
     connection: &Connection,
     shard: &ShardId,
-    standing: &PeerStanding,
+    standing: &PeerProgress,
     at: Timestamp,
 ) -> Result<(), CoreError> {
     let received: Option<String> = connection

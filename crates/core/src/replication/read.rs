@@ -1,7 +1,7 @@
 //! What a peer is told, read in one snapshot each.
 
 use vectr_delta::{
-    ChangeId, Fingerprint, HelloOffer, PageSize, Renewal, ShardId, StoreReply, VersionVector, read_hello,
+    ChangeId, Fingerprint, HelloOffer, PageSize, ShardId, SiteReset, StoreReply, VersionVector, read_hello,
     read_page,
 };
 
@@ -21,7 +21,7 @@ pub(super) fn hello(
         let (shard, peer, offer) = (shard.clone(), *peer, offer.clone());
         db.read(move |snapshot| {
             // The database's own clock decides whether to reset; once is enough, whatever the offer says.
-            if !reset && Renewal::of_clock(snapshot.last_stamp(), offer.clock).is_some() {
+            if !reset && SiteReset::of_clock(snapshot.last_stamp(), offer.clock).is_some() {
                 return Ok(None);
             }
             read_hello(&snapshot.shard(&shard)?, &peer, &offer).map(Some)

@@ -58,14 +58,16 @@ pub fn serve(
         StoreRequest::ReadPage { after, filter, size } => {
             block(db, done, move |db| read::page(db, &shard, after, filter, size))
         }
-        StoreRequest::Meet(hello) => submit(db, done, move |writer| write::meet(writer, &shard, &hello)),
-        StoreRequest::Apply { intake, batches } => {
-            submit(db, done, move |writer| write::apply(writer, &shard, intake, &batches))
+        StoreRequest::AcceptHello(hello) => {
+            submit(db, done, move |writer| write::meet(writer, &shard, &hello))
         }
-        StoreRequest::End { intake, batches, end } => {
-            submit(db, done, move |writer| write::end(writer, &shard, intake, &batches, &end))
+        StoreRequest::Apply { remote, batches } => {
+            submit(db, done, move |writer| write::apply(writer, &shard, remote, &batches))
         }
-        StoreRequest::Renew => submit(db, done, write::reset_site),
+        StoreRequest::End { remote, batches, end } => {
+            submit(db, done, move |writer| write::end(writer, &shard, remote, &batches, &end))
+        }
+        StoreRequest::ResetSite => submit(db, done, write::reset_site),
         StoreRequest::AwaitDurable(commit_no) => {
             db.when_durable(commit_no, |durable| done(durable.map_or_else(failed, StoreReply::Durable)));
             Serving::Submitted

@@ -1,7 +1,7 @@
 //! What a peer says, written in one transaction each. A refusal rolls it back.
 
 use vectr_delta::{
-    Applied, Batch, ChangeSpan, End, Hello, Intake, Refusal, Renewal, ShardId, ShardRead, StoreReply,
+    Applied, Batch, ChangeSpan, End, Hello, Refusal, RemoteApply, ShardId, ShardRead, SiteReset, StoreReply,
 };
 
 use crate::CoreError;
@@ -11,21 +11,21 @@ pub(super) type Outcome = Result<StoreReply, Refusal<CoreError>>;
 
 /// Takes over what the peer says of the shard; creates the shard if it does not exist.
 pub(super) fn meet(writer: &mut Writer, shard: &ShardId, hello: &Hello) -> Outcome {
-    writer.write_shard(shard, |shard| Intake::meet(shard, hello))?;
-    Ok(StoreReply::Met)
+    writer.write_shard(shard, |shard| RemoteApply::accept_hello(shard, hello))?;
+    Ok(StoreReply::HelloAccepted)
 }
 
 /// Joins the rows of `batches`.
 pub(super) fn apply(
     writer: &mut Writer,
     shard: &ShardId,
-    mut intake: Box<Intake>,
+    mut remote: Box<RemoteApply>,
     batches: &[Batch],
 ) -> Outcome {
     writer.write_shard(shard, |shard| {
         let (wall, after) = (shard.wall(), shard.change_id());
-        let applied = intake.apply(shard, batches, wall)?;
-        Ok(StoreReply::Applied { intake, applied, changes: ChangeSpan::between(after, shard.change_id()) })
+        let applied = remote.apply(shard, batches, wall)?;
+        Ok(StoreReply::Applied { remote, applied, changes: ChangeSpan::between(after, shard.change_id()) })
     })
 }
 
@@ -33,7 +33,7 @@ pub(super) fn apply(
 pub(super) fn end(
     writer: &mut Writer,
     shard: &ShardId,
-    mut intake: Box<Intake>,
+    mut remote: Box<RemoteApply>,
     batches: &[Batch],
     end: &End,
 ) -> Outcome {
@@ -45,20 +45,20 @@ pub(super) fn end(
             Applied::default()
         } else {
             let wall = shard.wall();
-            intake.apply(shard, batches, wall)?
+            remote.apply(shard, batches, wall)?
         };
-        let ended = intake.end(shard, end)?;
+        let ended = remote.end(shard, end)?;
         let changes = ChangeSpan::between(after, shard.change_id());
         Ok::<_, Refusal<CoreError>>((ended.version_vector != known, applied, changes, ended))
     })?;
     // Losing a cursor costs a second look and nothing else, so the peer need not wait for it to become durable.
     let moved_only_the_cursor = !learnt && applied.changed == 0;
     let commit_no = if moved_only_the_cursor { before } else { writer.connection.committed().commit_no };
-    Ok(StoreReply::Ended { intake, applied, changes, ended, commit_no })
+    Ok(StoreReply::Ended { remote, applied, changes, ended, commit_no })
 }
 
 /// Takes a new site and writes this node's affected versions again.
 pub(super) fn reset_site(writer: &mut Writer) -> Outcome {
-    writer.reset_site(Renewal::Forked)?;
-    Ok(StoreReply::Renewed)
+    writer.reset_site(SiteReset::Forked)?;
+    Ok(StoreReply::SiteReset)
 }

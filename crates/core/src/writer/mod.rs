@@ -9,7 +9,7 @@ pub(crate) mod shard;
 use std::fmt;
 use std::sync::Arc;
 
-use vectr_delta::{CommitNo, Renewal, ShardId};
+use vectr_delta::{CommitNo, ShardId, SiteReset};
 
 use crate::CoreError;
 use crate::incarnation::Incarnation;
@@ -75,17 +75,17 @@ impl Writer {
     pub(crate) fn reset_site_after_clock_correction(&mut self) -> Result<(), CoreError> {
         self.connection.refresh()?;
         let last = self.connection.committed().last_stamp;
-        match Renewal::of_clock(last, self.connection.clock.now()) {
+        match SiteReset::of_clock(last, self.connection.clock.now()) {
             Some(renewal) if self.open.is_none() => self.reset_site(renewal),
             _ => Ok(()),
         }
     }
 
     /// Takes a new site and writes this node's affected versions again.
-    pub(crate) fn reset_site(&mut self, renewal: Renewal) -> Result<(), CoreError> {
+    pub(crate) fn reset_site(&mut self, renewal: SiteReset) -> Result<(), CoreError> {
         let former = self.connection.committed().origin.site;
         self.write(|connection| {
-            if renewal == Renewal::ClockCorrected {
+            if renewal == SiteReset::ClockCorrected {
                 connection.cache.counters.last_stamp = connection.wall;
             }
             connection.take_new_site()?;

@@ -4,12 +4,12 @@ use crate::support::{Scratch, delete, peer, put, shard, store};
 use rusqlite::Connection;
 use vectr_core::replication::record_peer;
 use vectr_core::{Inspection, PeerLag, VectrDB};
-use vectr_delta::{ChangelogId, Fingerprint, HelloOffer, NodeName, PageSize, PeerStanding, VersionVector};
+use vectr_delta::{ChangelogId, Fingerprint, HelloOffer, NodeName, PageSize, PeerProgress, VersionVector};
 
 /// A peer that holds all there is, as a session would tell.
-fn holding_all(db: &VectrDB, number: u8) -> PeerStanding {
+fn holding_all(db: &VectrDB, number: u8) -> PeerProgress {
     let end = store::read_page(db, PageSize::default()).end.unwrap();
-    PeerStanding {
+    PeerProgress {
         peer: peer(number),
         node: NodeName::new(&format!("peer-{number}")).unwrap(),
         changelog: changelog(db),
@@ -69,7 +69,7 @@ fn a_peer_that_forgot_is_behind_again() {
     put(&db, "a", &[1.0]);
     let knowing = holding_all(&db, 1);
     record_peer(&db, &shard(), knowing.clone()).unwrap();
-    let restored = PeerStanding { position: 0, version_vector: VersionVector::new(), ..knowing };
+    let restored = PeerProgress { position: 0, version_vector: VersionVector::new(), ..knowing };
     record_peer(&db, &shard(), restored).unwrap();
     assert_eq!(behind(&db), [(peer(1), 1)]);
 }
@@ -84,7 +84,7 @@ fn a_position_in_another_changelog_says_nothing() {
     record_peer(
         &db,
         &shard(),
-        PeerStanding { changelog: other, version_vector: VersionVector::new(), ..all },
+        PeerProgress { changelog: other, version_vector: VersionVector::new(), ..all },
     )
     .unwrap();
     assert_eq!(behind(&db), [(peer(1), 1)]);
@@ -108,7 +108,7 @@ fn the_peers_noted_last_are_kept() {
     for number in 0..300_u16 {
         let mut bytes = [0; 32];
         bytes[..2].copy_from_slice(&number.to_be_bytes());
-        record_peer(&db, &shard(), PeerStanding { peer: Fingerprint::new(bytes), ..standing.clone() })
+        record_peer(&db, &shard(), PeerProgress { peer: Fingerprint::new(bytes), ..standing.clone() })
             .unwrap();
     }
     let kept = lags(&db).len();

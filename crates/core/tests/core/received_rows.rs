@@ -3,8 +3,8 @@
 use crate::support::{Scratch, id, peer, put, shard, store};
 use vectr_core::VectrDB;
 use vectr_delta::{
-    Applied, Batch, ChangeSpan, End, Hello, HelloOffer, Intake, NodeName, PageSize, Timestamp, VectorRow,
-    VersionVector,
+    Applied, Batch, ChangeSpan, End, Hello, HelloOffer, NodeName, PageSize, RemoteApply, Timestamp,
+    VectorRow, VersionVector,
 };
 
 const NOW: Timestamp = Timestamp::from_micros(crate::support::Wall::START);
@@ -63,17 +63,17 @@ fn a_transaction_names_the_change_ids_that_it_gave_out() {
     }
     let (batch, end) = transfer(&far);
     store::meet(&near, hello(&far));
-    let intake = Box::new(Intake::new(peer(1), &hello(&far), 0));
-    let taken = store::apply(&near, intake, vec![batch.clone()]);
+    let remote = Box::new(RemoteApply::new(peer(1), &hello(&far), 0));
+    let taken = store::apply(&near, remote, vec![batch.clone()]);
     assert_eq!(taken.changes, Some(ChangeSpan { after: 1, to: 4 }));
-    let again = store::apply(&near, taken.intake, vec![batch.clone()]);
+    let again = store::apply(&near, taken.remote, vec![batch.clone()]);
     assert_eq!((again.changes, again.applied.changed), (None, 0));
     put(&far, "d", &[2.0]);
     let (batch, _) = transfer(&far);
-    let ended = store::end(&near, again.intake, vec![batch], end);
+    let ended = store::end(&near, again.remote, vec![batch], end);
     assert_eq!((ended.changes, ended.applied.changed), (Some(ChangeSpan { after: 4, to: 5 }), 1));
     let bare = transfer(&far).1;
-    assert_eq!(store::end(&near, ended.intake, vec![], bare).changes, None);
+    assert_eq!(store::end(&near, ended.remote, vec![], bare).changes, None);
 }
 
 #[test]
@@ -85,9 +85,9 @@ fn vectors_that_gained_concurrent_versions_are_named_up_to_a_hundred() {
     }
     put(&far, "alone", &[2.0]);
     store::meet(&near, hello(&far));
-    let intake = Box::new(Intake::new(peer(1), &hello(&far), 0));
+    let remote = Box::new(RemoteApply::new(peer(1), &hello(&far), 0));
     let (batch, _) = transfer(&far);
-    let taken = store::apply(&near, intake, vec![batch.clone(), batch]);
+    let taken = store::apply(&near, remote, vec![batch.clone(), batch]);
     assert_eq!(taken.applied.conflicts, 250);
     let named: std::collections::BTreeSet<_> = taken.applied.conflicted.iter().collect();
     assert_eq!((named.len(), taken.applied.conflicted.len()), (Applied::MAX_NAMED, Applied::MAX_NAMED));
@@ -101,12 +101,12 @@ fn an_intake_without_a_cursor_takes_rows_in_and_remembers_no_place() {
     put(&far, "a", &[2.0]);
     for keeps_cursor in [false, true] {
         store::meet(&near, hello(&far));
-        let mut intake = Intake::new(peer(1), &hello(&far), 0);
+        let mut remote = RemoteApply::new(peer(1), &hello(&far), 0);
         if !keeps_cursor {
-            intake = intake.without_cursor();
+            remote = remote.without_cursor();
         }
         let (batch, end) = transfer(&far);
-        store::end(&near, Box::new(intake), vec![batch], end);
+        store::end(&near, Box::new(remote), vec![batch], end);
         assert_eq!(near.digest(&shard()).unwrap(), far.digest(&shard()).unwrap());
         assert_eq!(hello(&near).cursor.is_some(), keeps_cursor);
         assert_eq!(hello(&near).version_vector, hello(&far).version_vector);

@@ -9,6 +9,6 @@ mod frame;
 mod message;
 
 pub use batch::Batch;
-pub use codec::{Codec, Uncompressed};
+pub use codec::{Codec, Lz4Columns, Uncompressed};
 pub use frame::{Frame, FrameDecoder};
 pub use message::{End, Held, Hello, Message, MessageDecoder, Reject};

@@ -143,7 +143,7 @@ fn shard_owners(databases: &[VectrDB]) -> Result<BTreeMap<ShardId, usize>, SyncE
         claims.extend(db.shards()?.into_iter().map(|shard| (shard, at)));
     }
     let held: BTreeSet<ShardId> = claims.iter().map(|(shard, _)| shard.clone()).collect();
-    let defaults = databases.iter().map(|db| db.shard().clone()).enumerate();
+    let defaults = databases.iter().map(|db| db.default_shard().clone()).enumerate();
     claims.extend(defaults.filter(|(_, shard)| !held.contains(shard)).map(|(at, shard)| (shard, at)));
     for (shard, at) in claims {
         if let Some(other) = shard_owners.insert(shard.clone(), at) {

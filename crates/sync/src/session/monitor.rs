@@ -55,7 +55,7 @@ impl<'e> SessionMonitor<'e> {
         if !session.is_live() {
             return;
         }
-        if !self.online && session.is_met() {
+        if !self.online && session.is_established() {
             self.online = true;
             self.emit_peer(true, None);
         }

@@ -6,14 +6,14 @@ use vectr_delta::{Applied, Batch, Ended, Held, Sibling, StoreReply, StoreRequest
 /// it claims of itself, and the peer hears so. What only reads goes on.
 pub(crate) fn withhold(request: StoreRequest, clock: Timestamp) -> ControlFlow<StoreReply, StoreRequest> {
     let reply = match request {
-        StoreRequest::Meet(_) => StoreReply::Met,
-        StoreRequest::Apply { intake, batches } => {
-            StoreReply::Applied { intake, applied: refused(&batches, clock), changes: None }
+        StoreRequest::AcceptHello(_) => StoreReply::HelloAccepted,
+        StoreRequest::Apply { remote, batches } => {
+            StoreReply::Applied { remote, applied: refused(&batches, clock), changes: None }
         }
         // Its version vector would claim changes that were never taken in. Ours is not confirmed either: nothing of
         // the peer's became durable here.
-        StoreRequest::End { intake, batches, .. } => StoreReply::Ended {
-            intake,
+        StoreRequest::End { remote, batches, .. } => StoreReply::Ended {
+            remote,
             applied: refused(&batches, clock),
             changes: None,
             ended: Ended { version_vector: VersionVector::default(), digests_differ: false },

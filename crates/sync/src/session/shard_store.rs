@@ -98,8 +98,10 @@ impl ShardStore {
         if reads_rows && access == Some(Access::None) {
             return ControlFlow::Break(forbidden());
         }
-        let writes =
-            matches!(request, StoreRequest::Meet(_) | StoreRequest::Apply { .. } | StoreRequest::End { .. });
+        let writes = matches!(
+            request,
+            StoreRequest::AcceptHello(_) | StoreRequest::Apply { .. } | StoreRequest::End { .. }
+        );
         self.read_only |= writes && access != Some(Access::Write);
         if writes && self.read_only {
             return withhold(request, self.db.now());

@@ -68,7 +68,7 @@ impl Wire {
     /// Queues a message. The peer's window bounds what the session sends.
     pub(crate) fn send(&self, message: Message) {
         // If the writer is gone, the next read reports the end of the stream.
-        let _ = self.outbound.send(message);
+        let _ = self.outbound.send(Outbound { message, codec: self.codec });
     }
 
     /// The next message, if it was read already.

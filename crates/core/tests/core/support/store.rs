@@ -3,15 +3,15 @@
 use vectr_core::VectrDB;
 use vectr_core::replication::serve_blocking;
 use vectr_delta::{
-    Applied, Batch, ChangeSpan, CommitNo, End, Fingerprint, Hello, HelloOffer, Intake, Page, PageSize,
+    Applied, Batch, ChangeSpan, CommitNo, End, Fingerprint, Hello, HelloOffer, Page, PageSize, RemoteApply,
     StoreReply, StoreRequest,
 };
 
 use super::shard;
 
-/// What joining rows did, and the intake for what comes next.
+/// What joining rows did, and the remote for what comes next.
 pub struct Joined {
-    pub intake: Box<Intake>,
+    pub remote: Box<RemoteApply>,
     pub applied: Applied,
     pub changes: Option<ChangeSpan>,
 }
@@ -31,28 +31,28 @@ pub fn read_page(db: &VectrDB, size: PageSize) -> Page {
 }
 
 pub fn meet(db: &VectrDB, hello: Hello) {
-    let reply = ask(db, StoreRequest::Meet(Box::new(hello)));
-    assert!(matches!(reply, StoreReply::Met), "{reply:?}");
+    let reply = ask(db, StoreRequest::AcceptHello(Box::new(hello)));
+    assert!(matches!(reply, StoreReply::HelloAccepted), "{reply:?}");
 }
 
-pub fn apply(db: &VectrDB, intake: Box<Intake>, batches: Vec<Batch>) -> Joined {
-    match ask(db, StoreRequest::Apply { intake, batches }) {
-        StoreReply::Applied { intake, applied, changes } => Joined { intake, applied, changes },
+pub fn apply(db: &VectrDB, remote: Box<RemoteApply>, batches: Vec<Batch>) -> Joined {
+    match ask(db, StoreRequest::Apply { remote, batches }) {
+        StoreReply::Applied { remote, applied, changes } => Joined { remote, applied, changes },
         other => panic!("{other:?}"),
     }
 }
 
-pub fn end(db: &VectrDB, intake: Box<Intake>, batches: Vec<Batch>, end: End) -> Joined {
-    match ask(db, StoreRequest::End { intake, batches, end: Box::new(end) }) {
-        StoreReply::Ended { intake, applied, changes, .. } => Joined { intake, applied, changes },
+pub fn end(db: &VectrDB, remote: Box<RemoteApply>, batches: Vec<Batch>, end: End) -> Joined {
+    match ask(db, StoreRequest::End { remote, batches, end: Box::new(end) }) {
+        StoreReply::Ended { remote, applied, changes, .. } => Joined { remote, applied, changes },
         other => panic!("{other:?}"),
     }
 }
 
 /// Takes a new site, as after a fork.
 pub fn renew(db: &VectrDB) {
-    let reply = ask(db, StoreRequest::Renew);
-    assert!(matches!(reply, StoreReply::Renewed), "{reply:?}");
+    let reply = ask(db, StoreRequest::ResetSite);
+    assert!(matches!(reply, StoreReply::SiteReset), "{reply:?}");
 }
 
 fn ask(db: &VectrDB, request: StoreRequest) -> StoreReply {

@@ -102,7 +102,7 @@ async fn read(
         }
         match recv.read().await {
             Ok(Some(bytes)) => decoder.receive(&bytes),
-            Ok(None) if assembly.under_way() == 0 && !decoder.is_amid_frame() => return Ok(()),
+            Ok(None) if assembly.under_way() == 0 && !decoder.is_mid_frame() => return Ok(()),
             Ok(None) => return Err("a stream that ends in the middle of a message".to_owned()),
             Err(error) => return Err(error.to_string()),
         }
