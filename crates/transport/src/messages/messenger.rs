@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::address::Address;
+use crate::messages::config::MessengerConfig;
 use crate::messages::message::{Message, StreamName};
 use crate::messages::pending_answer::PendingAnswer;
 use crate::messages::receive::delivery::Delivery;
@@ -20,13 +21,6 @@ use crate::{Endpoint, TransportError};
 #[derive(Clone)]
 pub struct Messenger {
     shared: Arc<Shared>,
-}
-
-/// The settings of a messenger. The default works as it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MessengerConfig {
-    /// How long a stream may be idle before it is closed. Default: 10 s.
-    pub idle_after: Duration,
 }
 
 /// Counters of a messenger.
@@ -57,12 +51,11 @@ impl Messenger {
         config: MessengerConfig,
         handler: impl Fn(Delivery) + Send + Sync + 'static,
     ) -> Result<Self, TransportError> {
-        let MessengerConfig { idle_after } = config;
         let inbox = Arc::new(Inbox::new(handler));
         if endpoint.inner.inbox.set(Arc::clone(&inbox)).is_err() {
             return Err(TransportError::config(&"endpoint", &"it already has a messenger: clone that one"));
         }
-        let queues = SendQueues::new(endpoint.clone(), idle_after);
+        let queues = SendQueues::new(endpoint.clone(), config);
         let shared = Shared { endpoint, inbox, queues: Arc::new(queues) };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -198,12 +191,6 @@ impl Drop for Request {
     fn drop(&mut self) {
         self.outcome = None;
         self.inbox.remove_request(&self.key, &self.answer);
-    }
-}
-
-impl Default for MessengerConfig {
-    fn default() -> Self {
-        Self { idle_after: Duration::from_secs(10) }
     }
 }
 

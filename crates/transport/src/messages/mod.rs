@@ -5,6 +5,7 @@
 //! idle. The receiver has an `InboundStream` for each of them. Its [`Inbox`] passes their messages to pending requests,
 //! to the handler, or to pending receivers.
 
+mod config;
 mod message;
 mod messenger;
 mod pending_answer;
@@ -16,7 +17,8 @@ mod wire;
 pub(crate) use receive::inbox::Inbox;
 pub(crate) use receive::serve::serve;
 
+pub use config::MessengerConfig;
 pub use message::{Attachment, AttachmentKind, MAX_MESSAGE, Message, StreamForm, StreamName};
-pub use messenger::{MessageStatistics, Messenger, MessengerConfig};
+pub use messenger::{MessageStatistics, Messenger};
 pub use receive::delivery::{AckHandle, Delivery};
 pub use receive::pending_receive::PendingReceive;

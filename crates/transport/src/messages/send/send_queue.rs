@@ -8,6 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use crate::connection::stream::PeerStream;
+use crate::messages::config::MessengerConfig;
 use crate::messages::message::Message;
 use crate::messages::send::outbound::{ByteCount, Outbound, ReplyTo};
 use crate::messages::send::outbound_stream::OutboundStream;
@@ -18,7 +19,7 @@ use crate::{Endpoint, TransportError};
 /// The queues of a messenger: one for each stream with something to send, served by a task of its own.
 pub(crate) struct SendQueues {
     endpoint: Endpoint,
-    idle_after: Duration,
+    config: MessengerConfig,
     runtime: Handle,
     queues: Mutex<HashMap<StreamKey, mpsc::UnboundedSender<Outbound>>>,
     outgoing: Arc<AtomicUsize>,
@@ -29,10 +30,10 @@ pub(crate) struct SendQueues {
 
 impl SendQueues {
     /// Has to be called inside a tokio runtime.
-    pub(crate) fn new(endpoint: Endpoint, idle_after: Duration) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, config: MessengerConfig) -> Self {
         Self {
             endpoint,
-            idle_after,
+            config,
             runtime: Handle::current(),
             queues: Mutex::default(),
             outgoing: Arc::default(),
@@ -124,14 +125,14 @@ async fn run(queues: Arc<SendQueues>, key: StreamKey, mut queue: mpsc::Unbounded
         let outbound = match &open {
             Some(stream) => tokio::select! {
                 outbound = queue.recv() => outbound,
-                () = stream.wait_idle(queues.idle_after, &mut stream_wanted) => {
+                () = stream.wait_idle(queues.config.idle_after, &mut stream_wanted) => {
                     if let Some(stream) = open.take().filter(|stream| !stream.has_failed()) {
                         stream.finish();
                     }
                     continue;
                 }
             },
-            None => match tokio::time::timeout(queues.idle_after, queue.recv()).await {
+            None => match tokio::time::timeout(queues.config.idle_after, queue.recv()).await {
                 Ok(outbound) => outbound,
                 Err(_) if queues.remove_idle(&key, &queue) => return,
                 Err(_) => continue,
