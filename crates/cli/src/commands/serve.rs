@@ -52,9 +52,7 @@ async fn answer(
     note(&match cut {
         0 => "drained".to_owned(),
         cut => {
-            format!(
-                "drained; {cut} syncs did not finish in time and were cut off, their peers will resume them"
-            )
+            format!("drained; {cut} syncs did not end in time and were cut off; their peers will resume them")
         }
     });
     Ok(())
