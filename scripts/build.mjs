@@ -51,7 +51,7 @@ async function buildFacade(checks) {
   await Promise.all(projects.map((path) => run('tsc', ['-p', path])));
   await removeComments();
   // tsc writes no output for a declaration file, yet the facade's own declarations refer to it.
-  copyFileSync(join(root, TYPINGS), join(DIST, 'native.d.ts'));
+  copyFileSync(join(root, TYPINGS), join(DIST, 'native/native.d.ts'));
 }
 
 // The typings keep theirs: tsc leaves out all or none.

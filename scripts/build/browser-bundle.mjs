@@ -17,7 +17,7 @@ export async function bundleForBrowsers(dist) {
   // On a fresh machine this file is loaded before the packages are installed.
   const { build } = await import('esbuild');
   writeFileSync(join(dist, 'delta.module.mjs'), inlined(readFileSync(wasmPackage.module())));
-  copyFileSync(join(SOURCES, 'wasm-bytes.d.ts'), join(dist, 'delta.module.d.mts'));
+  copyFileSync(join(SOURCES, 'native/wasm-bytes.d.ts'), join(dist, 'delta.module.d.mts'));
   await build({
     entryPoints: { 'delta.browser': join(SOURCES, 'delta-browser.ts'), 'delta.slim': join(SOURCES, 'delta-slim.ts') },
     outdir: dist,
@@ -45,12 +45,12 @@ export function checkBrowserSizes(dist) {
   console.log(shown);
 }
 
-/** What stands for `./wasm` and `./wasm-bytes`, of which the sources hold only the typings. */
+/** What stands for `native/wasm` and `native/wasm-bytes`, of which the sources hold only the typings. */
 const module = {
   name: 'wasm module',
   setup({ onResolve }) {
-    onResolve({ filter: /^\.\.?\/wasm$/ }, () => ({ path: wasmPackage.glue() }));
-    onResolve({ filter: /^\.\/wasm-bytes$/ }, () => ({ path: './delta.module.mjs', external: true }));
+    onResolve({ filter: /\/native\/wasm$/ }, () => ({ path: wasmPackage.glue() }));
+    onResolve({ filter: /\/native\/wasm-bytes$/ }, () => ({ path: './delta.module.mjs', external: true }));
   },
 };
 

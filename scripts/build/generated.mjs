@@ -2,10 +2,10 @@
 import { run, StepFailure } from '../run/step.mjs';
 
 /** Typings of the addon, as napi-derive wrote them. */
-export const TYPINGS = 'bindings/js/src/native.d.ts';
+export const TYPINGS = 'bindings/js/src/native/native.d.ts';
 
 /** Typings of the WASM module, as wasm-bindgen wrote them. */
-export const WASM_TYPINGS = 'bindings/js/src/wasm.d.ts';
+export const WASM_TYPINGS = 'bindings/js/src/native/wasm.d.ts';
 
 /** Fails where the last build wrote something else than what git holds (the index counts: `git add` is enough). */
 export async function checkGenerated() {

@@ -55,7 +55,7 @@ test('the root package offers every platform package in its own version, and the
   const packages = platformPackages();
   const expected = Object.fromEntries(packages.map((one) => [`${NAME}-${one.platform}`, manifest.version]));
   assert.deepEqual(manifest.optionalDependencies, expected);
-  const loader = readFileSync(join(root, 'bindings/js/src/addon.ts'), 'utf8');
+  const loader = readFileSync(join(root, 'bindings/js/src/native/addon.ts'), 'utf8');
   const [, list] = /const PACKAGED = \[([^\]]*)\]/.exec(loader);
   const known = [...list.matchAll(/'([^']+)'/g)].map(([, name]) => name);
   assert.deepEqual(known.sort(), packages.map((one) => one.platform));

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 // The command `vectr`: the compiled one, with this process's arguments and signals.
-import { addon } from './addon';
+import { addon } from './native/addon';
 
 const stop = new addon.NativeCancellation();
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

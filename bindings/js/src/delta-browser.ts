@@ -1,7 +1,7 @@
 // The delta and conflict logic for browsers and bundlers: the WASM module comes along.
 import * as delta from './delta-slim';
-import { provideModule } from './delta/wasm-loader';
-import { moduleBytes } from './wasm-bytes';
+import { provideModule } from './delta/backend/wasm-loader';
+import { moduleBytes } from './native/wasm-bytes';
 
 provideModule(moduleBytes);
 

@@ -1,8 +1,8 @@
 // The delta and conflict logic in Node: `@agentic-flow/sqlite-vector/delta`, on compiled code.
-import { addon } from './addon';
-import { readAlike } from './delta/alike';
-import { provideKernel } from './delta/kernel';
-import type { WasmSource } from './delta/source';
+import { addon } from './native/addon';
+import { readAlike } from './delta/packing/uniform-metadata';
+import { provideKernel } from './delta/backend/backend';
+import type { WasmSource } from './delta/backend/wasm-source';
 
 export * from './delta/exports';
 

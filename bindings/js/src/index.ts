@@ -1,9 +1,9 @@
 // Everything: `@agentic-flow/sqlite-vector`.
-export { VectrDB } from './database';
-export type { VectrDBOptions } from './database-options';
+export { VectrDB } from './database/database';
+export type { VectrDBOptions } from './database/open-options';
 export * from './delta';
-export type { IteratedVector } from './iteration';
-export type { DistanceMetric, SearchOptions, SearchResult } from './search';
+export type { IteratedVector } from './database/iteration';
+export type { DistanceMetric, SearchOptions, SearchResult } from './database/search';
 export * from './sync';
 export * from './transport';
-export type { BatchItem, InsertOptions, ShardOptions, VectorEntry, VectorWrites } from './writes';
+export type { BatchItem, InsertOptions, ShardOptions, VectorEntry, VectorWrites } from './database/writes';

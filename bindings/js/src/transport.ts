@@ -1,8 +1,8 @@
 // Messages between agents: `@agentic-flow/sqlite-vector/transport`.
-export type { AbortSignalLike } from './abort';
-export { type AgentMessage, MAX_MESSAGE_BYTES } from './agent-message';
-export { VectrError } from './error';
-export type { InboundMessageHandler } from './message-handlers';
-export { type CallOptions, QuicTransport, type TransportStatistics } from './quic-transport';
-export type { PoolStatistics } from './session';
-export type { QuicTransportConfig, ShardRights, TlsConfig } from './transport-config';
+export type { AbortSignalLike } from './lifecycle/abort';
+export { type AgentMessage, MAX_MESSAGE_BYTES } from './transport/agent-message';
+export { VectrError } from './check/error';
+export type { InboundMessageHandler } from './transport/message-handlers';
+export { type CallOptions, QuicTransport, type TransportStatistics } from './transport/quic-transport';
+export type { PoolStatistics } from './sync/session';
+export type { QuicTransportConfig, ShardRights, TlsConfig } from './transport/config';

@@ -1,5 +1,5 @@
 // Changes of vectors, deltas of changes and conflicts between them, as users see them.
-import type { Metadata } from '../metadata';
+import type { Metadata } from '../check/metadata';
 
 export type ChangeOperation = 'insert' | 'update' | 'delete';
 export type ConflictStrategy = 'last-write-wins' | 'first-write-wins' | 'merge' | 'manual';

@@ -1,11 +1,11 @@
 // What is wrong with a change. Packing only finds out that something is: these checks say what, and in which change.
-import { VectrError, argumentError, shown, wrongKind } from '../error';
-import { checkMetadata } from '../metadata';
-import { checkInteger } from '../number';
-import { checkWord } from '../text';
-import { arrayName, checkVector, isShared } from '../vector';
+import { VectrError, argumentError, shown, wrongKind } from '../check/error';
+import { checkMetadata } from '../check/metadata';
+import { checkInteger } from '../check/number';
+import { checkWord } from '../check/text';
+import { arrayName, checkVector, isShared } from '../check/vector';
 import type { VectorChange } from './change';
-import { OPERATIONS } from './kernel';
+import { OPERATIONS } from './backend/backend';
 import { MAX_KEY_BYTES, MAX_SHARD_BYTES, MAX_VECTOR_ID_BYTES, checkName } from './name';
 
 /** Tells changes apart in messages: `changes[3]`. @internal */

@@ -1,13 +1,13 @@
 // The bytes level: deltas as columns of numbers, with all vectors in one block, and deltas resolved as bytes.
-import { argumentError, nativeNow, shown, wrongKind } from '../error';
-import { checkInteger } from '../number';
-import { arrayName } from '../vector';
+import { argumentError, nativeNow, shown, wrongKind } from '../check/error';
+import { checkInteger } from '../check/number';
+import { arrayName } from '../check/vector';
 import type { Compression, ConflictStrategy } from './change';
 import { checkArray, checkBytes, checkShardId } from './check';
 import { checkCompression, decodedDelta } from './encoder';
-import { COMPRESSIONS, Column, type DecodedDelta, Header, kernel, strategyNumber } from './kernel';
+import { COMPRESSIONS, Column, type DecodedDelta, Header, kernel, strategyNumber } from './backend/backend';
 import { checkStrategy } from './resolver';
-import { componentsOf, linesOf } from './unpack';
+import { componentsOf, linesOf } from './packing/unpack';
 
 /** The changes of a delta, a column a field: one number or text for each change, where nothing else is said. */
 export interface DeltaColumns {

@@ -1,12 +1,12 @@
 // A delta as one object: what came over the wire, and what its changes and conflicts are.
-import { nativeNow } from '../error';
+import { nativeNow } from '../check/error';
 import type { SyncConflict, VectorChange, VectorDelta } from './change';
 import { checkBytes } from './check';
 import { DeltaEncoder, decodedDelta } from './encoder';
-import { type DecodedDelta, Header, kernel } from './kernel';
+import { type DecodedDelta, Header, kernel } from './backend/backend';
 import type { Operation } from './operations';
 import { ConflictResolver } from './resolver';
-import { linesOf, unpackChanges } from './unpack';
+import { linesOf, unpackChanges } from './packing/unpack';
 
 /** A vector of which several versions of a delta stand. */
 export interface Conflict {

@@ -1,14 +1,14 @@
 // Deltas: changes with a checksum, and their bytes.
-import { VectrError, codeOf, nativeNow, wrongKind } from '../error';
-import { notesOf } from '../metadata';
-import { checkInteger } from '../number';
-import { checkWord } from '../text';
+import { VectrError, codeOf, nativeNow, wrongKind } from '../check/error';
+import { notesOf } from '../check/metadata';
+import { checkInteger } from '../check/number';
+import { checkWord } from '../check/text';
 import type { Compression, VectorChange, VectorDelta } from './change';
 import { checkArray, checkBytes, checkShardId, inArray, sharedShard } from './check';
-import { COMPRESSIONS, type DecodedDelta, type FlatChanges, Header, type Kernel, kernel } from './kernel';
-import { type Written, withChanges, withComponents, withHistories } from './pack';
-import { type Packed, newest } from './packed';
-import { type Lines, linesOf, unpackChanges } from './unpack';
+import { COMPRESSIONS, type DecodedDelta, type FlatChanges, Header, type Kernel, kernel } from './backend/backend';
+import { type Written, withChanges, withComponents, withHistories } from './packing/pack';
+import { type Packed, newest } from './packing/packed';
+import { type Lines, linesOf, unpackChanges } from './packing/unpack';
 
 /** Makes, reads and checks deltas. */
 export class DeltaEncoder {

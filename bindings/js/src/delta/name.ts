@@ -1,6 +1,6 @@
 // Names: of shards, vectors, nodes and sites. Each is a line of what crosses.
-import { outOfRange } from '../error';
-import { checkText } from '../text';
+import { outOfRange } from '../check/error';
+import { checkText } from '../check/text';
 
 /** Whether a value is a text of 1 to `most` characters without control characters and halves of characters. How many
  *  bytes it has the core counts. */

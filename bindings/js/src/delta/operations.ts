@@ -1,16 +1,16 @@
 // The functional form: operations, which bring no history, and what stands of them.
-import { nativeNow, wrongKind } from '../error';
-import { checkJson } from '../metadata';
-import { checkInteger } from '../number';
-import { checkWord } from '../text';
-import { checkVector } from '../vector';
+import { nativeNow, wrongKind } from '../check/error';
+import { checkJson } from '../check/metadata';
+import { checkInteger } from '../check/number';
+import { checkWord } from '../check/text';
+import { checkVector } from '../check/vector';
 import type { ChangeOperation, ConflictStrategy } from './change';
 import { type Naming, checkArray } from './check';
-import { Column, type FlatChanges, Header, MERGED, OPERATIONS, kernel, strategyNumber } from './kernel';
+import { Column, type FlatChanges, Header, MERGED, OPERATIONS, kernel, strategyNumber } from './backend/backend';
 import { MAX_VECTOR_ID_BYTES, checkName } from './name';
-import { operationNumber, withVectors } from './pack';
+import { operationNumber, withVectors } from './packing/pack';
 import { inSides } from './resolver';
-import { componentsOf, linesOf } from './unpack';
+import { componentsOf, linesOf } from './packing/unpack';
 
 /** One operation on a vector. */
 export interface Operation {

@@ -1,12 +1,12 @@
 // Who wins where several versions of a vector meet: the core decides, over what the changes say of their history.
-import { VectrError, shown } from '../error';
-import { checkWord } from '../text';
+import { VectrError, shown } from '../check/error';
+import { checkWord } from '../check/text';
 import type { ConflictStrategy, SyncConflict, VectorChange } from './change';
 import { type Naming, checkArray, sharedShard } from './check';
-import { type FlatChanges, type Kernel, MERGED, STRATEGIES, type Verdict, strategyNumber } from './kernel';
-import { withChanges, withHistories } from './pack';
-import { areTwinsEqual } from './twins';
-import { unpackChanges } from './unpack';
+import { type FlatChanges, type Kernel, MERGED, STRATEGIES, type Verdict, strategyNumber } from './backend/backend';
+import { withChanges, withHistories } from './packing/pack';
+import { areTwinsEqual } from './duplicate-dots';
+import { unpackChanges } from './packing/unpack';
 
 /** The winner of two versions, and the conflict where neither has superseded the other. */
 export interface Resolution {

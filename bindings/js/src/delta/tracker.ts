@@ -1,6 +1,6 @@
 // Conflicts that someone has yet to settle.
-import { VectrError, argumentError, shown, wrongKind } from '../error';
-import { checkText } from '../text';
+import { VectrError, argumentError, shown, wrongKind } from '../check/error';
+import { checkText } from '../check/text';
 import type { SyncConflict, VectorChange } from './change';
 import { checkChange, checkShardId, inArray } from './check';
 import { MAX_VECTOR_ID_BYTES, checkName } from './name';

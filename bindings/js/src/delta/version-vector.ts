@@ -1,7 +1,7 @@
 // Version vectors over plain Maps.
-import { nativeNow } from '../error';
+import { nativeNow } from '../check/error';
 import { checkVersions } from './check';
-import { kernel } from './kernel';
+import { kernel } from './backend/backend';
 import { MAX_KEY_BYTES, checkName } from './name';
 
 export type VersionRelation = 'before' | 'after' | 'equal' | 'concurrent';

@@ -1,0 +1,87 @@
+// The class of the first source document: one database, one server.
+import { asyncDispose } from '../lifecycle/disposal';
+import { VectrError } from '../check/error';
+import { type OpenDatabase, checkDatabase } from '../database/handle';
+import { checkOptions } from '../check/options';
+import type { PoolStatistics } from '../sync/session';
+import { checkText } from '../check/text';
+import { type QuicTransportConfig, checkTransportConfig } from '../transport/config';
+import { VectorQuicSync } from '../sync/vector-quic-sync';
+
+export interface VectrQuicSyncOptions {
+  /** Trust and connections. Default: servers on this machine only. */
+  quicConfig?: QuicTransportConfig;
+}
+
+/** What a sync with the server did. */
+export interface VectrQuicSyncResult {
+  /** Vectors sent. */
+  localVectorsSent: number;
+  /** Vectors of the server that changed this database. */
+  remoteVectorsReceived: number;
+  /** Vectors that gained concurrent versions here, and that the shard's strategy settles. */
+  conflictsResolved: number;
+  syncLatencyMs: number;
+}
+
+/** Syncs the shards of one database with one server: `VectorQuicSync`, whose node is called what the database records,
+ *  else `node-` and the 16 digits of its site, which are recorded with the first sync. */
+export class VectrQuicSync {
+  readonly #sync: VectorQuicSync;
+  readonly #address: string;
+  readonly #quicConfig: QuicTransportConfig | undefined;
+  #ready: Promise<void> | null = null;
+
+  /** @param serverAddress `host` (port 4433), `host:port` or `[ipv6]:port`. */
+  constructor(db: OpenDatabase, serverAddress: string, options?: VectrQuicSyncOptions) {
+    const { native } = checkDatabase('db', db);
+    this.#address = checkText('serverAddress', serverAddress);
+    const { quicConfig } = checkOptions<VectrQuicSyncOptions>('options', options, ['quicConfig']);
+    checkTransportConfig(quicConfig);
+    this.#quicConfig = quicConfig;
+    this.#sync = new VectorQuicSync(db, native.nodeId ?? `node-${native.site}`);
+  }
+
+  /** As of `VectorQuicSync`: what the server has to pin. */
+  get fingerprint(): string {
+    return this.#sync.fingerprint;
+  }
+
+  /** Exchanges with the server what each lacks of a shard. Rejects with the code of whatever kept it from that. */
+  async sync(shardId: string): Promise<VectrQuicSyncResult> {
+    await this.#open();
+    const { success, errorCode, error, ...result } = await this.#sync.sync(shardId, this.#address);
+    if (!success) throw new VectrError(errorCode ?? 'ERR_STORAGE', error ?? 'the sync failed');
+    return {
+      localVectorsSent: result.changesSent,
+      remoteVectorsReceived: result.changesApplied,
+      conflictsResolved: result.conflictsResolved,
+      syncLatencyMs: result.durationMs,
+    };
+  }
+
+  /** The connections made from here. */
+  getStats(): Promise<PoolStatistics> {
+    return this.#sync.getStats();
+  }
+
+  /** Lets go of the sockets; the database stays open. Again: nothing. */
+  close(): Promise<void> {
+    return this.#sync.close();
+  }
+
+  /** `await using` closes. */
+  [asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #open(): Promise<void> {
+    this.#ready ??= this.#sync.initialize(this.#quicConfig);
+    try {
+      await this.#ready;
+    } catch (error) {
+      this.#ready = null;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,86 @@
+// Concurrent versions of one vector, as users see them.
+import type { SyncConflict, VectorChange } from '../delta/change';
+import { VectrError, argumentError, shown, wrongKind } from '../check/error';
+import { checkMetadata, parseMetadata } from '../check/metadata';
+import type { ChangeRecord, ConflictRecord } from '../native/native';
+import { checkText, checkWord } from '../check/text';
+import { checkVector } from '../check/vector';
+
+export type { ChangeOperation, ConflictStrategy, SyncConflict, VectorChange } from '../delta/change';
+
+/**
+ * What shall stand in place of all versions of a conflict: one of them, or a change of anyone's making. Its vector and
+ * metadata are written; with the operation 'delete', or without operation and vector, the vector is deleted.
+ */
+export type ConflictWinner = Pick<VectorChange, 'shardId' | 'vectorId'> & Partial<VectorChange>;
+
+/** A winner that can be written; without a vector it deletes. @internal */
+export interface CheckedWinner {
+  shardId: string;
+  vectorId: string;
+  vector: Float32Array | undefined;
+  /** JSON text. */
+  metadata: string | undefined;
+}
+
+/** From the addon's form. @internal */
+export function conflictOf(record: ConflictRecord): SyncConflict {
+  const versions = record.versions.map((version) => changeOf(version, record));
+  return {
+    id: record.id,
+    shardId: record.shardId,
+    vectorId: record.vectorId,
+    // A conflict has at least two versions.
+    localChange: versions.at(-1)!,
+    remoteChange: versions.at(-2)!,
+    versions,
+    detectedAt: record.detectedAt,
+  };
+}
+
+/** A change of a vector, as far as a winner needs one. @internal */
+export function checkWinner(name: string, value: unknown): CheckedWinner {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongKind(name, 'a change', value);
+  const { shardId, vectorId, operation, vector, metadata } = value as Record<string, unknown>;
+  const of = { shardId: checkText(`${name}.shardId`, shardId), vectorId: checkText(`${name}.vectorId`, vectorId) };
+  const does = operation === undefined ? undefined : checkWord(`${name}.operation`, operation, KNOWN);
+  if (does === 'delete' || (does === undefined && vector === undefined)) {
+    return { ...of, vector: undefined, metadata: undefined };
+  }
+  if (vector === undefined) {
+    throw argumentError(`${name}.vector is undefined: give the vector to write, or the operation 'delete'`);
+  }
+  return {
+    ...of,
+    vector: checkVector(`${name}.vector`, vector),
+    metadata: checkMetadata(`${name}.metadata`, metadata),
+  };
+}
+
+/** Throws unless a winner is of the conflict's vector. @internal */
+export function checkSameVector(name: string, winner: CheckedWinner, conflict: SyncConflict): void {
+  for (const key of ['shardId', 'vectorId'] as const) {
+    if (winner[key] === conflict[key]) continue;
+    const found = `${name}.${key} is ${shown(winner[key])}`;
+    throw new VectrError('ERR_ARGUMENT', `${found}, and conflict ${conflict.id} is of ${shown(conflict[key])}`);
+  }
+}
+
+function changeOf(
+  { site, seq, vector, metadata, history, ...version }: ChangeRecord,
+  record: ConflictRecord,
+): VectorChange {
+  const described = parseMetadata(metadata);
+  return {
+    id: record.changeId,
+    shardId: record.shardId,
+    vectorId: record.vectorId,
+    ...version,
+    ...(vector && { vector }),
+    ...(described && { metadata: described }),
+    versionVector: new Map(history),
+    dot: { site, seq },
+  };
+}
+
+const KNOWN: readonly string[] = ['insert', 'update', 'delete'];

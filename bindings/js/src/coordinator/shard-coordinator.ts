@@ -1,0 +1,317 @@
+// Many shards and peers, kept in step.
+import { type AbortSignalLike, abortable, checkSignal } from '../lifecycle/abort';
+import { addon } from '../native/addon';
+import { asyncDispose } from '../lifecycle/disposal';
+import { closedError, codeOf, messageOf, native, nativeNow, wrongKind } from '../check/error';
+import type { OpenDatabase } from '../database/handle';
+import { checkLabel } from './label';
+import { NameBuffer } from './batched-records';
+import type { NativeCoordinator, NativeSync } from '../native/native';
+import { DAY_MS, checkInteger } from '../check/number';
+import { checkOptions } from '../check/options';
+import { type PeerInfo, checkPeer, peerOf, pushPeer } from './peer';
+import { type ShardState, shardStateOf } from '../sync/session';
+import type { SyncConfig } from '../sync/config';
+import { type SyncHandle, syncHandleOf } from '../sync/handle';
+import type { SyncResult } from '../sync/result';
+import { checkText } from '../check/text';
+import { type Topology, checkTopology } from './topology';
+import type { QuicTransportConfig } from '../transport/config';
+import { VectorQuicSync } from '../sync/vector-quic-sync';
+
+/** An engine by its methods, so that equal typings from elsewhere fit. Anything else is a TypeError at run time. */
+export type OpenSync = Pick<VectorQuicSync, 'fingerprint' | 'initialize' | 'listen' | 'getStats' | 'close'>;
+
+/** What a coordinator did since it was made. */
+export interface CoordinatorStats {
+  /** Different shards of the registered peers. */
+  totalShards: number;
+  activeSyncs: number;
+  totalSyncs: number;
+  totalConflicts: number;
+  avgSyncDurationMs: number;
+  /** On the wire. */
+  bytesSent: number;
+  /** On the wire. */
+  bytesReceived: number;
+}
+
+export interface WaitOptions {
+  /** Ends the call early with ERR_ABORTED: what was applied stays applied. */
+  signal?: AbortSignalLike;
+}
+
+// Lets createShardCoordinator, and nobody else, hand an engine over.
+let own: (coordinator: ShardCoordinator) => void;
+
+/**
+ * Syncs the shards of one engine with its registered peers, at most `maxConcurrentSyncs` at a time; who is being
+ * connected to does not count. After `close` every method fails with ERR_CLOSED. What it returns are copies.
+ */
+export class ShardCoordinator {
+  static {
+    own = (coordinator) => {
+      coordinator.#ownsSync = true;
+    };
+  }
+
+  readonly #sync: VectorQuicSync;
+  readonly #engine: SyncHandle;
+  readonly #native: NativeCoordinator;
+  // Peers and tasks that the addon has not heard of yet.
+  readonly #peers: NameBuffer;
+  readonly #tasks: NameBuffer;
+  #topology: Topology = 'mesh';
+  #ownsSync = false;
+  // Counts up with each start and stop: a start that was overtaken while the engine opened does nothing.
+  #autoSyncTurn = 0;
+  #closing: Promise<void> | null = null;
+
+  /**
+   * A coordinator over `sync`, which is opened at the first use and stays open at the end.
+   *
+   * @param maxConcurrentSyncs 1 to 1,024; default 5.
+   */
+  constructor(sync: OpenSync, maxConcurrentSyncs: number = DEFAULT_LIMIT) {
+    const handle = syncHandleOf(sync);
+    if (handle === undefined) throw wrongKind('sync', 'a VectorQuicSync', sync);
+    const limit = checkInteger('maxConcurrentSyncs', maxConcurrentSyncs, 1, 1024);
+    this.#sync = sync as VectorQuicSync;
+    this.#engine = handle;
+    const coordinator = nativeNow(() => new addon.NativeCoordinator(limit));
+    this.#native = coordinator;
+    this.#peers = new NameBuffer((names, peers) => coordinator.registerPeers(names, peers));
+    this.#tasks = new NameBuffer((names, tasks) => coordinator.schedule(names, tasks));
+  }
+
+  /** The engine. */
+  get sync(): VectorQuicSync {
+    return this.#sync;
+  }
+
+  /** Adds a peer, in place of one of the same node. */
+  registerPeer(peer: PeerInfo): void {
+    this.#checkOpen();
+    pushPeer(this.#peers, checkPeer('peer', peer));
+  }
+
+  /** Forgets a peer; an unknown one is no error. */
+  unregisterPeer(nodeId: string): void {
+    this.#checkOpen();
+    const node = checkLabel('nodeId', nodeId);
+    this.#flush();
+    nativeNow(() => this.#native.unregisterPeer(node));
+  }
+
+  /** The registered peers, in the order of their names. */
+  getPeers(): PeerInfo[] {
+    this.#checkOpen();
+    this.#flush();
+    return this.#native.peers().map(peerOf);
+  }
+
+  /** The peers that this node syncs with under the topology: for each shard, among those that hold it. */
+  getNeighbours(): PeerInfo[] {
+    this.#checkOpen();
+    this.#flush();
+    return nativeNow(() => this.#native.neighbours(this.#engine.nodeId)).map(peerOf);
+  }
+
+  /** Whom `syncAll`, `syncShard` and `startAutoSyncAll` choose. Default: 'mesh'. */
+  setTopology(topology: Topology): void {
+    this.#checkOpen();
+    const chosen = checkTopology('topology', topology);
+    nativeNow(() => this.#native.setTopology(chosen));
+    this.#topology = chosen;
+  }
+
+  getTopology(): Topology {
+    this.#checkOpen();
+    return this.#topology;
+  }
+
+  /** Adds a task for `executeTasks`. Higher priorities run first, equal ones in their order; default 0. */
+  scheduleSyncTask(shardId: string, peerAddress: string, priority: number = 0): void {
+    this.#checkOpen();
+    const shard = checkLabel('shardId', shardId);
+    const address = checkText('peerAddress', peerAddress);
+    const urgency = checkInteger('priority', priority, -MAX_PRIORITY, MAX_PRIORITY);
+    this.#tasks.name(shard).name(address).number(urgency).end();
+  }
+
+  /** Runs all scheduled tasks; resolves to their results, in the order in which they were to run. */
+  async executeTasks(options?: WaitOptions): Promise<SyncResult[]> {
+    return await this.#run(options, 'scheduled');
+  }
+
+  /** Syncs each neighbour's shards with it, with priority 1. */
+  async syncAll(options?: WaitOptions): Promise<SyncResult[]> {
+    return await this.#run(options, 'all');
+  }
+
+  /** Syncs all shards of one peer, with priority 2. ERR_UNKNOWN_PEER where no peer has the address. */
+  async syncWithPeer(peerAddress: string, options?: WaitOptions): Promise<SyncResult[]> {
+    const address = checkText('peerAddress', peerAddress);
+    return await this.#run(options, 'peer', address);
+  }
+
+  /** Syncs one shard with each neighbour that has it, with priority 5. */
+  async syncShard(shardId: string, options?: WaitOptions): Promise<SyncResult[]> {
+    const shard = checkLabel('shardId', shardId);
+    return await this.#run(options, 'shard', shard);
+  }
+
+  /** The state of each shard of the database. */
+  async getAllShardStates(): Promise<ShardState[]> {
+    this.#checkOpen();
+    const engine = await this.#engine.ready();
+    this.#checkOpen();
+    return (await native(this.#native.shardStates(engine))).map(shardStateOf);
+  }
+
+  /**
+   * Keeps each neighbour's shards in step with it from now on, live; `intervalMs` adds a full check so often, 0 for
+   * none. Failures are 'syncError' events of the engine. The process stays alive meanwhile.
+   */
+  startAutoSyncAll(intervalMs: number): void {
+    this.#checkOpen();
+    const interval = checkInteger('intervalMs', intervalMs, 0, DAY_MS);
+    this.#engine.checkOpen();
+    this.#flush();
+    this.#engine.keepAlive.add(this);
+    void this.#startAutoSyncAll(interval, ++this.#autoSyncTurn);
+  }
+
+  /** Ends what `startAutoSyncAll` began. */
+  stopAutoSyncAll(): void {
+    this.#checkOpen();
+    this.#stopAutoSyncAll();
+  }
+
+  getStats(): CoordinatorStats {
+    this.#checkOpen();
+    this.#flush();
+    return this.#native.statistics();
+  }
+
+  getPendingTasksCount(): number {
+    this.#checkOpen();
+    this.#flush();
+    return this.#native.pendingTasks;
+  }
+
+  getActiveSyncsCount(): number {
+    this.#checkOpen();
+    return this.#native.activeSyncs;
+  }
+
+  /** Forgets the tasks that have not begun. */
+  clearPendingTasks(): void {
+    this.#checkOpen();
+    this.#tasks.clear();
+    this.#native.clearPendingTasks();
+  }
+
+  /** One real QUIC round trip a peer, no sync; by the peer's nodeId, whether it answered. */
+  async healthCheck(options?: WaitOptions): Promise<Map<string, boolean>> {
+    this.#checkOpen();
+    this.#flush();
+    return await abortable(signalOf(options), async (cancellation) => {
+      const engine = await this.#engine.ready();
+      this.#checkOpen();
+      return new Map(await native(this.#native.healthCheck(engine, cancellation)));
+    });
+  }
+
+  /** Stops everything; closes the engine where createShardCoordinator made it. Again: does nothing. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** `await using` closes. */
+  [asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #run(
+    options: WaitOptions | undefined,
+    what: Assignment,
+    name?: string,
+  ): Promise<SyncResult[]> {
+    this.#checkOpen();
+    this.#engine.checkOpen();
+    const signal = signalOf(options);
+    this.#flush();
+    return await this.#engine.run(signal, (engine, cancellation) => {
+      // Closed while the engine opened: the addon has nothing to close then, and would begin anew.
+      this.#checkOpen();
+      return this.#native.run(engine, what, name, cancellation);
+    });
+  }
+
+  async #startAutoSyncAll(interval: number, turn: number): Promise<void> {
+    let engine: NativeSync | null = null;
+    try {
+      engine = await this.#engine.ready();
+      const opened = engine;
+      if (turn === this.#autoSyncTurn) nativeNow(() => this.#native.startAutoSyncAll(opened, interval));
+    } catch (error) {
+      if (turn !== this.#autoSyncTurn) return;
+      // One malformed address does not keep the others from being started.
+      if (engine === null) this.#engine.keepAlive.delete(this);
+      this.#engine.hub.report({ error: messageOf(error), errorCode: codeOf(error) ?? 'ERR_STORAGE' });
+    }
+  }
+
+  #stopAutoSyncAll(): void {
+    this.#autoSyncTurn++;
+    this.#engine.keepAlive.delete(this);
+    nativeNow(() => this.#native.stopAutoSyncAll());
+  }
+
+  async #close(): Promise<void> {
+    this.#peers.clear();
+    this.#tasks.clear();
+    this.#stopAutoSyncAll();
+    await native(this.#native.close());
+    if (this.#ownsSync) await this.#sync.close();
+  }
+
+  #flush(): void {
+    this.#peers.flush();
+    this.#tasks.flush();
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== null) throw closedError('the coordinator', 'make a new one');
+  }
+}
+
+/**
+ * A coordinator over an engine of its own, which is initialized, and closed with it.
+ *
+ * ERR_NODE_ID where the database has another name, ERR_CONFIG for an identity that cannot be read or made.
+ */
+export async function createShardCoordinator(
+  db: OpenDatabase,
+  nodeId: string,
+  config?: Partial<SyncConfig>,
+  maxConcurrentSyncs?: number,
+  quicConfig?: QuicTransportConfig,
+): Promise<ShardCoordinator> {
+  const sync = new VectorQuicSync(db, nodeId, config);
+  const coordinator = new ShardCoordinator(sync, maxConcurrentSyncs);
+  own(coordinator);
+  await sync.initialize(quicConfig);
+  return coordinator;
+}
+
+type Assignment = Parameters<NativeCoordinator['run']>[1];
+
+function signalOf(options: unknown): AbortSignalLike | undefined {
+  return checkSignal('options.signal', checkOptions<WaitOptions>('options', options, ['signal']).signal);
+}
+
+const DEFAULT_LIMIT = 5;
+const MAX_PRIORITY = 2 ** 31 - 1;

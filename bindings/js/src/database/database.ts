@@ -1,0 +1,331 @@
+// A database of vector shards.
+import { AsyncLocalStorage } from 'node:async_hooks';
+import { abortable } from '../lifecycle/abort';
+import { addon } from '../native/addon';
+import { type VectrDBOptions, checkOpenOptions } from './open-options';
+import { asyncDispose } from '../lifecycle/disposal';
+import { VectrError, argumentError, closedError, native, wrongKind } from '../check/error';
+import { registerHandle } from './handle';
+import { type IteratedVector, walk } from './iteration';
+import type { Metadata } from '../check/metadata';
+import type { NativeDatabase } from '../native/native';
+import { checkFlag, checkOptions } from '../check/options';
+import { checkParameters, rowsOf } from './query';
+import { type SearchOptions, type SearchResult, checkSearch, searchResults } from './search';
+import { checkOptionalText, checkPath, checkText } from '../check/text';
+import { Transaction } from './transaction';
+import { checkVector } from '../check/vector';
+import {
+  type BatchItem,
+  type InsertOptions,
+  type ShardOptions,
+  type VectorEntry,
+  type VectorWrites,
+  Writes,
+} from './writes';
+
+/**
+ * Vectors in one SQLite file, or in memory, in any number of shards.
+ *
+ * No method blocks the event loop. After `close` every method rejects with ERR_CLOSED. An argument of the wrong kind is
+ * a TypeError with the code ERR_ARGUMENT; nothing has changed when a call rejects.
+ */
+export class VectrDB implements VectorWrites {
+  readonly #native: NativeDatabase;
+  readonly #writes: Writes;
+  readonly #path: string | null;
+  readonly #shardId: string;
+  // Of beginTransaction.
+  #transaction: Transaction | null = null;
+  #beginning = false;
+  // Of both forms: open, or being opened or ended.
+  #transactions = 0;
+  // The end of the last `transaction`, for the next one to wait for.
+  #turn: Promise<void> = Promise.resolve();
+  #closing: Promise<void> | null = null;
+
+  /** Databases are opened with `VectrDB.open`: this throws a TypeError. */
+  constructor(handle?: unknown) {
+    if (!(handle instanceof addon.NativeDatabase))
+      throw argumentError('a database is opened with await VectrDB.open(options)');
+    this.#native = handle;
+    this.#writes = new Writes(handle);
+    this.#path = handle.path;
+    this.#shardId = handle.shardId;
+    registerHandle(this, { native: handle, isInTransaction: () => this.#transactions > 0 });
+  }
+
+  /**
+   * Opens or makes a database.
+   *
+   * ERR_ARGUMENT for a path that is a folder, ERR_CONFIG for a file of another program or of a newer version,
+   * ERR_BUSY where it is open already, ERR_NODE_ID, ERR_DIMENSIONS, ERR_STORAGE. Nothing is written then.
+   */
+  static async open(options?: VectrDBOptions): Promise<VectrDB> {
+    return new VectrDB(await native(addon.NativeDatabase.open(checkOpenOptions(options))));
+  }
+
+  /** The same as `open`. */
+  static async new(options?: VectrDBOptions): Promise<VectrDB> {
+    return VectrDB.open(options);
+  }
+
+  /** The file; null in memory. */
+  get path(): string | null {
+    return this.#path;
+  }
+
+  /** What the node is called; null until it is named. */
+  get nodeId(): string | null {
+    return this.#native.nodeId;
+  }
+
+  /** The shard that calls without one mean. */
+  get shardId(): string {
+    return this.#shardId;
+  }
+
+  /**
+   * Adds a vector; resolves to its id. ERR_EXISTS for a live id, ERR_DIMENSIONS where the shard's vectors have another
+   * length, ERR_VECTOR for NaN and infinity. Metadata: a plain JSON object of at most 256 KiB.
+   */
+  async insert(vector: Float32Array | number[], metadata?: Metadata, options?: InsertOptions): Promise<string> {
+    return native(this.#scope().insert(vector, metadata, options));
+  }
+
+  /** Adds a vector, or replaces vector and metadata of the one with this id. */
+  async upsert(
+    id: string,
+    vector: Float32Array | number[],
+    metadata?: Metadata,
+    options?: ShardOptions,
+  ): Promise<void> {
+    await native(this.#scope().upsert(id, vector, metadata, options));
+  }
+
+  /** Adds all vectors or none; resolves to their ids, in the same order. All have one length. Errors as `insert`. */
+  async insertBatch(items: BatchItem[], options?: ShardOptions): Promise<string[]> {
+    return native(this.#scope().insertBatch(items, options));
+  }
+
+  /** Replaces what is given; what is left out stays. ERR_NOT_FOUND for an unknown id, else errors as `insert`. */
+  async update(
+    id: string,
+    vector?: Float32Array | number[],
+    metadata?: Metadata,
+    options?: ShardOptions,
+  ): Promise<void> {
+    await native(this.#scope().update(id, vector, metadata, options));
+  }
+
+  /** Removes a vector; false where there is none. */
+  async delete(id: string, options?: ShardOptions): Promise<boolean> {
+    return native(this.#scope().delete(id, options));
+  }
+
+  /** The view of the shard's strategy over the concurrent versions of a vector; null where there is none. */
+  async get(id: string, options?: ShardOptions): Promise<VectorEntry | null> {
+    return native(this.#scope().get(id, options));
+  }
+
+  /**
+   * The `k` nearest vectors (default 10), the nearest first, ties in the order of ids: an exact scan of the committed
+   * shard. ERR_DIMENSIONS for a query of another length, ERR_ABORTED through the signal.
+   */
+  async search(query: Float32Array | number[], k?: number, options?: SearchOptions): Promise<SearchResult[]> {
+    this.#checkOpen();
+    const components = checkVector('query', query);
+    const { search, signal } = checkSearch(k, options);
+    return abortable(signal, async (cancellation) =>
+      searchResults(await native(this.#native.search(components, search, cancellation))),
+    );
+  }
+
+  /**
+   * Every live vector of a shard, in the order of ids, without the vectors themselves unless `includeVectors` is set.
+   * Each walk reads one consistent snapshot of what was committed when it began.
+   */
+  iterate(options?: ShardOptions & { includeVectors?: boolean }): AsyncIterable<IteratedVector> {
+    this.#checkOpen();
+    const given = checkOptions<ShardOptions & { includeVectors?: boolean }>('options', options, [
+      'shardId',
+      'includeVectors',
+    ]);
+    const shardId = checkOptionalText('options.shardId', given.shardId);
+    const includeVectors = checkFlag('options.includeVectors', given.includeVectors) ?? false;
+    const open = async () => {
+      this.#checkOpen();
+      return this.#native.iterate(shardId, includeVectors);
+    };
+    return { [Symbol.asyncIterator]: () => walk(open) };
+  }
+
+  /** How many vectors a shard shows. */
+  async count(options?: ShardOptions): Promise<number> {
+    this.#checkOpen();
+    const { shardId } = checkOptions<ShardOptions>('options', options, ['shardId']);
+    return native(this.#native.count(checkOptionalText('options.shardId', shardId)));
+  }
+
+  /** The ids of all shards, in their order. */
+  async shards(): Promise<string[]> {
+    this.#checkOpen();
+    return native(this.#native.shards());
+  }
+
+  /**
+   * Runs one read-only statement over the documented tables and views: `vectors`, `vector_changelog` and
+   * `shard_metadata`; `PRAGMA integrity_check` too. Rows are plain objects, BLOBs Uint8Arrays, and integers that a
+   * number cannot hold bigints. The whole result is held in memory. ERR_ARGUMENT for anything that writes, attaches,
+   * or is more than one statement.
+   */
+  async query(sql: string, params?: unknown[]): Promise<Array<Record<string, unknown>>> {
+    this.#checkOpen();
+    const statement = checkText('sql', sql);
+    return rowsOf(await native(this.#native.query(statement, checkParameters('params', params))));
+  }
+
+  /**
+   * Runs `work` in a transaction: commits when it resolves, rolls back when it rejects, and settles as it does. Only
+   * calls on `tx` belong to it. Several at a time run one after the other; one inside another is ERR_TRANSACTION.
+   * Other writes meanwhile wait for a bounded time, then fail with ERR_BUSY.
+   */
+  async transaction<T>(work: (tx: VectorWrites) => Promise<T>): Promise<T> {
+    this.#checkOpen();
+    if (typeof work !== 'function') throw wrongKind('work', 'a function', work);
+    if (isInside(this)) {
+      throw new VectrError('ERR_TRANSACTION', 'a transaction of this database is open around this call: use its tx');
+    }
+    const before = this.#turn;
+    const scope: Scope = { database: this, around: scopes.getStore(), open: true };
+    const turn = before.then(() => this.#run(work, scope));
+    this.#turn = turn.then(noop, noop);
+    return turn;
+  }
+
+  /**
+   * Opens a transaction that every further call of insert, upsert, insertBatch, update, delete and get on this object
+   * belongs to, for one flow of control. A second begin is ERR_TRANSACTION. While it is open an arriving sync waits for
+   * a bounded time, then fails with ERR_BUSY.
+   */
+  async beginTransaction(): Promise<void> {
+    this.#checkOpen();
+    if (this.#transaction !== null || this.#beginning) {
+      throw new VectrError('ERR_TRANSACTION', 'a transaction is open: commit it or roll it back first');
+    }
+    this.#beginning = true;
+    this.#transactions++;
+    try {
+      this.#transaction = await Transaction.begin(this.#native);
+    } catch (error) {
+      this.#transactions--;
+      throw error;
+    } finally {
+      this.#beginning = false;
+    }
+  }
+
+  /** Keeps what the transaction wrote. ERR_TRANSACTION where none is open. */
+  async commit(): Promise<void> {
+    this.#checkOpen();
+    await this.#end((transaction) => transaction.commit());
+  }
+
+  /** Takes back what the transaction wrote. ERR_TRANSACTION where none is open. */
+  async rollback(): Promise<void> {
+    this.#checkOpen();
+    await this.#end((transaction) => transaction.rollback());
+  }
+
+  /** Writes a consistent copy into a new file while the database is in use. ERR_EXISTS where there is one. */
+  async backup(path: string): Promise<void> {
+    this.#checkOpen();
+    await native(this.#native.backup(checkPath('path', path)));
+  }
+
+  /** A fingerprint of a shard's whole content, in any order: equal on two nodes exactly when they hold the same. */
+  async digest(shardId?: string): Promise<string> {
+    this.#checkOpen();
+    return native(this.#native.digest(checkOptionalText('shardId', shardId)));
+  }
+
+  /** Rolls an open transaction back, waits for running calls, and lets go of the file. Closing again does nothing. */
+  close(): Promise<void> {
+    this.#closing ??= this.#close();
+    return this.#closing;
+  }
+
+  /** `await using` closes. */
+  [asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #run<T>(work: (tx: VectorWrites) => Promise<T>, scope: Scope): Promise<T> {
+    this.#checkOpen();
+    this.#transactions++;
+    try {
+      const transaction = await Transaction.begin(this.#native);
+      return await this.#runIn(transaction, () => scopes.run(scope, () => work(transaction)));
+    } finally {
+      scope.open = false;
+      this.#transactions--;
+    }
+  }
+
+  async #runIn<T>(transaction: Transaction, work: () => Promise<T>): Promise<T> {
+    try {
+      const value = await work();
+      await transaction.commit();
+      return value;
+    } catch (error) {
+      // What went wrong first is what the caller has to know; a failed commit has been rolled back already.
+      await transaction.rollback().catch(noop);
+      throw error;
+    }
+  }
+
+  async #close(): Promise<void> {
+    if (this.#transaction !== null) await this.#end((transaction) => transaction.rollback()).catch(noop);
+    await native(this.#native.close());
+  }
+
+  async #end(how: (transaction: Transaction) => Promise<void>): Promise<void> {
+    const transaction = this.#transaction;
+    if (transaction === null)
+      throw new VectrError('ERR_TRANSACTION', 'no transaction is open: beginTransaction opens one');
+    this.#transaction = null;
+    try {
+      await how(transaction);
+    } finally {
+      this.#transactions--;
+    }
+  }
+
+  // Calls belong to the transaction that beginTransaction has opened.
+  #scope(): VectorWrites {
+    this.#checkOpen();
+    return this.#transaction ?? this.#writes;
+  }
+
+  #checkOpen(): void {
+    if (this.#closing !== null) throw closedError('the database', 'open it again with VectrDB.open');
+  }
+}
+
+/** The `transaction` calls around the running code. */
+interface Scope {
+  readonly database: VectrDB;
+  readonly around: Scope | undefined;
+  open: boolean;
+}
+
+const scopes = new AsyncLocalStorage<Scope>();
+
+function isInside(database: VectrDB): boolean {
+  for (let scope = scopes.getStore(); scope !== undefined; scope = scope.around) {
+    if (scope.open && scope.database === database) return true;
+  }
+  return false;
+}
+
+function noop(): void {}

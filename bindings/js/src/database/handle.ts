@@ -1,0 +1,40 @@
+// What databases show to engines of this package: no part of what users see.
+import type { VectrDB } from './database';
+import type { asyncDispose } from '../lifecycle/disposal';
+import { wrongKind } from '../check/error';
+import type { NativeDatabase } from '../native/native';
+
+/** A `VectrDB` by its methods, so that equal typings from elsewhere fit. Anything else is a TypeError at run time. */
+export type OpenDatabase = Pick<VectrDB, Exclude<keyof VectrDB, typeof asyncDispose>>;
+
+/** A database from within the package. @internal */
+export interface DatabaseHandle {
+  readonly native: NativeDatabase;
+  /** Whether a transaction of this database is open, or being opened. */
+  isInTransaction(): boolean;
+}
+
+const handles = new WeakMap<object, DatabaseHandle>();
+
+/** Remembers a database's handle. @internal */
+export function registerHandle(database: object, handle: DatabaseHandle): void {
+  handles.set(database, handle);
+}
+
+/** The handle of a database; undefined for anything else. @internal */
+export function handleOf(value: unknown): DatabaseHandle | undefined {
+  return typeof value === 'object' && value !== null ? handles.get(value) : undefined;
+}
+
+/** The handle of a database that was given as an argument. @internal */
+export function checkDatabase(name: string, value: unknown): DatabaseHandle {
+  const handle = handleOf(value);
+  if (handle === undefined) throw wrongKind(name, 'a VectrDB', value);
+  return handle;
+}
+
+/** Whether the calling thread may read. In memory there is one connection: waiting for it here would keep the
+ *  transaction that has it from ending. @internal */
+export function isReadable(database: DatabaseHandle): boolean {
+  return database.native.path !== null || !database.isInTransaction();
+}

@@ -1,0 +1,52 @@
+// A walk over one snapshot, a page at a time.
+import { native } from '../check/error';
+import { type Metadata, parseMetadata } from '../check/metadata';
+import type { EntryColumns, NativeIteration } from '../native/native';
+import { vectorAt } from '../check/vector';
+
+/** One vector of `VectrDB.iterate`. */
+export interface IteratedVector {
+  id: string;
+  /** Where it was asked for. */
+  vector?: Float32Array;
+  metadata?: Metadata;
+  /** The hybrid logical clock of the shown version: whole microseconds since the Unix epoch. */
+  timestamp: number;
+}
+
+/** Walks from a new snapshot, which is freed when the walk ends, breaks off, or is forgotten. @internal */
+export async function* walk(open: () => Promise<NativeIteration>): AsyncGenerator<IteratedVector, void, undefined> {
+  const iteration = await native(open());
+  try {
+    for (let limit = FIRST_PAGE; ;) {
+      const page = await native(iteration.next(limit));
+      if (page.ids.length === 0) return;
+      yield* entries(page);
+      limit = nextLimit(page);
+    }
+  } finally {
+    await iteration.close();
+  }
+}
+
+function* entries({ ids, metadata, timestamps, vectors }: EntryColumns): Generator<IteratedVector> {
+  for (const [index, id] of ids.entries()) {
+    const described = parseMetadata(metadata[index]);
+    yield {
+      id,
+      ...(vectors && { vector: vectorAt(vectors, index, ids.length) }),
+      ...(described && { metadata: described }),
+      timestamp: timestamps[index]!,
+    };
+  }
+}
+
+// Pages of about a mebibyte: the crossing costs little, and a page is no burden.
+function nextLimit({ ids, vectors }: EntryColumns): number {
+  if (vectors === undefined) return LARGEST_PAGE;
+  const bytes = Math.max(1, vectors.byteLength / ids.length);
+  return Math.min(LARGEST_PAGE, Math.max(1, Math.floor(2 ** 20 / bytes)));
+}
+
+const FIRST_PAGE = 16;
+const LARGEST_PAGE = 1024;

@@ -1,0 +1,72 @@
+// Searching one shard.
+import { type AbortSignalLike, checkSignal } from '../lifecycle/abort';
+import { type Metadata, parseMetadata } from '../check/metadata';
+import type { HitColumns, SearchOptions as NativeSearchOptions } from '../native/native';
+import { MAX_U32, checkFinite, checkInteger } from '../check/number';
+import { checkFlag, checkOptions } from '../check/options';
+import { checkOptionalText, checkWord } from '../check/text';
+import { vectorAt } from '../check/vector';
+import type { ShardOptions } from './writes';
+
+export type DistanceMetric = 'cosine' | 'euclidean' | 'dot';
+
+export interface SearchOptions extends ShardOptions {
+  /** Default: 'cosine'. */
+  metric?: DistanceMetric;
+  /** The least similarity of a result. */
+  threshold?: number;
+  /** Default: false. */
+  includeVectors?: boolean;
+  /** Ends the search early with ERR_ABORTED. */
+  signal?: AbortSignalLike;
+}
+
+/** A vector that a search found. */
+export interface SearchResult {
+  id: string;
+  /** cosine: 1 - similarity; euclidean: the distance; dot: the negated product. */
+  distance: number;
+  /** cosine: -1 to 1; euclidean: 1 / (1 + distance); dot: the product. */
+  similarity: number;
+  metadata?: Metadata;
+  /** Where `includeVectors` was set. */
+  vector?: Float32Array;
+}
+
+/** The addon's form of k and options, and the signal. @internal */
+export function checkSearch(
+  k: unknown,
+  options: unknown,
+): { search: NativeSearchOptions; signal: AbortSignalLike | undefined } {
+  const given = checkOptions<SearchOptions>('options', options, [
+    'shardId',
+    'metric',
+    'threshold',
+    'includeVectors',
+    'signal',
+  ]);
+  const search: NativeSearchOptions = {
+    shardId: checkOptionalText('options.shardId', given.shardId),
+    k: k === undefined ? 10 : checkInteger('k', k, 0, MAX_U32),
+    metric: given.metric === undefined ? 'cosine' : checkWord('options.metric', given.metric, METRICS),
+    threshold: checkFinite('options.threshold', given.threshold),
+    includeVectors: checkFlag('options.includeVectors', given.includeVectors) ?? false,
+  };
+  return { search, signal: checkSignal('options.signal', given.signal) };
+}
+
+/** Objects, the nearest first. @internal */
+export function searchResults({ ids, distances, similarities, metadata, vectors }: HitColumns): SearchResult[] {
+  return ids.map((id, index) => {
+    const described = parseMetadata(metadata[index]);
+    return {
+      id,
+      distance: distances[index]!,
+      similarity: similarities[index]!,
+      ...(described && { metadata: described }),
+      ...(vectors && { vector: vectorAt(vectors, index, ids.length) }),
+    };
+  });
+}
+
+const METRICS: readonly DistanceMetric[] = ['cosine', 'euclidean', 'dot'];

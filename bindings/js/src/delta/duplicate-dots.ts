@@ -1,0 +1,41 @@
+// Changes with one number: mostly the same change, once from each side.
+import { checkMetadata } from '../check/metadata';
+import type { VectorChange } from './change';
+
+/** Whether the changes of each pair have one content, bit by bit. `pairs`: indices, two and two. */
+export function areTwinsEqual(changes: readonly VectorChange[], pairs: Uint32Array): boolean {
+  for (let at = 0; at < pairs.length; at += 2) {
+    if (!isSameContent(changes[pairs[at]!]!, changes[pairs[at + 1]!]!)) return false;
+  }
+  return true;
+}
+
+function isSameContent(one: VectorChange, other: VectorChange): boolean {
+  return (
+    one === other ||
+    (one.timestamp === other.timestamp &&
+      one.operation === other.operation &&
+      isSameVector(one.vector, other.vector) &&
+      isSameMetadata(one.metadata, other.metadata))
+  );
+}
+
+function isSameVector(one: VectorChange['vector'], other: VectorChange['vector']): boolean {
+  if (one === other || one === undefined || other === undefined) return one === other;
+  if (one.length !== other.length) return false;
+  // As whole numbers: 0 and -0 are different bits.
+  const [ours, theirs] = [bitsOf(one), bitsOf(other)];
+  for (let index = 0; index < ours.length; index++) {
+    if (ours[index] !== theirs[index]) return false;
+  }
+  return true;
+}
+
+function bitsOf(vector: Float32Array | readonly number[]): Int32Array {
+  const { buffer, byteOffset, length } = vector instanceof Float32Array ? vector : Float32Array.from(vector);
+  return new Int32Array(buffer, byteOffset, length);
+}
+
+function isSameMetadata(one: unknown, other: unknown): boolean {
+  return one === other || checkMetadata('metadata', one) === checkMetadata('metadata', other);
+}

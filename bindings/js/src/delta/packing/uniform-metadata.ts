@@ -1,0 +1,39 @@
+// Metadata that is alike: one set of keys, and plain texts and numbers for values. Only Node has room for it.
+import type { Metadata } from '../../check/metadata';
+
+/** Reads metadata whose text is known to be JSON: cut at its keys, in half of the time that JSON.parse takes. Undefined
+ *  where any of it is otherwise. */
+export function readAlike(texts: readonly string[]): Metadata[] | undefined {
+  if (texts.length < 2 || !texts[0]!.startsWith('{')) return undefined;
+  const first = JSON.parse(texts[0]!) as Metadata;
+  const keys = Object.keys(first);
+  const heads = keys.map((key, index) => `${index === 0 ? '{' : ','}${JSON.stringify(key)}:`);
+  const all: Metadata[] = new Array(texts.length);
+  for (let index = 0; index < texts.length; index++) {
+    const text = texts[index]!;
+    const metadata = { ...first };
+    let at = 0;
+    for (let place = 0; place < keys.length; place++) {
+      const head = heads[place]!;
+      if (!text.startsWith(head, at)) return undefined;
+      at += head.length;
+      const start = at;
+      if (text[at] === '"') {
+        at = text.indexOf('"', at + 1) + 1;
+        const value = text.slice(start + 1, at - 1);
+        if (value.includes('\\')) return undefined;
+        metadata[keys[place]!] = value;
+      } else {
+        while (at < text.length && !ENDS.includes(text[at]!)) at++;
+        const value = Number(text.slice(start, at));
+        if (Number.isNaN(value)) return undefined;
+        metadata[keys[place]!] = value;
+      }
+    }
+    if (text[at] !== '}' || at + 1 !== text.length) return undefined;
+    all[index] = metadata;
+  }
+  return all;
+}
+
+const ENDS = ',}';

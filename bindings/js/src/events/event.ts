@@ -1,0 +1,129 @@
+// What engines tell of, as users see it.
+import type { ConflictStrategy } from '../conflicts/conflict';
+import type { asyncDispose } from '../lifecycle/disposal';
+import { argumentError, shown } from '../check/error';
+import type { EventRecord } from '../native/native';
+import { nearest } from '../check/did-you-mean';
+
+// Types and no interfaces: an event fits an index signature too.
+
+/** Changes of a peer were applied: those with ids above `afterChangeId`, up to `toChangeId`, are among them. */
+export type ChangeEvent = {
+  type: 'change';
+  shardId: string;
+  peerAddress: string;
+  /** How many rows changed this database. */
+  changes: number;
+  afterChangeId: number;
+  toChangeId: number;
+};
+
+/** Vectors gained concurrent versions. */
+export type ConflictEvent = {
+  type: 'conflict';
+  shardId: string;
+  peerAddress: string;
+  detected: number;
+  /** 'unresolved' under 'manual': getUnresolvedConflicts lists them. */
+  outcome: 'resolved' | 'unresolved';
+  strategy: ConflictStrategy;
+  /** Which; the first 100 of them. */
+  vectorIds: string[];
+};
+
+/** The live stream of an auto-sync came up, or went down. */
+export type PeerEvent = {
+  type: 'peer';
+  shardId: string;
+  peerAddress: string;
+  status: 'online' | 'offline';
+  error?: string;
+  errorCode?: string;
+};
+
+/** How far a sync has come. */
+export type ProgressEvent = {
+  type: 'progress';
+  shardId: string;
+  peerAddress: string;
+  sent: number;
+  received: number;
+  bytes: number;
+};
+
+/** A sync failed, or a listener (ERR_LISTENER) or `onConflict` (ERR_CONFLICT_CALLBACK) did. */
+export type SyncErrorEvent = {
+  type: 'syncError';
+  shardId?: string;
+  peerAddress?: string;
+  /** Human-readable; `errorCode` is the stable one. */
+  error: string;
+  errorCode: string;
+  /** What was thrown, where code of the user threw it. */
+  cause?: unknown;
+};
+
+export type SyncEvent = ChangeEvent | ConflictEvent | PeerEvent | ProgressEvent | SyncErrorEvent;
+export type SyncEventName = SyncEvent['type'];
+/** The event of a name. */
+export type SyncEventOf<Name extends SyncEventName> = Extract<SyncEvent, { type: Name }>;
+
+/** Events, read one by one. */
+export interface SyncEvents extends AsyncIterableIterator<SyncEvent> {
+  return(): Promise<IteratorResult<SyncEvent, undefined>>;
+  /** `await using` ends it, as `break` does. */
+  [asyncDispose](): Promise<void>;
+}
+
+/** One of the names of events; anything else is a TypeError that suggests one. @internal */
+export function checkEventName(value: unknown): SyncEventName {
+  if (NAMES.includes(value as SyncEventName)) return value as SyncEventName;
+  const meant = typeof value === 'string' ? nearest(value, NAMES) : undefined;
+  const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;
+  throw argumentError(`event is ${shown(value)}: give ${NAMES.map((name) => `'${name}'`).join(', ')}${hint}`);
+}
+
+/** From the addon's form. @internal */
+export function eventOf(record: EventRecord): SyncEvent {
+  const { shardId, peerAddress } = record;
+  const of = { shardId, peerAddress };
+  switch (record.kind) {
+    case 'change': {
+      const { changes = 0, afterChangeId = 0, toChangeId = 0 } = record;
+      return { type: 'change', ...of, changes, afterChangeId, toChangeId };
+    }
+    case 'conflict': {
+      const { detected = 0, resolved, vectorIds = [] } = record;
+      const strategy = record.strategy as ConflictStrategy;
+      return { type: 'conflict', ...of, detected, outcome: resolved ? 'resolved' : 'unresolved', strategy, vectorIds };
+    }
+    case 'peer':
+      return { type: 'peer', ...of, status: record.online ? 'online' : 'offline', ...failureOf(record) };
+    case 'progress': {
+      const { sent = 0, received = 0, bytes = 0 } = record;
+      return { type: 'progress', ...of, sent, received, bytes };
+    }
+    case 'syncError':
+      return { type: 'syncError', ...of, error: '', errorCode: 'ERR_STORAGE', ...failureOf(record) };
+  }
+}
+
+/** One event for two of a kind, shard and peer, of which `later` came later. @internal */
+export function mergedEvent(earlier: SyncEvent, later: SyncEvent): SyncEvent {
+  if (earlier.type === 'change' && later.type === 'change') {
+    const { afterChangeId } = earlier;
+    return { ...later, changes: earlier.changes + later.changes, afterChangeId };
+  }
+  if (earlier.type === 'conflict' && later.type === 'conflict') {
+    const vectorIds = [...new Set([...earlier.vectorIds, ...later.vectorIds])].slice(0, MOST_NAMED);
+    return { ...later, detected: earlier.detected + later.detected, vectorIds };
+  }
+  return later;
+}
+
+function failureOf({ error, errorCode }: EventRecord): { error?: string; errorCode?: string } {
+  return { ...(error != null && { error }), ...(errorCode != null && { errorCode }) };
+}
+
+const NAMES: readonly SyncEventName[] = ['change', 'conflict', 'peer', 'progress', 'syncError'];
+const MOST_NAMED = 100;

@@ -1,0 +1,131 @@
+// What an engine tells its operator: silent unless someone asks.
+import { VectrError, argumentError, shown, wrongKind } from '../check/error';
+import type { SyncEvent } from './event';
+import { nearest } from '../check/did-you-mean';
+import { checkOptions } from '../check/options';
+
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
+
+/** Where an engine's messages go; `console` is one. What is left out is not told. */
+export interface Logger {
+  /** Listeners and callbacks that threw. */
+  error?(message: string, details: object): void;
+  /** Syncs that failed. */
+  warn?(message: string, details: object): void;
+  /** Conflicts and what became of them; peers that came and went. */
+  info?(message: string, details: object): void;
+  /** Everything else. */
+  debug?(message: string, details: object): void;
+}
+
+/** A logger's messages, and those that VECTR_LOG asks for on standard error. Never throws. @internal */
+export class Log {
+  readonly #logger: Logger;
+  readonly #levels: readonly LogLevel[];
+
+  constructor(logger: Logger | undefined, standardError: LogLevel | undefined) {
+    this.#logger = logger ?? {};
+    this.#levels = standardError === undefined ? [] : LEVELS.slice(0, LEVELS.indexOf(standardError) + 1);
+  }
+
+  /** Whether nobody hears anything. */
+  get isSilent(): boolean {
+    return this.#levels.length === 0 && LEVELS.every((level) => this.#logger[level] === undefined);
+  }
+
+  error(message: string, details: object): void {
+    this.#tell('error', message, details);
+  }
+
+  warn(message: string, details: object): void {
+    this.#tell('warn', message, details);
+  }
+
+  info(message: string, details: object): void {
+    this.#tell('info', message, details);
+  }
+
+  debug(message: string, details: object): void {
+    this.#tell('debug', message, details);
+  }
+
+  #tell(level: LogLevel, message: string, details: object): void {
+    if (this.#levels.includes(level)) {
+      process.stderr.write(`${new Date().toISOString()} vectr ${level} ${message} ${JSON.stringify(details)}\n`);
+    }
+    try {
+      const answer = this.#logger[level]?.(message, details) as { then?: unknown } | null | undefined;
+      if (typeof answer?.then === 'function') answer.then(undefined, warn);
+    } catch (error) {
+      warn(error);
+    }
+  }
+}
+
+/** The log of an engine, from its configuration and the environment. @internal */
+export function checkLog(name: string, logger: unknown): Log {
+  return new Log(checkLogger(name, logger), levelOf(process.env[VARIABLE]));
+}
+
+/** Tells of an event. What code of the user threw is told where it was caught. @internal */
+export function logEvent(log: Log, event: SyncEvent): void {
+  const { type, ...details } = event;
+  switch (type) {
+    case 'conflict': {
+      const { detected, outcome, strategy } = event;
+      const what = outcome === 'resolved' ? `resolved by ${strategy}` : `unresolved, for the strategy is ${strategy}`;
+      return log.info(`${detected} ${detected === 1 ? 'conflict' : 'conflicts'} ${whereOf(event)}: ${what}`, details);
+    }
+    case 'peer': {
+      const reason = event.error === undefined ? '' : `: ${event.error}`;
+      return log.info(`the live stream ${whereOf(event)} is ${event.status}${reason}`, details);
+    }
+    case 'syncError':
+      if (CAUGHT.includes(event.errorCode)) return;
+      return log.warn(`a sync ${whereOf(event)} failed: ${event.error}`, details);
+    case 'change':
+      return log.debug(`${event.changes} changes ${whereOf(event)} were applied`, details);
+    case 'progress':
+  }
+}
+
+function whereOf({ shardId, peerAddress }: SyncEvent): string {
+  return `of shard ${shown(shardId)} with ${shown(peerAddress)}`;
+}
+
+function checkLogger(name: string, value: unknown): Logger | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value !== 'object' || value === null) throw wrongKind(name, 'an object of functions', value);
+  // Objects that are more than loggers, as `console` is, may have more.
+  if (Object.getPrototypeOf(value) === Object.prototype) checkOptions<Logger>(name, value, LEVELS);
+  const logger = value as Logger;
+  for (const level of LEVELS) {
+    if (logger[level] !== undefined && typeof logger[level] !== 'function') {
+      throw wrongKind(`${name}.${level}`, 'a function', logger[level]);
+    }
+  }
+  if (LEVELS.every((level) => logger[level] === undefined)) {
+    throw argumentError(`${name} has none of ${LEVELS.join(', ')}: give at least one of them`);
+  }
+  return logger;
+}
+
+function levelOf(value: string | undefined): LogLevel | undefined {
+  if (value === undefined || value === '') return undefined;
+  if (LEVELS.includes(value as LogLevel)) return value as LogLevel;
+  const meant = nearest(value, LEVELS);
+  const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;
+  throw new VectrError(
+    'ERR_CONFIG',
+    `the environment variable ${VARIABLE} is ${shown(value)}: give ${LEVELS.join(', ')}${hint}`,
+  );
+}
+
+function warn(error: unknown): void {
+  const detail = error instanceof Error ? error.stack : String(error);
+  process.emitWarning('a logger threw', { type: 'VectrListenerWarning', code: 'ERR_LISTENER', detail });
+}
+
+const VARIABLE = 'VECTR_LOG';
+const LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
+const CAUGHT: readonly string[] = ['ERR_LISTENER', 'ERR_CONFLICT_CALLBACK'];

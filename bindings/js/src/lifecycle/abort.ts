@@ -1,0 +1,100 @@
+// AbortSignals end calls of the addon, and waits of the facade's own.
+import { addon } from '../native/addon';
+import { VectrError, codeOf, wrongKind } from '../check/error';
+import type { NativeCancellation } from '../native/native';
+
+/** What an AbortSignal has, of which library of types it may come. */
+export interface AbortSignalLike {
+  readonly aborted: boolean;
+  readonly reason?: unknown;
+  addEventListener(type: 'abort', listener: () => void): void;
+}
+
+/** Something with the surface of an AbortSignal; `undefined` stays so. @internal */
+export function checkSignal(name: string, value: unknown): AbortSignalLike | undefined {
+  if (value === undefined) return undefined;
+  const signal = value as Partial<AbortSignalLike> | null;
+  if (
+    typeof signal !== 'object' ||
+    typeof signal?.aborted !== 'boolean' ||
+    typeof signal.addEventListener !== 'function'
+  ) {
+    throw wrongKind(name, 'an AbortSignal', value);
+  }
+  return value as AbortSignalLike;
+}
+
+/** Runs `work` with a cancellation that follows the signal. An aborted call rejects with ERR_ABORTED. @internal */
+export async function abortable<T>(
+  signal: AbortSignalLike | undefined,
+  work: (cancellation: NativeCancellation | undefined) => Promise<T>,
+): Promise<T> {
+  // Awaited, so that the stack of an early error leads to the caller.
+  if (signal === undefined) return await work(undefined);
+  if (signal.aborted) throw abortedError(signal);
+  try {
+    return await work(cancellationOf(signal));
+  } catch (error) {
+    throw codeOf(error) === 'ERR_ABORTED' ? abortedError(signal) : error;
+  }
+}
+
+/** Whether `work` settles, however it does, before one of the signals aborts. @internal */
+export async function isSettledFirst(
+  work: Promise<unknown>,
+  signals: ReadonlyArray<AbortSignalLike | undefined>,
+): Promise<boolean> {
+  let forget: Array<(() => void) | undefined> = [];
+  try {
+    return await new Promise<boolean>((resolve) => {
+      const settled = () => resolve(true);
+      work.then(settled, settled);
+      forget = signals.map((signal) => signal && onAbort(signal, () => resolve(false)));
+    });
+  } finally {
+    for (const stop of forget) stop?.();
+  }
+}
+
+/** Calls `listener` once when the signal aborts, at once where it has; returns what takes the listener back.
+ *  @internal */
+export function onAbort(signal: AbortSignalLike, listener: () => void): () => void {
+  if (signal.aborted) {
+    listener();
+    return () => {};
+  }
+  const all = listenersOf(signal);
+  all.add(listener);
+  return () => all.delete(listener);
+}
+
+/** The error of an aborted call. @internal */
+export function abortedError(signal: AbortSignalLike): VectrError {
+  return new VectrError('ERR_ABORTED', 'the call was aborted', { cause: signal.reason });
+}
+
+// A signal aborts once: all its calls share one cancellation.
+function cancellationOf(signal: AbortSignalLike): NativeCancellation {
+  const known = cancellations.get(signal);
+  if (known !== undefined) return known;
+  const cancellation = new addon.NativeCancellation();
+  cancellations.set(signal, cancellation);
+  onAbort(signal, () => cancellation.cancel());
+  return cancellation;
+}
+
+// The signal hears of one listener, however many there are: Node warns of more than ten.
+function listenersOf(signal: AbortSignalLike): Set<() => void> {
+  const known = listeners.get(signal);
+  if (known !== undefined) return known;
+  const all = new Set<() => void>();
+  listeners.set(signal, all);
+  signal.addEventListener('abort', () => {
+    for (const listener of all) listener();
+    all.clear();
+  });
+  return all;
+}
+
+const cancellations = new WeakMap<AbortSignalLike, NativeCancellation>();
+const listeners = new WeakMap<AbortSignalLike, Set<() => void>>();

@@ -1,0 +1,69 @@
+// Shards that an engine keeps in step with peers.
+import { codeOf, messageOf, nativeNow } from '../check/error';
+import type { EventHub } from '../events/event-hub';
+import type { KeepAlive } from '../lifecycle/process-ref';
+import type { NativeSync } from '../native/native';
+
+/** Auto-syncs can be wanted before there is an engine. As long as one is, the process stays alive. */
+export class AutoSyncs {
+  readonly #ready: () => Promise<NativeSync>;
+  readonly #hub: EventHub;
+  readonly #keepAlive: KeepAlive;
+  readonly #wanted = new Map<string, Set<string>>();
+  #engine: NativeSync | null = null;
+
+  constructor(ready: () => Promise<NativeSync>, hub: EventHub, keepAlive: KeepAlive) {
+    this.#ready = ready;
+    this.#hub = hub;
+    this.#keepAlive = keepAlive;
+  }
+
+  /** Begins one; a pair that is wanted already stays as it is. Failures are 'syncError' events. */
+  start(shardId: string, peerAddress: string): void {
+    const addresses = this.#wanted.get(shardId) ?? new Set();
+    if (addresses.has(peerAddress)) return;
+    this.#wanted.set(shardId, addresses.add(peerAddress));
+    this.#keepAlive.add(this);
+    void this.#begin(shardId, peerAddress);
+  }
+
+  /** Ends those of a shard. */
+  stop(shardId: string): void {
+    this.#wanted.delete(shardId);
+    if (this.#wanted.size === 0) this.#keepAlive.delete(this);
+    const engine = this.#engine;
+    if (engine !== null) nativeNow(() => engine.stopAutoSync(shardId));
+  }
+
+  /** Ends all. */
+  stopAll(): void {
+    this.#wanted.clear();
+    this.#keepAlive.delete(this);
+    const engine = this.#engine;
+    if (engine !== null) nativeNow(() => engine.stopAllAutoSyncs());
+  }
+
+  async #begin(shardId: string, peerAddress: string): Promise<void> {
+    try {
+      const engine = (this.#engine = await this.#ready());
+      if (this.#isWanted(shardId, peerAddress)) nativeNow(() => engine.startAutoSync(shardId, peerAddress));
+    } catch (error) {
+      // Stopped meanwhile, or closed, which stops all.
+      if (!this.#isWanted(shardId, peerAddress)) return;
+      this.#forget(shardId, peerAddress);
+      const errorCode = codeOf(error) ?? 'ERR_STORAGE';
+      this.#hub.report({ shardId, peerAddress, error: messageOf(error), errorCode });
+    }
+  }
+
+  #isWanted(shardId: string, peerAddress: string): boolean {
+    return this.#wanted.get(shardId)?.has(peerAddress) === true;
+  }
+
+  #forget(shardId: string, peerAddress: string): void {
+    const addresses = this.#wanted.get(shardId);
+    addresses?.delete(peerAddress);
+    if (addresses?.size === 0) this.#wanted.delete(shardId);
+    if (this.#wanted.size === 0) this.#keepAlive.delete(this);
+  }
+}

@@ -1,0 +1,78 @@
+// How an engine syncs.
+import type { ConflictStrategy } from '../conflicts/conflict';
+import type { ConflictCallback } from '../conflicts/conflict-queue';
+import { type Log, type Logger, checkLog } from '../events/logger';
+import type { SyncOptions } from '../native/native';
+import { DAY_MS, checkOptionalInteger } from '../check/number';
+import { checkFlag, checkFunction, checkOptions } from '../check/options';
+import { checkWord } from '../check/text';
+
+export interface SyncConfig {
+  /** Kept in this database for every shard that is synced; left out: the kept one, at first 'last-write-wins'. */
+  conflictStrategy: ConflictStrategy;
+  /** Most changes in one batch, 1 to 65,535. Default: as many as fit 256 KiB. */
+  batchSize: number;
+  /**
+   * Whether batches travel packed by LZ4, both ways: ids and metadata get smaller, embeddings do not. Default: true.
+   * Skipped where it takes off less than a sixteenth, and with a peer that does not read it.
+   */
+  compression: boolean;
+  /** Milliseconds between full checks of each auto-sync; 0, the default, for none: commits travel as they happen. */
+  syncIntervalMs: number;
+  /** How often a failed sync is tried again, where that can help. Default: 3. */
+  maxRetries: number;
+  /** Milliseconds before the first retry, doubled each time, with jitter. Default: 1000; at most a day. */
+  retryBackoffMs: number;
+  /** Whether the file keeps how far each peer's changes were read, for the next process too. Default: true. */
+  persistSession: boolean;
+  /**
+   * Runs on this node for each conflict that a sync or a live stream leaves unresolved (under 'manual'), and for those
+   * that wait when the engine is initialized. What it answers is written as by `resolveConflict`; null and undefined
+   * leave the conflict, and the next sync asks again. `sync` awaits it. Of several conflicts a few at a time.
+   */
+  onConflict?: ConflictCallback;
+  /** Hears of conflicts and their outcome, of peers, failures, and callbacks that throw. Default: nobody does. The
+   *  environment variable VECTR_LOG (error, warn, info or debug) writes the same to standard error. */
+  logger?: Logger;
+}
+
+/** A checked configuration: the addon's part, and the facade's. @internal */
+export interface CheckedConfig {
+  readonly native: SyncOptions;
+  readonly onConflict: ConflictCallback | undefined;
+  readonly log: Log;
+}
+
+/** ERR_CONFIG for an unknown value of VECTR_LOG. @internal */
+export function checkSyncConfig(config: unknown): CheckedConfig {
+  const given = checkOptions<Partial<SyncConfig>>('config', config, KEYS);
+  const { conflictStrategy } = given;
+  return {
+    native: {
+      conflictStrategy:
+        conflictStrategy === undefined ? undefined : checkWord('config.conflictStrategy', conflictStrategy, STRATEGIES),
+      batchSize: checkOptionalInteger('config.batchSize', given.batchSize, 1, 65_535),
+      compression: checkFlag('config.compression', given.compression),
+      maxRetries: checkOptionalInteger('config.maxRetries', given.maxRetries, 0, 1_000_000),
+      retryBackoffMs: checkOptionalInteger('config.retryBackoffMs', given.retryBackoffMs, 0, DAY_MS),
+      syncIntervalMs: checkOptionalInteger('config.syncIntervalMs', given.syncIntervalMs, 0, DAY_MS),
+      persistSession: checkFlag('config.persistSession', given.persistSession),
+    },
+    onConflict: checkFunction('config.onConflict', given.onConflict),
+    log: checkLog('config.logger', given.logger),
+  };
+}
+
+const STRATEGIES: readonly ConflictStrategy[] = ['last-write-wins', 'first-write-wins', 'merge', 'manual'];
+
+const KEYS: ReadonlyArray<keyof SyncConfig> = [
+  'conflictStrategy',
+  'batchSize',
+  'compression',
+  'syncIntervalMs',
+  'maxRetries',
+  'retryBackoffMs',
+  'persistSession',
+  'onConflict',
+  'logger',
+];

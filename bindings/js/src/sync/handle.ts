@@ -1,0 +1,35 @@
+// What engines show to coordinators of this package: no part of what users see.
+import type { AbortSignalLike } from '../lifecycle/abort';
+import type { EventHub } from '../events/event-hub';
+import type { KeepAlive } from '../lifecycle/process-ref';
+import type { NativeCancellation, NativeSync, SyncOutcome } from '../native/native';
+import type { SyncResult } from './result';
+
+/** An engine from within the package. */
+export interface SyncHandle {
+  /** What its node is called. */
+  readonly nodeId: string;
+  readonly hub: EventHub;
+  readonly keepAlive: KeepAlive;
+  /** Throws ERR_CLOSED after close. */
+  checkOpen(): void;
+  /** The addon's engine, opened where it is not. */
+  ready(): Promise<NativeSync>;
+  /** Runs syncs, and what `onConflict` has to do with what they bring. */
+  run(
+    signal: AbortSignalLike | undefined,
+    work: (engine: NativeSync, cancellation: NativeCancellation | undefined) => Promise<SyncOutcome[]>,
+  ): Promise<SyncResult[]>;
+}
+
+const handles = new WeakMap<object, SyncHandle>();
+
+/** Remembers an engine's handle. */
+export function registerSyncHandle(sync: object, handle: SyncHandle): void {
+  handles.set(sync, handle);
+}
+
+/** The handle of an engine; undefined for anything else. */
+export function syncHandleOf(value: unknown): SyncHandle | undefined {
+  return typeof value === 'object' && value !== null ? handles.get(value) : undefined;
+}

@@ -1,0 +1,147 @@
+// How an engine reaches its peers, and whom it trusts.
+import { wrongKind } from '../check/error';
+import type { NetworkOptions, TlsOptions } from '../native/native';
+import { DAY_MS, MAX_U32, checkOptionalInteger } from '../check/number';
+import { checkFlag, checkOptions } from '../check/options';
+import { checkFingerprint, checkOptionalText, checkText } from '../check/text';
+
+/**
+ * Whom to trust, and what to show. Nothing given: this machine only (loopback addresses). A peer's certificate is good if
+ * it is pinned, or if the authority issued it; a cluster secret is to be proven besides, and alone makes any certificate
+ * good. What is left out comes from the environment (QUIC_CERT_PATH and its like).
+ */
+export interface TlsConfig {
+  /** This node's certificate, a PEM file, followed by those that lead to its authority. Default: one of its own. */
+  certPath?: string;
+  /** The key of that certificate, a PEM file: Ed25519, ECDSA P-256 or P-384, RSA. */
+  keyPath?: string;
+  /** The authorities (PEM) whose certificates are trusted, whatever names are in them: a CA of the cluster's own. */
+  caPath?: string;
+  /** SHA-256 of certificates to trust, 64 hexadecimal digits each. An empty list: nobody by pin. */
+  pinnedFingerprints?: string[];
+  /** At least 16 bytes, best 32 random ones; during a rotation several, any of which is good. */
+  clusterSecret?: string | string[];
+  /**
+   * What trusted peers may do with which shards, by fingerprint, by DNS name in a certificate of the authority, or '*'
+   * for every peer. Who is not in it may do nothing. Default: everything.
+   */
+  rights?: Record<string, ShardRights>;
+  /** Takes any certificate: without a cluster secret, whoever reaches this node reads and writes all its shards. */
+  dangerousAcceptAnyPeer?: boolean;
+}
+
+/** Shards; '*' for all. */
+export interface ShardRights {
+  read?: string[];
+  /** To read and write. */
+  write?: string[];
+}
+
+export interface QuicTransportConfig {
+  /** The TLS server name to send. Names decide nothing about who is trusted. Default: 'localhost'. */
+  serverName?: string;
+  /** For a whole attempt, name look-up included; then ERR_PEER_UNREACHABLE. Default: 5000. */
+  connectTimeoutMs?: number;
+  /** After how much silence a connection is dead; at least 1000. Default: 30000. */
+  maxIdleTimeoutMs?: number;
+  /** Streams that a peer may have open on one connection, at least 1. Default: QUIC_MAX_STREAMS, else 100. */
+  maxConcurrentStreams?: number;
+  /** Connections, at least 1. Default: QUIC_MAX_CONNECTIONS, else 100. */
+  maxConnections?: number;
+  /** Default: true. */
+  enable0Rtt?: boolean;
+  /** UDP. Without it the fallback is left. Default: AGENTIC_FLOW_ENABLE_QUIC, else true. */
+  enableQuic?: boolean;
+  /** The same over TLS on TCP, at the same port, where UDP does not get through. Default: true. */
+  enableFallback?: boolean;
+  tls?: TlsConfig;
+}
+
+/** The addon's form. @internal */
+export function checkTransportConfig(config: unknown): NetworkOptions {
+  const given = checkOptions<QuicTransportConfig>('quicConfig', config, KEYS);
+  return {
+    serverName: checkOptionalText('quicConfig.serverName', given.serverName),
+    connectTimeoutMs: checkOptionalInteger('quicConfig.connectTimeoutMs', given.connectTimeoutMs, 1, DAY_MS),
+    maxIdleTimeoutMs: checkOptionalInteger('quicConfig.maxIdleTimeoutMs', given.maxIdleTimeoutMs, 1000, DAY_MS),
+    maxConcurrentStreams: checkOptionalInteger(
+      'quicConfig.maxConcurrentStreams',
+      given.maxConcurrentStreams,
+      1,
+      MAX_U32,
+    ),
+    maxConnections: checkOptionalInteger('quicConfig.maxConnections', given.maxConnections, 1, MAX_U32),
+    enable0Rtt: checkFlag('quicConfig.enable0Rtt', given.enable0Rtt),
+    enableQuic: checkFlag('quicConfig.enableQuic', given.enableQuic),
+    enableFallback: checkFlag('quicConfig.enableFallback', given.enableFallback),
+    tls: checkTls('quicConfig.tls', given.tls),
+  };
+}
+
+/** The addon's form of a `TlsConfig` that replaces another: a forgotten argument must not reset what was trusted.
+ *  @internal */
+export function checkNewTls(name: string, config: unknown): TlsOptions {
+  if (config === undefined) throw wrongKind(name, 'an object', config);
+  return checkTls(name, config);
+}
+
+function checkTls(name: string, config: unknown): TlsOptions {
+  const given = checkOptions<TlsConfig>(name, config, TLS_KEYS);
+  const { clusterSecret = [] } = given;
+  return {
+    certPath: checkOptionalText(`${name}.certPath`, given.certPath),
+    keyPath: checkOptionalText(`${name}.keyPath`, given.keyPath),
+    caPath: checkOptionalText(`${name}.caPath`, given.caPath),
+    pinnedFingerprints: checkPins(`${name}.pinnedFingerprints`, given.pinnedFingerprints),
+    clusterSecrets: checkTexts(`${name}.clusterSecret`, typeof clusterSecret === 'string' ? [clusterSecret] : clusterSecret),
+    rights: checkRights(`${name}.rights`, given.rights),
+    dangerousAcceptAnyPeer: checkFlag(`${name}.dangerousAcceptAnyPeer`, given.dangerousAcceptAnyPeer) ?? false,
+  };
+}
+
+function checkPins(name: string, pins: unknown): string[] | undefined {
+  if (pins === undefined) return undefined;
+  if (!Array.isArray(pins)) throw wrongKind(name, 'an array of fingerprints', pins);
+  return pins.map((pin, index) => checkFingerprint(`${name}[${index}]`, pin));
+}
+
+function checkTexts(name: string, texts: unknown): string[] {
+  if (!Array.isArray(texts)) throw wrongKind(name, 'an array of strings', texts);
+  // Loops, here and below: each callback would take two of the ten frames that an error's stack has.
+  for (const [index, text] of texts.entries()) checkText(`${name}[${index}]`, text);
+  return texts;
+}
+
+function checkRights(name: string, rights: unknown): TlsOptions['rights'] {
+  if (rights === undefined) return undefined;
+  if (typeof rights !== 'object' || rights === null || Array.isArray(rights)) throw wrongKind(name, 'an object', rights);
+  const checked: [string, Required<ShardRights>][] = [];
+  for (const [peer, grant] of Object.entries(rights)) {
+    const of = `${name}['${peer}']`;
+    const { read = [], write = [] } = checkOptions<ShardRights>(of, grant, ['read', 'write']);
+    checked.push([peer, { read: checkTexts(`${of}.read`, read), write: checkTexts(`${of}.write`, write) }]);
+  }
+  return Object.fromEntries(checked);
+}
+
+const TLS_KEYS: ReadonlyArray<keyof TlsConfig> = [
+  'certPath',
+  'keyPath',
+  'caPath',
+  'pinnedFingerprints',
+  'clusterSecret',
+  'rights',
+  'dangerousAcceptAnyPeer',
+];
+
+const KEYS: ReadonlyArray<keyof QuicTransportConfig> = [
+  'serverName',
+  'connectTimeoutMs',
+  'maxIdleTimeoutMs',
+  'maxConcurrentStreams',
+  'maxConnections',
+  'enable0Rtt',
+  'enableQuic',
+  'enableFallback',
+  'tls',
+];

@@ -1,0 +1,137 @@
+// What a message may carry: JSON values, and arrays of numbers beside their text.
+import { argumentError, kindOf, shown } from '../check/error';
+import type { AttachmentRecord } from '../native/native';
+import { arrayName, isFloat32Array } from '../check/vector';
+
+/** A payload as JSON text, and the arrays that were in it. */
+export interface Payload {
+  /** Null stands for each array. Undefined where there is no payload, or an array is the whole of it. */
+  payload: string | undefined;
+  attachments: AttachmentRecord[];
+}
+
+/** Takes the arrays out. A TypeError names the place of a value that would not arrive as it is. */
+export function checkPayload(name: string, value: unknown): Payload {
+  if (value === undefined) return { payload: undefined, attachments: [] };
+  const examination = new Examination(name);
+  const plain = examined(() => examination.plain(value, '', 0));
+  const { attachments } = examination;
+  const isArray = attachments[0]?.pointer === '';
+  return { payload: isArray ? undefined : JSON.stringify(plain), attachments };
+}
+
+// Ten frames are few: those of the examination shall not stand in the way of the caller's.
+function examined<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof Refusal ? argumentError(error.message, checkPayload) : error;
+  }
+}
+
+class Refusal extends Error {}
+
+class Examination {
+  readonly attachments: AttachmentRecord[] = [];
+  readonly #name: string;
+  readonly #above = new Set<object>();
+
+  constructor(name: string) {
+    this.#name = name;
+  }
+
+  /** The value itself where it holds no array; else a copy with nulls in their places. */
+  plain(value: unknown, pointer: string, level: number): unknown {
+    switch (typeof value) {
+      case 'string':
+      case 'boolean':
+        return value;
+      case 'number':
+        if (Number.isFinite(value)) return value;
+        throw this.#refusal(pointer, value);
+      case 'object':
+        return value === null ? null : this.#object(value, pointer, level);
+      default:
+        throw this.#refusal(pointer, value);
+    }
+  }
+
+  #object(value: object, pointer: string, level: number): unknown {
+    if (ArrayBuffer.isView(value)) return this.#attach(value, pointer);
+    if (this.#above.has(value)) throw new Refusal(`${this.#place(pointer)} contains itself: ${WAY_OUT}`);
+    if (level === MOST_LEVELS) {
+      throw new Refusal(`${this.#name} has more than ${MOST_LEVELS} levels: ${WAY_OUT}`);
+    }
+    this.#above.add(value);
+    const plain = Array.isArray(value)
+      ? this.#list(value, pointer, level)
+      : this.#record(value as Record<string, unknown>, pointer, level);
+    this.#above.delete(value);
+    return plain;
+  }
+
+  #list(values: unknown[], pointer: string, level: number): unknown[] {
+    if ('toJSON' in values) throw this.#refusal(pointer, values);
+    let copy: unknown[] | undefined;
+    for (let index = 0; index < values.length; index++) {
+      const plain = this.plain(values[index], `${pointer}/${index}`, level + 1);
+      if (plain === values[index]) continue;
+      copy ??= values.slice();
+      copy[index] = plain;
+    }
+    return copy ?? values;
+  }
+
+  #record(values: Record<string, unknown>, pointer: string, level: number): Record<string, unknown> {
+    if (!isPlain(values)) throw this.#refusal(pointer, values);
+    let copy: Record<string, unknown> | undefined;
+    for (const key of Object.keys(values)) {
+      const value = values[key];
+      // As JSON has it.
+      if (value === undefined) continue;
+      const plain = this.plain(value, `${pointer}/${escaped(key)}`, level + 1);
+      if (plain === value) continue;
+      // Without a prototype, so that '__proto__' is a key like others.
+      copy ??= Object.assign(Object.create(null) as Record<string, unknown>, values);
+      copy[key] = plain;
+    }
+    return copy ?? values;
+  }
+
+  #attach(view: ArrayBufferView, pointer: string): null {
+    const kind = isFloat32Array(view) ? 1 : arrayName(view) === 'Uint8Array' ? 0 : undefined;
+    if (kind === undefined) throw this.#refusal(pointer, view);
+    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+    this.attachments.push({ pointer, kind, bytes });
+    return null;
+  }
+
+  #refusal(pointer: string, value: unknown): Refusal {
+    return new Refusal(`${this.#place(pointer)} is ${described(value)}: ${WAY_OUT}`);
+  }
+
+  #place(pointer: string): string {
+    const keys = pointer.split('/').slice(1);
+    return this.#name + keys.map((key) => (/^\d+$/.test(key) ? `[${key}]` : `.${key.slice(0, 60)}`)).join('');
+  }
+}
+
+function described(value: unknown): string {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? `an object (${kindOf(value)}, not plain)`
+    : shown(value);
+}
+
+// Plain objects of another realm count as well.
+function isPlain(value: object): boolean {
+  if ('toJSON' in value) return false;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === null || (kindOf(value) === 'Object' && Object.getPrototypeOf(prototype) === null);
+}
+
+function escaped(key: string): string {
+  return key.includes('~') || key.includes('/') ? key.replaceAll('~', '~0').replaceAll('/', '~1') : key;
+}
+
+const WAY_OUT = 'give values that JSON can hold, Uint8Array or Float32Array';
+const MOST_LEVELS = 500;
