@@ -5,21 +5,11 @@
 #![allow(clippy::needless_pass_by_value, reason = "JavaScript's strings and arrays come by value")]
 
 mod cancellation;
-mod changelog;
 mod columns;
 mod command;
-mod conflict;
-mod coordinator;
 mod database;
 mod delta;
-mod events;
 mod failure;
-mod iteration;
-mod message;
-mod query;
-mod session;
 mod sync;
-mod sync_options;
-mod sync_outcome;
 mod transport;
 mod work;

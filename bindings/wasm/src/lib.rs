@@ -4,5 +4,5 @@
 //! A failure reaches JavaScript as an `Error` with the stable code as its property `code`.
 
 mod arrays;
+mod backend;
 mod failure;
-mod kernel;

@@ -9,9 +9,9 @@ use vectr_delta::{Dimensions, Metadata, NodeName, ShardId, VectorId};
 
 use crate::cancellation::NativeCancellation;
 use crate::columns::{EntryRecord, HitColumns, copy, number, payload};
+use crate::database::iteration::NativeIteration;
+use crate::database::query::{Cell, QueryRows, value};
 use crate::failure::Failure;
-use crate::iteration::NativeIteration;
-use crate::query::{Cell, QueryRows, value};
 use crate::work::Work;
 
 /// A database. Every method works off the event loop; where `shard` is left out, the default shard is meant.

@@ -5,7 +5,7 @@ use vectr_core::StoredConflict;
 use vectr_delta::{ConflictId, LocalWrite, ShardId, Sibling, SiteId, VectorId};
 
 use crate::columns::{copy, number, payload, text};
-use crate::database::NativeDatabase;
+use crate::database::native_database::NativeDatabase;
 use crate::failure::Failure;
 use crate::work::Work;
 

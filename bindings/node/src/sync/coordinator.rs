@@ -9,10 +9,10 @@ use vectr_sync::{Agenda, Assignment, CoordinatorStatistics, Peer, PeerStatus, Sh
 use crate::cancellation::NativeCancellation;
 use crate::columns::number;
 use crate::failure::Failure;
-use crate::session::ShardStateRecord;
-use crate::sync::NativeSync;
-use crate::sync_options::interval;
-use crate::sync_outcome::SyncOutcome;
+use crate::sync::native_sync::NativeSync;
+use crate::sync::options::interval;
+use crate::sync::outcome::SyncOutcome;
+use crate::sync::session::ShardStateRecord;
 use crate::work::Work;
 
 /// What to sync with whom. All calls on one coordinator name the same engine.

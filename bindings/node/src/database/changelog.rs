@@ -7,8 +7,8 @@ use vectr_core::DeltaScope;
 use vectr_delta::ChangeId;
 
 use crate::columns::number;
-use crate::conflict::SiteEntries;
-use crate::database::NativeDatabase;
+use crate::database::conflict::SiteEntries;
+use crate::database::native_database::NativeDatabase;
 
 /// How far a shard has come.
 #[napi(object, object_from_js = false)]

@@ -11,12 +11,12 @@ use vectr_sync::SyncEngine;
 use vectr_transport::Identity;
 
 use crate::cancellation::NativeCancellation;
-use crate::database::NativeDatabase;
-use crate::events::{EventListener, NativeSubscription};
+use crate::database::native_database::NativeDatabase;
 use crate::failure::Failure;
-use crate::session::{SessionRecord, ShardStateRecord};
-use crate::sync_options::{NetworkOptions, SyncOptions, TlsOptions, fingerprint, listen_address};
-use crate::sync_outcome::{ProgressRecord, StatisticsRecord, SyncOutcome};
+use crate::sync::events::{EventListener, NativeSubscription};
+use crate::sync::options::{NetworkOptions, SyncOptions, TlsOptions, fingerprint, listen_address};
+use crate::sync::outcome::{ProgressRecord, StatisticsRecord, SyncOutcome};
+use crate::sync::session::{SessionRecord, ShardStateRecord};
 use crate::work::{Work, block};
 
 /// Syncs the shards of a database.

@@ -3,7 +3,7 @@ use vectr_sync::{SyncProgress, SyncResult};
 use vectr_transport::PoolStatistics;
 
 use crate::columns::number;
-use crate::conflict::ConflictRecord;
+use crate::database::conflict::ConflictRecord;
 
 /// What a sync did.
 #[napi(object, object_from_js = false)]

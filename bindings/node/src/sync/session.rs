@@ -2,7 +2,7 @@ use napi_derive::napi;
 use vectr_sync::{ShardRecord, ShardStatus, SyncRecord};
 
 use crate::columns::number;
-use crate::conflict::{ConflictRecord, SiteEntries};
+use crate::database::conflict::{ConflictRecord, SiteEntries};
 
 /// The state of one shard.
 #[napi(object, object_from_js = false)]

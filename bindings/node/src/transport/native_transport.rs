@@ -16,9 +16,9 @@ use vectr_transport::{
 
 use crate::cancellation::NativeCancellation;
 use crate::failure::Failure;
-use crate::message::{DeliveryRecord, MessageRecord, TrafficRecord};
-use crate::sync_options::{NetworkOptions, TlsOptions, fingerprint, listen_address, millis};
-use crate::sync_outcome::StatisticsRecord;
+use crate::sync::options::{NetworkOptions, TlsOptions, fingerprint, listen_address, millis};
+use crate::sync::outcome::StatisticsRecord;
+use crate::transport::message::{DeliveryRecord, MessageRecord, TrafficRecord};
 use crate::work::{Work, block};
 
 /// Sends messages to other nodes, and takes theirs.

@@ -1,0 +1,7 @@
+//! One database: its calls, and the records in which rows cross.
+
+pub(crate) mod changelog;
+pub(crate) mod conflict;
+pub(crate) mod iteration;
+pub(crate) mod native_database;
+pub(crate) mod query;
