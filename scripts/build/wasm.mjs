@@ -7,7 +7,7 @@ import { WASM_TYPINGS } from './generated.mjs';
 import { main, root, run, step, StepFailure } from '../run/step.mjs';
 import { TARGET, wasmToolchain } from '../install/wasm-toolchain.mjs';
 
-const NAME = 'delta_kernel';
+const NAME = 'delta_backend';
 
 /** Where the files lie that the browser bundles are made of. */
 export const wasmPackage = {

@@ -1,8 +1,8 @@
 // The delta and conflict logic in Node: `@agentic-flow/sqlite-vector/delta`, on compiled code.
-import { addon } from './native/addon';
-import { readAlike } from './delta/packing/uniform-metadata';
-import { provideKernel } from './delta/backend/backend';
+import { provideBackend } from './delta/backend/backend';
 import type { WasmSource } from './delta/backend/wasm-source';
+import { readUniformMetadata } from './delta/packing/uniform-metadata';
+import { addon } from './native/addon';
 
 export * from './delta/exports';
 
@@ -16,5 +16,5 @@ export * from './delta/exports';
  *  @throws TypeError ERR_ARGUMENT if there is no source where one is needed. */
 export async function initialize(_source?: WasmSource): Promise<void> {}
 
-const core = { ...addon, readAlike, room: (length: number) => Buffer.allocUnsafeSlow(length).buffer };
-provideKernel(() => core);
+const core = { ...addon, readUniformMetadata, room: (length: number) => Buffer.allocUnsafeSlow(length).buffer };
+provideBackend(() => core);

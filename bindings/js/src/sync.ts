@@ -16,7 +16,7 @@ export type {
   SyncEventOf,
   SyncEvents,
 } from './events/event';
-export type { OpenDatabase } from './database/handle';
+export type { OpenDatabase } from './database/open-database';
 export type { LogLevel, Logger } from './events/logger';
 export type { Metadata } from './check/metadata';
 export type { PeerInfo } from './coordinator/peer';

@@ -60,7 +60,7 @@ pub struct Verdict {
     /// For each vector: the winner, how many stand, and which.
     pub groups: Uint32Array,
     /// Pairs of changes with one dot.
-    pub twins: Uint32Array,
+    pub duplicate_dots: Uint32Array,
     /// Ids of the conflicts, 32 hexadecimal digits each.
     pub ids: String,
 }
@@ -148,7 +148,7 @@ pub fn resolve_changes(
     let verdict = changes::resolve(flat(&numbers, &text, &vectors), strategy).map_err(Failure::from)?;
     Ok(Verdict {
         groups: Uint32Array::new(verdict.groups),
-        twins: Uint32Array::new(verdict.twins),
+        duplicate_dots: Uint32Array::new(verdict.twins),
         ids: verdict.ids,
     })
 }

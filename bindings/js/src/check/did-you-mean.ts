@@ -1,7 +1,13 @@
-// What someone who misspelt a word may have meant.
+// Suggestions for misspelt words.
 
-/** The known word that is spelt most alike, where one is alike at all. */
-export function nearest(word: string, known: readonly string[]): string | undefined {
+/** ` (did you mean 'x'?)` for the end of a message; empty if no known word is close. */
+export function didYouMean(word: unknown, known: readonly string[]): string {
+  const meant = typeof word === 'string' ? closest(word, known) : undefined;
+  return meant === undefined ? '' : ` (did you mean '${meant}'?)`;
+}
+
+/** The known word with the smallest edit distance, if it is close enough to be meant. */
+export function closest(word: string, known: readonly string[]): string | undefined {
   const distances = known.map((other) => [distance(word.toLowerCase(), other.toLowerCase()), other] as const);
   const [best] = distances.sort(([a], [b]) => a - b);
   return best !== undefined && best[0] <= Math.max(2, Math.floor(best[1].length / 3)) ? best[1] : undefined;

@@ -13,20 +13,20 @@ export class VectrError extends Error {
 Object.defineProperty(VectrError.prototype, 'name', { value: 'VectrError', configurable: true, writable: true });
 
 /** For an argument of the wrong kind: a TypeError with the code ERR_ARGUMENT. @internal */
-export function wrongKind(name: string, expected: string, value: unknown): TypeError {
-  return argumentError(`${name} is ${shown(value)}: give ${expected}`, wrongKind);
+export function wrongType(name: string, expected: string, value: unknown): TypeError {
+  return argumentError(`${name} is ${describe(value)}: give ${expected}`, wrongType);
 }
 
 /** A TypeError with the code ERR_ARGUMENT, whose stack begins above the function `below`. @internal */
 export function argumentError(message: string, below: (...args: never[]) => unknown = argumentError): TypeError {
   const error = Object.assign(new TypeError(message), { code: 'ERR_ARGUMENT' });
-  startStackAbove(error, below);
+  cutStackAbove(error, below);
   return error;
 }
 
 /** For a value of the right kind that cannot be used. @internal */
 export function outOfRange(name: string, expected: string, value: unknown, code = 'ERR_ARGUMENT'): VectrError {
-  return new VectrError(code, `${name} is ${shown(value)}: give ${expected}`);
+  return new VectrError(code, `${name} is ${describe(value)}: give ${expected}`);
 }
 
 /** A closed handle was used. @internal */
@@ -60,11 +60,11 @@ export function codeOf(error: unknown): string | undefined {
 
 /** What something thrown says, whatever it is. @internal */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : shown(thrown);
+  return thrown instanceof Error ? thrown.message : describe(thrown);
 }
 
 /** A few words that show a value in a message. @internal */
-export function shown(value: unknown): string {
+export function describe(value: unknown): string {
   if (typeof value === 'string')
     return value.length > 40 ? `'${value.slice(0, 40)}…' (${value.length} characters)` : `'${value}'`;
   if (typeof value === 'bigint') return `${value}n`;
@@ -81,7 +81,7 @@ export function kindOf(value: object): string {
 }
 
 // Ten frames are few: they shall reach the caller. Not every browser can cut a stack.
-function startStackAbove(error: Error, below: (...args: never[]) => unknown): void {
+function cutStackAbove(error: Error, below: (...args: never[]) => unknown): void {
   const { captureStackTrace } = Error as { captureStackTrace?: (error: Error, below: unknown) => void };
   captureStackTrace?.(error, below);
 }

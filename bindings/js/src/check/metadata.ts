@@ -1,11 +1,11 @@
 // Metadata crosses as JSON text.
-import { argumentError, codeOf, kindOf, outOfRange, wrongKind } from './error';
+import { argumentError, codeOf, kindOf, outOfRange, wrongType } from './error';
 
 /** What a vector carries beside its components: a plain JSON object of at most 256 KiB. */
 export type Metadata = Record<string, unknown>;
 
 /** What may have metadata. */
-interface Carrier {
+interface HasMetadata {
   metadata?: Metadata;
 }
 
@@ -15,25 +15,25 @@ export const MAX_METADATA_BYTES = 256 * 1024;
 /** The JSON text; `undefined` stays so. What JSON would drop or change (a Map, NaN, a function) is a TypeError.
  *  @internal */
 export function checkMetadata(name: string, value: unknown): string | undefined {
-  return value === undefined ? undefined : (usualMetadata(value) ?? examinedMetadata(name, value));
+  return value === undefined ? undefined : (simpleMetadata(value) ?? examinedMetadata(name, value));
 }
 
 /** The JSON text of metadata as it mostly is: small, and of plain values throughout. Undefined for all other values,
  *  lawful or not: `checkMetadata` decides about those. @internal */
-export function usualMetadata(value: unknown): string | undefined {
-  if (!isUsualMetadata(value)) return undefined;
+export function simpleMetadata(value: unknown): string | undefined {
+  if (!isSimpleMetadata(value)) return undefined;
   const text = JSON.stringify(value);
   // No character has more than three bytes for each of its UTF-16 units.
   return text.length * 3 <= MAX_METADATA_BYTES ? text : undefined;
 }
 
 /** Whether JSON.stringify is sure to write the whole of this metadata, of whatever length, as it is. @internal */
-export function isUsualMetadata(value: unknown): value is Metadata {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && isUsualObject(value as Metadata, 0);
+export function isSimpleMetadata(value: unknown): value is Metadata {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && isSimpleObject(value as Metadata, 0);
 }
 
 /** The JSON texts of usual metadata as lines, each of them after a line break. @internal */
-export function linesOfUsual(values: readonly Metadata[]): string {
+export function linesOfSimple(values: readonly Metadata[]): string {
   // All at once is far quicker than one by one. Parted where two objects meet, they are as many as there were, unless
   // some hold lists of objects, or such a text.
   const parts = JSON.stringify(values).slice(1, -1).split('},{');
@@ -41,8 +41,8 @@ export function linesOfUsual(values: readonly Metadata[]): string {
   return values.map((value) => `\n${JSON.stringify(value)}`).join('');
 }
 
-/** Keys and values of all metadata, for `areNoted`; undefined where some of it has levels or is not usual. @internal */
-export function notesOf(carriers: readonly Carrier[]): unknown[] | undefined {
+/** Keys and values of all metadata, for `isSameMetadataAs`; undefined where some of it has levels or is not usual. @internal */
+export function snapshotMetadata(carriers: readonly HasMetadata[]): unknown[] | undefined {
   const notes: unknown[] = [];
   for (let index = 0; index < carriers.length; index++) {
     const { metadata } = carriers[index]!;
@@ -50,7 +50,7 @@ export function notesOf(carriers: readonly Carrier[]): unknown[] | undefined {
     if (metadata === null || Object.getPrototypeOf(metadata) !== Object.prototype) return undefined;
     for (const key in metadata) {
       const value = metadata[key];
-      if (!isUsualValue(value, USUAL_LEVELS)) return undefined;
+      if (!isSimpleValue(value, SIMPLE_LEVELS)) return undefined;
       notes.push(key, value);
     }
     notes.push(END);
@@ -59,7 +59,7 @@ export function notesOf(carriers: readonly Carrier[]): unknown[] | undefined {
 }
 
 /** Whether all metadata is sure to be what it was when it was noted: far quicker than its text. @internal */
-export function areNoted(carriers: readonly Carrier[], notes: readonly unknown[]): boolean {
+export function isSameMetadataAs(carriers: readonly HasMetadata[], notes: readonly unknown[]): boolean {
   let at = 0;
   for (let index = 0; index < carriers.length; index++) {
     const { metadata } = carriers[index]!;
@@ -76,10 +76,10 @@ export function areNoted(carriers: readonly Carrier[], notes: readonly unknown[]
 /** The JSON text of any value that JSON can hold; `undefined` stays so. @internal */
 export function checkJson(name: string, value: unknown): string | undefined {
   if (value === undefined) return undefined;
-  const usual = usualMetadata(value);
+  const usual = simpleMetadata(value);
   if (usual !== undefined) return usual;
   const text = stringified(name, value);
-  if (text === undefined) throw wrongKind(name, 'a value that JSON can hold', value);
+  if (text === undefined) throw wrongType(name, 'a value that JSON can hold', value);
   return withinBounds(name, text);
 }
 
@@ -90,9 +90,9 @@ export function parseMetadata(text: string | null | undefined): Metadata | undef
 
 function examinedMetadata(name: string, value: unknown): string {
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw wrongKind(name, 'a plain object', value);
+    throw wrongType(name, 'a plain object', value);
   const text = stringified(name, value);
-  if (text?.startsWith('{') !== true) throw wrongKind(name, 'a plain object', value);
+  if (text?.startsWith('{') !== true) throw wrongType(name, 'a plain object', value);
   return withinBounds(name, text);
 }
 
@@ -104,29 +104,29 @@ function withinBounds(name: string, text: string): string {
 }
 
 // A replacer sees every value, which makes JSON.stringify several times slower: most values can do without.
-function isUsualObject(value: Metadata, level: number): boolean {
-  if (level > USUAL_LEVELS || Object.getPrototypeOf(value) !== Object.prototype) return false;
+function isSimpleObject(value: Metadata, level: number): boolean {
+  if (level > SIMPLE_LEVELS || Object.getPrototypeOf(value) !== Object.prototype) return false;
   for (const key in value) {
-    if (!isUsualValue(value[key], level)) return false;
+    if (!isSimpleValue(value[key], level)) return false;
   }
   return true;
 }
 
-function isUsualArray(values: unknown[], level: number): boolean {
-  if (level > USUAL_LEVELS || Object.getPrototypeOf(values) !== Array.prototype || 'toJSON' in values) return false;
+function isSimpleArray(values: unknown[], level: number): boolean {
+  if (level > SIMPLE_LEVELS || Object.getPrototypeOf(values) !== Array.prototype || 'toJSON' in values) return false;
   for (let index = 0; index < values.length; index++) {
-    if (!isUsualValue(values[index], level)) return false;
+    if (!isSimpleValue(values[index], level)) return false;
   }
   return true;
 }
 
-function isUsualValue(value: unknown, level: number): boolean {
+function isSimpleValue(value: unknown, level: number): boolean {
   // Compared one by one, the kind of a value need not be written as text.
   if (typeof value === 'string') return true;
   if (typeof value === 'number') return Number.isFinite(value);
   if (typeof value === 'boolean' || value == null) return true;
   if (typeof value !== 'object') return false;
-  return Array.isArray(value) ? isUsualArray(value, level + 1) : isUsualObject(value as Metadata, level + 1);
+  return Array.isArray(value) ? isSimpleArray(value, level + 1) : isSimpleObject(value as Metadata, level + 1);
 }
 
 function stringified(name: string, value: unknown): string | undefined {
@@ -173,4 +173,4 @@ function isPlain(value: object): boolean {
 const END = 0;
 
 // A cycle has no end: it is left to the examination.
-const USUAL_LEVELS = 20;
+const SIMPLE_LEVELS = 20;

@@ -1,9 +1,9 @@
 // Numbers that cross into the addon, which would turn 1e30 into 2^63 and NaN into 0 without a word.
-import { outOfRange, wrongKind } from './error';
+import { outOfRange, wrongType } from './error';
 
 /** A whole number in a range. */
 export function checkInteger(name: string, value: unknown, least: number, most: number, code?: string): number {
-  if (typeof value !== 'number') throw wrongKind(name, 'a number', value);
+  if (typeof value !== 'number') throw wrongType(name, 'a number', value);
   if (!Number.isInteger(value) || value < least || value > most) {
     throw outOfRange(name, `a whole number from ${least} to ${most}`, value, code);
   }
@@ -18,7 +18,7 @@ export function checkOptionalInteger(name: string, value: unknown, least: number
 /** A number that is neither NaN nor infinite; `undefined` stays so. */
 export function checkFinite(name: string, value: unknown): number | undefined {
   if (value === undefined) return undefined;
-  if (typeof value !== 'number') throw wrongKind(name, 'a number', value);
+  if (typeof value !== 'number') throw wrongType(name, 'a number', value);
   if (!Number.isFinite(value)) throw outOfRange(name, 'a finite number', value);
   return value;
 }

@@ -1,11 +1,11 @@
 // Options objects: one check for all, so that a misspelt key is an error and never a silent default.
-import { argumentError, wrongKind } from './error';
-import { nearest } from './did-you-mean';
+import { closest } from './did-you-mean';
+import { argumentError, wrongType } from './error';
 
 /** The object, or an empty one where there is none. An unknown key is a TypeError that suggests the right one. */
 export function checkOptions<T extends object>(name: string, value: unknown, keys: ReadonlyArray<keyof T & string>): T {
   if (value === undefined) return {} as T;
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongKind(name, 'an object', value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(name, 'an object', value);
   for (const key of Object.keys(value)) {
     if (!(keys as readonly string[]).includes(key)) throw unknownKey(name, key, keys);
   }
@@ -15,17 +15,17 @@ export function checkOptions<T extends object>(name: string, value: unknown, key
 /** A boolean; `undefined` stays so. */
 export function checkFlag(name: string, value: unknown): boolean | undefined {
   if (value === undefined || typeof value === 'boolean') return value;
-  throw wrongKind(name, 'true or false', value);
+  throw wrongType(name, 'true or false', value);
 }
 
 /** A function; `undefined` stays so. */
 export function checkFunction<T>(name: string, value: T): T {
   if (value === undefined || typeof value === 'function') return value;
-  throw wrongKind(name, 'a function', value);
+  throw wrongType(name, 'a function', value);
 }
 
 function unknownKey(name: string, key: string, keys: readonly string[]): TypeError {
-  const meant = nearest(key, keys);
+  const meant = closest(key, keys);
   const hint = meant === undefined ? `known are ${keys.join(', ')}` : `did you mean '${meant}'?`;
   return argumentError(`${name} has no '${key.slice(0, 60)}': ${hint}`);
 }

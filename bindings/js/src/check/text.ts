@@ -1,10 +1,10 @@
 // Strings that cross into the addon. Lengths and characters are the core's to judge; what would arrive altered is not.
-import { outOfRange, wrongKind } from './error';
-import { nearest } from './did-you-mean';
+import { didYouMean } from './did-you-mean';
+import { outOfRange, wrongType } from './error';
 
 /** A string that UTF-8 can hold: a lone surrogate would silently become another character, and two ids the same. */
 export function checkText(name: string, value: unknown): string {
-  if (typeof value !== 'string') throw wrongKind(name, 'a string', value);
+  if (typeof value !== 'string') throw wrongType(name, 'a string', value);
   if (/\p{Surrogate}/u.test(value)) throw outOfRange(name, 'text without lone surrogates', value);
   return value;
 }
@@ -26,7 +26,7 @@ export function checkPath(name: string, value: unknown): string {
 
 /** 64 hexadecimal digits, lower case; colons between bytes are dropped. */
 export function checkFingerprint(name: string, value: unknown): string {
-  if (typeof value !== 'string') throw wrongKind(name, 'a string of 64 hexadecimal digits', value);
+  if (typeof value !== 'string') throw wrongType(name, 'a string of 64 hexadecimal digits', value);
   const digits = value.replaceAll(':', '').toLowerCase();
   if (!/^[0-9a-f]{64}$/.test(digits))
     throw outOfRange(name, 'the 64 hexadecimal digits that the peer prints as its own', value);
@@ -35,9 +35,7 @@ export function checkFingerprint(name: string, value: unknown): string {
 
 /** One of a few words. */
 export function checkWord<T extends string>(name: string, value: unknown, words: readonly T[]): T {
-  if (typeof value !== 'string') throw wrongKind(name, words.map((word) => `'${word}'`).join(' or '), value);
+  if (typeof value !== 'string') throw wrongType(name, words.map((word) => `'${word}'`).join(' or '), value);
   if (words.includes(value as T)) return value as T;
-  const meant = nearest(value, words);
-  const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;
-  throw outOfRange(name, `${words.join(', ')}${hint}`, value);
+  throw outOfRange(name, `${words.join(', ')}${didYouMean(value, words)}`, value);
 }

@@ -1,5 +1,5 @@
 // Vectors in, and slices of them out.
-import { VectrError, outOfRange, shown, wrongKind } from './error';
+import { VectrError, describe, outOfRange, wrongType } from './error';
 
 /** The most components that a vector may have. */
 export const MAX_DIMENSIONS = 65_536;
@@ -7,7 +7,7 @@ export const MAX_DIMENSIONS = 65_536;
 /** Finite 32-bit components. ERR_VECTOR names the first component that is not, ERR_DIMENSIONS a length of no vector. */
 export function checkVector(name: string, value: unknown): Float32Array {
   if (!isFloat32Array(value) && !Array.isArray(value)) {
-    throw wrongKind(name, 'a Float32Array or an array of numbers', value);
+    throw wrongType(name, 'a Float32Array or an array of numbers', value);
   }
   if (value.length === 0 || value.length > MAX_DIMENSIONS) {
     throw outOfRange(`the length of ${name}`, `1 to ${MAX_DIMENSIONS} components`, value.length, 'ERR_DIMENSIONS');
@@ -66,7 +66,7 @@ function fromNumbers(name: string, value: unknown[]): Float32Array {
   const components = new Float32Array(value.length);
   for (let index = 0; index < value.length; index++) {
     const component = value[index];
-    if (typeof component !== 'number') throw wrongKind(`${name}[${index}]`, 'a number', component);
+    if (typeof component !== 'number') throw wrongType(`${name}[${index}]`, 'a number', component);
     components[index] = component;
     if (!Number.isFinite(components[index])) throw unusable(name, index, component);
   }
@@ -76,7 +76,7 @@ function fromNumbers(name: string, value: unknown[]): Float32Array {
 function unusable(name: string, index: number, component: unknown): VectrError {
   return new VectrError(
     'ERR_VECTOR',
-    `${name}[${index}] is ${shown(component)}: give numbers that are finite in 32 bits`,
+    `${name}[${index}] is ${describe(component)}: give numbers that are finite in 32 bits`,
   );
 }
 

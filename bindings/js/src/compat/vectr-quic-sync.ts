@@ -1,12 +1,13 @@
 // The class of the first source document: one database, one server.
-import { asyncDispose } from '../lifecycle/disposal';
 import { VectrError } from '../check/error';
-import { type OpenDatabase, checkDatabase } from '../database/handle';
 import { checkOptions } from '../check/options';
-import type { PoolStatistics } from '../sync/session';
 import { checkText } from '../check/text';
-import { type QuicTransportConfig, checkTransportConfig } from '../transport/config';
+import { checkDatabase } from '../database/handle';
+import type { OpenDatabase } from '../database/open-database';
+import { asyncDispose } from '../lifecycle/disposal';
+import type { PoolStatistics } from '../sync/session';
 import { VectorQuicSync } from '../sync/vector-quic-sync';
+import { type QuicTransportConfig, checkTransportConfig } from '../transport/config';
 
 export interface VectrQuicSyncOptions {
   /** Trust and connections. Default: servers on this machine only. */

@@ -1,12 +1,12 @@
 // Conflicts that no rule settles: listed, settled by whoever calls, or by a callback.
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { type ConflictWinner, type SyncConflict, checkSameVector, checkWinner, conflictOf } from './conflict';
 import { codeOf, messageOf, native, nativeNow } from '../check/error';
-import type { EventHub } from '../events/event-hub';
-import type { SyncEvent } from '../events/event';
 import { type DatabaseHandle, isReadable } from '../database/handle';
+import type { SyncEvent } from '../events/event';
+import type { EventHub } from '../events/event-hub';
 import type { Log } from '../events/logger';
 import type { SyncResult } from '../sync/result';
+import { type ConflictWinner, type SyncConflict, checkSameVector, checkWinner, conflictOf } from './conflict';
 
 /**
  * Decides a conflict, on this node: what it answers is written as `resolveConflict` would. Null and undefined leave
@@ -16,7 +16,7 @@ export type ConflictCallback = (conflict: SyncConflict) => ConflictAnswer | Prom
 export type ConflictAnswer = ConflictWinner | null | undefined;
 
 /** Of one engine. @internal */
-export class ConflictDesk {
+export class ConflictQueue {
   readonly #database: DatabaseHandle;
   readonly #callback: ConflictCallback | undefined;
   readonly #hub: EventHub;

@@ -1,10 +1,10 @@
 // Concurrent versions of one vector, as users see them.
-import type { SyncConflict, VectorChange } from '../delta/change';
-import { VectrError, argumentError, shown, wrongKind } from '../check/error';
+import { VectrError, argumentError, describe, wrongType } from '../check/error';
 import { checkMetadata, parseMetadata } from '../check/metadata';
-import type { ChangeRecord, ConflictRecord } from '../native/native';
 import { checkText, checkWord } from '../check/text';
 import { checkVector } from '../check/vector';
+import type { SyncConflict, VectorChange } from '../delta/change';
+import type { ChangeRecord, ConflictRecord } from '../native/native';
 
 export type { ChangeOperation, ConflictStrategy, SyncConflict, VectorChange } from '../delta/change';
 
@@ -40,7 +40,7 @@ export function conflictOf(record: ConflictRecord): SyncConflict {
 
 /** A change of a vector, as far as a winner needs one. @internal */
 export function checkWinner(name: string, value: unknown): CheckedWinner {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongKind(name, 'a change', value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(name, 'a change', value);
   const { shardId, vectorId, operation, vector, metadata } = value as Record<string, unknown>;
   const of = { shardId: checkText(`${name}.shardId`, shardId), vectorId: checkText(`${name}.vectorId`, vectorId) };
   const does = operation === undefined ? undefined : checkWord(`${name}.operation`, operation, KNOWN);
@@ -61,8 +61,8 @@ export function checkWinner(name: string, value: unknown): CheckedWinner {
 export function checkSameVector(name: string, winner: CheckedWinner, conflict: SyncConflict): void {
   for (const key of ['shardId', 'vectorId'] as const) {
     if (winner[key] === conflict[key]) continue;
-    const found = `${name}.${key} is ${shown(winner[key])}`;
-    throw new VectrError('ERR_ARGUMENT', `${found}, and conflict ${conflict.id} is of ${shown(conflict[key])}`);
+    const found = `${name}.${key} is ${describe(winner[key])}`;
+    throw new VectrError('ERR_ARGUMENT', `${found}, and conflict ${conflict.id} is of ${describe(conflict[key])}`);
   }
 }
 

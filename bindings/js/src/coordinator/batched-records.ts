@@ -1,7 +1,7 @@
 // Records of names and numbers on their way into the addon: many cross in one call, and a name once in each.
 
 /** Records that wait, in their order. Whoever reads in the addon flushes before. @internal */
-export class NameBuffer {
+export class BatchedRecords {
   readonly #hand: (names: string[], numbers: Float64Array) => void;
   readonly #places = new Map<string, number>();
   #numbers: number[] = [];

@@ -1,11 +1,11 @@
 // Nodes that a coordinator syncs with, as users see them.
-import { wrongKind } from '../check/error';
-import { checkLabel } from './label';
-import type { NameBuffer } from './batched-records';
-import type { PeerRecord } from '../native/native';
+import { wrongType } from '../check/error';
 import { checkOptionalInteger } from '../check/number';
 import { checkOptions } from '../check/options';
 import { checkText, checkWord } from '../check/text';
+import { checkId } from '../delta/name';
+import type { PeerRecord } from '../native/native';
+import type { BatchedRecords } from './batched-records';
 
 export interface PeerInfo {
   nodeId: string;
@@ -21,22 +21,22 @@ export interface PeerInfo {
 
 /** Throws unless the value is a peer. One without a status is 'unknown'. @internal */
 export function checkPeer(name: string, value: unknown): PeerInfo {
-  if (value === undefined) throw wrongKind(name, 'an object', value);
+  if (value === undefined) throw wrongType(name, 'an object', value);
   const given = checkOptions<PeerInfo>(name, value, KEYS);
   const { shards, status = 'unknown' } = given as Partial<PeerInfo>;
-  if (!Array.isArray(shards)) throw wrongKind(`${name}.shards`, 'an array of strings', shards);
+  if (!Array.isArray(shards)) throw wrongType(`${name}.shards`, 'an array of strings', shards);
   const lastContact = checkOptionalInteger(`${name}.lastContact`, given.lastContact, 0, Number.MAX_SAFE_INTEGER);
   return {
-    nodeId: checkLabel(`${name}.nodeId`, given.nodeId),
+    nodeId: checkId(`${name}.nodeId`, given.nodeId),
     address: checkText(`${name}.address`, given.address),
-    shards: shards.map((shard: unknown, index) => checkLabel(`${name}.shards[${index}]`, shard)),
+    shards: shards.map((shard: unknown, index) => checkId(`${name}.shards[${index}]`, shard)),
     ...(lastContact !== undefined && { lastContact }),
     status: checkWord(`${name}.status`, status, STATUSES),
   };
 }
 
 /** Into the addon's form: node, address, status, last contact or -1, how many shards, and these. @internal */
-export function pushPeer(buffer: NameBuffer, { nodeId, address, shards, lastContact = -1, status }: PeerInfo): void {
+export function pushPeer(buffer: BatchedRecords, { nodeId, address, shards, lastContact = -1, status }: PeerInfo): void {
   buffer.name(nodeId).name(address).number(STATUSES.indexOf(status)).number(lastContact).number(shards.length);
   for (const shard of shards) buffer.name(shard);
   buffer.end();

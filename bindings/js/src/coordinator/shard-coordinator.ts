@@ -1,23 +1,23 @@
 // Many shards and peers, kept in step.
-import { type AbortSignalLike, abortable, checkSignal } from '../lifecycle/abort';
-import { addon } from '../native/addon';
-import { asyncDispose } from '../lifecycle/disposal';
-import { closedError, codeOf, messageOf, native, nativeNow, wrongKind } from '../check/error';
-import type { OpenDatabase } from '../database/handle';
-import { checkLabel } from './label';
-import { NameBuffer } from './batched-records';
-import type { NativeCoordinator, NativeSync } from '../native/native';
+import { closedError, codeOf, messageOf, native, nativeNow, wrongType } from '../check/error';
 import { DAY_MS, checkInteger } from '../check/number';
 import { checkOptions } from '../check/options';
-import { type PeerInfo, checkPeer, peerOf, pushPeer } from './peer';
-import { type ShardState, shardStateOf } from '../sync/session';
+import { checkText } from '../check/text';
+import type { OpenDatabase } from '../database/open-database';
+import { checkId } from '../delta/name';
+import { type AbortSignalLike, abortable, checkSignal } from '../lifecycle/abort';
+import { asyncDispose } from '../lifecycle/disposal';
+import { addon } from '../native/addon';
+import type { NativeCoordinator, NativeSync } from '../native/native';
 import type { SyncConfig } from '../sync/config';
 import { type SyncHandle, syncHandleOf } from '../sync/handle';
 import type { SyncResult } from '../sync/result';
-import { checkText } from '../check/text';
-import { type Topology, checkTopology } from './topology';
-import type { QuicTransportConfig } from '../transport/config';
+import { type ShardState, shardStateOf } from '../sync/session';
 import { VectorQuicSync } from '../sync/vector-quic-sync';
+import type { QuicTransportConfig } from '../transport/config';
+import { BatchedRecords } from './batched-records';
+import { type PeerInfo, checkPeer, peerOf, pushPeer } from './peer';
+import { type Topology, checkTopology } from './topology';
 
 /** An engine by its methods, so that equal typings from elsewhere fit. Anything else is a TypeError at run time. */
 export type OpenSync = Pick<VectorQuicSync, 'fingerprint' | 'initialize' | 'listen' | 'getStats' | 'close'>;
@@ -59,8 +59,8 @@ export class ShardCoordinator {
   readonly #engine: SyncHandle;
   readonly #native: NativeCoordinator;
   // Peers and tasks that the addon has not heard of yet.
-  readonly #peers: NameBuffer;
-  readonly #tasks: NameBuffer;
+  readonly #peers: BatchedRecords;
+  readonly #tasks: BatchedRecords;
   #topology: Topology = 'mesh';
   #ownsSync = false;
   // Counts up with each start and stop: a start that was overtaken while the engine opened does nothing.
@@ -74,14 +74,14 @@ export class ShardCoordinator {
    */
   constructor(sync: OpenSync, maxConcurrentSyncs: number = DEFAULT_LIMIT) {
     const handle = syncHandleOf(sync);
-    if (handle === undefined) throw wrongKind('sync', 'a VectorQuicSync', sync);
+    if (handle === undefined) throw wrongType('sync', 'a VectorQuicSync', sync);
     const limit = checkInteger('maxConcurrentSyncs', maxConcurrentSyncs, 1, 1024);
     this.#sync = sync as VectorQuicSync;
     this.#engine = handle;
     const coordinator = nativeNow(() => new addon.NativeCoordinator(limit));
     this.#native = coordinator;
-    this.#peers = new NameBuffer((names, peers) => coordinator.registerPeers(names, peers));
-    this.#tasks = new NameBuffer((names, tasks) => coordinator.schedule(names, tasks));
+    this.#peers = new BatchedRecords((names, peers) => coordinator.registerPeers(names, peers));
+    this.#tasks = new BatchedRecords((names, tasks) => coordinator.schedule(names, tasks));
   }
 
   /** The engine. */
@@ -98,7 +98,7 @@ export class ShardCoordinator {
   /** Forgets a peer; an unknown one is no error. */
   unregisterPeer(nodeId: string): void {
     this.#checkOpen();
-    const node = checkLabel('nodeId', nodeId);
+    const node = checkId('nodeId', nodeId);
     this.#flush();
     nativeNow(() => this.#native.unregisterPeer(node));
   }
@@ -133,7 +133,7 @@ export class ShardCoordinator {
   /** Adds a task for `executeTasks`. Higher priorities run first, equal ones in their order; default 0. */
   scheduleSyncTask(shardId: string, peerAddress: string, priority: number = 0): void {
     this.#checkOpen();
-    const shard = checkLabel('shardId', shardId);
+    const shard = checkId('shardId', shardId);
     const address = checkText('peerAddress', peerAddress);
     const urgency = checkInteger('priority', priority, -MAX_PRIORITY, MAX_PRIORITY);
     this.#tasks.name(shard).name(address).number(urgency).end();
@@ -157,7 +157,7 @@ export class ShardCoordinator {
 
   /** Syncs one shard with each neighbour that has it, with priority 5. */
   async syncShard(shardId: string, options?: WaitOptions): Promise<SyncResult[]> {
-    const shard = checkLabel('shardId', shardId);
+    const shard = checkId('shardId', shardId);
     return await this.#run(options, 'shard', shard);
   }
 
@@ -178,7 +178,7 @@ export class ShardCoordinator {
     const interval = checkInteger('intervalMs', intervalMs, 0, DAY_MS);
     this.#engine.checkOpen();
     this.#flush();
-    this.#engine.keepAlive.add(this);
+    this.#engine.processRef.add(this);
     void this.#startAutoSyncAll(interval, ++this.#autoSyncTurn);
   }
 
@@ -259,14 +259,14 @@ export class ShardCoordinator {
     } catch (error) {
       if (turn !== this.#autoSyncTurn) return;
       // One malformed address does not keep the others from being started.
-      if (engine === null) this.#engine.keepAlive.delete(this);
+      if (engine === null) this.#engine.processRef.delete(this);
       this.#engine.hub.report({ error: messageOf(error), errorCode: codeOf(error) ?? 'ERR_STORAGE' });
     }
   }
 
   #stopAutoSyncAll(): void {
     this.#autoSyncTurn++;
-    this.#engine.keepAlive.delete(this);
+    this.#engine.processRef.delete(this);
     nativeNow(() => this.#native.stopAutoSyncAll());
   }
 

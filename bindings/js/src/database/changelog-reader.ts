@@ -1,13 +1,14 @@
 // The changelog of a database, as changes.
-import { checkVersions } from '../delta/check';
-import type { VectorChange } from '../delta/change';
-import { decodedDelta } from '../delta/encoder';
-import { unpackChanges } from '../delta/packing/unpack';
 import { native } from '../check/error';
-import { type OpenDatabase, checkDatabase } from './handle';
-import type { NativeDatabase } from '../native/native';
 import { checkInteger, checkOptionalInteger } from '../check/number';
 import { checkText } from '../check/text';
+import type { VectorChange } from '../delta/change';
+import { checkVersions } from '../delta/check';
+import { decodedDelta } from '../delta/encoder';
+import { unpackChanges } from '../delta/packing/unpack';
+import type { NativeDatabase } from '../native/native';
+import { checkDatabase } from './handle';
+import type { OpenDatabase } from './open-database';
 // It provides the core that reads deltas.
 import '../delta';
 
@@ -46,7 +47,7 @@ export class ChangelogReader {
    */
   async updateVersionVector(shardId: string, versionVector: Map<string, number>): Promise<void> {
     const shard = checkText('shardId', shardId);
-    await native(this.#native.claimHeld(shard, [...checkVersions('versionVector', versionVector)]));
+    await native(this.#native.advanceVersionVector(shard, [...checkVersions('versionVector', versionVector)]));
   }
 
   async #head(shardId: string): ReturnType<NativeDatabase['shardHead']> {

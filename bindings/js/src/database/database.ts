@@ -1,20 +1,20 @@
 // A database of vector shards.
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { VectrError, argumentError, closedError, native, wrongType } from '../check/error';
+import type { Metadata } from '../check/metadata';
+import { checkFlag, checkOptions } from '../check/options';
+import { checkOptionalText, checkPath, checkText } from '../check/text';
+import { checkVector } from '../check/vector';
 import { abortable } from '../lifecycle/abort';
-import { addon } from '../native/addon';
-import { type VectrDBOptions, checkOpenOptions } from './open-options';
 import { asyncDispose } from '../lifecycle/disposal';
-import { VectrError, argumentError, closedError, native, wrongKind } from '../check/error';
+import { addon } from '../native/addon';
+import type { NativeDatabase } from '../native/native';
 import { registerHandle } from './handle';
 import { type IteratedVector, walk } from './iteration';
-import type { Metadata } from '../check/metadata';
-import type { NativeDatabase } from '../native/native';
-import { checkFlag, checkOptions } from '../check/options';
+import { type VectrDBOptions, checkOpenOptions } from './open-options';
 import { checkParameters, rowsOf } from './query';
 import { type SearchOptions, type SearchResult, checkSearch, searchResults } from './search';
-import { checkOptionalText, checkPath, checkText } from '../check/text';
 import { Transaction } from './transaction';
-import { checkVector } from '../check/vector';
 import {
   type BatchItem,
   type InsertOptions,
@@ -192,7 +192,7 @@ export class VectrDB implements VectorWrites {
    */
   async transaction<T>(work: (tx: VectorWrites) => Promise<T>): Promise<T> {
     this.#checkOpen();
-    if (typeof work !== 'function') throw wrongKind('work', 'a function', work);
+    if (typeof work !== 'function') throw wrongType('work', 'a function', work);
     if (isInside(this)) {
       throw new VectrError('ERR_TRANSACTION', 'a transaction of this database is open around this call: use its tx');
     }

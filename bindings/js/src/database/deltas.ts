@@ -1,12 +1,13 @@
 // Deltas of databases: what was applied here after a moment, and what others have applied.
-import { checkBytes } from '../delta/check';
-import { deltaOfBytes } from '../delta/delta';
-import type { Delta } from '../delta';
-import { native, wrongKind } from '../check/error';
-import { type OpenDatabase, checkDatabase } from './handle';
+import { native, wrongType } from '../check/error';
 import { checkInteger, checkOptionalInteger } from '../check/number';
 import { checkOptions } from '../check/options';
 import { checkOptionalText } from '../check/text';
+import type { Delta } from '../delta';
+import { checkBytes } from '../delta/check';
+import { deltaOfBytes } from '../delta/delta';
+import { checkDatabase } from './handle';
+import type { OpenDatabase } from './open-database';
 import type { ShardOptions } from './writes';
 
 /** A `Delta` by what is needed of it. */
@@ -60,6 +61,6 @@ export async function applyDelta(db: OpenDatabase, delta: DeltaBytes, options?: 
 
 function bytesOf(name: string, delta: unknown): Uint8Array {
   const { serialize } = (delta ?? {}) as Partial<DeltaBytes>;
-  if (typeof serialize !== 'function') throw wrongKind(name, 'a Delta', delta);
+  if (typeof serialize !== 'function') throw wrongType(name, 'a Delta', delta);
   return checkBytes(`${name}.serialize()`, serialize.call(delta));
 }

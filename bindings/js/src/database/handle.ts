@@ -1,11 +1,6 @@
 // What databases show to engines of this package: no part of what users see.
-import type { VectrDB } from './database';
-import type { asyncDispose } from '../lifecycle/disposal';
-import { wrongKind } from '../check/error';
+import { wrongType } from '../check/error';
 import type { NativeDatabase } from '../native/native';
-
-/** A `VectrDB` by its methods, so that equal typings from elsewhere fit. Anything else is a TypeError at run time. */
-export type OpenDatabase = Pick<VectrDB, Exclude<keyof VectrDB, typeof asyncDispose>>;
 
 /** A database from within the package. @internal */
 export interface DatabaseHandle {
@@ -29,7 +24,7 @@ export function handleOf(value: unknown): DatabaseHandle | undefined {
 /** The handle of a database that was given as an argument. @internal */
 export function checkDatabase(name: string, value: unknown): DatabaseHandle {
   const handle = handleOf(value);
-  if (handle === undefined) throw wrongKind(name, 'a VectrDB', value);
+  if (handle === undefined) throw wrongType(name, 'a VectrDB', value);
   return handle;
 }
 

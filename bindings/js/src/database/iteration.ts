@@ -1,8 +1,8 @@
 // A walk over one snapshot, a page at a time.
 import { native } from '../check/error';
 import { type Metadata, parseMetadata } from '../check/metadata';
-import type { EntryColumns, NativeIteration } from '../native/native';
 import { vectorAt } from '../check/vector';
+import type { EntryColumns, NativeIteration } from '../native/native';
 
 /** One vector of `VectrDB.iterate`. */
 export interface IteratedVector {

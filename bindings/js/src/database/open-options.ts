@@ -1,10 +1,10 @@
 // How to open a database.
 import { VectrError } from '../check/error';
-import type { OpenOptions } from '../native/native';
 import { checkInteger } from '../check/number';
 import { checkFlag, checkOptions } from '../check/options';
 import { checkOptionalText, checkPath } from '../check/text';
 import { MAX_DIMENSIONS } from '../check/vector';
+import type { OpenOptions } from '../native/native';
 
 export interface VectrDBOptions {
   /** A file; missing parent folders are made. Neither path nor memoryMode: in memory. Both: ERR_ARGUMENT. */

@@ -1,14 +1,14 @@
 // Values between JavaScript and SQLite.
-import { argumentError, outOfRange, wrongKind } from '../check/error';
-import type { QueryRows } from '../native/native';
+import { argumentError, outOfRange, wrongType } from '../check/error';
 import { checkText } from '../check/text';
+import type { QueryRows } from '../native/native';
 
 type Cell = QueryRows['cells'][number];
 
 /** Parameters of a statement, in their order. */
 export function checkParameters(name: string, value: unknown): Cell[] {
   if (value === undefined) return [];
-  if (!Array.isArray(value)) throw wrongKind(name, 'an array', value);
+  if (!Array.isArray(value)) throw wrongType(name, 'an array', value);
   return value.map((parameter: unknown, index) => cell(`${name}[${index}]`, parameter));
 }
 
@@ -40,5 +40,5 @@ function cell(name: string, value: unknown): Cell {
       break;
   }
   if (value === undefined) throw argumentError(`${name} is undefined: give null for SQL's NULL`);
-  throw wrongKind(name, 'null, a number, a bigint, a boolean, a string or bytes', value);
+  throw wrongType(name, 'null, a number, a bigint, a boolean, a string or bytes', value);
 }

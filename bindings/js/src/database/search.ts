@@ -1,11 +1,11 @@
 // Searching one shard.
-import { type AbortSignalLike, checkSignal } from '../lifecycle/abort';
 import { type Metadata, parseMetadata } from '../check/metadata';
-import type { HitColumns, SearchOptions as NativeSearchOptions } from '../native/native';
 import { MAX_U32, checkFinite, checkInteger } from '../check/number';
 import { checkFlag, checkOptions } from '../check/options';
 import { checkOptionalText, checkWord } from '../check/text';
 import { vectorAt } from '../check/vector';
+import { type AbortSignalLike, checkSignal } from '../lifecycle/abort';
+import type { HitColumns, SearchOptions as NativeSearchOptions } from '../native/native';
 import type { ShardOptions } from './writes';
 
 export type DistanceMetric = 'cosine' | 'euclidean' | 'dot';

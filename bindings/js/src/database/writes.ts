@@ -1,10 +1,10 @@
 // The calls that a database and a transaction have in common: arguments checked, then handed to the addon.
-import { argumentError, wrongKind } from '../check/error';
+import { argumentError, wrongType } from '../check/error';
 import { type Metadata, checkMetadata, parseMetadata } from '../check/metadata';
-import type { NativeDatabase, NativeTransaction } from '../native/native';
 import { checkOptions } from '../check/options';
 import { checkOptionalText, checkText } from '../check/text';
 import { checkVector, contiguous } from '../check/vector';
+import type { NativeDatabase, NativeTransaction } from '../native/native';
 
 /** Where a call without a shard id belongs: the database's default shard. */
 export interface ShardOptions {
@@ -77,13 +77,13 @@ export class Writes {
 
   async insertBatch(items: unknown, options: unknown): Promise<string[]> {
     const shard = checkShard(options);
-    if (!Array.isArray(items)) throw wrongKind('items', 'an array of { id?, vector, metadata? }', items);
+    if (!Array.isArray(items)) throw wrongType('items', 'an array of { id?, vector, metadata? }', items);
     const ids: Array<string | undefined> = [];
     const vectors: Float32Array[] = [];
     const metadata: Array<string | undefined> = [];
     for (const [index, item] of items.entries()) {
       const name = `items[${index}]`;
-      if (item === undefined) throw wrongKind(name, 'an object', item);
+      if (item === undefined) throw wrongType(name, 'an object', item);
       const checked = checkOptions<BatchItem>(name, item, ['id', 'vector', 'metadata']);
       ids.push(checkOptionalText(`${name}.id`, checked.id));
       vectors.push(checkVector(`${name}.vector`, checked.vector));

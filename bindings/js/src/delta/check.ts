@@ -1,12 +1,12 @@
 // What is wrong with a change. Packing only finds out that something is: these checks say what, and in which change.
-import { VectrError, argumentError, shown, wrongKind } from '../check/error';
+import { VectrError, argumentError, describe, wrongType } from '../check/error';
 import { checkMetadata } from '../check/metadata';
 import { checkInteger } from '../check/number';
 import { checkWord } from '../check/text';
 import { arrayName, checkVector, isShared } from '../check/vector';
-import type { VectorChange } from './change';
 import { OPERATIONS } from './backend/backend';
-import { MAX_KEY_BYTES, MAX_SHARD_BYTES, MAX_VECTOR_ID_BYTES, checkName } from './name';
+import type { VectorChange } from './change';
+import { MAX_KEY_BYTES, MAX_VECTOR_ID_BYTES, checkId, checkName } from './name';
 
 /** Tells changes apart in messages: `changes[3]`. @internal */
 export type Naming = (index: number) => string;
@@ -18,13 +18,8 @@ export function inArray(name: string): Naming {
 
 /** An array, and never a copy of it. @internal */
 export function checkArray(name: string, value: unknown, of: string): unknown[] {
-  if (!Array.isArray(value)) throw wrongKind(name, `an array of ${of}`, value);
+  if (!Array.isArray(value)) throw wrongType(name, `an array of ${of}`, value);
   return value;
-}
-
-/** The id of a shard. @internal */
-export function checkShardId(name: string, value: unknown): string {
-  return checkName(name, value, MAX_SHARD_BYTES);
 }
 
 /** Whether a value is a Map, of whatever realm. @internal */
@@ -39,7 +34,7 @@ export function isMap(value: unknown): value is Map<unknown, unknown> {
 
 /** Bytes; memory that another thread may change is copied. @internal */
 export function checkBytes(name: string, value: unknown): Uint8Array {
-  if (!ArrayBuffer.isView(value) || arrayName(value) !== 'Uint8Array') throw wrongKind(name, 'a Uint8Array', value);
+  if (!ArrayBuffer.isView(value) || arrayName(value) !== 'Uint8Array') throw wrongType(name, 'a Uint8Array', value);
   const bytes = value as Uint8Array;
   return isShared(bytes.buffer) ? bytes.slice() : bytes;
 }
@@ -56,14 +51,14 @@ export function checkChanges(shardId: string, changes: readonly unknown[], nameO
 
 /** Throws unless the value is a change; of the shard, where one is given. @internal */
 export function checkChange(name: string, value: unknown, shardId?: string): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongKind(name, 'a change', value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(name, 'a change', value);
   const change = value as Record<string, unknown>;
   checkInteger(`${name}.id`, change.id, 0, Number.MAX_SAFE_INTEGER);
-  const shard = checkShardId(`${name}.shardId`, change.shardId);
+  const shard = checkId(`${name}.shardId`, change.shardId);
   if (shardId !== undefined && shard !== shardId) {
     throw new VectrError(
       'ERR_ARGUMENT',
-      `${name}.shardId is ${shown(shard)}: give changes of one shard, here ${shown(shardId)}`,
+      `${name}.shardId is ${describe(shard)}: give changes of one shard, here ${describe(shardId)}`,
     );
   }
   checkName(`${name}.vectorId`, change.vectorId, MAX_VECTOR_ID_BYTES);
@@ -77,10 +72,10 @@ export function checkChange(name: string, value: unknown, shardId?: string): voi
 
 /** A version vector: a Map from keys to whole numbers. @internal */
 export function checkVersions(name: string, value: unknown): Map<string, number> {
-  if (!isMap(value)) throw wrongKind(name, 'a Map of keys and whole numbers', value);
+  if (!isMap(value)) throw wrongType(name, 'a Map of keys and whole numbers', value);
   for (const [key, seq] of value) {
     checkName(`a key of ${name}`, key, MAX_KEY_BYTES);
-    checkInteger(`${name}.get(${shown(key)})`, seq, 0, Number.MAX_SAFE_INTEGER);
+    checkInteger(`${name}.get(${describe(key)})`, seq, 0, Number.MAX_SAFE_INTEGER);
   }
   return value as Map<string, number>;
 }
@@ -91,12 +86,12 @@ export function checkContents(name: string, { operation, vector, metadata }: Rec
   if (checkWord(`${name}.operation`, operation, OPERATIONS.slice(1) as string[]) !== 'delete') {
     checkVector(`${name}.vector`, vector);
   } else if (vector !== undefined) {
-    throw argumentError(`${name}.vector is ${shown(vector)}: leave it out, for a delete has none`);
+    throw argumentError(`${name}.vector is ${describe(vector)}: leave it out, for a delete has none`);
   }
 }
 
 function checkDot(name: string, value: unknown): void {
-  if (typeof value !== 'object' || value === null) throw wrongKind(name, 'a site and a number', value);
+  if (typeof value !== 'object' || value === null) throw wrongType(name, 'a site and a number', value);
   const { site, seq } = value as Record<string, unknown>;
   checkName(`${name}.site`, site, MAX_KEY_BYTES);
   checkInteger(`${name}.seq`, seq, 1, Number.MAX_SAFE_INTEGER);
@@ -107,7 +102,7 @@ function checkImpliedDot(name: string, source: string, versions: Map<string, num
   for (const [key, seq] of versions) {
     if (seq > 0 && (key === source || (SITE.test(key) && site(key) === site(source)))) return;
   }
-  throw argumentError(`${name} has no dot, and its versionVector no number of ${shown(source)}: give one of them`);
+  throw argumentError(`${name} has no dot, and its versionVector no number of ${describe(source)}: give one of them`);
 }
 
 function site(key: string): string | undefined {

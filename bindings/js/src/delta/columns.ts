@@ -1,13 +1,14 @@
 // The bytes level: deltas as columns of numbers, with all vectors in one block, and deltas resolved as bytes.
-import { argumentError, nativeNow, shown, wrongKind } from '../check/error';
+import { argumentError, describe, nativeNow, wrongType } from '../check/error';
 import { checkInteger } from '../check/number';
 import { arrayName } from '../check/vector';
+import { COMPRESSIONS, Column, type DecodedDelta, Header, backend, strategyNumber } from './backend/backend';
 import type { Compression, ConflictStrategy } from './change';
-import { checkArray, checkBytes, checkShardId } from './check';
+import { checkArray, checkBytes } from './check';
 import { checkCompression, decodedDelta } from './encoder';
-import { COMPRESSIONS, Column, type DecodedDelta, Header, kernel, strategyNumber } from './backend/backend';
-import { checkStrategy } from './resolver';
+import { checkId } from './name';
 import { componentsOf, linesOf } from './packing/unpack';
+import { checkStrategy } from './resolver';
 
 /** The changes of a delta, a column a field: one number or text for each change, where nothing else is said. */
 export interface DeltaColumns {
@@ -50,7 +51,7 @@ export function encodeColumns(columns: DeltaColumns, compression: Compression = 
   const { numbers, lines } = flatColumns(checkColumns(columns));
   const { buffer, byteOffset, byteLength } = columns.vectors;
   const vectors = new Uint8Array(buffer, byteOffset, byteLength);
-  return nativeNow(() => kernel().encodeDelta(numbers, lines.join('\n'), vectors, codec));
+  return nativeNow(() => backend().encodeDelta(numbers, lines.join('\n'), vectors, codec));
 }
 
 /** Reads the bytes of a delta without making an object of each change. Errors as of `DeltaEncoder.deserialize`. */
@@ -68,7 +69,7 @@ export function resolveDeltas(
 ): Uint8Array {
   const [ours, theirs] = [checkBytes('local', local), checkBytes('remote', remote)];
   const chosen = strategyNumber(checkStrategy(strategy));
-  return nativeNow(() => kernel().resolveDeltas(ours, theirs, chosen));
+  return nativeNow(() => backend().resolveDeltas(ours, theirs, chosen));
 }
 
 function flatColumns(columns: DeltaColumns): { numbers: Float64Array; lines: string[] } {
@@ -123,9 +124,9 @@ function columnsOf(decoded: DecodedDelta): DeltaColumns {
 
 // Kinds and lengths; what the numbers and texts may be the core checks.
 function checkColumns(value: unknown): DeltaColumns {
-  if (typeof value !== 'object' || value === null) throw wrongKind('columns', 'an object of columns', value);
+  if (typeof value !== 'object' || value === null) throw wrongType('columns', 'an object of columns', value);
   const columns = value as DeltaColumns;
-  checkShardId('columns.shardId', columns.shardId);
+  checkId('columns.shardId', columns.shardId);
   checkInteger('columns.fromChangeId', columns.fromChangeId, 0, Number.MAX_SAFE_INTEGER);
   checkInteger('columns.toChangeId', columns.toChangeId, 0, Number.MAX_SAFE_INTEGER);
   const count = checkLines('columns.vectorIds', columns.vectorIds).length;
@@ -135,7 +136,7 @@ function checkColumns(value: unknown): DeltaColumns {
   for (const [name, kind] of Object.entries(KINDS)) {
     const column: unknown = columns[name as keyof typeof KINDS];
     if (!ArrayBuffer.isView(column) || arrayName(column) !== kind) {
-      throw wrongKind(`columns.${name}`, `a ${kind}`, column);
+      throw wrongType(`columns.${name}`, `a ${kind}`, column);
     }
   }
   for (const name of [...COLUMNS, 'metadata'] as const) checkLength(name, columns[name].length, count);
@@ -148,9 +149,9 @@ function checkLines(name: string, value: unknown): string[] {
   // One look at all of them, and another at each only where one is unfit.
   if (lines.every((line) => typeof line === 'string') && !UNFIT.test(lines.join(''))) return lines;
   for (const [index, line] of lines.entries()) {
-    if (typeof line !== 'string') throw wrongKind(`${name}[${index}]`, 'a string', line);
+    if (typeof line !== 'string') throw wrongType(`${name}[${index}]`, 'a string', line);
     if (UNFIT.test(line)) {
-      throw argumentError(`${name}[${index}] is ${shown(line)}: give text without line breaks and lone surrogates`);
+      throw argumentError(`${name}[${index}] is ${describe(line)}: give text without line breaks and lone surrogates`);
     }
   }
   return lines;

@@ -1,12 +1,12 @@
 // A delta as one object: what came over the wire, and what its changes and conflicts are.
 import { nativeNow } from '../check/error';
+import { type DecodedDelta, Header, backend } from './backend/backend';
 import type { SyncConflict, VectorChange, VectorDelta } from './change';
 import { checkBytes } from './check';
 import { DeltaEncoder, decodedDelta } from './encoder';
-import { type DecodedDelta, Header, kernel } from './backend/backend';
 import type { Operation } from './operations';
-import { ConflictResolver } from './resolver';
 import { linesOf, unpackChanges } from './packing/unpack';
+import { ConflictResolver } from './resolver';
 
 /** A vector of which several versions of a delta stand. */
 export interface Conflict {
@@ -18,7 +18,7 @@ export interface Conflict {
   resolution: 'local_wins' | 'remote_wins' | 'merge';
 }
 
-let adopted: (bytes: Uint8Array) => Delta;
+let fromBytes: (bytes: Uint8Array) => Delta;
 
 /** Changes of a shard, as bytes that keep everything: numbers and histories of changes too. What is shown is worked out
  *  when it is first asked for. */
@@ -36,7 +36,7 @@ export class Delta {
   }
 
   static {
-    adopted = (bytes) => {
+    fromBytes = (bytes) => {
       const delta = new Delta();
       delta.#bytes = bytes;
       return delta;
@@ -95,7 +95,7 @@ export class Delta {
 
 /** The delta in bytes that the core has just made: they are neither copied nor checked. @internal */
 export function deltaOfBytes(bytes: Uint8Array): Delta {
-  return adopted(bytes);
+  return fromBytes(bytes);
 }
 
 function operationOf({ operation, vectorId, vector, metadata, timestamp }: VectorChange): Operation {
@@ -119,7 +119,7 @@ function conflictOf({ vectorId, localChange, remoteChange }: SyncConflict): Conf
 
 function emptyBytes(): Uint8Array {
   const numbers = new Float64Array(Header.length);
-  return nativeNow(() => kernel().encodeDelta(numbers, EMPTY_SHARD, new Uint8Array(0), 0));
+  return nativeNow(() => backend().encodeDelta(numbers, EMPTY_SHARD, new Uint8Array(0), 0));
 }
 
 // Even a delta without changes is one of some shard.

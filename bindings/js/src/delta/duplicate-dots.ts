@@ -3,7 +3,7 @@ import { checkMetadata } from '../check/metadata';
 import type { VectorChange } from './change';
 
 /** Whether the changes of each pair have one content, bit by bit. `pairs`: indices, two and two. */
-export function areTwinsEqual(changes: readonly VectorChange[], pairs: Uint32Array): boolean {
+export function areDuplicateDotsEqual(changes: readonly VectorChange[], pairs: Uint32Array): boolean {
   for (let at = 0; at < pairs.length; at += 2) {
     if (!isSameContent(changes[pairs[at]!]!, changes[pairs[at + 1]!]!)) return false;
   }

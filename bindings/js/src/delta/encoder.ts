@@ -1,11 +1,12 @@
 // Deltas: changes with a checksum, and their bytes.
-import { VectrError, codeOf, nativeNow, wrongKind } from '../check/error';
-import { notesOf } from '../check/metadata';
+import { VectrError, codeOf, nativeNow, wrongType } from '../check/error';
+import { snapshotMetadata } from '../check/metadata';
 import { checkInteger } from '../check/number';
 import { checkWord } from '../check/text';
+import { type Backend, COMPRESSIONS, type DecodedDelta, type FlatChanges, Header, backend } from './backend/backend';
 import type { Compression, VectorChange, VectorDelta } from './change';
-import { checkArray, checkBytes, checkShardId, inArray, sharedShard } from './check';
-import { COMPRESSIONS, type DecodedDelta, type FlatChanges, Header, type Kernel, kernel } from './backend/backend';
+import { checkArray, checkBytes, inArray, sharedShard } from './check';
+import { checkId } from './name';
 import { type Written, withChanges, withComponents, withHistories } from './packing/pack';
 import { type Packed, newest } from './packing/packed';
 import { type Lines, linesOf, unpackChanges } from './packing/unpack';
@@ -15,7 +16,7 @@ export class DeltaEncoder {
   /** A delta of all changes, which must be of the shard. Arrays of numbers become Float32Arrays.
    *  @throws ERR_EMPTY_DELTA for no changes; ERR_ARGUMENT, ERR_VECTOR and ERR_DIMENSIONS name the change. */
   static encode(shardId: string, changes: VectorChange[], compression: Compression = 'msgpack'): VectorDelta {
-    const shard = checkShardId('shardId', shardId);
+    const shard = checkId('shardId', shardId);
     const given = checkArray('changes', changes, 'changes') as VectorChange[];
     const codec = checkCompression(compression);
     if (given.length === 0) {
@@ -44,7 +45,7 @@ export class DeltaEncoder {
       const actual = made && core.packedChecksum
         ? core.packedChecksum(made.columns, vectors)
         : core.packDelta(numbers, text, vectors).checksum;
-      if (actual !== checksum) throw alteredError(`its content has ${actual}, not ${checksum.slice(0, 40)}`);
+      if (actual !== checksum) throw checksumError(`its content has ${actual}, not ${checksum.slice(0, 40)}`);
       return delta.changes.slice();
     });
   }
@@ -94,7 +95,7 @@ export class DeltaEncoder {
 /** What bytes hold, in the core's form. @internal */
 export function decodedDelta(bytes: unknown): DecodedDelta {
   const checked = checkBytes('bytes', bytes);
-  return nativeNow(() => kernel().decodeDelta(checked));
+  return nativeNow(() => backend().decodeDelta(checked));
 }
 
 /** From the core's form. @internal */
@@ -107,7 +108,7 @@ export function deltaOf(decoded: DecodedDelta, lines: Lines = linesOf(decoded)):
   const behind = metadata.reduce((length, line) => length + 1 + line.length, 0);
   const head = text.slice(0, text.length - behind);
   const made = { text, columns, checksum: decoded.checksum };
-  known.set(changes, { numbers, head, shardId, vectorIds, keys, made, notes: notesOf(changes), metadata });
+  known.set(changes, { numbers, head, shardId, vectorIds, keys, made, notes: snapshotMetadata(changes), metadata });
   return {
     shardId,
     fromChangeId: numbers[Header.from]!,
@@ -125,10 +126,10 @@ export function checkCompression(value: unknown): Compression {
 
 // What the checksum covers is left to it.
 function checkDelta(value: unknown): VectorDelta {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongKind('delta', 'a delta', value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType('delta', 'a delta', value);
   const { changes, checksum, compression } = value as Record<string, unknown>;
   checkArray('delta.changes', changes, 'changes');
-  if (typeof checksum !== 'string') throw wrongKind('delta.checksum', 'the string that encode returned', checksum);
+  if (typeof checksum !== 'string') throw wrongType('delta.checksum', 'the string that encode returned', checksum);
   checkWord('delta.compression', compression, COMPRESSIONS);
   return value as VectorDelta;
 }
@@ -154,20 +155,20 @@ function withCovered<T>(
   written?: Written,
 ): T {
   try {
-    checkShardId('delta.shardId', shardId);
+    checkId('delta.shardId', shardId);
     const from = checkInteger('delta.fromChangeId', fromChangeId, 0, Number.MAX_SAFE_INTEGER);
     const to = checkInteger('delta.toChangeId', toChangeId, 0, Number.MAX_SAFE_INTEGER);
     const given = { span: { from, to }, known: known.get(changes), checksum, seals, written };
     return withChanges(shardId, changes, inArray('delta.changes'), use, given);
   } catch (error) {
     if (!COVERED.has(codeOf(error) ?? '')) throw error;
-    throw alteredError((error as Error).message, error);
+    throw checksumError((error as Error).message, error);
   }
 }
 
-type Use<T> = (core: Kernel, flat: FlatChanges, packed: Packed) => T;
+type Use<T> = (core: Backend, flat: FlatChanges, packed: Packed) => T;
 
-function alteredError(how: string, cause?: unknown): VectrError {
+function checksumError(how: string, cause?: unknown): VectrError {
   const wayOut = 'encode the changes again, or take the delta from where it came';
   return new VectrError('ERR_CHECKSUM', `the delta is not what its checksum covers: ${how}: ${wayOut}`, { cause });
 }

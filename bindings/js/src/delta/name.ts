@@ -9,6 +9,12 @@ export function isName(value: unknown, most: number): value is string {
   return !UNUSUAL.test(value) || !UNFIT.test(value);
 }
 
+/** The id of a shard or a node: 1 to 256 bytes without control characters. */
+export function checkId(name: string, value: unknown): string {
+  // A UTF-16 unit takes at most three bytes: short ids need no counting.
+  return isName(value, MAX_SHARD_BYTES / 3) ? value : checkName(name, value, MAX_SHARD_BYTES);
+}
+
 /** A name of 1 to `most` bytes, or an error that says why it is none. */
 export function checkName(name: string, value: unknown, most: number): string {
   const text = checkText(name, value);

@@ -1,16 +1,16 @@
 // The functional form: operations, which bring no history, and what stands of them.
-import { nativeNow, wrongKind } from '../check/error';
+import { nativeNow, wrongType } from '../check/error';
 import { checkJson } from '../check/metadata';
 import { checkInteger } from '../check/number';
 import { checkWord } from '../check/text';
 import { checkVector } from '../check/vector';
+import { Column, type FlatChanges, Header, MERGED, OPERATIONS, backend, strategyNumber } from './backend/backend';
 import type { ChangeOperation, ConflictStrategy } from './change';
 import { type Naming, checkArray } from './check';
-import { Column, type FlatChanges, Header, MERGED, OPERATIONS, kernel, strategyNumber } from './backend/backend';
 import { MAX_VECTOR_ID_BYTES, checkName } from './name';
 import { operationNumber, withVectors } from './packing/pack';
-import { inSides } from './resolver';
 import { componentsOf, linesOf } from './packing/unpack';
+import { inSides } from './resolver';
 
 /** One operation on a vector. */
 export interface Operation {
@@ -41,7 +41,7 @@ export function resolveConflicts(
   const { numbers, text } = packOperations(operations, nameOf);
   const { groups, merged } = withVectors(operations, nameOf, (vectors) =>
     nativeNow(() =>
-      kernel().resolveOperations(numbers, text, vectors, ours.length, strategyNumber(KERNEL_STRATEGY[chosen])),
+      backend().resolveOperations(numbers, text, vectors, ours.length, strategyNumber(BACKEND_STRATEGY[chosen])),
     ),
   );
   const made = unpackOperations(merged);
@@ -80,13 +80,13 @@ function packOperations(operations: readonly Operation[], nameOf: Naming): Omit<
 
 // How many components the vector has.
 function checkOperation(name: string, value: unknown): number {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongKind(name, 'an operation', value);
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(name, 'an operation', value);
   const { type, vectorId, vector, timestamp } = value as Record<string, unknown>;
   const word = checkWord(`${name}.type`, type, OPERATIONS.slice(1) as ChangeOperation[]);
   checkName(`${name}.vectorId`, vectorId, MAX_VECTOR_ID_BYTES);
   checkInteger(`${name}.timestamp`, timestamp, 0, Number.MAX_SAFE_INTEGER);
   if (word !== 'delete') return checkVector(`${name}.vector`, vector).length;
-  if (vector !== undefined) throw wrongKind(`${name}.vector`, 'none, for a delete has none', vector);
+  if (vector !== undefined) throw wrongType(`${name}.vector`, 'none, for a delete has none', vector);
   return 0;
 }
 
@@ -111,7 +111,7 @@ function unpackOperations(flat: FlatChanges): Operation[] {
 }
 
 const STRATEGIES = ['last-write-wins', 'first-write-wins', 'merge-vectors', 'manual'] as const;
-const KERNEL_STRATEGY: Record<ConflictResolutionStrategy, ConflictStrategy> = {
+const BACKEND_STRATEGY: Record<ConflictResolutionStrategy, ConflictStrategy> = {
   'last-write-wins': 'last-write-wins',
   'first-write-wins': 'first-write-wins',
   'merge-vectors': 'merge',

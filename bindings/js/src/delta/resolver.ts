@@ -1,11 +1,11 @@
 // Who wins where several versions of a vector meet: the core decides, over what the changes say of their history.
-import { VectrError, shown } from '../check/error';
+import { VectrError, describe } from '../check/error';
 import { checkWord } from '../check/text';
+import { type Backend, type FlatChanges, MERGED, STRATEGIES, type Verdict, strategyNumber } from './backend/backend';
 import type { ConflictStrategy, SyncConflict, VectorChange } from './change';
 import { type Naming, checkArray, sharedShard } from './check';
-import { type FlatChanges, type Kernel, MERGED, STRATEGIES, type Verdict, strategyNumber } from './backend/backend';
+import { areDuplicateDotsEqual } from './duplicate-dots';
 import { withChanges, withHistories } from './packing/pack';
-import { areTwinsEqual } from './duplicate-dots';
 import { unpackChanges } from './packing/unpack';
 
 /** The winner of two versions, and the conflict where neither has superseded the other. */
@@ -36,7 +36,7 @@ export class ConflictResolver {
   /** Of two versions of one vector. The same winner whichever side is called local: two nodes never disagree. */
   resolve(local: VectorChange, remote: VectorChange): Resolution {
     const { resolved, conflicts } = resolutions(this.#strategy, [local, remote], (index) => SIDES[index]!);
-    if (resolved.length > 1) throw strangersError(local, remote);
+    if (resolved.length > 1) throw differentVectorsError(local, remote);
     const [conflict] = conflicts;
     return { winner: resolved[0]!, ...(conflict && { conflict }) };
   }
@@ -95,10 +95,10 @@ function resolutions(strategy: ConflictStrategy, changes: VectorChange[], nameOf
 // different contents.
 function verdictOn(strategy: ConflictStrategy, changes: VectorChange[], nameOf: Naming): Verdict {
   const shardId = sharedShard(changes);
-  const ask = (core: Kernel, { numbers, text, vectors }: FlatChanges): Verdict =>
+  const ask = (core: Backend, { numbers, text, vectors }: FlatChanges): Verdict =>
     core.resolveChanges(numbers, text, vectors, strategyNumber(strategy));
   const verdict = withHistories(shardId, changes, nameOf, ask);
-  return areTwinsEqual(changes, verdict.twins) ? verdict : withChanges(shardId, changes, nameOf, ask);
+  return areDuplicateDotsEqual(changes, verdict.duplicateDots) ? verdict : withChanges(shardId, changes, nameOf, ask);
 }
 
 function mergedChanges(changes: VectorChange[], indices: number[], nameOf: Naming): VectorChange[] {
@@ -124,10 +124,10 @@ function conflictOf(id: string, versions: VectorChange[], detectedAt: number): S
   };
 }
 
-function strangersError(local: VectorChange, remote: VectorChange): VectrError {
+function differentVectorsError(local: VectorChange, remote: VectorChange): VectrError {
   return new VectrError(
     'ERR_ARGUMENT',
-    `local is a version of ${shown(local.vectorId)} and remote one of ${shown(remote.vectorId)}: ` +
+    `local is a version of ${describe(local.vectorId)} and remote one of ${describe(remote.vectorId)}: ` +
       'give two versions of one vector, or call resolveAll',
   );
 }

@@ -1,9 +1,9 @@
 // Conflicts that someone has yet to settle.
-import { VectrError, argumentError, shown, wrongKind } from '../check/error';
+import { VectrError, argumentError, describe, wrongType } from '../check/error';
 import { checkText } from '../check/text';
 import type { SyncConflict, VectorChange } from './change';
-import { checkChange, checkShardId, inArray } from './check';
-import { MAX_VECTOR_ID_BYTES, checkName } from './name';
+import { checkChange, inArray } from './check';
+import { MAX_VECTOR_ID_BYTES, checkId, checkName } from './name';
 
 /** Remembers conflicts by their ids until they are resolved. */
 export class ConflictTracker {
@@ -22,7 +22,7 @@ export class ConflictTracker {
 
   /** The conflicts of a shard. */
   getForShard(shardId: string): SyncConflict[] {
-    const shard = checkShardId('shardId', shardId);
+    const shard = checkId('shardId', shardId);
     return this.getUnresolved().filter((conflict) => conflict.shardId === shard);
   }
 
@@ -32,12 +32,12 @@ export class ConflictTracker {
     const id = checkText('conflictId', conflictId);
     const conflict = this.#unresolved.get(id);
     if (conflict === undefined) {
-      throw new VectrError('ERR_NOT_FOUND', `conflict ${shown(id)} is not among the ${this.count()} unresolved ones`);
+      throw new VectrError('ERR_NOT_FOUND', `conflict ${describe(id)} is not among the ${this.count()} unresolved ones`);
     }
     checkChange('winner', winner, conflict.shardId);
     if (winner.vectorId !== conflict.vectorId) {
-      const other = `winner.vectorId is ${shown(winner.vectorId)}`;
-      throw new VectrError('ERR_ARGUMENT', `${other}: give a change of ${shown(conflict.vectorId)}`);
+      const other = `winner.vectorId is ${describe(winner.vectorId)}`;
+      throw new VectrError('ERR_ARGUMENT', `${other}: give a change of ${describe(conflict.vectorId)}`);
     }
     this.#unresolved.delete(id);
   }
@@ -55,16 +55,16 @@ export class ConflictTracker {
 
 function checkConflict(value: unknown): SyncConflict {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw wrongKind('conflict', 'a conflict', value);
+    throw wrongType('conflict', 'a conflict', value);
   }
   const { id, shardId, vectorId, localChange, remoteChange, versions } = value as Record<string, unknown>;
   if (checkText('conflict.id', id) === '') throw argumentError("conflict.id is '': give the id that the resolver gave");
-  const shard = checkShardId('conflict.shardId', shardId);
+  const shard = checkId('conflict.shardId', shardId);
   checkName('conflict.vectorId', vectorId, MAX_VECTOR_ID_BYTES);
   checkChange('conflict.localChange', localChange, shard);
   checkChange('conflict.remoteChange', remoteChange, shard);
   if (versions !== undefined) {
-    if (!Array.isArray(versions)) throw wrongKind('conflict.versions', 'an array of changes', versions);
+    if (!Array.isArray(versions)) throw wrongType('conflict.versions', 'an array of changes', versions);
     const nameOf = inArray('conflict.versions');
     versions.forEach((version, index) => checkChange(nameOf(index), version, shard));
   }

@@ -1,7 +1,7 @@
 // Version vectors over plain Maps.
 import { nativeNow } from '../check/error';
+import { backend } from './backend/backend';
 import { checkVersions } from './check';
-import { kernel } from './backend/backend';
 import { MAX_KEY_BYTES, checkName } from './name';
 
 export type VersionRelation = 'before' | 'after' | 'equal' | 'concurrent';
@@ -17,7 +17,7 @@ export class VersionVector {
   /** How a stands to b. */
   static relation(a: Map<string, number>, b: Map<string, number>): VersionRelation {
     const { text, numbers } = flatVersions(checkVersions('a', a), checkVersions('b', b));
-    return RELATIONS[nativeNow(() => kernel().relateVersions(text, numbers))]!;
+    return RELATIONS[nativeNow(() => backend().relateVersions(text, numbers))]!;
   }
 
   /** A new Map: for each key the greater number. */
@@ -25,7 +25,7 @@ export class VersionVector {
     const { text, keys, numbers } = flatVersions(checkVersions('a', a), checkVersions('b', b));
     return versionsOf(
       keys,
-      nativeNow(() => kernel().joinVersions(text, numbers)),
+      nativeNow(() => backend().joinVersions(text, numbers)),
     );
   }
 
@@ -36,7 +36,7 @@ export class VersionVector {
     keys.push(counted);
     return versionsOf(
       keys,
-      nativeNow(() => kernel().incrementVersion(keys.join('\n'), numbers)),
+      nativeNow(() => backend().incrementVersion(keys.join('\n'), numbers)),
     );
   }
 }

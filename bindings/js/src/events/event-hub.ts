@@ -1,10 +1,10 @@
 // Hands events on to all who want them.
-import type { AbortSignalLike } from '../lifecycle/abort';
 import { messageOf, native } from '../check/error';
-import { EventQueue } from './event-queue';
-import { type SyncErrorEvent, type SyncEvent, type SyncEventName, eventOf } from './event';
-import type { Log } from './logger';
+import type { AbortSignalLike } from '../lifecycle/abort';
 import type { EventRecord, NativeSubscription, NativeSync } from '../native/native';
+import { type SyncErrorEvent, type SyncEvent, type SyncEventName, eventOf } from './event';
+import { EventQueue } from './event-queue';
+import type { Log } from './logger';
 
 type Listener = (event: never) => unknown;
 type Watcher = (event: SyncEvent) => void;

@@ -1,9 +1,9 @@
 // What engines tell of, as users see it.
+import { didYouMean } from '../check/did-you-mean';
+import { argumentError, describe } from '../check/error';
 import type { ConflictStrategy } from '../conflicts/conflict';
 import type { asyncDispose } from '../lifecycle/disposal';
-import { argumentError, shown } from '../check/error';
 import type { EventRecord } from '../native/native';
-import { nearest } from '../check/did-you-mean';
 
 // Types and no interfaces: an event fits an index signature too.
 
@@ -78,9 +78,8 @@ export interface SyncEvents extends AsyncIterableIterator<SyncEvent> {
 /** One of the names of events; anything else is a TypeError that suggests one. @internal */
 export function checkEventName(value: unknown): SyncEventName {
   if (NAMES.includes(value as SyncEventName)) return value as SyncEventName;
-  const meant = typeof value === 'string' ? nearest(value, NAMES) : undefined;
-  const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;
-  throw argumentError(`event is ${shown(value)}: give ${NAMES.map((name) => `'${name}'`).join(', ')}${hint}`);
+  const names = NAMES.map((name) => `'${name}'`).join(', ');
+  throw argumentError(`event is ${describe(value)}: give ${names}${didYouMean(value, NAMES)}`);
 }
 
 /** From the addon's form. @internal */

@@ -1,8 +1,8 @@
 // What an engine tells its operator: silent unless someone asks.
-import { VectrError, argumentError, shown, wrongKind } from '../check/error';
-import type { SyncEvent } from './event';
-import { nearest } from '../check/did-you-mean';
+import { didYouMean } from '../check/did-you-mean';
+import { VectrError, argumentError, describe, wrongType } from '../check/error';
 import { checkOptions } from '../check/options';
+import type { SyncEvent } from './event';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
@@ -90,18 +90,18 @@ export function logEvent(log: Log, event: SyncEvent): void {
 }
 
 function whereOf({ shardId, peerAddress }: SyncEvent): string {
-  return `of shard ${shown(shardId)} with ${shown(peerAddress)}`;
+  return `of shard ${describe(shardId)} with ${describe(peerAddress)}`;
 }
 
 function checkLogger(name: string, value: unknown): Logger | undefined {
   if (value === undefined) return undefined;
-  if (typeof value !== 'object' || value === null) throw wrongKind(name, 'an object of functions', value);
+  if (typeof value !== 'object' || value === null) throw wrongType(name, 'an object of functions', value);
   // Objects that are more than loggers, as `console` is, may have more.
   if (Object.getPrototypeOf(value) === Object.prototype) checkOptions<Logger>(name, value, LEVELS);
   const logger = value as Logger;
   for (const level of LEVELS) {
     if (logger[level] !== undefined && typeof logger[level] !== 'function') {
-      throw wrongKind(`${name}.${level}`, 'a function', logger[level]);
+      throw wrongType(`${name}.${level}`, 'a function', logger[level]);
     }
   }
   if (LEVELS.every((level) => logger[level] === undefined)) {
@@ -113,11 +113,9 @@ function checkLogger(name: string, value: unknown): Logger | undefined {
 function levelOf(value: string | undefined): LogLevel | undefined {
   if (value === undefined || value === '') return undefined;
   if (LEVELS.includes(value as LogLevel)) return value as LogLevel;
-  const meant = nearest(value, LEVELS);
-  const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;
   throw new VectrError(
     'ERR_CONFIG',
-    `the environment variable ${VARIABLE} is ${shown(value)}: give ${LEVELS.join(', ')}${hint}`,
+    `the environment variable ${VARIABLE} is ${describe(value)}: give ${LEVELS.join(', ')}${didYouMean(value, LEVELS)}`,
   );
 }
 

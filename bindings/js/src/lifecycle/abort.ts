@@ -1,6 +1,6 @@
 // AbortSignals end calls of the addon, and waits of the facade's own.
+import { VectrError, codeOf, wrongType } from '../check/error';
 import { addon } from '../native/addon';
-import { VectrError, codeOf, wrongKind } from '../check/error';
 import type { NativeCancellation } from '../native/native';
 
 /** What an AbortSignal has, of which library of types it may come. */
@@ -19,7 +19,7 @@ export function checkSignal(name: string, value: unknown): AbortSignalLike | und
     typeof signal?.aborted !== 'boolean' ||
     typeof signal.addEventListener !== 'function'
   ) {
-    throw wrongKind(name, 'an AbortSignal', value);
+    throw wrongType(name, 'an AbortSignal', value);
   }
   return value as AbortSignalLike;
 }

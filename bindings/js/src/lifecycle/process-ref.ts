@@ -1,7 +1,7 @@
 // What keeps a process alive while it has work to wait for.
 
 /** Keeps the process, and an object, alive as long as there is a reason. */
-export class KeepAlive {
+export class ProcessRef {
   readonly #kept: object;
   readonly #reasons = new Set<unknown>();
   #timer: NodeJS.Timeout | null = null;

@@ -65,7 +65,7 @@ export declare class NativeDatabase {
   /** How far a shard has come. */
   shardHead(shard: string): Promise<ShardHead>
   /** Takes over what a shard is shown to hold. */
-  claimHeld(shard: string, claimed: Array<[string, number]>): Promise<undefined>
+  advanceVersionVector(shard: string, claimed: Array<[string, number]>): Promise<undefined>
   /** What someone has to settle, in one shard or in all. Reads on the calling thread. */
   conflicts(shardId?: string | undefined | null): Array<ConflictRecord>
   /** Settles a conflict by a vector, or without one by a tombstone, and returns the conflict that is left. */
@@ -690,7 +690,7 @@ export interface Verdict {
   /** For each vector: the winner, how many stand, and which. */
   groups: Uint32Array
   /** Pairs of changes with one dot. */
-  twins: Uint32Array
+  duplicateDots: Uint32Array
   /** Ids of the conflicts, 32 hexadecimal digits each. */
   ids: string
 }

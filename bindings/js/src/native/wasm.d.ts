@@ -9,7 +9,7 @@ export interface PackedDelta { columns: Uint8Array; checksum: string }
 /** What the bytes of a delta hold. */
 export interface DecodedDelta extends FlatChanges, PackedDelta { compression: number }
 /** Which changes stand. */
-export interface Verdict { groups: Uint32Array; twins: Uint32Array; ids: string }
+export interface Verdict { groups: Uint32Array; duplicateDots: Uint32Array; ids: string }
 /** Which operations stand. */
 export interface Resolution { groups: Uint32Array; merged: FlatChanges }
 

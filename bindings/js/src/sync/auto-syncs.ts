@@ -1,21 +1,21 @@
 // Shards that an engine keeps in step with peers.
 import { codeOf, messageOf, nativeNow } from '../check/error';
 import type { EventHub } from '../events/event-hub';
-import type { KeepAlive } from '../lifecycle/process-ref';
+import type { ProcessRef } from '../lifecycle/process-ref';
 import type { NativeSync } from '../native/native';
 
 /** Auto-syncs can be wanted before there is an engine. As long as one is, the process stays alive. */
 export class AutoSyncs {
   readonly #ready: () => Promise<NativeSync>;
   readonly #hub: EventHub;
-  readonly #keepAlive: KeepAlive;
+  readonly #processRef: ProcessRef;
   readonly #wanted = new Map<string, Set<string>>();
   #engine: NativeSync | null = null;
 
-  constructor(ready: () => Promise<NativeSync>, hub: EventHub, keepAlive: KeepAlive) {
+  constructor(ready: () => Promise<NativeSync>, hub: EventHub, processRef: ProcessRef) {
     this.#ready = ready;
     this.#hub = hub;
-    this.#keepAlive = keepAlive;
+    this.#processRef = processRef;
   }
 
   /** Begins one; a pair that is wanted already stays as it is. Failures are 'syncError' events. */
@@ -23,14 +23,14 @@ export class AutoSyncs {
     const addresses = this.#wanted.get(shardId) ?? new Set();
     if (addresses.has(peerAddress)) return;
     this.#wanted.set(shardId, addresses.add(peerAddress));
-    this.#keepAlive.add(this);
+    this.#processRef.add(this);
     void this.#begin(shardId, peerAddress);
   }
 
   /** Ends those of a shard. */
   stop(shardId: string): void {
     this.#wanted.delete(shardId);
-    if (this.#wanted.size === 0) this.#keepAlive.delete(this);
+    if (this.#wanted.size === 0) this.#processRef.delete(this);
     const engine = this.#engine;
     if (engine !== null) nativeNow(() => engine.stopAutoSync(shardId));
   }
@@ -38,7 +38,7 @@ export class AutoSyncs {
   /** Ends all. */
   stopAll(): void {
     this.#wanted.clear();
-    this.#keepAlive.delete(this);
+    this.#processRef.delete(this);
     const engine = this.#engine;
     if (engine !== null) nativeNow(() => engine.stopAllAutoSyncs());
   }
@@ -64,6 +64,6 @@ export class AutoSyncs {
     const addresses = this.#wanted.get(shardId);
     addresses?.delete(peerAddress);
     if (addresses?.size === 0) this.#wanted.delete(shardId);
-    if (this.#wanted.size === 0) this.#keepAlive.delete(this);
+    if (this.#wanted.size === 0) this.#processRef.delete(this);
   }
 }

@@ -1,11 +1,11 @@
 // How an engine syncs.
+import { DAY_MS, checkOptionalInteger } from '../check/number';
+import { checkFlag, checkFunction, checkOptions } from '../check/options';
+import { checkWord } from '../check/text';
 import type { ConflictStrategy } from '../conflicts/conflict';
 import type { ConflictCallback } from '../conflicts/conflict-queue';
 import { type Log, type Logger, checkLog } from '../events/logger';
 import type { SyncOptions } from '../native/native';
-import { DAY_MS, checkOptionalInteger } from '../check/number';
-import { checkFlag, checkFunction, checkOptions } from '../check/options';
-import { checkWord } from '../check/text';
 
 export interface SyncConfig {
   /** Kept in this database for every shard that is synced; left out: the kept one, at first 'last-write-wins'. */

@@ -1,7 +1,7 @@
 // What engines show to coordinators of this package: no part of what users see.
-import type { AbortSignalLike } from '../lifecycle/abort';
 import type { EventHub } from '../events/event-hub';
-import type { KeepAlive } from '../lifecycle/process-ref';
+import type { AbortSignalLike } from '../lifecycle/abort';
+import type { ProcessRef } from '../lifecycle/process-ref';
 import type { NativeCancellation, NativeSync, SyncOutcome } from '../native/native';
 import type { SyncResult } from './result';
 
@@ -10,7 +10,7 @@ export interface SyncHandle {
   /** What its node is called. */
   readonly nodeId: string;
   readonly hub: EventHub;
-  readonly keepAlive: KeepAlive;
+  readonly processRef: ProcessRef;
   /** Throws ERR_CLOSED after close. */
   checkOpen(): void;
   /** The addon's engine, opened where it is not. */

@@ -1,6 +1,6 @@
 // What syncs did, as users see it.
-import { type SyncConflict, conflictOf } from '../conflicts/conflict';
 import { codeOf, messageOf } from '../check/error';
+import { type SyncConflict, conflictOf } from '../conflicts/conflict';
 import type { SyncOutcome } from '../native/native';
 
 export interface SyncResult {

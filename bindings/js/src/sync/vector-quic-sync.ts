@@ -1,25 +1,26 @@
 // The sync engine of one database.
-import { type AbortSignalLike, abortable, abortedError, checkSignal, isSettledFirst } from '../lifecycle/abort';
-import { addon } from '../native/addon';
-import { AutoSyncs } from './auto-syncs';
-import { type ConflictWinner, type SyncConflict, checkWinner } from '../conflicts/conflict';
-import { ConflictDesk } from '../conflicts/conflict-queue';
-import { asyncDispose } from '../lifecycle/disposal';
-import { VectrError, closedError, codeOf, messageOf, native, nativeNow, wrongKind } from '../check/error';
-import { EventHub } from '../events/event-hub';
-import { type SyncEventName, type SyncEventOf, type SyncEvents, checkEventName } from '../events/event';
-import { type DatabaseHandle, type OpenDatabase, checkDatabase, isReadable } from '../database/handle';
-import { KeepAlive } from '../lifecycle/process-ref';
-import { logEvent } from '../events/logger';
-import type { NativeCancellation, NativeSync, NetworkOptions, SyncOutcome } from '../native/native';
+import { VectrError, closedError, codeOf, messageOf, native, nativeNow, wrongType } from '../check/error';
 import { checkFlag, checkFunction, checkOptions } from '../check/options';
-import { ProgressReports } from './progress';
-import { type PoolStatistics, type ShardState, type SyncSession, sessionOf, shardStateOf } from './session';
+import { checkFingerprint, checkOptionalText, checkText } from '../check/text';
+import { type ConflictWinner, type SyncConflict, checkWinner } from '../conflicts/conflict';
+import { ConflictQueue } from '../conflicts/conflict-queue';
+import { type DatabaseHandle, checkDatabase, isReadable } from '../database/handle';
+import type { OpenDatabase } from '../database/open-database';
+import { type SyncEventName, type SyncEventOf, type SyncEvents, checkEventName } from '../events/event';
+import { EventHub } from '../events/event-hub';
+import { logEvent } from '../events/logger';
+import { type AbortSignalLike, abortable, abortedError, checkSignal, isSettledFirst } from '../lifecycle/abort';
+import { asyncDispose } from '../lifecycle/disposal';
+import { ProcessRef } from '../lifecycle/process-ref';
+import { addon } from '../native/addon';
+import type { NativeCancellation, NativeSync, NetworkOptions, SyncOutcome } from '../native/native';
+import { type QuicTransportConfig, type TlsConfig, checkNewTls, checkTransportConfig } from '../transport/config';
+import { AutoSyncs } from './auto-syncs';
 import { type CheckedConfig, type SyncConfig, checkSyncConfig } from './config';
 import { registerSyncHandle } from './handle';
+import { ProgressReports } from './progress';
 import { type SyncProgress, type SyncResult, failedResult, resultOf } from './result';
-import { checkFingerprint, checkOptionalText, checkText } from '../check/text';
-import { type QuicTransportConfig, type TlsConfig, checkNewTls, checkTransportConfig } from '../transport/config';
+import { type PoolStatistics, type ShardState, type SyncSession, sessionOf, shardStateOf } from './session';
 import { Trust } from './trust';
 
 export interface SyncOptions {
@@ -41,9 +42,9 @@ export class VectorQuicSync {
   readonly #nodeId: string;
   readonly #config: CheckedConfig;
   readonly #trust = new Trust();
-  readonly #keepAlive = new KeepAlive(this);
+  readonly #processRef = new ProcessRef(this);
   readonly #hub: EventHub;
-  readonly #desk: ConflictDesk;
+  readonly #conflicts: ConflictQueue;
   readonly #autoSyncs: AutoSyncs;
   readonly #closed = new AbortController();
   // Kept where opening fails: a second try must not trust more than the first was told to.
@@ -67,11 +68,11 @@ export class VectorQuicSync {
     const ready = () => this.#ready();
     this.#hub = new EventHub(log);
     if (!log.isSilent) this.#hub.watch((event) => logEvent(log, event));
-    this.#desk = new ConflictDesk(this.#database, onConflict, this.#hub, log);
-    this.#autoSyncs = new AutoSyncs(ready, this.#hub, this.#keepAlive);
+    this.#conflicts = new ConflictQueue(this.#database, onConflict, this.#hub, log);
+    this.#autoSyncs = new AutoSyncs(ready, this.#hub, this.#processRef);
     registerSyncHandle(this, {
       nodeId: this.#nodeId,
-      keepAlive: this.#keepAlive,
+      processRef: this.#processRef,
       hub: this.#hub,
       checkOpen: () => this.#checkOpen(),
       ready,
@@ -147,7 +148,7 @@ export class VectorQuicSync {
     const engine = await this.#ready();
     const bound = await native(engine.listen(wanted));
     this.#checkOpen();
-    this.#keepAlive.add('listening');
+    this.#processRef.add('listening');
     this.#config.log.debug(`listening on ${bound}`, { address: bound });
     return bound;
   }
@@ -234,7 +235,7 @@ export class VectorQuicSync {
    */
   getUnresolvedConflicts(shardId?: string): SyncConflict[] {
     this.#checkOpen();
-    return this.#desk.list(checkOptionalText('shardId', shardId));
+    return this.#conflicts.list(checkOptionalText('shardId', shardId));
   }
 
   /**
@@ -250,7 +251,7 @@ export class VectorQuicSync {
     this.#checkOpen();
     const id = checkText('conflictId', conflictId);
     checkWinner('winner', winner);
-    await native(this.#desk.resolve(id, winner));
+    await native(this.#conflicts.resolve(id, winner));
   }
 
   /** Calls `listener` for each event of this kind. An unknown kind is an error that suggests one. */
@@ -309,7 +310,7 @@ export class VectorQuicSync {
       this.#trust.attach(engine);
       this.#hub.attach(engine);
       this.#engine = engine;
-      this.#desk.attach();
+      this.#conflicts.attach();
       return engine;
     } catch (error) {
       this.#opening = null;
@@ -322,11 +323,11 @@ export class VectorQuicSync {
     signal: AbortSignalLike | undefined,
     work: (engine: NativeSync, cancellation: NativeCancellation | undefined) => Promise<SyncOutcome[]>,
   ): Promise<SyncResult[]> {
-    const round = this.#desk.begin();
+    const round = this.#conflicts.begin();
     try {
       return await abortable(signal, async (cancellation) => {
         const results = (await native(work(await this.#ready(), cancellation))).map(resultOf);
-        const settling = this.#desk.settle(results, round);
+        const settling = this.#conflicts.settle(results, round);
         if (settling !== null && !(await isSettledFirst(settling, [signal, this.#closed.signal]))) {
           this.#checkOpen();
           throw abortedError(signal!);
@@ -334,7 +335,7 @@ export class VectorQuicSync {
         return results;
       });
     } finally {
-      this.#desk.end(round);
+      this.#conflicts.end(round);
     }
   }
 
@@ -347,12 +348,12 @@ export class VectorQuicSync {
   async #close(): Promise<void> {
     this.#closed.abort();
     this.#autoSyncs.stopAll();
-    this.#desk.close();
+    this.#conflicts.close();
     const engine = await this.#opening?.catch(() => null);
     try {
       await (engine && native(engine.close()));
     } finally {
-      this.#keepAlive.clear();
+      this.#processRef.clear();
       await this.#hub.close();
     }
   }
@@ -379,6 +380,6 @@ export async function createVectorSync(
 }
 
 function checkListener<T>(listener: T): T {
-  if (typeof listener !== 'function') throw wrongKind('listener', 'a function', listener);
+  if (typeof listener !== 'function') throw wrongType('listener', 'a function', listener);
   return listener;
 }

@@ -1,9 +1,9 @@
 // Messages between agents, as users see them and as they cross into the addon.
-import { VectrError, argumentError, kindOf, outOfRange, shown, wrongKind } from '../check/error';
-import { checkPayload } from './message-payload';
-import type { AttachmentRecord, MessageRecord } from '../native/native';
+import { VectrError, argumentError, describe, kindOf, outOfRange, wrongType } from '../check/error';
 import { checkOptions } from '../check/options';
 import { checkText } from '../check/text';
+import type { AttachmentRecord, MessageRecord } from '../native/native';
+import { checkPayload } from './message-payload';
 
 /** What one agent tells another. */
 export interface AgentMessage {
@@ -24,7 +24,7 @@ export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
 /** The addon's form of a message. @internal */
 export function checkMessage(name: string, value: unknown): MessageRecord {
-  if (value === undefined) throw wrongKind(name, 'an AgentMessage', value);
+  if (value === undefined) throw wrongType(name, 'an AgentMessage', value);
   const given = checkOptions<AgentMessage>(name, value, KEYS);
   const { payload, attachments } = checkPayload(`${name}.payload`, given.payload);
   const size = attachments.reduce((sum, { bytes }) => sum + bytes.length, 0);
@@ -52,7 +52,7 @@ export function checkStreamId(name: string, value: unknown): Pick<MessageRecord,
     if (!Number.isFinite(value)) throw outOfRange(name, 'a finite number, or text', value);
     return { stream: String(value), streamForm: 2 };
   }
-  if (typeof value !== 'string') throw wrongKind(name, 'a string or a number', value);
+  if (typeof value !== 'string') throw wrongType(name, 'a string or a number', value);
   if (value === '') throw outOfRange(name, 'a number, or text that is not empty', value);
   return { stream: checkText(name, value), streamForm: 1 };
 }
@@ -69,7 +69,7 @@ export function messageOf(record: MessageRecord): AgentMessage {
 function checkMetadata(name: string, value: unknown): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw wrongKind(name, 'a plain object', value);
+    throw wrongType(name, 'a plain object', value);
   const { payload, attachments } = checkPayload(name, value);
   if (attachments.length > 0) {
     const [{ pointer }] = attachments as [AttachmentRecord];
@@ -130,7 +130,7 @@ function foreign(what: string): VectrError {
 export function isAnswer(value: unknown): value is AgentMessage {
   if (value === undefined || value === null) return false;
   if (typeof value === 'object' && kindOf(value) === 'Object') return true;
-  throw argumentError(`a handler returned ${shown(value)}: return an AgentMessage, or nothing`);
+  throw argumentError(`a handler returned ${describe(value)}: return an AgentMessage, or nothing`);
 }
 
 const KEYS: ReadonlyArray<keyof AgentMessage> = ['id', 'type', 'payload', 'metadata', 'streamId'];

@@ -1,9 +1,9 @@
 // How an engine reaches its peers, and whom it trusts.
-import { wrongKind } from '../check/error';
-import type { NetworkOptions, TlsOptions } from '../native/native';
+import { wrongType } from '../check/error';
 import { DAY_MS, MAX_U32, checkOptionalInteger } from '../check/number';
 import { checkFlag, checkOptions } from '../check/options';
 import { checkFingerprint, checkOptionalText, checkText } from '../check/text';
+import type { NetworkOptions, TlsOptions } from '../native/native';
 
 /**
  * Whom to trust, and what to show. Nothing given: this machine only (loopback addresses). A peer's certificate is good if
@@ -81,7 +81,7 @@ export function checkTransportConfig(config: unknown): NetworkOptions {
 /** The addon's form of a `TlsConfig` that replaces another: a forgotten argument must not reset what was trusted.
  *  @internal */
 export function checkNewTls(name: string, config: unknown): TlsOptions {
-  if (config === undefined) throw wrongKind(name, 'an object', config);
+  if (config === undefined) throw wrongType(name, 'an object', config);
   return checkTls(name, config);
 }
 
@@ -101,12 +101,12 @@ function checkTls(name: string, config: unknown): TlsOptions {
 
 function checkPins(name: string, pins: unknown): string[] | undefined {
   if (pins === undefined) return undefined;
-  if (!Array.isArray(pins)) throw wrongKind(name, 'an array of fingerprints', pins);
+  if (!Array.isArray(pins)) throw wrongType(name, 'an array of fingerprints', pins);
   return pins.map((pin, index) => checkFingerprint(`${name}[${index}]`, pin));
 }
 
 function checkTexts(name: string, texts: unknown): string[] {
-  if (!Array.isArray(texts)) throw wrongKind(name, 'an array of strings', texts);
+  if (!Array.isArray(texts)) throw wrongType(name, 'an array of strings', texts);
   // Loops, here and below: each callback would take two of the ten frames that an error's stack has.
   for (const [index, text] of texts.entries()) checkText(`${name}[${index}]`, text);
   return texts;
@@ -114,7 +114,7 @@ function checkTexts(name: string, texts: unknown): string[] {
 
 function checkRights(name: string, rights: unknown): TlsOptions['rights'] {
   if (rights === undefined) return undefined;
-  if (typeof rights !== 'object' || rights === null || Array.isArray(rights)) throw wrongKind(name, 'an object', rights);
+  if (typeof rights !== 'object' || rights === null || Array.isArray(rights)) throw wrongType(name, 'an object', rights);
   const checked: [string, Required<ShardRights>][] = [];
   for (const [peer, grant] of Object.entries(rights)) {
     const of = `${name}['${peer}']`;

@@ -1,6 +1,6 @@
 // Handlers of incoming messages, called from the addon.
-import { type AgentMessage, checkMessage, isAnswer, messageOf } from './agent-message';
 import type { DeliveryRecord, MessageRecord, NativeTransport } from '../native/native';
+import { type AgentMessage, checkMessage, isAnswer, messageOf } from './agent-message';
 
 /** Takes a message. A message that it returns, or resolves to, answers a request; `address` leads back to the peer. */
 export type InboundMessageHandler = (

@@ -1,7 +1,7 @@
 // What a message may carry: JSON values, and arrays of numbers beside their text.
-import { argumentError, kindOf, shown } from '../check/error';
-import type { AttachmentRecord } from '../native/native';
+import { argumentError, describe, kindOf } from '../check/error';
 import { arrayName, isFloat32Array } from '../check/vector';
+import type { AttachmentRecord } from '../native/native';
 
 /** A payload as JSON text, and the arrays that were in it. */
 export interface Payload {
@@ -13,25 +13,25 @@ export interface Payload {
 /** Takes the arrays out. A TypeError names the place of a value that would not arrive as it is. */
 export function checkPayload(name: string, value: unknown): Payload {
   if (value === undefined) return { payload: undefined, attachments: [] };
-  const examination = new Examination(name);
-  const plain = examined(() => examination.plain(value, '', 0));
+  const examination = new AttachmentExtractor(name);
+  const plain = withShortStack(() => examination.plain(value, '', 0));
   const { attachments } = examination;
   const isArray = attachments[0]?.pointer === '';
   return { payload: isArray ? undefined : JSON.stringify(plain), attachments };
 }
 
 // Ten frames are few: those of the examination shall not stand in the way of the caller's.
-function examined<T>(work: () => T): T {
+function withShortStack<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw error instanceof Refusal ? argumentError(error.message, checkPayload) : error;
+    throw error instanceof PayloadError ? argumentError(error.message, checkPayload) : error;
   }
 }
 
-class Refusal extends Error {}
+class PayloadError extends Error {}
 
-class Examination {
+class AttachmentExtractor {
   readonly attachments: AttachmentRecord[] = [];
   readonly #name: string;
   readonly #above = new Set<object>();
@@ -58,9 +58,9 @@ class Examination {
 
   #object(value: object, pointer: string, level: number): unknown {
     if (ArrayBuffer.isView(value)) return this.#attach(value, pointer);
-    if (this.#above.has(value)) throw new Refusal(`${this.#place(pointer)} contains itself: ${WAY_OUT}`);
+    if (this.#above.has(value)) throw new PayloadError(`${this.#place(pointer)} contains itself: ${WAY_OUT}`);
     if (level === MOST_LEVELS) {
-      throw new Refusal(`${this.#name} has more than ${MOST_LEVELS} levels: ${WAY_OUT}`);
+      throw new PayloadError(`${this.#name} has more than ${MOST_LEVELS} levels: ${WAY_OUT}`);
     }
     this.#above.add(value);
     const plain = Array.isArray(value)
@@ -106,8 +106,8 @@ class Examination {
     return null;
   }
 
-  #refusal(pointer: string, value: unknown): Refusal {
-    return new Refusal(`${this.#place(pointer)} is ${described(value)}: ${WAY_OUT}`);
+  #refusal(pointer: string, value: unknown): PayloadError {
+    return new PayloadError(`${this.#place(pointer)} is ${described(value)}: ${WAY_OUT}`);
   }
 
   #place(pointer: string): string {
@@ -119,7 +119,7 @@ class Examination {
 function described(value: unknown): string {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? `an object (${kindOf(value)}, not plain)`
-    : shown(value);
+    : describe(value);
 }
 
 // Plain objects of another realm count as well.

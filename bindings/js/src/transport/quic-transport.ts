@@ -1,16 +1,16 @@
 // Messages between agents over QUIC.
-import { type AbortSignalLike, abortable, checkSignal } from '../lifecycle/abort';
-import { addon } from '../native/addon';
-import { type AgentMessage, checkMessage, checkStreamId, messageOf } from './agent-message';
-import { asyncDispose } from '../lifecycle/disposal';
-import { argumentError, closedError, native, nativeNow, wrongKind } from '../check/error';
-import { type InboundMessageHandler, MessageHandlers } from './message-handlers';
-import type { NativeCancellation, NativeTransport } from '../native/native';
+import { argumentError, closedError, native, nativeNow, wrongType } from '../check/error';
 import { DAY_MS, checkOptionalInteger } from '../check/number';
 import { checkOptions } from '../check/options';
-import type { PoolStatistics } from '../sync/session';
 import { checkFingerprint, checkOptionalText, checkText } from '../check/text';
+import { type AbortSignalLike, abortable, checkSignal } from '../lifecycle/abort';
+import { asyncDispose } from '../lifecycle/disposal';
+import { addon } from '../native/addon';
+import type { NativeCancellation, NativeTransport } from '../native/native';
+import type { PoolStatistics } from '../sync/session';
+import { type AgentMessage, checkMessage, checkStreamId, messageOf } from './agent-message';
 import { type QuicTransportConfig, type TlsConfig, checkNewTls, checkTransportConfig } from './config';
+import { type InboundMessageHandler, MessageHandlers } from './message-handlers';
 
 /** How long a call may take. */
 export interface CallOptions {
@@ -38,7 +38,7 @@ export interface TransportStatistics extends PoolStatistics {
 export class QuicTransport {
   readonly #native: NativeTransport;
   readonly #handlers: MessageHandlers;
-  #keepAlive: NodeJS.Timeout | null = null;
+  #processRef: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
 
   /** A transport with an identity of its own, made anew each time. No socket is opened before the first use. */
@@ -110,7 +110,7 @@ export class QuicTransport {
   async sendBatch(address: string, messages: AgentMessage[], options?: CallOptions): Promise<void> {
     this.#checkOpen();
     const to = checkText('address', address);
-    if (!Array.isArray(messages)) throw wrongKind('messages', 'an array of AgentMessages', messages);
+    if (!Array.isArray(messages)) throw wrongType('messages', 'an array of AgentMessages', messages);
     const records = messages.map((message, index) => checkMessage(`messages[${index}]`, message));
     await this.#call(options, (timeoutMs, cancellation) =>
       Promise.all(records.map((record) => this.#native.send(to, record, timeoutMs, cancellation))),
@@ -158,7 +158,7 @@ export class QuicTransport {
     const bound = await native(this.#native.listen(on, wanted));
     this.#checkOpen();
     // Like any server: the timer never has to fire, it keeps the process and this object alive.
-    this.#keepAlive ??= setInterval(() => this.#native, LONGEST_TIMER_MS);
+    this.#processRef ??= setInterval(() => this.#native, LONGEST_TIMER_MS);
     return bound;
   }
 
@@ -171,7 +171,7 @@ export class QuicTransport {
    */
   onMessage(handler: InboundMessageHandler, options?: { streamId?: string | number }): () => void {
     this.#checkOpen();
-    if (typeof handler !== 'function') throw wrongKind('handler', 'a function', handler);
+    if (typeof handler !== 'function') throw wrongType('handler', 'a function', handler);
     const { streamId } = checkOptions<{ streamId?: string | number }>('options', options, ['streamId']);
     const stream = streamId === undefined ? undefined : checkStreamId('options.streamId', streamId).stream;
     return this.#handlers.add(handler, stream);
@@ -196,7 +196,7 @@ export class QuicTransport {
 
   async #close(): Promise<void> {
     await native(this.#native.close());
-    if (this.#keepAlive !== null) clearInterval(this.#keepAlive);
+    if (this.#processRef !== null) clearInterval(this.#processRef);
   }
 
   async #call<T>(

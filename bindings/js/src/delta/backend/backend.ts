@@ -29,7 +29,7 @@ export interface Verdict {
    *  versions stand, and those in their order of precedence. */
   groups: Uint32Array;
   /** Pairs of changes with one dot, whose contents were not given: the second was left out. */
-  twins: Uint32Array;
+  duplicateDots: Uint32Array;
   /** The conflict ids of the vectors of which several versions stand: 32 hexadecimal digits each. */
   ids: string;
 }
@@ -43,7 +43,7 @@ export interface OperationsVerdict {
 }
 
 /** The functions of the core. Every failure is an error with a stable code. @internal */
-export interface Kernel {
+export interface Backend {
   encodeDelta(
     numbers: Float64Array,
     text: string,
@@ -65,7 +65,7 @@ export interface Kernel {
   /** Memory that nobody has cleared. It comes along with `sealDelta`. */
   room?(length: number): ArrayBufferLike;
   /** What metadata says, where it is read quicker than by JSON.parse. */
-  readAlike?(texts: readonly string[]): Metadata[] | undefined;
+  readUniformMetadata?(texts: readonly string[]): Metadata[] | undefined;
   /** The checksum of what was packed, in which all components were finite. As `sealDelta` it only saves time. */
   packedChecksum?(columns: Uint8Array, vectors: Uint8Array): string;
   decodeDelta(bytes: Uint8Array): DecodedDelta;
@@ -127,14 +127,14 @@ export function strategyNumber(strategy: ConflictStrategy): number {
 }
 
 /** Says where this entry of the package has its core: it is asked at the first use. @internal */
-export function provideKernel(source: () => Kernel): void {
+export function provideBackend(source: () => Backend): void {
   provided = source;
 }
 
 /** The core. What it throws is for `nativeNow` to translate. @internal */
-export function kernel(): Kernel {
+export function backend(): Backend {
   if (provided === undefined) throw new Error('no entry of the package has been loaded');
   return provided();
 }
 
-let provided: (() => Kernel) | undefined;
+let provided: (() => Backend) | undefined;

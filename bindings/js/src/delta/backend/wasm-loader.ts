@@ -1,8 +1,8 @@
 // Makes the WASM module ready: at the first use where its bytes are at hand, else when the page says so. The entries
 // share it: there is one module in a page.
-import { VectrError, wrongKind } from '../../check/error';
+import { VectrError, wrongType } from '../../check/error';
 import * as glue from '../../native/wasm';
-import { type Kernel, provideKernel } from './backend';
+import { type Backend, provideBackend } from './backend';
 import type { WasmSource } from './wasm-source';
 
 const KINDS = "the URL of a .wasm file, its bytes (moduleBytes() of './delta/module'), a response or a module";
@@ -11,7 +11,7 @@ let bytesAtHand: (() => Uint8Array) | undefined;
 let isReady = false;
 let loading: Promise<void> | undefined;
 
-provideKernel(readyKernel);
+provideBackend(readyKernel);
 
 /** Says where the module is at hand: nothing has to be initialized then. */
 export function provideModule(bytes: () => Uint8Array): void {
@@ -26,7 +26,7 @@ export async function initialize(source?: WasmSource): Promise<void> {
   await loading;
 }
 
-function readyKernel(): Kernel {
+function readyKernel(): Backend {
   if (isReady) return glue;
   if (bytesAtHand === undefined) {
     throw new VectrError('ERR_NOT_INITIALIZED', `the WASM module is not loaded: await initialize(source), with ${KINDS}`);
@@ -39,7 +39,7 @@ function readyKernel(): Kernel {
 async function load(source: unknown): Promise<void> {
   const module = source === undefined ? bytesAtHand?.() : source;
   if (typeof module !== 'string' && (typeof module !== 'object' || module === null)) {
-    throw wrongKind('source', KINDS, source);
+    throw wrongType('source', KINDS, source);
   }
   try {
     await glue.default({ module_or_path: module });

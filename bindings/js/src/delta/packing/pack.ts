@@ -1,13 +1,13 @@
 // Changes on their way into the core: objects become flat arrays, in one pass over what decides and one over contents.
 import { nativeNow } from '../../check/error';
-import { type Metadata, areNoted, checkMetadata, isUsualMetadata, linesOfUsual, notesOf } from '../../check/metadata';
+import { type Metadata, checkMetadata, isSameMetadataAs, isSimpleMetadata, linesOfSimple, snapshotMetadata } from '../../check/metadata';
 import { MAX_DIMENSIONS, checkVector, isFloat32Array, isShared } from '../../check/vector';
+import { type Backend, Column, DELETE, type FlatChanges, HEAD_BYTES, Header, backend } from '../backend/backend';
 import type { VectorChange } from '../change';
 import { type Naming, checkChanges, isMap } from '../check';
-import { Column, DELETE, type FlatChanges, HEAD_BYTES, Header, type Kernel, kernel } from '../backend/backend';
-import { Keys } from './keys';
 import { MAX_VECTOR_ID_BYTES, isName } from '../name';
-import { NO_DOT, type Packed, type Span, isStill } from './packed';
+import { Keys } from './keys';
+import { NO_DOT, type Packed, type Span, isUnchanged } from './packed';
 
 /** The JSON texts that the changes' metadata was read from: others write 1.50, or keys in another order. */
 export type Written = ReadonlyArray<string | undefined>;
@@ -31,33 +31,33 @@ export function withChanges<T>(
   shardId: string,
   changes: readonly VectorChange[],
   nameOf: Naming,
-  use: (core: Kernel, flat: FlatChanges, packed: Packed) => T,
+  use: (core: Backend, flat: FlatChanges, packed: Packed) => T,
   given?: Given,
 ): T {
   return named(shardId, changes, nameOf, () => {
     const packed = packedOnce(shardId, changes, given) ?? packedOf(shardId, changes, given?.span);
     const { numbers, head, made } = packed;
     let { notes } = packed;
-    const isNoted = notes !== undefined && areNoted(changes, notes);
-    if (!isNoted) notes = notesOf(changes);
+    const isNoted = notes !== undefined && isSameMetadataAs(changes, notes);
+    if (!isNoted) notes = snapshotMetadata(changes);
     const text =
       isNoted && made ? made.text : head + markedMetadata(numbers, changes, nameOf, isAny, given?.written, notes);
     const isMade = made?.text === text && made.checksum === given?.checksum;
     const used = isMade ? packed : { ...packed, made: undefined, notes };
-    const core = kernel();
+    const core = backend();
     const columns = isMade && given?.seals && core.room ? made.columns.length : undefined;
     return withVectors(
       changes,
       nameOf,
       (vectors) => use(core, { numbers, text, vectors }, used),
-      columns === undefined ? undefined : (length) => roomFor(core.room!, columns, length),
+      columns === undefined ? undefined : (length) => allocateFor(core.room!, columns, length),
     );
   });
 }
 
 function packedOnce(shardId: string, changes: readonly VectorChange[], given?: Given): Packed | undefined {
   const known = given?.known;
-  return known?.shardId === shardId && isStill(known, changes, given!.span) ? known : undefined;
+  return known?.shardId === shardId && isUnchanged(known, changes, given!.span) ? known : undefined;
 }
 
 /** Gives the core what decides between changes: no vectors, and no metadata beside one. Errors as of `withChanges`. */
@@ -65,12 +65,12 @@ export function withHistories<T>(
   shardId: string,
   changes: readonly VectorChange[],
   nameOf: Naming,
-  use: (core: Kernel, flat: FlatChanges) => T,
+  use: (core: Backend, flat: FlatChanges) => T,
 ): T {
   return named(shardId, changes, nameOf, () => {
     const { numbers, head } = packedOf(shardId, changes);
     const text = head + markedMetadata(numbers, changes, nameOf, isDelete);
-    return use(kernel(), { numbers, text, vectors: NO_VECTORS });
+    return use(backend(), { numbers, text, vectors: NO_VECTORS });
   });
 }
 
@@ -92,7 +92,7 @@ function named<T>(shardId: string, changes: readonly VectorChange[], nameOf: Nam
 }
 
 // As `sealDelta` wants it.
-function roomFor(room: NonNullable<Kernel['room']>, columns: number, length: number): Float32Array {
+function allocateFor(room: NonNullable<Backend['room']>, columns: number, length: number): Float32Array {
   const start = HEAD_BYTES + columns;
   return new Float32Array(room(start + length * Float32Array.BYTES_PER_ELEMENT), start & ~3, length);
 }
@@ -160,9 +160,9 @@ function markedMetadata(
     numbers[marks + index] = 1;
     marked.push(index);
     // What could be noted is usual.
-    if (written === undefined && (notes !== undefined || isUsualMetadata(metadata))) usual.push(metadata);
+    if (written === undefined && (notes !== undefined || isSimpleMetadata(metadata))) usual.push(metadata);
   }
-  if (usual.length === marked.length) return linesOfUsual(usual);
+  if (usual.length === marked.length) return linesOfSimple(usual);
   const lines = marked.map((index) => {
     const { metadata } = changes[index]!;
     return `\n${writtenText(written?.[index], metadata) ?? checkMetadata(`${nameOf(index)}.metadata`, metadata)}`;

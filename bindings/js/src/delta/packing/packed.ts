@@ -1,7 +1,7 @@
 // Changes that were packed or unpacked before: mostly they still are what they were, and are not packed anew.
+import { Column, Header, OPERATIONS } from '../backend/backend';
 import type { VectorChange } from '../change';
 import { isMap } from '../check';
-import { Column, Header, OPERATIONS } from '../backend/backend';
 
 /** What was packed of changes, without their metadata and the components of their vectors. */
 export interface Packed {
@@ -25,7 +25,7 @@ export interface Span {
 }
 
 /** Whether changes still are what was packed of them, as far as that was packed. */
-export function isStill(
+export function isUnchanged(
   { numbers, shardId, vectorIds, keys }: Packed,
   changes: readonly VectorChange[],
   { from, to }: Span,

@@ -1,8 +1,8 @@
 // Changes on their way out of the core: flat arrays become objects, their vectors views of one block.
-import type { Metadata } from '../../check/metadata';
 import { VectrError } from '../../check/error';
+import type { Metadata } from '../../check/metadata';
+import { Column, DELETE, type FlatChanges, Header, OPERATIONS, backend } from '../backend/backend';
 import type { VectorChange } from '../change';
-import { Column, DELETE, type FlatChanges, Header, OPERATIONS, kernel } from '../backend/backend';
 
 /** The parts of the text. @internal */
 export interface Lines {
@@ -81,7 +81,7 @@ export function componentsOf({ vectors }: FlatChanges): Float32Array {
 /** Reads JSON texts: all at once, which is far quicker than one by one. @internal */
 export function parsedMetadata(texts: string[]): Metadata[] {
   try {
-    return kernel().readAlike?.(texts) ?? (JSON.parse(`[${texts.join(',')}]`) as Metadata[]);
+    return backend().readUniformMetadata?.(texts) ?? (JSON.parse(`[${texts.join(',')}]`) as Metadata[]);
   } catch (cause) {
     throw new VectrError('ERR_PROTOCOL', 'the delta holds metadata that is not JSON: ask its maker for another', {
       cause,
