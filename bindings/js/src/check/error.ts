@@ -12,19 +12,19 @@ export class VectrError extends Error {
 }
 Object.defineProperty(VectrError.prototype, 'name', { value: 'VectrError', configurable: true, writable: true });
 
-/** For an argument of the wrong kind: a TypeError with the code ERR_ARGUMENT. @internal */
+/** For an argument of the wrong type: a TypeError with the code ERR_ARGUMENT. @internal */
 export function wrongType(name: string, expected: string, value: unknown): TypeError {
   return argumentError(`${name} is ${describe(value)}: give ${expected}`, wrongType);
 }
 
-/** A TypeError with the code ERR_ARGUMENT, whose stack begins above the function `below`. @internal */
+/** A TypeError with the code ERR_ARGUMENT, whose stack starts above the function `below`. @internal */
 export function argumentError(message: string, below: (...args: never[]) => unknown = argumentError): TypeError {
   const error = Object.assign(new TypeError(message), { code: 'ERR_ARGUMENT' });
   cutStackAbove(error, below);
   return error;
 }
 
-/** For a value of the right kind that cannot be used. @internal */
+/** For a value of the right type that cannot be used. @internal */
 export function outOfRange(name: string, expected: string, value: unknown, code = 'ERR_ARGUMENT'): VectrError {
   return new VectrError(code, `${name} is ${describe(value)}: give ${expected}`);
 }
@@ -34,7 +34,7 @@ export function closedError(what: string, wayOut: string): VectrError {
   return new VectrError('ERR_CLOSED', `${what} is closed: ${wayOut}`);
 }
 
-/** Awaits the addon: its failures come out as VectrErrors whose stack leads to the caller. @internal */
+/** Awaits a call of the addon. Failures become VectrErrors whose stack leads to the caller. @internal */
 export async function native<T>(call: Promise<T>): Promise<T> {
   try {
     return await call;
@@ -52,18 +52,23 @@ export function nativeNow<T>(call: () => T): T {
   }
 }
 
-/** The stable code of whatever was thrown, where it has one. @internal */
+/** The stable code of a thrown value, if it has one. @internal */
 export function codeOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null | undefined)?.code;
   return typeof code === 'string' ? code : undefined;
 }
 
-/** What something thrown says, whatever it is. @internal */
+/** The message of a thrown value, whatever it is. @internal */
 export function messageOf(thrown: unknown): string {
-  return thrown instanceof Error ? thrown.message : describe(thrown);
+  return isError(thrown) ? thrown.message : describe(thrown);
 }
 
-/** A few words that show a value in a message. @internal */
+/** Whether a thrown value is an Error of any realm. @internal */
+export function isError(thrown: unknown): thrown is Error {
+  return thrown instanceof Error || (typeof thrown === 'object' && thrown !== null && kindOf(thrown) === 'Error');
+}
+
+/** A short description of a value for messages. @internal */
 export function describe(value: unknown): string {
   if (typeof value === 'string')
     return value.length > 40 ? `'${value.slice(0, 40)}…' (${value.length} characters)` : `'${value}'`;
@@ -80,7 +85,7 @@ export function kindOf(value: object): string {
   return Object.prototype.toString.call(value).slice('[object '.length, -1);
 }
 
-// Ten frames are few: they shall reach the caller. Not every browser can cut a stack.
+// A stack has ten frames, which must reach the caller. Not every browser can cut one.
 function cutStackAbove(error: Error, below: (...args: never[]) => unknown): void {
   const { captureStackTrace } = Error as { captureStackTrace?: (error: Error, below: unknown) => void };
   captureStackTrace?.(error, below);
@@ -89,7 +94,7 @@ function cutStackAbove(error: Error, below: (...args: never[]) => unknown): void
 // Both bindings write the stable code, a colon, a space and the text.
 function translated(error: unknown): unknown {
   const { message } = (error ?? {}) as { message?: unknown };
-  // What the facade itself has thrown on the way is right as it is.
+  // Errors of the facade itself are passed on.
   if (typeof message !== 'string' || error instanceof VectrError || error instanceof TypeError) return error;
   const [, written, text] = /^(ERR_[A-Z_]+): ([^]*)$/.exec(message) ?? [];
   return written !== undefined && text !== undefined ? new VectrError(written, text) : error;

@@ -1,7 +1,7 @@
-// Metadata crosses as JSON text.
+// Metadata, which is passed to the core as JSON text.
 import { argumentError, codeOf, kindOf, outOfRange, wrongType } from './error';
 
-/** What a vector carries beside its components: a plain JSON object of at most 256 KiB. */
+/** Data stored with a vector: a plain JSON object of at most 256 KiB. */
 export type Metadata = Record<string, unknown>;
 
 /** What may have metadata. */
@@ -9,17 +9,17 @@ interface HasMetadata {
   metadata?: Metadata;
 }
 
-/** The most bytes that metadata may have as JSON text. @internal */
+/** The maximum size of metadata as JSON text, in bytes. @internal */
 export const MAX_METADATA_BYTES = 256 * 1024;
 
-/** The JSON text; `undefined` stays so. What JSON would drop or change (a Map, NaN, a function) is a TypeError.
- *  @internal */
+/** The JSON text; `undefined` is returned as it is. A TypeError for what JSON would drop or change (a Map, NaN, a
+ *  function). @internal */
 export function checkMetadata(name: string, value: unknown): string | undefined {
   return value === undefined ? undefined : (simpleMetadata(value) ?? examinedMetadata(name, value));
 }
 
-/** The JSON text of metadata as it mostly is: small, and of plain values throughout. Undefined for all other values,
- *  lawful or not: `checkMetadata` decides about those. @internal */
+/** The JSON text of small metadata that consists of plain values throughout. Undefined for all other values, valid or
+ *  not: `checkMetadata` decides about those. @internal */
 export function simpleMetadata(value: unknown): string | undefined {
   if (!isSimpleMetadata(value)) return undefined;
   const text = JSON.stringify(value);
@@ -32,16 +32,16 @@ export function isSimpleMetadata(value: unknown): value is Metadata {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && isSimpleObject(value as Metadata, 0);
 }
 
-/** The JSON texts of usual metadata as lines, each of them after a line break. @internal */
+/** The JSON texts of simple metadata, each after a line break. @internal */
 export function linesOfSimple(values: readonly Metadata[]): string {
-  // All at once is far quicker than one by one. Parted where two objects meet, they are as many as there were, unless
-  // some hold lists of objects, or such a text.
+  // All at once is far faster than one by one. Splitting between two objects gives as many parts as there are objects,
+  // unless some contain arrays of objects, or such a text.
   const parts = JSON.stringify(values).slice(1, -1).split('},{');
   if (parts.length === values.length) return `\n${parts.join('}\n{')}`;
   return values.map((value) => `\n${JSON.stringify(value)}`).join('');
 }
 
-/** Keys and values of all metadata, for `isSameMetadataAs`; undefined where some of it has levels or is not usual. @internal */
+/** Keys and values of all metadata, for `isSameMetadataAs`; undefined if any of it is nested or not simple. @internal */
 export function snapshotMetadata(carriers: readonly HasMetadata[]): unknown[] | undefined {
   const notes: unknown[] = [];
   for (let index = 0; index < carriers.length; index++) {
@@ -58,7 +58,7 @@ export function snapshotMetadata(carriers: readonly HasMetadata[]): unknown[] | 
   return notes;
 }
 
-/** Whether all metadata is sure to be what it was when it was noted: far quicker than its text. @internal */
+/** Whether all metadata still equals its snapshot: far faster than comparing its text. @internal */
 export function isSameMetadataAs(carriers: readonly HasMetadata[], notes: readonly unknown[]): boolean {
   let at = 0;
   for (let index = 0; index < carriers.length; index++) {
@@ -83,7 +83,7 @@ export function checkJson(name: string, value: unknown): string | undefined {
   return withinBounds(name, text);
 }
 
-/** What `checkMetadata` made, read again. @internal */
+/** Parses the text that `checkMetadata` returned. @internal */
 export function parseMetadata(text: string | null | undefined): Metadata | undefined {
   return text == null ? undefined : (JSON.parse(text) as Metadata);
 }
@@ -103,7 +103,7 @@ function withinBounds(name: string, text: string): string {
   return text;
 }
 
-// A replacer sees every value, which makes JSON.stringify several times slower: most values can do without.
+// A replacer makes JSON.stringify several times slower: most values do not need it.
 function isSimpleObject(value: Metadata, level: number): boolean {
   if (level > SIMPLE_LEVELS || Object.getPrototypeOf(value) !== Object.prototype) return false;
   for (const key in value) {
@@ -163,14 +163,14 @@ function whyNotJson(part: unknown): string | undefined {
   }
 }
 
-// Plain objects of another realm (vm contexts, test runners) count as well.
-function isPlain(value: object): boolean {
+/** Whether an object is of no class. Those of another realm (vm contexts, test runners) count as well. @internal */
+export function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === null || (kindOf(value) === 'Object' && Object.getPrototypeOf(prototype) === null);
 }
 
-// Behind the notes of each metadata: no key is a number.
+// Ends the snapshot of each metadata: no key is a number.
 const END = 0;
 
-// A cycle has no end: it is left to the examination.
+// Bounds the walk through cycles, which `examinedMetadata` reports.
 const SIMPLE_LEVELS = 20;

@@ -1,4 +1,4 @@
-// Numbers that cross into the addon, which would turn 1e30 into 2^63 and NaN into 0 without a word.
+// Numbers passed to the addon, which would silently turn 1e30 into 2^63 and NaN into 0.
 import { outOfRange, wrongType } from './error';
 
 /** A whole number in a range. */
@@ -23,7 +23,7 @@ export function checkFinite(name: string, value: unknown): number | undefined {
   return value;
 }
 
-/** The most milliseconds that any wait may take: a day. */
+/** The maximum of all durations, in milliseconds: a day. */
 export const DAY_MS = 86_400_000;
 
 /** The greatest number that 32 bits hold. */

@@ -1,8 +1,8 @@
-// Options objects: one check for all, so that a misspelt key is an error and never a silent default.
+// Options objects. A misspelt key is an error, never a silent default.
 import { closest } from './did-you-mean';
 import { argumentError, wrongType } from './error';
 
-/** The object, or an empty one where there is none. An unknown key is a TypeError that suggests the right one. */
+/** The object; an empty one for `undefined`. An unknown key is a TypeError that suggests the right one. */
 export function checkOptions<T extends object>(name: string, value: unknown, keys: ReadonlyArray<keyof T & string>): T {
   if (value === undefined) return {} as T;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(name, 'an object', value);

@@ -1,8 +1,8 @@
-// Strings that cross into the addon. Lengths and characters are the core's to judge; what would arrive altered is not.
+// Strings passed to the addon. The core checks lengths and characters; these checks refuse what would arrive altered.
 import { didYouMean } from './did-you-mean';
 import { outOfRange, wrongType } from './error';
 
-/** A string that UTF-8 can hold: a lone surrogate would silently become another character, and two ids the same. */
+/** A string that UTF-8 can represent: lone surrogates would be replaced silently, which could make two ids equal. */
 export function checkText(name: string, value: unknown): string {
   if (typeof value !== 'string') throw wrongType(name, 'a string', value);
   if (/\p{Surrogate}/u.test(value)) throw outOfRange(name, 'text without lone surrogates', value);

@@ -1,10 +1,10 @@
 // Vectors in, and slices of them out.
-import { VectrError, describe, outOfRange, wrongType } from './error';
+import { VectrError, describe, kindOf, outOfRange, wrongType } from './error';
 
-/** The most components that a vector may have. */
+/** The maximum number of components of a vector. */
 export const MAX_DIMENSIONS = 65_536;
 
-/** Finite 32-bit components. ERR_VECTOR names the first component that is not, ERR_DIMENSIONS a length of no vector. */
+/** Finite 32-bit components. ERR_VECTOR names the first other component; ERR_DIMENSIONS for an invalid length. */
 export function checkVector(name: string, value: unknown): Float32Array {
   if (!isFloat32Array(value) && !Array.isArray(value)) {
     throw wrongType(name, 'a Float32Array or an array of numbers', value);
@@ -13,9 +13,9 @@ export function checkVector(name: string, value: unknown): Float32Array {
     throw outOfRange(`the length of ${name}`, `1 to ${MAX_DIMENSIONS} components`, value.length, 'ERR_DIMENSIONS');
   }
   if (Array.isArray(value)) return fromNumbers(name, value);
-  // Memory that another thread may change is copied first.
+  // Copy memory that another thread may change.
   const components = isShared(value.buffer) ? Float32Array.from(value) : value;
-  // A number less itself is 0, unless it is NaN or infinite: one sum without a branch tells whether all are finite.
+  // x - x is 0 unless x is NaN or infinite: one sum without branches tells whether all are finite.
   let probe = 0;
   for (let index = 0; index < components.length; index++) probe += components[index]! - components[index]!;
   if (probe === 0) return components;
@@ -23,7 +23,7 @@ export function checkVector(name: string, value: unknown): Float32Array {
   throw unusable(name, index, components[index]);
 }
 
-/** A Float32Array of whatever realm, and nothing that only says to be one. */
+/** Whether a value is a genuine Float32Array, of any realm. */
 export function isFloat32Array(value: unknown): value is Float32Array {
   return ArrayBuffer.isView(value) && (value instanceof Float32Array || arrayName(value) === 'Float32Array');
 }
@@ -52,14 +52,14 @@ export function vectorAt(vectors: Float32Array, index: number, count: number): F
   return vectors.slice(index * length, (index + 1) * length);
 }
 
-/** What a typed array was made as, `Uint8Array`; undefined for a DataView. */
+/** The name of a typed array's class, such as `Uint8Array`; undefined for a DataView. */
 export function arrayName(value: ArrayBufferView): string | undefined {
   return typedArrayTag.call(value) as string | undefined;
 }
 
-/** Whether another thread may change the memory. Browsers have such memory in isolated pages only. */
+/** Whether another thread may change the memory. */
 export function isShared(buffer: ArrayBufferLike): boolean {
-  return typeof SharedArrayBuffer !== 'undefined' && buffer instanceof SharedArrayBuffer;
+  return kindOf(buffer) === 'SharedArrayBuffer';
 }
 
 function fromNumbers(name: string, value: unknown[]): Float32Array {

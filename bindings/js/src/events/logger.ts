@@ -1,24 +1,26 @@
-// What an engine tells its operator: silent unless someone asks.
+// Log messages of an engine: silent unless configured.
 import { didYouMean } from '../check/did-you-mean';
 import { VectrError, argumentError, describe, wrongType } from '../check/error';
+import { isPlain } from '../check/metadata';
 import { checkOptions } from '../check/options';
+import { warnOfListener } from '../lifecycle/process-warning';
 import type { SyncEvent } from './event';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
-/** Where an engine's messages go; `console` is one. What is left out is not told. */
+/** Receives an engine's log messages; `console` is one. Levels without a method are dropped. */
 export interface Logger {
   /** Listeners and callbacks that threw. */
   error?(message: string, details: object): void;
   /** Syncs that failed. */
   warn?(message: string, details: object): void;
-  /** Conflicts and what became of them; peers that came and went. */
+  /** Conflicts and their outcome; live streams that came up or went down. */
   info?(message: string, details: object): void;
   /** Everything else. */
   debug?(message: string, details: object): void;
 }
 
-/** A logger's messages, and those that VECTR_LOG asks for on standard error. Never throws. @internal */
+/** Writes messages to the logger and, as VECTR_LOG says, to standard error. Never throws. @internal */
 export class Log {
   readonly #logger: Logger;
   readonly #levels: readonly LogLevel[];
@@ -28,7 +30,7 @@ export class Log {
     this.#levels = standardError === undefined ? [] : LEVELS.slice(0, LEVELS.indexOf(standardError) + 1);
   }
 
-  /** Whether nobody hears anything. */
+  /** Whether all messages are dropped. */
   get isSilent(): boolean {
     return this.#levels.length === 0 && LEVELS.every((level) => this.#logger[level] === undefined);
   }
@@ -67,13 +69,13 @@ export function checkLog(name: string, logger: unknown): Log {
   return new Log(checkLogger(name, logger), levelOf(process.env[VARIABLE]));
 }
 
-/** Tells of an event. What code of the user threw is told where it was caught. @internal */
+/** Logs an event. Errors of the user's callbacks are logged where they are caught. @internal */
 export function logEvent(log: Log, event: SyncEvent): void {
   const { type, ...details } = event;
   switch (type) {
     case 'conflict': {
       const { detected, outcome, strategy } = event;
-      const what = outcome === 'resolved' ? `resolved by ${strategy}` : `unresolved, for the strategy is ${strategy}`;
+      const what = outcome === 'resolved' ? `resolved by ${strategy}` : `left unresolved, because the strategy is ${strategy}`;
       return log.info(`${detected} ${detected === 1 ? 'conflict' : 'conflicts'} ${whereOf(event)}: ${what}`, details);
     }
     case 'peer': {
@@ -96,8 +98,8 @@ function whereOf({ shardId, peerAddress }: SyncEvent): string {
 function checkLogger(name: string, value: unknown): Logger | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'object' || value === null) throw wrongType(name, 'an object of functions', value);
-  // Objects that are more than loggers, as `console` is, may have more.
-  if (Object.getPrototypeOf(value) === Object.prototype) checkOptions<Logger>(name, value, LEVELS);
+  // Instances of other classes, such as `console`, may have other properties.
+  if (isPlain(value)) checkOptions<Logger>(name, value, LEVELS);
   const logger = value as Logger;
   for (const level of LEVELS) {
     if (logger[level] !== undefined && typeof logger[level] !== 'function') {
@@ -119,9 +121,8 @@ function levelOf(value: string | undefined): LogLevel | undefined {
   );
 }
 
-function warn(error: unknown): void {
-  const detail = error instanceof Error ? error.stack : String(error);
-  process.emitWarning('a logger threw', { type: 'VectrListenerWarning', code: 'ERR_LISTENER', detail });
+function warn(thrown: unknown): void {
+  warnOfListener('a logger threw', thrown);
 }
 
 const VARIABLE = 'VECTR_LOG';

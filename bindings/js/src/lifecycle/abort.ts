@@ -1,16 +1,16 @@
-// AbortSignals end calls of the addon, and waits of the facade's own.
+// AbortSignals end calls of the addon, and waits of the facade.
 import { VectrError, codeOf, wrongType } from '../check/error';
 import { addon } from '../native/addon';
 import type { NativeCancellation } from '../native/native';
 
-/** What an AbortSignal has, of which library of types it may come. */
+/** An AbortSignal, whichever typings declare it. */
 export interface AbortSignalLike {
   readonly aborted: boolean;
   readonly reason?: unknown;
   addEventListener(type: 'abort', listener: () => void): void;
 }
 
-/** Something with the surface of an AbortSignal; `undefined` stays so. @internal */
+/** An AbortSignal of any realm or library; `undefined` is returned as it is. @internal */
 export function checkSignal(name: string, value: unknown): AbortSignalLike | undefined {
   if (value === undefined) return undefined;
   const signal = value as Partial<AbortSignalLike> | null;
@@ -56,7 +56,7 @@ export async function isSettledFirst(
   }
 }
 
-/** Calls `listener` once when the signal aborts, at once where it has; returns what takes the listener back.
+/** Calls `listener` once when the signal aborts, immediately if it has. Returns a function that removes the listener.
  *  @internal */
 export function onAbort(signal: AbortSignalLike, listener: () => void): () => void {
   if (signal.aborted) {
@@ -73,7 +73,7 @@ export function abortedError(signal: AbortSignalLike): VectrError {
   return new VectrError('ERR_ABORTED', 'the call was aborted', { cause: signal.reason });
 }
 
-// A signal aborts once: all its calls share one cancellation.
+// A signal aborts once, so all its calls share one cancellation.
 function cancellationOf(signal: AbortSignalLike): NativeCancellation {
   const known = cancellations.get(signal);
   if (known !== undefined) return known;
@@ -83,7 +83,7 @@ function cancellationOf(signal: AbortSignalLike): NativeCancellation {
   return cancellation;
 }
 
-// The signal hears of one listener, however many there are: Node warns of more than ten.
+// One listener per signal, however many calls wait: Node warns about more than ten.
 function listenersOf(signal: AbortSignalLike): Set<() => void> {
   const known = listeners.get(signal);
   if (known !== undefined) return known;

@@ -1,6 +1,6 @@
-// What keeps a process alive while it has work to wait for.
+// Keeps a process alive while it waits for work.
 
-/** Keeps the process, and an object, alive as long as there is a reason. */
+/** Keeps the process, and an object, alive while there is a reason. */
 export class ProcessRef {
   readonly #kept: object;
   readonly #reasons = new Set<unknown>();
@@ -12,7 +12,7 @@ export class ProcessRef {
 
   add(reason: unknown): void {
     this.#reasons.add(reason);
-    // Like any server: the timer never has to fire.
+    // The timer only keeps the event loop alive, as a listening server does.
     this.#timer ??= setInterval(() => this.#kept, LONGEST_TIMER_MS);
   }
 

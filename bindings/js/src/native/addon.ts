@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type * as Native from './native';
+import { inThisRealm } from './realm';
 
 const PACKAGE = '@agentic-flow/sqlite-vector';
 /** The platforms that have a package: `napi.targets` of package.json. */
@@ -16,7 +17,7 @@ const PACKAGED = [
 ];
 
 /** The addon's exports. Loading this module throws ERR_ADDON, which names the package to install, if there is none. */
-export const addon: typeof Native = load();
+export const addon: typeof Native = inThisRealm(load());
 
 function load(): typeof Native {
   const faults = new Map<string, Error>();
@@ -58,7 +59,7 @@ function checkInstalled(name: string): void {
 }
 
 function wayOut(platform: string): string {
-  if (!PACKAGED.includes(platform)) return `No package exists for ${platform}: build this one from its sources`;
+  if (!PACKAGED.includes(platform)) return `No package exists for ${platform}: build it from source`;
   return (
     `Install it: npm install ${PACKAGE}-${platform}@${ownVersion()} ` +
     '(npm leaves it out with --omit=optional, and where node_modules or the lock file comes from another platform)'

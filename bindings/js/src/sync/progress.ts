@@ -1,10 +1,11 @@
-// A user's listener, called from the addon.
+// Calls `onProgress` for reports of the addon.
+import { warnOfListener } from '../lifecycle/process-warning';
 import type { ProgressRecord } from '../native/native';
 import type { SyncProgress } from './result';
 
 export type ProgressListener = (progress: SyncProgress) => void;
 
-/** What the addon may call at any time. A listener that throws is reported as a warning and changes nothing. */
+/** Passes reports of the addon on. A listener that throws is reported as a process warning and changes nothing. */
 export class ProgressReports {
   readonly #listener: ProgressListener;
   readonly #shardId: string;
@@ -18,17 +19,17 @@ export class ProgressReports {
   }
 
   readonly report = ({ sent, received, bytes }: ProgressRecord): void => {
-    // Reports queue behind the event loop, and may come in after the sync has settled.
+    // Reports are queued and may arrive after the sync has settled.
     if (this.#ended) return;
     try {
-      const answer: unknown = this.#listener({
+      const answer = this.#listener({
         shardId: this.#shardId,
         peerAddress: this.#peerAddress,
         sent,
         received,
         bytes,
-      });
-      if (answer instanceof Promise) answer.catch(warn);
+      }) as { then?: unknown } | null | undefined | void;
+      if (typeof answer?.then === 'function') answer.then(undefined, warn);
     } catch (error) {
       warn(error);
     }
@@ -39,7 +40,6 @@ export class ProgressReports {
   }
 }
 
-function warn(error: unknown): void {
-  const detail = error instanceof Error ? error.stack : String(error);
-  process.emitWarning('an onProgress listener threw', { type: 'VectrListenerWarning', code: 'ERR_LISTENER', detail });
+function warn(thrown: unknown): void {
+  warnOfListener('an onProgress listener threw', thrown);
 }

@@ -5,21 +5,21 @@ import { checkText } from '../check/text';
 import type { AttachmentRecord, MessageRecord } from '../native/native';
 import { checkPayload } from './message-payload';
 
-/** What one agent tells another. */
+/** A message from one agent to another. */
 export interface AgentMessage {
-  /** The sender's name for it. A message with a request's id that comes back answers the request. */
+  /** Chosen by the sender. A message that comes back with the id of a request answers it. */
   id: string;
   type: 'task' | 'result' | 'status' | 'coordination' | 'heartbeat' | (string & {});
-  /** JSON values, with Uint8Array and Float32Array anywhere inside, which arrive as such. */
+  /** JSON values, which may contain Uint8Arrays and Float32Arrays at any depth. */
   payload: unknown;
   /** JSON values. */
   metadata?: Record<string, unknown>;
-  /** Messages with one streamId stay in order; those with different ones do not wait for each other. Left out:
-   *  'default'. 1 and '1' are the same. */
+  /** Messages with the same streamId stay in order; different streams do not wait for each other. Default: 'default'.
+   *  1 and '1' are the same. */
   streamId?: string | number;
 }
 
-/** The most bytes that the payload and the metadata of a message may have together. */
+/** The maximum size of a message's payload and metadata together, in bytes. */
 export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
 /** The addon's form of a message. @internal */
@@ -28,7 +28,7 @@ export function checkMessage(name: string, value: unknown): MessageRecord {
   const given = checkOptions<AgentMessage>(name, value, KEYS);
   const { payload, attachments } = checkPayload(`${name}.payload`, given.payload);
   const size = attachments.reduce((sum, { bytes }) => sum + bytes.length, 0);
-  // The addon judges the whole: this keeps it from copying what is hopeless.
+  // The addon checks the whole message: this only keeps it from copying arrays that are too large.
   if (size > MAX_MESSAGE_BYTES) {
     throw new VectrError(
       'ERR_LIMIT',
@@ -57,7 +57,7 @@ export function checkStreamId(name: string, value: unknown): Pick<MessageRecord,
   return { stream: checkText(name, value), streamForm: 1 };
 }
 
-/** From the addon's form. What another program wrote may be no JSON: ERR_PROTOCOL. @internal */
+/** From the addon's form. ERR_PROTOCOL if another program sent text that is not JSON. @internal */
 export function messageOf(record: MessageRecord): AgentMessage {
   const message: AgentMessage = { id: record.id, type: record.kind, payload: payloadOf(record) };
   if (record.metadata !== undefined) message.metadata = parse(record.metadata) as Record<string, unknown>;
@@ -73,7 +73,7 @@ function checkMetadata(name: string, value: unknown): string | undefined {
   const { payload, attachments } = checkPayload(name, value);
   if (attachments.length > 0) {
     const [{ pointer }] = attachments as [AttachmentRecord];
-    throw argumentError(`${name}${pointer} is an array of numbers: only the payload may hold such`);
+    throw argumentError(`${name}${pointer} is a typed array: only the payload may hold one`);
   }
   return payload;
 }
@@ -91,7 +91,7 @@ function put(value: unknown, attachment: AttachmentRecord): void {
   const last = unescaped(keys.pop() ?? '');
   let holder = value;
   for (const key of keys) holder = own(holder, unescaped(key));
-  if (own(holder, last) !== null) throw foreign(`an array at '${attachment.pointer}', where the payload has no place`);
+  if (own(holder, last) !== null) throw foreign(`an array at '${attachment.pointer}', where the payload has no placeholder`);
   (holder as Record<string, unknown>)[last] = arrayOf(attachment);
 }
 
@@ -118,7 +118,7 @@ function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {
-    throw foreign(`text that is no JSON (${(error as Error).message})`);
+    throw foreign(`text that is not JSON (${(error as Error).message})`);
   }
 }
 
@@ -126,7 +126,7 @@ function foreign(what: string): VectrError {
   return new VectrError('ERR_PROTOCOL', `the peer sent a message with ${what}`);
 }
 
-/** Whether a handler has answered. Anything else but nothing is a mistake. @internal */
+/** Whether a handler answered. A TypeError for anything but a message, null or undefined. @internal */
 export function isAnswer(value: unknown): value is AgentMessage {
   if (value === undefined || value === null) return false;
   if (typeof value === 'object' && kindOf(value) === 'Object') return true;

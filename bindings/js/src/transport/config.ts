@@ -1,4 +1,4 @@
-// How an engine reaches its peers, and whom it trusts.
+// The network configuration: connections and trust.
 import { wrongType } from '../check/error';
 import { DAY_MS, MAX_U32, checkOptionalInteger } from '../check/number';
 import { checkFlag, checkOptions } from '../check/options';
@@ -6,31 +6,31 @@ import { checkFingerprint, checkOptionalText, checkText } from '../check/text';
 import type { NetworkOptions, TlsOptions } from '../native/native';
 
 /**
- * Whom to trust, and what to show. Nothing given: this machine only (loopback addresses). A peer's certificate is good if
- * it is pinned, or if the authority issued it; a cluster secret is to be proven besides, and alone makes any certificate
- * good. What is left out comes from the environment (QUIC_CERT_PATH and its like).
+ * Which peers to trust, and this node's certificate. Default: peers on this machine only (loopback addresses). A peer's
+ * certificate is accepted if it is pinned or issued by the authority. With a cluster secret the peer must also prove it;
+ * a secret alone accepts any certificate. Missing fields are read from the environment (QUIC_CERT_PATH, ...).
  */
 export interface TlsConfig {
-  /** This node's certificate, a PEM file, followed by those that lead to its authority. Default: one of its own. */
+  /** This node's certificate chain, a PEM file that starts with its own. Default: self-signed. */
   certPath?: string;
   /** The key of that certificate, a PEM file: Ed25519, ECDSA P-256 or P-384, RSA. */
   keyPath?: string;
-  /** The authorities (PEM) whose certificates are trusted, whatever names are in them: a CA of the cluster's own. */
+  /** A PEM file with the cluster's certificate authorities. Their certificates are trusted, whatever names they have. */
   caPath?: string;
-  /** SHA-256 of certificates to trust, 64 hexadecimal digits each. An empty list: nobody by pin. */
+  /** SHA-256 of certificates to trust, 64 hexadecimal digits each. An empty list trusts no peer by pin. */
   pinnedFingerprints?: string[];
-  /** At least 16 bytes, best 32 random ones; during a rotation several, any of which is good. */
+  /** At least 16 bytes, preferably 32 random ones; during a rotation several, any of which is accepted. */
   clusterSecret?: string | string[];
   /**
    * What trusted peers may do with which shards, by fingerprint, by DNS name in a certificate of the authority, or '*'
-   * for every peer. Who is not in it may do nothing. Default: everything.
+   * for every peer. A peer without an entry may do nothing. Default: every trusted peer may do everything.
    */
   rights?: Record<string, ShardRights>;
-  /** Takes any certificate: without a cluster secret, whoever reaches this node reads and writes all its shards. */
+  /** Accepts any certificate: without a cluster secret, whoever reaches this node reads and writes all its shards. */
   dangerousAcceptAnyPeer?: boolean;
 }
 
-/** Shards; '*' for all. */
+/** Ids of shards; '*' for all. */
 export interface ShardRights {
   read?: string[];
   /** To read and write. */
@@ -38,21 +38,21 @@ export interface ShardRights {
 }
 
 export interface QuicTransportConfig {
-  /** The TLS server name to send. Names decide nothing about who is trusted. Default: 'localhost'. */
+  /** The TLS server name to send. Names play no part in trust. Default: 'localhost'. */
   serverName?: string;
-  /** For a whole attempt, name look-up included; then ERR_PEER_UNREACHABLE. Default: 5000. */
+  /** Milliseconds for a whole attempt, including name look-up; then ERR_PEER_UNREACHABLE. Default: 5000. */
   connectTimeoutMs?: number;
-  /** After how much silence a connection is dead; at least 1000. Default: 30000. */
+  /** Milliseconds of silence after which a connection is lost; at least 1000. Default: 30000. */
   maxIdleTimeoutMs?: number;
-  /** Streams that a peer may have open on one connection, at least 1. Default: QUIC_MAX_STREAMS, else 100. */
+  /** Maximum number of streams that a peer may open on one connection, at least 1. Default: QUIC_MAX_STREAMS, else 100. */
   maxConcurrentStreams?: number;
-  /** Connections, at least 1. Default: QUIC_MAX_CONNECTIONS, else 100. */
+  /** Maximum number of connections, at least 1. Default: QUIC_MAX_CONNECTIONS, else 100. */
   maxConnections?: number;
   /** Default: true. */
   enable0Rtt?: boolean;
-  /** UDP. Without it the fallback is left. Default: AGENTIC_FLOW_ENABLE_QUIC, else true. */
+  /** Whether to use UDP. Otherwise only the fallback is used. Default: AGENTIC_FLOW_ENABLE_QUIC, else true. */
   enableQuic?: boolean;
-  /** The same over TLS on TCP, at the same port, where UDP does not get through. Default: true. */
+  /** Whether to fall back to TLS over TCP, at the same port, if UDP is blocked. Default: true. */
   enableFallback?: boolean;
   tls?: TlsConfig;
 }
@@ -78,8 +78,8 @@ export function checkTransportConfig(config: unknown): NetworkOptions {
   };
 }
 
-/** The addon's form of a `TlsConfig` that replaces another: a forgotten argument must not reset what was trusted.
- *  @internal */
+/** The addon's form of a `TlsConfig` that replaces another: a missing argument must not reset the trust
+ *  settings. @internal */
 export function checkNewTls(name: string, config: unknown): TlsOptions {
   if (config === undefined) throw wrongType(name, 'an object', config);
   return checkTls(name, config);
@@ -107,7 +107,7 @@ function checkPins(name: string, pins: unknown): string[] | undefined {
 
 function checkTexts(name: string, texts: unknown): string[] {
   if (!Array.isArray(texts)) throw wrongType(name, 'an array of strings', texts);
-  // Loops, here and below: each callback would take two of the ten frames that an error's stack has.
+  // Loops here and below: a callback would take two of the ten frames of an error's stack.
   for (const [index, text] of texts.entries()) checkText(`${name}[${index}]`, text);
   return texts;
 }

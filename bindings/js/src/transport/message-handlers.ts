@@ -1,8 +1,10 @@
 // Handlers of incoming messages, called from the addon.
+import { isError } from '../check/error';
+import { warnOfHandler } from '../lifecycle/process-warning';
 import type { DeliveryRecord, MessageRecord, NativeTransport } from '../native/native';
 import { type AgentMessage, checkMessage, isAnswer, messageOf } from './agent-message';
 
-/** Takes a message. A message that it returns, or resolves to, answers a request; `address` leads back to the peer. */
+/** Handles a message. A message that it returns or resolves to answers a request; `address` leads back to the peer. */
 export type InboundMessageHandler = (
   address: string,
   message: AgentMessage,
@@ -10,21 +12,21 @@ export type InboundMessageHandler = (
 
 interface Registered {
   readonly handler: InboundMessageHandler;
-  /** The text of a stream's name; all streams without one. */
+  /** The stream's name; undefined for all streams. */
   readonly stream: string | undefined;
 }
 
-/** The handlers of one transport. What they throw reaches who asked; where nobody did, it is a process warning.
- *  @internal */
+/** The handlers of one transport. What they throw is sent to the requesting peer, or without a request emitted as a
+ *  process warning. @internal */
 export class MessageHandlers {
   readonly #registered = new Set<Registered>();
   #transport: NativeTransport | null = null;
 
-  /** For the addon, which takes the message as taken when this has returned. */
+  /** Called by the addon, which acknowledges the message once this has returned. */
   readonly dispatch = (delivery: DeliveryRecord): void => {
     const handlers = this.#handlersOf(delivery.message.stream);
     if (handlers.length === 0) {
-      // The last one was taken away while the message was on its way here.
+      // The last handler was removed while the message was on its way.
       this.#transport?.putBack(delivery);
       return;
     }
@@ -35,7 +37,7 @@ export class MessageHandlers {
     this.#transport = transport;
   }
 
-  /** Returns what takes the handler away again. */
+  /** Returns a function that removes the handler. */
   add(handler: InboundMessageHandler, stream: string | undefined): () => void {
     const registered = { handler, stream };
     this.#registered.add(registered);
@@ -56,7 +58,7 @@ export class MessageHandlers {
     let settled = false;
     const settle = (answer?: AgentMessage, failure?: unknown): void => {
       if (settled) return;
-      // A handler's answer travels on the stream of what it answers.
+      // An answer uses the stream of its request.
       const { stream, streamForm } = record;
       const sent = answer && { ...checkMessage('the answer', answer), stream, streamForm };
       settled = true;
@@ -76,7 +78,7 @@ export class MessageHandlers {
     unheard.forEach(warn);
   }
 
-  // All are called at once: the next message must not overtake this one at any of them.
+  // All are called in the same turn: the next message must not overtake this one in any of them.
   #call(address: string, record: MessageRecord, handlers: InboundMessageHandler[]): Array<Promise<unknown>> {
     let message: AgentMessage;
     try {
@@ -91,7 +93,7 @@ export class MessageHandlers {
       } catch (error) {
         returned = Promise.reject(error);
       }
-      // It is heard later, when it is awaited.
+      // Handled later, where it is awaited.
       returned.catch(() => {});
       return returned;
     });
@@ -99,16 +101,15 @@ export class MessageHandlers {
 }
 
 function textOf(failure: unknown): string {
-  const text = failure instanceof Error ? failure.message : String(failure);
-  return text === '' ? 'it threw without a word' : wellFormed(text);
+  const text = isError(failure) ? failure.message : String(failure);
+  return text === '' ? 'the handler threw an empty message' : wellFormed(text);
 }
 
-// Lone surrogates would end the crossing.
+// The addon rejects lone surrogates.
 function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, '\ufffd');
 }
 
-function warn(error: unknown): void {
-  const detail = error instanceof Error ? error.stack : String(error);
-  process.emitWarning('a message handler threw', { type: 'VectrHandlerWarning', code: 'ERR_HANDLER', detail });
+function warn(thrown: unknown): void {
+  warnOfHandler('a message handler threw', thrown);
 }

@@ -1,26 +1,27 @@
-// What a message may carry: JSON values, and arrays of numbers beside their text.
+// Payloads of messages: JSON text, and the typed arrays in it as attachments.
 import { argumentError, describe, kindOf } from '../check/error';
+import { isPlain } from '../check/metadata';
 import { arrayName, isFloat32Array } from '../check/vector';
 import type { AttachmentRecord } from '../native/native';
 
-/** A payload as JSON text, and the arrays that were in it. */
+/** A payload as JSON text, and the typed arrays that were in it. */
 export interface Payload {
-  /** Null stands for each array. Undefined where there is no payload, or an array is the whole of it. */
+  /** With null in place of each array. Undefined without a payload, or if an array is the whole of it. */
   payload: string | undefined;
   attachments: AttachmentRecord[];
 }
 
-/** Takes the arrays out. A TypeError names the place of a value that would not arrive as it is. */
+/** Extracts the arrays. A TypeError names the place of a value that would not arrive unchanged. */
 export function checkPayload(name: string, value: unknown): Payload {
   if (value === undefined) return { payload: undefined, attachments: [] };
-  const examination = new AttachmentExtractor(name);
-  const plain = withShortStack(() => examination.plain(value, '', 0));
-  const { attachments } = examination;
+  const extractor = new AttachmentExtractor(name);
+  const plain = withShortStack(() => extractor.plain(value, '', 0));
+  const { attachments } = extractor;
   const isArray = attachments[0]?.pointer === '';
   return { payload: isArray ? undefined : JSON.stringify(plain), attachments };
 }
 
-// Ten frames are few: those of the examination shall not stand in the way of the caller's.
+// A stack has ten frames: those of the extraction must not hide the caller's.
 function withShortStack<T>(work: () => T): T {
   try {
     return work();
@@ -40,7 +41,7 @@ class AttachmentExtractor {
     this.#name = name;
   }
 
-  /** The value itself where it holds no array; else a copy with nulls in their places. */
+  /** The value itself if it holds no typed array; else a copy with nulls in their places. */
   plain(value: unknown, pointer: string, level: number): unknown {
     switch (typeof value) {
       case 'string':
@@ -83,7 +84,7 @@ class AttachmentExtractor {
   }
 
   #record(values: Record<string, unknown>, pointer: string, level: number): Record<string, unknown> {
-    if (!isPlain(values)) throw this.#refusal(pointer, values);
+    if ('toJSON' in values || !isPlain(values)) throw this.#refusal(pointer, values);
     let copy: Record<string, unknown> | undefined;
     for (const key of Object.keys(values)) {
       const value = values[key];
@@ -120,13 +121,6 @@ function described(value: unknown): string {
   return typeof value === 'object' && value !== null && !Array.isArray(value)
     ? `an object (${kindOf(value)}, not plain)`
     : describe(value);
-}
-
-// Plain objects of another realm count as well.
-function isPlain(value: object): boolean {
-  if ('toJSON' in value) return false;
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || (kindOf(value) === 'Object' && Object.getPrototypeOf(prototype) === null);
 }
 
 function escaped(key: string): string {

@@ -14,26 +14,26 @@ import { type InboundMessageHandler, MessageHandlers } from './message-handlers'
 
 /** How long a call may take. */
 export interface CallOptions {
-  /** Ends the call with ERR_ABORTED. What was sent already may arrive all the same. */
+  /** Ends the call with ERR_ABORTED. A message that was sent already may still arrive. */
   signal?: AbortSignalLike;
-  /** After this many milliseconds: ERR_TIMEOUT. Default: no limit. */
+  /** Milliseconds until ERR_TIMEOUT. Default: no limit. */
   timeoutMs?: number;
 }
 
-/** Connections made from here, and what waits. */
+/** Outgoing connections, and messages that wait. */
 export interface TransportStatistics extends PoolStatistics {
   /** Bytes of messages given to `send` and `request` that are not settled yet. */
   outgoingBytes: number;
-  /** Bytes of messages that came and that nobody has taken. */
+  /** Bytes of received messages that nobody has taken. */
   incomingBytes: number;
-  /** Streams ever opened for messages. */
+  /** The number of streams ever opened for messages. */
   streams: number;
 }
 
 /**
- * Sends messages to other agents, and takes theirs: in order within a streamId, acknowledged once the other
- * application has them, at its pace. After `close` every method fails with ERR_CLOSED. A listening transport keeps the
- * process alive until it is closed.
+ * Exchanges messages with other agents: in order within a streamId, acknowledged once the other application has them,
+ * at the pace of the receiver. After `close` every method fails with ERR_CLOSED. A listening transport keeps the process
+ * alive until it is closed.
  */
 export class QuicTransport {
   readonly #native: NativeTransport;
@@ -41,7 +41,7 @@ export class QuicTransport {
   #processRef: NodeJS.Timeout | null = null;
   #closing: Promise<void> | null = null;
 
-  /** A transport with an identity of its own, made anew each time. No socket is opened before the first use. */
+  /** Creates a transport with a new identity. Opens no socket before the first use. */
   static async create(config?: QuicTransportConfig): Promise<QuicTransport> {
     const network = checkTransportConfig(config);
     const handlers = new MessageHandlers();
@@ -51,7 +51,7 @@ export class QuicTransport {
   /** Transports are made with `QuicTransport.create`: this throws a TypeError. */
   constructor(transport?: unknown, handlers?: unknown) {
     if (!(transport instanceof addon.NativeTransport) || !(handlers instanceof MessageHandlers))
-      throw argumentError('a transport is made with await QuicTransport.create(config)');
+      throw argumentError('a transport cannot be constructed: await QuicTransport.create(config)');
     this.#native = transport;
     this.#handlers = handlers;
     handlers.attach(transport);
@@ -68,23 +68,23 @@ export class QuicTransport {
   }
 
   /**
-   * Replaces whom this node trusts and what it shows, as `create` reads it, with the files read anew. Counts at once:
-   * peers that are trusted no longer are cut off; a new certificate is shown on every new connection, and without
-   * `certPath` the last one stays. ERR_CONFIG changes nothing.
+   * Replaces the trust settings and this node's certificate, read as by `create`; files are read again. Takes effect at
+   * once: connections to peers that are no longer trusted are closed, and new connections use the new certificate.
+   * Without `certPath` the certificate stays. ERR_CONFIG changes nothing.
    */
   async setTrust(tls: TlsConfig): Promise<void> {
     this.#checkOpen();
     await native(this.#native.setTrust(checkNewTls('tls', tls)));
   }
 
-  /** Trusts one more peer at once. From the first pin on only pinned peers are trusted, on this machine as well. */
+  /** Trusts one more peer from now on. After the first pin only pinned peers are trusted, even on this machine. */
   pinPeer(fingerprint: string): void {
     this.#checkOpen();
     const peer = checkFingerprint('fingerprint', fingerprint);
     nativeNow(() => this.#native.pinPeer(peer));
   }
 
-  /** Trusts a peer no longer, and closes its connections at once; false where it was not pinned. */
+  /** Stops trusting a peer and closes its connections; false if it was not pinned. */
   unpinPeer(fingerprint: string): boolean {
     this.#checkOpen();
     const peer = checkFingerprint('fingerprint', fingerprint);
@@ -92,13 +92,13 @@ export class QuicTransport {
   }
 
   /**
-   * Sends a message behind all that were given for this address and streamId before. Resolves once the application
-   * there has it: a handler, or whoever receives. While nobody takes it, it waits.
+   * Sends a message after all earlier ones for this address and streamId. Resolves once the application there has taken
+   * it, by a handler or by `receive`; until then it waits.
    *
-   * `address` is `host:port`, or what a handler got: the peer is then reached over the connection that it made.
+   * `address` is `host:port`, or the address that a handler got: the peer is then reached over its own connection.
    *
-   * ERR_LIMIT for more than 64 MiB, before anything is sent. ERR_TRUST, ERR_PEER_UNREACHABLE and ERR_CLOSED for what
-   * could not be delivered; the error says so where it may have arrived. Nothing is sent twice.
+   * ERR_LIMIT for more than 64 MiB, before anything is sent. ERR_TRUST, ERR_PEER_UNREACHABLE and ERR_CLOSED if it could
+   * not be delivered; the error says whether it may have arrived. Nothing is sent twice.
    */
   async send(address: string, message: AgentMessage, options?: CallOptions): Promise<void> {
     this.#checkOpen();
@@ -106,7 +106,7 @@ export class QuicTransport {
     return this.#call(options, (timeoutMs, cancellation) => this.#native.send(to, record, timeoutMs, cancellation));
   }
 
-  /** Sends messages in their order. Rejects as the first one that failed; others may have arrived. */
+  /** Sends messages in order. Rejects with the first failure; other messages may have arrived. */
   async sendBatch(address: string, messages: AgentMessage[], options?: CallOptions): Promise<void> {
     this.#checkOpen();
     const to = checkText('address', address);
@@ -118,11 +118,11 @@ export class QuicTransport {
   }
 
   /**
-   * Sends a message and resolves to its answer: what a handler there returns. Where it returns nothing, a message that
-   * comes back on the same streamId answers: one with the request's id, else one that no handler and no `receive` here
-   * waits for.
+   * Sends a message and resolves to its answer: the message that a handler there returns. If it returns none, a later
+   * message on the same streamId answers: one with the request's id, else one that no handler and no `receive` here
+   * takes.
    *
-   * As `send`; ERR_HANDLER where the handler there threw.
+   * Errors as of `send`; ERR_HANDLER if the handler there threw.
    */
   async request(address: string, message: AgentMessage, options?: CallOptions): Promise<AgentMessage> {
     this.#checkOpen();
@@ -135,8 +135,8 @@ export class QuicTransport {
   }
 
   /**
-   * The next message with this streamId (left out: of those without one) from an address: one that was dialled, or one
-   * that a handler got. Messages that a handler takes do not come here.
+   * The next message with this streamId (or without one) from an address that was dialled, or that a handler got.
+   * Excludes messages that a handler takes.
    */
   async receive(address: string, streamId?: string | number, options?: CallOptions): Promise<AgentMessage> {
     this.#checkOpen();
@@ -149,7 +149,7 @@ export class QuicTransport {
   }
 
   /**
-   * Takes messages on this port too, 0 for any free one; resolves to the bound address. Defaults: QUIC_PORT, else 4433;
+   * Accepts messages on this port, 0 for any free one; resolves to the bound address. Defaults: QUIC_PORT, else 4433;
    * QUIC_HOST, else 127.0.0.1.
    */
   async listen(port?: number, host?: string): Promise<string> {
@@ -163,11 +163,11 @@ export class QuicTransport {
   }
 
   /**
-   * Calls `handler` for each message, in their order: for those with this streamId, or for all. Every handler that fits
-   * is called, those for the streamId first; the first message that one returns answers a request. An answer travels
-   * with the streamId of its request. A stream waits while 64 of its messages are being handled.
+   * Calls `handler` for each message, in order: for those with this streamId, or for all. Every matching handler is
+   * called, those for the streamId first; the first message that one returns answers a request, with the streamId of the
+   * request. A stream waits while 64 of its messages are being handled.
    *
-   * Returns what takes the handler away again.
+   * Returns a function that removes the handler.
    */
   onMessage(handler: InboundMessageHandler, options?: { streamId?: string | number }): () => void {
     this.#checkOpen();
@@ -177,13 +177,13 @@ export class QuicTransport {
     return this.#handlers.add(handler, stream);
   }
 
-  /** The connections made from here, and what waits. */
+  /** Statistics of outgoing connections and waiting messages. */
   async getStats(): Promise<TransportStatistics> {
     this.#checkOpen();
     return { ...this.#native.statistics(), ...this.#native.traffic() };
   }
 
-  /** Fails what is pending with ERR_CLOSED, and lets go of the sockets. Again: does nothing. */
+  /** Fails pending calls with ERR_CLOSED and closes the sockets. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
