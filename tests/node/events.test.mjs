@@ -132,6 +132,24 @@ test('listeners come once, and go', async (t) => {
   assert.equal(calls.length, 3);
 });
 
+// Added with once and then with on, a listener was called for one event and never again: the later one was removed.
+test('a listener added with once and then with on keeps the second', async (t) => {
+  const { sync } = await node(t, 'a', { config: { maxRetries: 0 } });
+  const calls = [];
+  const listener = ({ peerAddress }) => calls.push(peerAddress);
+  sync.once('syncError', listener).on('syncError', listener);
+  const seen = heard(sync, 'syncError');
+  for (const [round, expected] of [['first', 'first'], ['first', 'first', 'second']].entries()) {
+    await sync.sync('shared', expected.at(-1));
+    await until(() => seen.length === round + 1, 'the event');
+    assert.deepEqual(calls, expected);
+  }
+  sync.off('syncError', listener);
+  await sync.sync('shared', 'third');
+  await until(() => seen.length === 3, 'the event');
+  assert.equal(calls.length, 3);
+});
+
 test('an iterator reads all events, whoever reads beside it, and ends with the engine', async (t) => {
   const [a, b] = [await node(t, 'a'), await node(t, 'b')];
   const readers = Array.from({ length: 50 }, async (_, index) => {

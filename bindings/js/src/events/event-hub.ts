@@ -1,4 +1,4 @@
-// Hands events on to all who want them.
+// Distributes events to listeners and readers.
 import { messageOf, native } from '../check/error';
 import type { AbortSignalLike } from '../lifecycle/abort';
 import type { EventRecord, NativeSubscription, NativeSync } from '../native/native';
@@ -9,12 +9,16 @@ import type { Log } from './logger';
 type Listener = (event: never) => unknown;
 type Watcher = (event: SyncEvent) => void;
 
-/** The listeners and readers of one engine. It listens to the addon only while there is somebody who wants to hear.
- *  @internal */
+interface Subscriber {
+  readonly listener: Listener;
+  readonly once: boolean;
+}
+
+/** The listeners and readers of one engine. Subscribes to the addon only while there are any. @internal */
 export class EventHub {
   readonly #log: Log;
   readonly #watchers: Watcher[] = [];
-  readonly #listeners = new Map<SyncEventName, Array<{ listener: Listener; once: boolean }>>();
+  readonly #listeners = new Map<SyncEventName, Subscriber[]>();
   readonly #queues = new Set<EventQueue>();
   #engine: NativeSync | null = null;
   #subscription: NativeSubscription | null = null;
@@ -23,69 +27,63 @@ export class EventHub {
     this.#log = log;
   }
 
-  /** One of this package's own, who hears all events first and never throws. */
+  /** Adds an internal listener, which is called first for every event and never throws. */
   watch(watcher: Watcher): void {
     this.#watchers.push(watcher);
-    this.#follow();
+    this.#updateSubscription();
   }
 
   /** Adds a listener. One that is added twice is called twice. */
   add(name: SyncEventName, listener: Listener, once: boolean): void {
     const known = this.#listeners.get(name) ?? [];
     this.#listeners.set(name, [...known, { listener, once }]);
-    this.#follow();
+    this.#updateSubscription();
   }
 
-  /** Takes back what the last `add` of this listener added. */
+  /** Undoes the last `add` of this listener. */
   remove(name: SyncEventName, listener: Listener): void {
-    const known = this.#listeners.get(name) ?? [];
-    const at = known.map((entry) => entry.listener).lastIndexOf(listener);
-    if (at < 0) return;
-    this.#listeners.set(
-      name,
-      known.filter((_, index) => index !== at),
-    );
-    this.#follow();
+    const last = this.#listeners.get(name)?.filter((one) => one.listener === listener).at(-1);
+    if (last !== undefined) this.#drop(name, last);
   }
 
   /** A new reader. */
   queue(signal: AbortSignalLike | undefined): EventQueue {
     const queue = new EventQueue(signal, (ended) => {
       this.#queues.delete(ended);
-      this.#follow();
+      this.#updateSubscription();
     });
     if (signal?.aborted !== true) this.#queues.add(queue);
-    this.#follow();
+    this.#updateSubscription();
     return queue;
   }
 
-  /** Hands out an event. Never throws. */
+  /** Distributes an event. Never throws. */
   emit(event: SyncEvent): void {
     for (const watcher of this.#watchers) watcher(event);
-    for (const { listener, once } of this.#listeners.get(event.type) ?? []) {
-      if (once) this.remove(event.type, listener);
-      this.#call(listener, event);
+    for (const subscriber of this.#listeners.get(event.type) ?? []) {
+      if (subscriber.once && !this.#drop(event.type, subscriber)) continue;
+      this.#call(subscriber.listener, event);
     }
     for (const queue of this.#queues) queue.push(event);
   }
 
-  /** Hands out what the addon tells. */
+  /** Distributes events of the addon. */
   take(records: EventRecord[]): void {
     for (const record of records) this.emit(eventOf(record));
   }
 
-  /** Tells of a failure. */
+  /** Distributes a failure. */
   report(failure: Omit<SyncErrorEvent, 'type'>): void {
     this.emit({ type: 'syncError', ...failure });
   }
 
-  /** Events come from this engine from now on. */
+  /** Sets the engine that events come from. */
   attach(engine: NativeSync): void {
     this.#engine = engine;
-    this.#follow();
+    this.#updateSubscription();
   }
 
-  /** Ends all readers, after they have what a closed engine still had to tell. */
+  /** Ends all readers once they have the last events of a closed engine. */
   async close(): Promise<void> {
     const subscription = this.#subscription;
     this.#engine = null;
@@ -95,12 +93,22 @@ export class EventHub {
     for (const queue of this.#queues) queue.end();
   }
 
-  #follow(): void {
+  /** Removes a subscriber; false where it is gone already. */
+  #drop(name: SyncEventName, subscriber: Subscriber): boolean {
+    const known = this.#listeners.get(name) ?? [];
+    const left = known.filter((one) => one !== subscriber);
+    if (left.length === known.length) return false;
+    this.#listeners.set(name, left);
+    this.#updateSubscription();
+    return true;
+  }
+
+  #updateSubscription(): void {
     const isHeard =
       this.#watchers.length > 0 || this.#queues.size > 0 || [...this.#listeners.values()].some((all) => all.length > 0);
     if (this.#engine === null) return;
     if (isHeard && this.#subscription === null) {
-      // The addon holds the function: a forgotten engine must not live on through its listeners.
+      // The addon holds this function: a strong reference would keep an unreferenced engine alive.
       const hub = new WeakRef(this);
       this.#subscription = this.#engine.subscribe((records) => hub.deref()?.take(records));
     } else if (!isHeard && this.#subscription !== null) {
@@ -122,7 +130,7 @@ export class EventHub {
     const of = { ...(shardId !== undefined && { shardId }), ...(peerAddress !== undefined && { peerAddress }) };
     const error = `a '${type}' listener threw: ${messageOf(cause)}`;
     this.#log.error(error, { ...of, errorCode: 'ERR_LISTENER' });
-    // Told as an event, what a 'syncError' listener throws would come back to it without end.
+    // A failing 'syncError' listener is only logged: an event would call it again, forever.
     if (type !== 'syncError') this.report({ ...of, error, errorCode: 'ERR_LISTENER', cause });
   }
 }
