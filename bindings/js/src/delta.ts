@@ -16,5 +16,5 @@ export * from './delta/exports';
  *  @throws TypeError ERR_ARGUMENT if there is no source where one is needed. */
 export async function initialize(_source?: WasmSource): Promise<void> {}
 
-const core = { ...addon, readUniformMetadata, room: (length: number) => Buffer.allocUnsafeSlow(length).buffer };
+const core = { ...addon, readUniformMetadata, allocate: (length: number) => Buffer.allocUnsafeSlow(length).buffer };
 provideBackend(() => core);

@@ -1,4 +1,4 @@
-// The class of the first source document: one database, one server.
+// `VectrQuicSync` of the first source document: one database, one server.
 import { VectrError } from '../check/error';
 import { checkOptions } from '../check/options';
 import { checkText } from '../check/text';
@@ -14,19 +14,19 @@ export interface VectrQuicSyncOptions {
   quicConfig?: QuicTransportConfig;
 }
 
-/** What a sync with the server did. */
+/** The result of a sync with the server. */
 export interface VectrQuicSyncResult {
   /** Vectors sent. */
   localVectorsSent: number;
-  /** Vectors of the server that changed this database. */
+  /** Received vectors that changed this database. */
   remoteVectorsReceived: number;
-  /** Vectors that gained concurrent versions here, and that the shard's strategy settles. */
+  /** Vectors whose concurrent versions the shard's strategy resolved. */
   conflictsResolved: number;
   syncLatencyMs: number;
 }
 
-/** Syncs the shards of one database with one server: `VectorQuicSync`, whose node is called what the database records,
- *  else `node-` and the 16 digits of its site, which are recorded with the first sync. */
+/** Syncs the shards of one database with one server, by a `VectorQuicSync`. The node's name is the one that the database
+ *  records, else `node-` and the 16 digits of its site, which the first sync records. */
 export class VectrQuicSync {
   readonly #sync: VectorQuicSync;
   readonly #address: string;
@@ -43,12 +43,12 @@ export class VectrQuicSync {
     this.#sync = new VectorQuicSync(db, native.nodeId ?? `node-${native.site}`);
   }
 
-  /** As of `VectorQuicSync`: what the server has to pin. */
+  /** The fingerprint for the server to pin, as of `VectorQuicSync`. */
   get fingerprint(): string {
     return this.#sync.fingerprint;
   }
 
-  /** Exchanges with the server what each lacks of a shard. Rejects with the code of whatever kept it from that. */
+  /** Exchanges the changes of a shard that either side lacks. Rejects with the code of the failure. */
   async sync(shardId: string): Promise<VectrQuicSyncResult> {
     await this.#open();
     const { success, errorCode, error, ...result } = await this.#sync.sync(shardId, this.#address);
@@ -61,12 +61,12 @@ export class VectrQuicSync {
     };
   }
 
-  /** The connections made from here. */
+  /** Statistics of outgoing connections. */
   getStats(): Promise<PoolStatistics> {
     return this.#sync.getStats();
   }
 
-  /** Lets go of the sockets; the database stays open. Again: nothing. */
+  /** Closes the sockets; the database stays open. Idempotent. */
   close(): Promise<void> {
     return this.#sync.close();
   }

@@ -1,4 +1,4 @@
-// Conflicts that no rule settles: listed, settled by whoever calls, or by a callback.
+// Unresolved conflicts: lists them, and resolves them by a call or by `onConflict`.
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { codeOf, messageOf, native, nativeNow } from '../check/error';
 import { type DatabaseHandle, isReadable } from '../database/handle';
@@ -9,28 +9,28 @@ import type { SyncResult } from '../sync/result';
 import { type ConflictWinner, type SyncConflict, checkSameVector, checkWinner, conflictOf } from './conflict';
 
 /**
- * Decides a conflict, on this node: what it answers is written as `resolveConflict` would. Null and undefined leave
- * the conflict to others. What it throws is a 'syncError' event with the code ERR_CONFLICT_CALLBACK.
+ * Decides a conflict on this node: its answer is written as by `resolveConflict`. Null and undefined leave the conflict
+ * unresolved. Whatever it throws is a 'syncError' event with the code ERR_CONFLICT_CALLBACK.
  */
 export type ConflictCallback = (conflict: SyncConflict) => ConflictAnswer | Promise<ConflictAnswer>;
 export type ConflictAnswer = ConflictWinner | null | undefined;
 
-/** Of one engine. @internal */
+/** The unresolved conflicts of one engine's database, and what `onConflict` was asked about. @internal */
 export class ConflictQueue {
   readonly #database: DatabaseHandle;
   readonly #callback: ConflictCallback | undefined;
   readonly #hub: EventHub;
   readonly #log: Log;
-  readonly #rounds = new Set<Round>();
-  // By conflict: when it was asked about last, and the asking that goes on.
+  readonly #tallies = new Set<Tally>();
+  // By conflict id: the turn in which the callback was asked last, and the call that is running.
   readonly #asked = new Map<string, number>();
   readonly #asking = new Map<string, Promise<boolean>>();
-  // Shards and peers of which a stream told, to be asked about.
+  // Shards and peers whose live streams reported conflicts to ask about.
   readonly #noticed = new Map<string, Source>();
   #turn = 0;
   #isNoticing = false;
   #isClosed = false;
-  // In memory, what was read last.
+  // For databases in memory: the result of the last read.
   readonly #listed = new Map<string | undefined, SyncConflict[]>();
 
   constructor(
@@ -46,7 +46,7 @@ export class ConflictQueue {
     if (callback !== undefined) hub.watch((event) => this.#hear(event));
   }
 
-  /** What someone has to settle, read on the calling thread. */
+  /** The unresolved conflicts, read on the calling thread. */
   list(shardId: string | undefined): SyncConflict[] {
     const { native: database } = this.#database;
     if (!isReadable(this.#database)) return this.#listed.get(shardId) ?? [];
@@ -55,63 +55,63 @@ export class ConflictQueue {
     return conflicts;
   }
 
-  /** Settles a conflict as a person decided. */
+  /** Resolves a conflict with a given winner. */
   async resolve(conflictId: string, winner: ConflictWinner): Promise<void> {
     await this.#write(conflictId, winner, 'winner', 'resolveConflict');
   }
 
-  /** The engine is open: the callback hears of what waits for it. */
+  /** Called once the engine is open: asks the callback about pending conflicts. */
   attach(): void {
     this.#notice({ shardId: undefined, peerAddress: '' });
   }
 
-  /** Nothing is asked any more. */
+  /** Stops asking the callback. */
   close(): void {
     this.#isClosed = true;
   }
 
-  /** From here on it is counted what the callback settles. */
-  begin(): Round {
-    const round = { since: ++this.#turn, settled: new Map<string, string>() };
-    this.#rounds.add(round);
-    return round;
+  /** Starts to count what the callback resolves. */
+  begin(): Tally {
+    const tally = { since: ++this.#turn, settled: new Map<string, string>() };
+    this.#tallies.add(tally);
+    return tally;
   }
 
-  end(round: Round): void {
-    this.#rounds.delete(round);
+  end(tally: Tally): void {
+    this.#tallies.delete(tally);
   }
 
-  /** Asks the callback about what syncs have left: their results count what it settled. Null without a callback. */
-  settle(results: readonly SyncResult[], round: Round): Promise<void> | null {
-    return this.#callback === undefined ? null : this.#settleAll(results, round);
+  /** Asks the callback about conflicts that syncs left, and adds its work to their results. Null without a callback. */
+  settle(results: readonly SyncResult[], tally: Tally): Promise<void> | null {
+    return this.#callback === undefined ? null : this.#settleAll(results, tally);
   }
 
-  async #settleAll(results: readonly SyncResult[], round: Round): Promise<void> {
-    for (const result of results) await this.#settle(result, round);
+  async #settleAll(results: readonly SyncResult[], tally: Tally): Promise<void> {
+    for (const result of results) await this.#settle(result, tally);
   }
 
   // Never rejects.
-  async #settle(result: SyncResult, round: Round): Promise<void> {
+  async #settle(result: SyncResult, tally: Tally): Promise<void> {
     const open = result.conflictsUnresolved.filter(
-      ({ id }) => !round.settled.has(id) && (this.#asking.has(id) || (this.#asked.get(id) ?? 0) < round.since),
+      ({ id }) => !tally.settled.has(id) && (this.#asking.has(id) || (this.#asked.get(id) ?? 0) < tally.since),
     );
     const asked = this.#askAll(open, result);
-    // A callback that syncs would wait for itself.
+    // A sync within the callback would wait for itself.
     if (insideCallback.getStore() === undefined) await asked;
     const key = keyOf(result);
-    for (const [id, source] of round.settled) {
+    for (const [id, source] of tally.settled) {
       if (source !== key) continue;
       result.conflictsResolved++;
-      round.settled.set(id, COUNTED);
+      tally.settled.set(id, COUNTED);
     }
-    if (result.conflictsUnresolved.length > 0) result.conflictsUnresolved = this.#leftOf(result, round);
+    if (result.conflictsUnresolved.length > 0) result.conflictsUnresolved = this.#leftOf(result, tally);
   }
 
-  #leftOf({ shardId, conflictsUnresolved }: SyncResult, { settled }: Round): SyncConflict[] {
+  #leftOf({ shardId, conflictsUnresolved }: SyncResult, { settled }: Tally): SyncConflict[] {
     try {
       if (isReadable(this.#database)) return this.list(shardId);
     } catch {
-      // Closed meanwhile.
+      // The database was closed meanwhile.
     }
     return conflictsUnresolved.filter(({ id }) => !settled.has(id));
   }
@@ -142,7 +142,7 @@ export class ConflictQueue {
     this.#isNoticing = false;
   }
 
-  // A few at a time: a callback may be a question to a service.
+  // A few at a time: a callback may call a service.
   async #askAll(conflicts: SyncConflict[], source: Source): Promise<void> {
     const rest = conflicts[Symbol.iterator]();
     const ask = async () => {
@@ -155,10 +155,10 @@ export class ConflictQueue {
   }
 
   #count({ id }: SyncConflict, source: Source): void {
-    for (const { settled } of this.#rounds) if (!settled.has(id)) settled.set(id, keyOf(source));
+    for (const { settled } of this.#tallies) if (!settled.has(id)) settled.set(id, keyOf(source));
   }
 
-  /** Whether the conflict is settled now by the callback. Nobody is asked twice at a time. */
+  /** Whether the callback resolved the conflict. It is asked about a conflict once at a time. */
   #ask(conflict: SyncConflict): Promise<boolean> {
     const { id } = conflict;
     const asking = this.#asking.get(id) ?? this.#decide(conflict).finally(() => this.#asking.delete(id));
@@ -175,24 +175,24 @@ export class ConflictQueue {
       checkSameVector('the answer', checkWinner('the answer', answer), conflict);
       const reopened = await this.#write(conflict.id, answer, 'the answer', 'onConflict');
       this.#asked.delete(conflict.id);
-      // Another version came while it thought.
+      // Another version arrived meanwhile.
       return reopened === null || (await this.#ask(reopened));
     } catch (error) {
       const code = codeOf(error);
-      // Settled elsewhere meanwhile, or nobody is there any more.
+      // It was resolved elsewhere meanwhile, or the engine is closed.
       if (code === 'ERR_NOT_FOUND' || this.#isClosed) return false;
       this.#fail(error, STORAGE.includes(code ?? '') ? code! : 'ERR_CONFLICT_CALLBACK', conflict);
       return false;
     }
   }
 
-  /** The conflict that is left, because a version came that the caller had not seen. */
+  /** Returns the conflict that is left if a version arrived that the caller had not seen. */
   async #write(conflictId: string, winner: ConflictWinner, name: string, by: string): Promise<SyncConflict | null> {
     const { shardId, vectorId, vector, metadata } = checkWinner(name, winner);
     const { native: database } = this.#database;
     const record = await native(database.resolveConflict(conflictId, shardId, vectorId, vector, metadata));
     const left = record && conflictOf(record);
-    const rest = left === null ? '' : `; a version that it did not show is left as conflict ${left.id}`;
+    const rest = left === null ? '' : `; a version that arrived meanwhile is left as conflict ${left.id}`;
     const details = { conflictId, shardId, vectorId, by, operation: vector === undefined ? 'delete' : 'update' };
     this.#log.info(`conflict ${conflictId} of vector '${vectorId}' was resolved by ${by}${rest}`, details);
     return left;
@@ -215,11 +215,11 @@ export class ConflictQueue {
   }
 }
 
-/** One sync, or several at once, while the callback may settle things. @internal */
-export interface Round {
-  /** What was asked about before is asked about again. */
+/** What the callback resolves while a sync, or several at once, run. @internal */
+export interface Tally {
+  /** Conflicts that were asked about before this turn are asked about again. */
   readonly since: number;
-  /** Conflicts that the callback settled meanwhile, with where each came from. */
+  /** Conflicts that the callback resolved meanwhile, with the shard and peer of each. */
   readonly settled: Map<string, string>;
 }
 

@@ -1,4 +1,4 @@
-// Concurrent versions of one vector, as users see them.
+// Conflicts as users see them, and the winners that users give.
 import { VectrError, argumentError, describe, wrongType } from '../check/error';
 import { checkMetadata, parseMetadata } from '../check/metadata';
 import { checkText, checkWord } from '../check/text';
@@ -9,8 +9,8 @@ import type { ChangeRecord, ConflictRecord } from '../native/native';
 export type { ChangeOperation, ConflictStrategy, SyncConflict, VectorChange } from '../delta/change';
 
 /**
- * What shall stand in place of all versions of a conflict: one of them, or a change of anyone's making. Its vector and
- * metadata are written; with the operation 'delete', or without operation and vector, the vector is deleted.
+ * Replaces all versions of a conflict: one of them, or any other change. Its vector and metadata are written; with the
+ * operation 'delete', or without operation and vector, the vector is deleted.
  */
 export type ConflictWinner = Pick<VectorChange, 'shardId' | 'vectorId'> & Partial<VectorChange>;
 
@@ -62,7 +62,7 @@ export function checkSameVector(name: string, winner: CheckedWinner, conflict: S
   for (const key of ['shardId', 'vectorId'] as const) {
     if (winner[key] === conflict[key]) continue;
     const found = `${name}.${key} is ${describe(winner[key])}`;
-    throw new VectrError('ERR_ARGUMENT', `${found}, and conflict ${conflict.id} is of ${describe(conflict[key])}`);
+    throw new VectrError('ERR_ARGUMENT', `${found}, but conflict ${conflict.id} is of ${describe(conflict[key])}`);
   }
 }
 

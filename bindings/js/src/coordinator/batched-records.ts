@@ -1,15 +1,15 @@
-// Records of names and numbers on their way into the addon: many cross in one call, and a name once in each.
+// Batches records of names and numbers for the addon: one call passes many, and each name once.
 
-/** Records that wait, in their order. Whoever reads in the addon flushes before. @internal */
+/** Buffered records, in order. `flush` before the addon reads them. @internal */
 export class BatchedRecords {
-  readonly #hand: (names: string[], numbers: Float64Array) => void;
+  readonly #deliver: (names: string[], numbers: Float64Array) => void;
   readonly #places = new Map<string, number>();
   #numbers: number[] = [];
   #records = 0;
 
-  /** @param hand takes names, and the numbers of all records, which have the places of names among them. */
-  constructor(hand: (names: string[], numbers: Float64Array) => void) {
-    this.#hand = hand;
+  /** @param deliver takes the names, and the numbers of all records, which refer to names by their index. */
+  constructor(deliver: (names: string[], numbers: Float64Array) => void) {
+    this.#deliver = deliver;
   }
 
   /** Adds a name to the record. */
@@ -26,20 +26,20 @@ export class BatchedRecords {
     return this;
   }
 
-  /** The record is complete. */
+  /** Completes the record. */
   end(): void {
-    if (++this.#records === MOST_WAITING) this.flush();
+    if (++this.#records === MAX_RECORDS) this.flush();
   }
 
-  /** Hands over what waits. */
+  /** Delivers the buffered records. */
   flush(): void {
     if (this.#records === 0) return;
     const [names, numbers] = [[...this.#places.keys()], Float64Array.from(this.#numbers)];
     this.clear();
-    this.#hand(names, numbers);
+    this.#deliver(names, numbers);
   }
 
-  /** Forgets what waits. */
+  /** Drops the buffered records. */
   clear(): void {
     this.#places.clear();
     this.#numbers = [];
@@ -47,4 +47,4 @@ export class BatchedRecords {
   }
 }
 
-const MOST_WAITING = 1024;
+const MAX_RECORDS = 1024;

@@ -1,4 +1,4 @@
-// Nodes that a coordinator syncs with, as users see them.
+// The peers of a coordinator.
 import { wrongType } from '../check/error';
 import { checkOptionalInteger } from '../check/number';
 import { checkOptions } from '../check/options';
@@ -11,11 +11,11 @@ export interface PeerInfo {
   nodeId: string;
   /** `host:port`, `host` (port 4433) or `[ipv6]:port`. */
   address: string;
-  /** What to sync with it. */
+  /** The shards to sync with it. */
   shards: string[];
   /** Microseconds since the Unix epoch: when it last answered. */
   lastContact?: number;
-  /** What a health check, or a sync, last found. */
+  /** The result of the last health check or sync. */
   status: 'online' | 'offline' | 'unknown';
 }
 

@@ -1,4 +1,4 @@
-// Many shards and peers, kept in step.
+// Keeps many shards in sync with many peers.
 import { closedError, codeOf, messageOf, native, nativeNow, wrongType } from '../check/error';
 import { DAY_MS, checkInteger } from '../check/number';
 import { checkOptions } from '../check/options';
@@ -19,12 +19,13 @@ import { BatchedRecords } from './batched-records';
 import { type PeerInfo, checkPeer, peerOf, pushPeer } from './peer';
 import { type Topology, checkTopology } from './topology';
 
-/** An engine by its methods, so that equal typings from elsewhere fit. Anything else is a TypeError at run time. */
+/** A `VectorQuicSync`, typed by its methods so that typings of another copy of the package fit. Anything else is a
+ *  TypeError at run time. */
 export type OpenSync = Pick<VectorQuicSync, 'fingerprint' | 'initialize' | 'listen' | 'getStats' | 'close'>;
 
-/** What a coordinator did since it was made. */
+/** Statistics of a coordinator since its creation. */
 export interface CoordinatorStats {
-  /** Different shards of the registered peers. */
+  /** The number of different shards of the registered peers. */
   totalShards: number;
   activeSyncs: number;
   totalSyncs: number;
@@ -37,16 +38,16 @@ export interface CoordinatorStats {
 }
 
 export interface WaitOptions {
-  /** Ends the call early with ERR_ABORTED: what was applied stays applied. */
+  /** Ends the call early with ERR_ABORTED; applied changes stay. */
   signal?: AbortSignalLike;
 }
 
-// Lets createShardCoordinator, and nobody else, hand an engine over.
+// Lets only createShardCoordinator hand an engine over.
 let own: (coordinator: ShardCoordinator) => void;
 
 /**
- * Syncs the shards of one engine with its registered peers, at most `maxConcurrentSyncs` at a time; who is being
- * connected to does not count. After `close` every method fails with ERR_CLOSED. What it returns are copies.
+ * Syncs the shards of one engine with its registered peers, at most `maxConcurrentSyncs` at a time, not counting syncs
+ * that are still connecting. After `close` every method fails with ERR_CLOSED. Returned objects are copies.
  */
 export class ShardCoordinator {
   static {
@@ -58,17 +59,17 @@ export class ShardCoordinator {
   readonly #sync: VectorQuicSync;
   readonly #engine: SyncHandle;
   readonly #native: NativeCoordinator;
-  // Peers and tasks that the addon has not heard of yet.
+  // Peers and tasks that the addon does not have yet.
   readonly #peers: BatchedRecords;
   readonly #tasks: BatchedRecords;
   #topology: Topology = 'mesh';
   #ownsSync = false;
-  // Counts up with each start and stop: a start that was overtaken while the engine opened does nothing.
+  // Counts starts and stops: a start that was overtaken while the engine opened does nothing.
   #autoSyncTurn = 0;
   #closing: Promise<void> | null = null;
 
   /**
-   * A coordinator over `sync`, which is opened at the first use and stays open at the end.
+   * A coordinator over `sync`, which is opened at the first use and not closed by `close`.
    *
    * @param maxConcurrentSyncs 1 to 1,024; default 5.
    */
@@ -89,13 +90,13 @@ export class ShardCoordinator {
     return this.#sync;
   }
 
-  /** Adds a peer, in place of one of the same node. */
+  /** Adds a peer, replacing one with the same nodeId. */
   registerPeer(peer: PeerInfo): void {
     this.#checkOpen();
     pushPeer(this.#peers, checkPeer('peer', peer));
   }
 
-  /** Forgets a peer; an unknown one is no error. */
+  /** Removes a peer, if it is registered. */
   unregisterPeer(nodeId: string): void {
     this.#checkOpen();
     const node = checkId('nodeId', nodeId);
@@ -103,21 +104,21 @@ export class ShardCoordinator {
     nativeNow(() => this.#native.unregisterPeer(node));
   }
 
-  /** The registered peers, in the order of their names. */
+  /** The registered peers, sorted by nodeId. */
   getPeers(): PeerInfo[] {
     this.#checkOpen();
     this.#flush();
     return this.#native.peers().map(peerOf);
   }
 
-  /** The peers that this node syncs with under the topology: for each shard, among those that hold it. */
+  /** The peers that this node syncs with under the topology, which is applied to each shard's peers. */
   getNeighbours(): PeerInfo[] {
     this.#checkOpen();
     this.#flush();
     return nativeNow(() => this.#native.neighbours(this.#engine.nodeId)).map(peerOf);
   }
 
-  /** Whom `syncAll`, `syncShard` and `startAutoSyncAll` choose. Default: 'mesh'. */
+  /** Sets which peers `syncAll`, `syncShard` and `startAutoSyncAll` choose. Default: 'mesh'. */
   setTopology(topology: Topology): void {
     this.#checkOpen();
     const chosen = checkTopology('topology', topology);
@@ -130,7 +131,7 @@ export class ShardCoordinator {
     return this.#topology;
   }
 
-  /** Adds a task for `executeTasks`. Higher priorities run first, equal ones in their order; default 0. */
+  /** Adds a task for `executeTasks`. Higher priorities run first, equal ones in order; default 0. */
   scheduleSyncTask(shardId: string, peerAddress: string, priority: number = 0): void {
     this.#checkOpen();
     const shard = checkId('shardId', shardId);
@@ -139,7 +140,7 @@ export class ShardCoordinator {
     this.#tasks.name(shard).name(address).number(urgency).end();
   }
 
-  /** Runs all scheduled tasks; resolves to their results, in the order in which they were to run. */
+  /** Runs all scheduled tasks; resolves to their results, in the scheduled order. */
   async executeTasks(options?: WaitOptions): Promise<SyncResult[]> {
     return await this.#run(options, 'scheduled');
   }
@@ -149,7 +150,7 @@ export class ShardCoordinator {
     return await this.#run(options, 'all');
   }
 
-  /** Syncs all shards of one peer, with priority 2. ERR_UNKNOWN_PEER where no peer has the address. */
+  /** Syncs all shards of one peer, with priority 2. ERR_UNKNOWN_PEER if no peer has the address. */
   async syncWithPeer(peerAddress: string, options?: WaitOptions): Promise<SyncResult[]> {
     const address = checkText('peerAddress', peerAddress);
     return await this.#run(options, 'peer', address);
@@ -170,8 +171,8 @@ export class ShardCoordinator {
   }
 
   /**
-   * Keeps each neighbour's shards in step with it from now on, live; `intervalMs` adds a full check so often, 0 for
-   * none. Failures are 'syncError' events of the engine. The process stays alive meanwhile.
+   * Keeps each neighbour's shards in sync from now on, live; `intervalMs` adds periodic full checks, 0 for none.
+   * Failures are 'syncError' events of the engine. Keeps the process alive.
    */
   startAutoSyncAll(intervalMs: number): void {
     this.#checkOpen();
@@ -182,7 +183,7 @@ export class ShardCoordinator {
     void this.#startAutoSyncAll(interval, ++this.#autoSyncTurn);
   }
 
-  /** Ends what `startAutoSyncAll` began. */
+  /** Ends the auto-syncs of `startAutoSyncAll`. */
   stopAutoSyncAll(): void {
     this.#checkOpen();
     this.#stopAutoSyncAll();
@@ -205,14 +206,14 @@ export class ShardCoordinator {
     return this.#native.activeSyncs;
   }
 
-  /** Forgets the tasks that have not begun. */
+  /** Drops the tasks that have not started. */
   clearPendingTasks(): void {
     this.#checkOpen();
     this.#tasks.clear();
     this.#native.clearPendingTasks();
   }
 
-  /** One real QUIC round trip a peer, no sync; by the peer's nodeId, whether it answered. */
+  /** Makes one round trip to each peer, without a sync. Maps each nodeId to whether the peer answered. */
   async healthCheck(options?: WaitOptions): Promise<Map<string, boolean>> {
     this.#checkOpen();
     this.#flush();
@@ -223,7 +224,7 @@ export class ShardCoordinator {
     });
   }
 
-  /** Stops everything; closes the engine where createShardCoordinator made it. Again: does nothing. */
+  /** Stops everything, and closes the engine if createShardCoordinator made it. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -244,7 +245,7 @@ export class ShardCoordinator {
     const signal = signalOf(options);
     this.#flush();
     return await this.#engine.run(signal, (engine, cancellation) => {
-      // Closed while the engine opened: the addon has nothing to close then, and would begin anew.
+      // Closed while the engine opened: the addon would start again.
       this.#checkOpen();
       return this.#native.run(engine, what, name, cancellation);
     });
@@ -258,7 +259,7 @@ export class ShardCoordinator {
       if (turn === this.#autoSyncTurn) nativeNow(() => this.#native.startAutoSyncAll(opened, interval));
     } catch (error) {
       if (turn !== this.#autoSyncTurn) return;
-      // One malformed address does not keep the others from being started.
+      // A malformed address does not keep the others from starting.
       if (engine === null) this.#engine.processRef.delete(this);
       this.#engine.hub.report({ error: messageOf(error), errorCode: codeOf(error) ?? 'ERR_STORAGE' });
     }
@@ -291,7 +292,7 @@ export class ShardCoordinator {
 /**
  * A coordinator over an engine of its own, which is initialized, and closed with it.
  *
- * ERR_NODE_ID where the database has another name, ERR_CONFIG for an identity that cannot be read or made.
+ * ERR_NODE_ID if the database has another name, ERR_CONFIG for an identity that cannot be read or created.
  */
 export async function createShardCoordinator(
   db: OpenDatabase,

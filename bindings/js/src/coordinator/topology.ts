@@ -1,4 +1,4 @@
-// With whom of its peers a node syncs.
+// Which of its peers a node syncs with.
 import { checkWord } from '../check/text';
 
 /**

@@ -9,10 +9,10 @@ import { unpackChanges } from '../delta/packing/unpack';
 import type { NativeDatabase } from '../native/native';
 import { checkDatabase } from './handle';
 import type { OpenDatabase } from './open-database';
-// It provides the core that reads deltas.
+// Provides the backend that reads deltas.
 import '../delta';
 
-/** Reads what was applied to a database. A change that was superseded is no longer there. */
+/** Reads the changes that were applied to a database. Superseded changes are not kept. */
 export class ChangelogReader {
   readonly #native: NativeDatabase;
 
@@ -29,21 +29,21 @@ export class ChangelogReader {
     return deltas.flatMap((bytes) => unpackChanges(decodedDelta(bytes)));
   }
 
-  /** The newest change id of a shard; 0 where nothing was ever applied. */
+  /** The newest change id of a shard; 0 if nothing was ever applied. */
   async getLatestChangeId(shardId: string): Promise<number> {
     return (await this.#head(shardId)).changeId;
   }
 
-  /** For each site, `name@16hex`, the number up to which the shard holds its changes. */
+  /** For each site (`name@16hex`), the sequence number up to which the shard holds its changes. */
   async getVersionVector(shardId: string): Promise<Map<string, number>> {
     return new Map((await this.#head(shardId)).versionVector);
   }
 
   /**
-   * Joins what the shard really holds: what its version vector covers already, and numbers up to which every change of
-   * a site stands here. A delta says nothing of what else its maker holds, so it moves no version vector by itself.
+   * Advances the shard's version vector, as far as the shard holds every change of a site up to the given number. A
+   * delta does not say what else its sender holds, so applying it does not advance the version vector.
    *
-   * ERR_NOT_HELD for more; nothing has changed then.
+   * ERR_NOT_HELD, and no change, for anything the shard does not hold.
    */
   async updateVersionVector(shardId: string, versionVector: Map<string, number>): Promise<void> {
     const shard = checkText('shardId', shardId);

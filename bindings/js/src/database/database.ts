@@ -27,18 +27,18 @@ import {
 /**
  * Vectors in one SQLite file, or in memory, in any number of shards.
  *
- * No method blocks the event loop. After `close` every method rejects with ERR_CLOSED. An argument of the wrong kind is
- * a TypeError with the code ERR_ARGUMENT; nothing has changed when a call rejects.
+ * No method blocks the event loop. After `close` every method rejects with ERR_CLOSED. An argument of the wrong type is
+ * a TypeError with the code ERR_ARGUMENT. A call that rejects has changed nothing.
  */
 export class VectrDB implements VectorWrites {
   readonly #native: NativeDatabase;
   readonly #writes: Writes;
   readonly #path: string | null;
   readonly #shardId: string;
-  // Of beginTransaction.
+  // The one that `beginTransaction` opened.
   #transaction: Transaction | null = null;
   #beginning = false;
-  // Of both forms: open, or being opened or ended.
+  // Transactions of both forms that are open, or being opened or ended.
   #transactions = 0;
   // The end of the last `transaction`, for the next one to wait for.
   #turn: Promise<void> = Promise.resolve();
@@ -47,7 +47,7 @@ export class VectrDB implements VectorWrites {
   /** Databases are opened with `VectrDB.open`: this throws a TypeError. */
   constructor(handle?: unknown) {
     if (!(handle instanceof addon.NativeDatabase))
-      throw argumentError('a database is opened with await VectrDB.open(options)');
+      throw argumentError('a database cannot be constructed: await VectrDB.open(options)');
     this.#native = handle;
     this.#writes = new Writes(handle);
     this.#path = handle.path;
@@ -56,10 +56,10 @@ export class VectrDB implements VectorWrites {
   }
 
   /**
-   * Opens or makes a database.
+   * Opens or creates a database.
    *
    * ERR_ARGUMENT for a path that is a folder, ERR_CONFIG for a file of another program or of a newer version,
-   * ERR_BUSY where it is open already, ERR_NODE_ID, ERR_DIMENSIONS, ERR_STORAGE. Nothing is written then.
+   * ERR_BUSY if it is open already, ERR_NODE_ID, ERR_DIMENSIONS, ERR_STORAGE. Nothing is written on failure.
    */
   static async open(options?: VectrDBOptions): Promise<VectrDB> {
     return new VectrDB(await native(addon.NativeDatabase.open(checkOpenOptions(options))));
@@ -75,19 +75,19 @@ export class VectrDB implements VectorWrites {
     return this.#path;
   }
 
-  /** What the node is called; null until it is named. */
+  /** The name of this node; null until it has one. */
   get nodeId(): string | null {
     return this.#native.nodeId;
   }
 
-  /** The shard that calls without one mean. */
+  /** The shard used by calls that do not name one. */
   get shardId(): string {
     return this.#shardId;
   }
 
   /**
-   * Adds a vector; resolves to its id. ERR_EXISTS for a live id, ERR_DIMENSIONS where the shard's vectors have another
-   * length, ERR_VECTOR for NaN and infinity. Metadata: a plain JSON object of at most 256 KiB.
+   * Adds a vector; resolves to its id. ERR_EXISTS if the id is in use, ERR_DIMENSIONS if the shard's vectors have
+   * another length, ERR_VECTOR for NaN and infinity. Metadata is a plain JSON object of at most 256 KiB.
    */
   async insert(vector: Float32Array | number[], metadata?: Metadata, options?: InsertOptions): Promise<string> {
     return native(this.#scope().insert(vector, metadata, options));
@@ -103,12 +103,12 @@ export class VectrDB implements VectorWrites {
     await native(this.#scope().upsert(id, vector, metadata, options));
   }
 
-  /** Adds all vectors or none; resolves to their ids, in the same order. All have one length. Errors as `insert`. */
+  /** Adds all vectors or none; resolves to their ids, in the same order. All have one length. Errors as of `insert`. */
   async insertBatch(items: BatchItem[], options?: ShardOptions): Promise<string[]> {
     return native(this.#scope().insertBatch(items, options));
   }
 
-  /** Replaces what is given; what is left out stays. ERR_NOT_FOUND for an unknown id, else errors as `insert`. */
+  /** Replaces what is given and keeps the rest. ERR_NOT_FOUND for an unknown id, else errors as of `insert`. */
   async update(
     id: string,
     vector?: Float32Array | number[],
@@ -118,12 +118,12 @@ export class VectrDB implements VectorWrites {
     await native(this.#scope().update(id, vector, metadata, options));
   }
 
-  /** Removes a vector; false where there is none. */
+  /** Removes a vector; false if there is none. */
   async delete(id: string, options?: ShardOptions): Promise<boolean> {
     return native(this.#scope().delete(id, options));
   }
 
-  /** The view of the shard's strategy over the concurrent versions of a vector; null where there is none. */
+  /** A vector as the shard's strategy resolves its concurrent versions; null if there is none. */
   async get(id: string, options?: ShardOptions): Promise<VectorEntry | null> {
     return native(this.#scope().get(id, options));
   }
@@ -160,14 +160,14 @@ export class VectrDB implements VectorWrites {
     return { [Symbol.asyncIterator]: () => walk(open) };
   }
 
-  /** How many vectors a shard shows. */
+  /** The number of live vectors in a shard. */
   async count(options?: ShardOptions): Promise<number> {
     this.#checkOpen();
     const { shardId } = checkOptions<ShardOptions>('options', options, ['shardId']);
     return native(this.#native.count(checkOptionalText('options.shardId', shardId)));
   }
 
-  /** The ids of all shards, in their order. */
+  /** The ids of all shards, sorted. */
   async shards(): Promise<string[]> {
     this.#checkOpen();
     return native(this.#native.shards());
@@ -187,14 +187,14 @@ export class VectrDB implements VectorWrites {
 
   /**
    * Runs `work` in a transaction: commits when it resolves, rolls back when it rejects, and settles as it does. Only
-   * calls on `tx` belong to it. Several at a time run one after the other; one inside another is ERR_TRANSACTION.
-   * Other writes meanwhile wait for a bounded time, then fail with ERR_BUSY.
+   * calls on `tx` belong to it. Transactions run one after the other; nesting them is ERR_TRANSACTION. Other writes
+   * wait for a bounded time, then fail with ERR_BUSY.
    */
   async transaction<T>(work: (tx: VectorWrites) => Promise<T>): Promise<T> {
     this.#checkOpen();
     if (typeof work !== 'function') throw wrongType('work', 'a function', work);
     if (isInside(this)) {
-      throw new VectrError('ERR_TRANSACTION', 'a transaction of this database is open around this call: use its tx');
+      throw new VectrError('ERR_TRANSACTION', 'this call is inside an open transaction of the database: use its tx');
     }
     const before = this.#turn;
     const scope: Scope = { database: this, around: scopes.getStore(), open: true };
@@ -204,9 +204,9 @@ export class VectrDB implements VectorWrites {
   }
 
   /**
-   * Opens a transaction that every further call of insert, upsert, insertBatch, update, delete and get on this object
-   * belongs to, for one flow of control. A second begin is ERR_TRANSACTION. While it is open an arriving sync waits for
-   * a bounded time, then fails with ERR_BUSY.
+   * Opens a transaction to which all further calls of insert, upsert, insertBatch, update, delete and get on this
+   * object belong, until `commit` or `rollback`. ERR_TRANSACTION if one is open. An arriving sync waits for a bounded
+   * time, then fails with ERR_BUSY.
    */
   async beginTransaction(): Promise<void> {
     this.#checkOpen();
@@ -225,31 +225,31 @@ export class VectrDB implements VectorWrites {
     }
   }
 
-  /** Keeps what the transaction wrote. ERR_TRANSACTION where none is open. */
+  /** Commits the transaction. ERR_TRANSACTION if none is open. */
   async commit(): Promise<void> {
     this.#checkOpen();
     await this.#end((transaction) => transaction.commit());
   }
 
-  /** Takes back what the transaction wrote. ERR_TRANSACTION where none is open. */
+  /** Rolls the transaction back. ERR_TRANSACTION if none is open. */
   async rollback(): Promise<void> {
     this.#checkOpen();
     await this.#end((transaction) => transaction.rollback());
   }
 
-  /** Writes a consistent copy into a new file while the database is in use. ERR_EXISTS where there is one. */
+  /** Writes a consistent copy into a new file while the database is in use. ERR_EXISTS if the file exists. */
   async backup(path: string): Promise<void> {
     this.#checkOpen();
     await native(this.#native.backup(checkPath('path', path)));
   }
 
-  /** A fingerprint of a shard's whole content, in any order: equal on two nodes exactly when they hold the same. */
+  /** A digest of a shard's content, whatever the order of its rows: equal on two nodes exactly when the content is. */
   async digest(shardId?: string): Promise<string> {
     this.#checkOpen();
     return native(this.#native.digest(checkOptionalText('shardId', shardId)));
   }
 
-  /** Rolls an open transaction back, waits for running calls, and lets go of the file. Closing again does nothing. */
+  /** Rolls back an open transaction, waits for running calls, and releases the file. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -278,7 +278,7 @@ export class VectrDB implements VectorWrites {
       await transaction.commit();
       return value;
     } catch (error) {
-      // What went wrong first is what the caller has to know; a failed commit has been rolled back already.
+      // Report the first failure; a failed commit has been rolled back already.
       await transaction.rollback().catch(noop);
       throw error;
     }

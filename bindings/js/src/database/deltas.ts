@@ -1,4 +1,4 @@
-// Deltas of databases: what was applied here after a moment, and what others have applied.
+// Deltas of databases: computes and applies them.
 import { native, wrongType } from '../check/error';
 import { checkInteger, checkOptionalInteger } from '../check/number';
 import { checkOptions } from '../check/options';
@@ -10,24 +10,24 @@ import { checkDatabase } from './handle';
 import type { OpenDatabase } from './open-database';
 import type { ShardOptions } from './writes';
 
-/** A `Delta` by what is needed of it. */
+/** The part of a `Delta` that these functions need. */
 export type DeltaBytes = Pick<Delta, 'serialize'>;
 
 export interface DeltaOptions extends ShardOptions {
-  /** The most vectors, those that were applied first. The next delta, from this one's timestamp, goes on behind them;
-   *  an empty one says that nothing is left. Default: all, or ERR_LIMIT. */
+  /** The maximum number of vectors; those applied first come first. Passing this delta's timestamp continues behind
+   *  them, until a delta is empty. Default: all, or ERR_LIMIT. */
   maxVectors?: number;
-  /** A delta that came from the one this is for: what it shows him to hold is left out, so that nothing echoes. */
+  /** A delta received from the peer this one is for: changes that it shows the peer to hold are left out. */
   answerTo?: DeltaBytes;
 }
 
 /**
- * All that was applied here after `sinceTimestamp`: written here, synced, or of a delta. That is the time of local
- * application, which rises with each change whatever the clock does, and never a change's own timestamp. Passing on the
- * last delta's `timestamp` loses nothing. 0: everything. A number below 10^14 is in milliseconds (Date.now()), else in
- * microseconds. What the delta holds is safe on disk.
+ * All changes applied here after `sinceTimestamp`, whether written here, synced or taken from a delta. That is the time
+ * of local application, which rises with each change whatever the clock does, not a change's own timestamp. Passing the
+ * last delta's `timestamp` misses nothing. 0: everything. A number below 10^14 is in milliseconds (Date.now()), else in
+ * microseconds. The content of the delta is safe on disk.
  *
- * ERR_LIMIT above 65,536 changes or 64 MiB: give `maxVectors`. ERR_BUSY where a transaction of the database stays open.
+ * ERR_LIMIT above 65,536 changes or 64 MiB: give `maxVectors`. ERR_BUSY if a transaction of the database stays open.
  */
 export async function computeDelta(
   db: OpenDatabase,
@@ -44,13 +44,13 @@ export async function computeDelta(
 }
 
 /**
- * Joins a delta with a shard: all of it or nothing, and safe on disk once this resolves. Applying twice, or in another
- * order, changes nothing.
+ * Joins a delta with a shard, all of it or nothing; it is safe on disk once this resolves. Repetition and order do not
+ * matter.
  *
- * ERR_CHECKSUM and ERR_PROTOCOL for damaged bytes, ERR_ARGUMENT for changes that no database made, ERR_CLOCK_SKEW,
+ * ERR_CHECKSUM and ERR_PROTOCOL for damaged bytes, ERR_ARGUMENT for hand-made changes, ERR_CLOCK_SKEW,
  * ERR_DIMENSIONS, ERR_LIMIT, ERR_BUSY.
  *
- * @param options `shardId`: the shard to join with; a delta of a shard by another name comes in as well.
+ * @param options `shardId`: the shard to join with, which may have another name than the delta's.
  */
 export async function applyDelta(db: OpenDatabase, delta: DeltaBytes, options?: ShardOptions): Promise<void> {
   const { native: database } = checkDatabase('db', db);

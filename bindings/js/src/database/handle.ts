@@ -1,4 +1,4 @@
-// What databases show to engines of this package: no part of what users see.
+// Access to a database for other classes of this package, hidden from users.
 import { wrongType } from '../check/error';
 import type { NativeDatabase } from '../native/native';
 
@@ -16,20 +16,20 @@ export function registerHandle(database: object, handle: DatabaseHandle): void {
   handles.set(database, handle);
 }
 
-/** The handle of a database; undefined for anything else. @internal */
+/** The handle of a database; undefined for any other value. @internal */
 export function handleOf(value: unknown): DatabaseHandle | undefined {
   return typeof value === 'object' && value !== null ? handles.get(value) : undefined;
 }
 
-/** The handle of a database that was given as an argument. @internal */
+/** The handle of a database given as an argument. @internal */
 export function checkDatabase(name: string, value: unknown): DatabaseHandle {
   const handle = handleOf(value);
   if (handle === undefined) throw wrongType(name, 'a VectrDB', value);
   return handle;
 }
 
-/** Whether the calling thread may read. In memory there is one connection: waiting for it here would keep the
- *  transaction that has it from ending. @internal */
+/** Whether the calling thread may read. A database in memory has one connection: waiting for it here would keep the
+ *  transaction that holds it from ending. @internal */
 export function isReadable(database: DatabaseHandle): boolean {
   return database.native.path !== null || !database.isInTransaction();
 }

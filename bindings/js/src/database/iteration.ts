@@ -1,4 +1,4 @@
-// A walk over one snapshot, a page at a time.
+// Iterates over one snapshot, a page at a time.
 import { native } from '../check/error';
 import { type Metadata, parseMetadata } from '../check/metadata';
 import { vectorAt } from '../check/vector';
@@ -7,14 +7,14 @@ import type { EntryColumns, NativeIteration } from '../native/native';
 /** One vector of `VectrDB.iterate`. */
 export interface IteratedVector {
   id: string;
-  /** Where it was asked for. */
+  /** Present if `includeVectors` was set. */
   vector?: Float32Array;
   metadata?: Metadata;
   /** The hybrid logical clock of the shown version: whole microseconds since the Unix epoch. */
   timestamp: number;
 }
 
-/** Walks from a new snapshot, which is freed when the walk ends, breaks off, or is forgotten. @internal */
+/** Iterates over a new snapshot, which is released at the end, on `break`, or by the garbage collector. @internal */
 export async function* walk(open: () => Promise<NativeIteration>): AsyncGenerator<IteratedVector, void, undefined> {
   const iteration = await native(open());
   try {

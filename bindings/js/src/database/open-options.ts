@@ -7,14 +7,15 @@ import { MAX_DIMENSIONS } from '../check/vector';
 import type { OpenOptions } from '../native/native';
 
 export interface VectrDBOptions {
-  /** A file; missing parent folders are made. Neither path nor memoryMode: in memory. Both: ERR_ARGUMENT. */
+  /** A file; missing parent folders are created. In memory if left out. ERR_ARGUMENT together with memoryMode. */
   path?: string;
   memoryMode?: boolean;
-  /** What calls without a shard mean. Default: what the file recorded, else the file's stem, 'default' in memory. */
+  /** The shard used by calls that do not name one. Default: the recorded one, else the file's stem, or 'default' in
+   *  memory. */
   shardId?: string;
-  /** Default: the recorded name, else unnamed until a sync names it. Another than the recorded one: ERR_NODE_ID. */
+  /** Default: the recorded name, else unnamed until the first sync. ERR_NODE_ID if another name is recorded. */
   nodeId?: string;
-  /** 1 to 65,536; fixed by the first insert where it is not given. */
+  /** 1 to 65,536. Default: set by the first insert. */
   dimensions?: number;
 }
 

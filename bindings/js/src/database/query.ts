@@ -12,7 +12,7 @@ export function checkParameters(name: string, value: unknown): Cell[] {
   return value.map((parameter: unknown, index) => cell(`${name}[${index}]`, parameter));
 }
 
-/** Rows as plain objects. Of columns with one name the last one stays. */
+/** Rows as plain objects. Of columns with the same name the last one wins. */
 export function rowsOf({ columns, cells }: QueryRows): Array<Record<string, unknown>> {
   const rows: Array<Record<string, unknown>> = [];
   for (let at = 0; at < cells.length; at += columns.length) {

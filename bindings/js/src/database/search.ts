@@ -13,7 +13,7 @@ export type DistanceMetric = 'cosine' | 'euclidean' | 'dot';
 export interface SearchOptions extends ShardOptions {
   /** Default: 'cosine'. */
   metric?: DistanceMetric;
-  /** The least similarity of a result. */
+  /** The minimum similarity of a result. */
   threshold?: number;
   /** Default: false. */
   includeVectors?: boolean;
@@ -29,7 +29,7 @@ export interface SearchResult {
   /** cosine: -1 to 1; euclidean: 1 / (1 + distance); dot: the product. */
   similarity: number;
   metadata?: Metadata;
-  /** Where `includeVectors` was set. */
+  /** Present if `includeVectors` was set. */
   vector?: Float32Array;
 }
 

@@ -11,7 +11,7 @@ import {
   Writes,
 } from './writes';
 
-/** What `VectrDB.transaction` hands to its function: the calls on this object, and no others, belong to it. */
+/** The object that `VectrDB.transaction` passes to its function: only calls on it belong to the transaction. */
 export class Transaction implements VectorWrites {
   readonly #native: NativeDatabase;
   readonly #transaction: NativeTransaction;
@@ -61,13 +61,13 @@ export class Transaction implements VectorWrites {
     return this.#call((writes) => writes.get(id, options));
   }
 
-  /** @internal Keeps what was written, once the calls that were made have ended. */
+  /** @internal Commits once all running calls have ended. */
   async commit(): Promise<void> {
     await this.#end();
     await native(this.#native.commit(this.#transaction));
   }
 
-  /** @internal Takes back what was written, once the calls that were made have ended. */
+  /** @internal Rolls back once all running calls have ended. */
   async rollback(): Promise<void> {
     await this.#end();
     await native(this.#native.rollback(this.#transaction));

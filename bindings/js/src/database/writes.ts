@@ -1,4 +1,4 @@
-// The calls that a database and a transaction have in common: arguments checked, then handed to the addon.
+// The calls that databases and transactions share: they check the arguments and call the addon.
 import { argumentError, wrongType } from '../check/error';
 import { type Metadata, checkMetadata, parseMetadata } from '../check/metadata';
 import { checkOptions } from '../check/options';
@@ -6,7 +6,7 @@ import { checkOptionalText, checkText } from '../check/text';
 import { checkVector, contiguous } from '../check/vector';
 import type { NativeDatabase, NativeTransaction } from '../native/native';
 
-/** Where a call without a shard id belongs: the database's default shard. */
+/** Which shard a call is about. */
 export interface ShardOptions {
   /** Default: the database's `shardId`. 1 to 256 bytes. */
   shardId?: string;
@@ -32,7 +32,7 @@ export interface VectorEntry {
   metadata?: Metadata;
   /** The hybrid logical clock of the shown version: whole microseconds since the Unix epoch. */
   timestamp: number;
-  /** Whether the shard's strategy is 'manual' and several concurrent versions stand. */
+  /** Whether the shard's strategy is 'manual' and the vector has several concurrent versions. */
   conflicted: boolean;
 }
 
@@ -46,7 +46,7 @@ export interface VectorWrites {
   get(id: string, options?: ShardOptions): Promise<VectorEntry | null>;
 }
 
-/** The addon's side of a call. Nothing is awaited before the arguments have crossed. @internal */
+/** Checks arguments and calls the addon. Arguments are handed over before anything is awaited. @internal */
 export class Writes {
   readonly #native: NativeDatabase;
   readonly #transaction: NativeTransaction | undefined;

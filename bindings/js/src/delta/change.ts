@@ -1,4 +1,4 @@
-// Changes of vectors, deltas of changes and conflicts between them, as users see them.
+// Changes of vectors, deltas of changes and conflicts between them.
 import type { Metadata } from '../check/metadata';
 
 export type ChangeOperation = 'insert' | 'update' | 'delete';
@@ -7,22 +7,22 @@ export type Compression = 'none' | 'msgpack' | 'lz4' | 'zstd';
 
 /** One change of a vector. */
 export interface VectorChange {
-  /** Local change id: grows with every change that this database applies. */
+  /** Local change id: grows with every change applied to this database. */
   id: number;
   operation: ChangeOperation;
   shardId: string;
   vectorId: string;
-  /** Absent for a delete. Functions that take changes accept an array of numbers as well. */
+  /** Absent for a delete. Functions that take changes also accept an array of numbers. */
   vector?: Float32Array;
   metadata?: Metadata;
   /** Hybrid logical clock, whole microseconds since the Unix epoch. */
   timestamp: number;
-  /** The name of the node that made the change; its site where it has no name. */
+  /** The name of the node that made the change; its site if it has no name. */
   sourceNode: string;
-  /** Causal history of this vector, this change included: for each site the newest change of its that is covered.
-   *  Keys that a database hands out are sites, `name@16hex`; functions over objects take any string as a key. */
+  /** Causal history of this vector, including this change: for each site the newest of its changes that is covered.
+   *  Databases use sites (`name@16hex`) as keys; functions over objects accept any string. */
   versionVector: Map<string, number>;
-  /** The change's own number. Absent in hand-made changes: (sourceNode, versionVector.get(sourceNode)). */
+  /** Identifies the change. Default for hand-made changes: (sourceNode, versionVector.get(sourceNode)). */
   dot?: { site: string; seq: number };
 }
 
@@ -34,15 +34,15 @@ export interface VectorDelta {
   /** The greatest id of a change. */
   toChangeId: number;
   changes: VectorChange[];
-  /** Covers every field of every change, before compression: equal content has an equal checksum everywhere. */
+  /** Covers every field of every change, before compression: equal content has the same checksum everywhere. */
   checksum: string;
-  /** 'msgpack' is the documented name for uncompressed MessagePack, 'none' the same. zstd is written in Node. */
+  /** 'none' and 'msgpack' are both uncompressed MessagePack. 'zstd' can only be written in Node. */
   compression: Compression;
 }
 
-/** A vector of which several concurrent versions stand. */
+/** A vector with several concurrent versions. */
 export interface SyncConflict {
-  /** Hash of shard, vector and the versions' dots: the same on every node. */
+  /** A hash of shard, vector and the versions' dots: the same on every node. */
   id: string;
   shardId: string;
   vectorId: string;

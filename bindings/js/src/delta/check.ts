@@ -86,7 +86,7 @@ export function checkContents(name: string, { operation, vector, metadata }: Rec
   if (checkWord(`${name}.operation`, operation, OPERATIONS.slice(1) as string[]) !== 'delete') {
     checkVector(`${name}.vector`, vector);
   } else if (vector !== undefined) {
-    throw argumentError(`${name}.vector is ${describe(vector)}: leave it out, for a delete has none`);
+    throw argumentError(`${name}.vector is ${describe(vector)}: leave it out of a delete`);
   }
 }
 
@@ -102,7 +102,7 @@ function checkImpliedDot(name: string, source: string, versions: Map<string, num
   for (const [key, seq] of versions) {
     if (seq > 0 && (key === source || (SITE.test(key) && site(key) === site(source)))) return;
   }
-  throw argumentError(`${name} has no dot, and its versionVector no number of ${describe(source)}: give one of them`);
+  throw argumentError(`${name} has no dot, and its versionVector has no entry for ${describe(source)}: give one of them`);
 }
 
 function site(key: string): string | undefined {

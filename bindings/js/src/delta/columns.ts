@@ -10,7 +10,7 @@ import { checkId } from './name';
 import { componentsOf, linesOf } from './packing/unpack';
 import { checkStrategy } from './resolver';
 
-/** The changes of a delta, a column a field: one number or text for each change, where nothing else is said. */
+/** The changes of a delta, one column per field, with one entry per change unless stated otherwise. */
 export interface DeltaColumns {
   shardId: string;
   fromChangeId: number;
@@ -21,23 +21,23 @@ export interface DeltaColumns {
   operations: Uint8Array;
   /** Microseconds since the Unix epoch. */
   timestamps: Float64Array;
-  /** Sites and names of nodes, which other columns mention by their places here. */
+  /** Sites and names of nodes, to which other columns refer by index. */
   keys: string[];
-  /** The place of the source node's name. */
+  /** The index of the source node's name in `keys`. */
   sources: Int32Array;
-  /** The place of the dot's site; -1 where the change brings no dot. */
+  /** The index of the dot's site in `keys`; -1 if the change has no dot. */
   dotSites: Int32Array;
-  /** The dot's number; 0 where the change brings none. */
+  /** The dot's sequence number; 0 if the change has no dot. */
   dotSeqs: Float64Array;
-  /** How many entries the change's version vector has. */
+  /** The number of entries in the change's version vector. */
   contextCounts: Uint32Array;
-  /** For each entry of the version vectors, change after change, the place of its site. */
+  /** For each entry of the version vectors, change after change, the index of its site in `keys`. */
   contextSites: Int32Array;
-  /** For each entry of the version vectors its number. */
+  /** For each entry of the version vectors its sequence number. */
   contextSeqs: Float64Array;
   /** JSON texts. */
   metadata: Array<string | undefined>;
-  /** How many components the vector has; 0 for a delete. */
+  /** The number of components of the vector; 0 for a delete. */
   dimensions: Uint32Array;
   /** All components of all vectors, vector after vector. */
   vectors: Float32Array;
@@ -45,7 +45,7 @@ export interface DeltaColumns {
 
 /** The bytes of a delta: the same as `DeltaEncoder.serialize` makes of the same changes.
  *  @throws ERR_ARGUMENT, ERR_VECTOR and ERR_DIMENSIONS for columns that do not fit together or hold what changes may
- *  not; ERR_CODEC where the compression cannot be written here. */
+ *  not; ERR_CODEC if the compression cannot be written here. */
 export function encodeColumns(columns: DeltaColumns, compression: Compression = 'msgpack'): Uint8Array {
   const codec = COMPRESSIONS.indexOf(checkCompression(compression));
   const { numbers, lines } = flatColumns(checkColumns(columns));
@@ -54,13 +54,13 @@ export function encodeColumns(columns: DeltaColumns, compression: Compression = 
   return nativeNow(() => backend().encodeDelta(numbers, lines.join('\n'), vectors, codec));
 }
 
-/** Reads the bytes of a delta without making an object of each change. Errors as of `DeltaEncoder.deserialize`. */
+/** Reads the bytes of a delta without creating an object for each change. Errors as of `DeltaEncoder.deserialize`. */
 export function decodeColumns(bytes: Uint8Array): DeltaColumns {
   return columnsOf(decodedDelta(bytes));
 }
 
-/** Two deltas of one shard in, one out: one change for each vector, as the strategy has it, in the order of ids; under
- *  'manual' all versions that stand. The same bytes whichever delta is called local.
+/** Resolves two deltas of one shard into one: one change for each vector, chosen by the strategy, sorted by id; under
+ *  'manual' all concurrent versions. Swapping the arguments does not change the bytes.
  *  @throws ERR_CHECKSUM and ERR_PROTOCOL for damaged bytes, ERR_ARGUMENT for deltas of two shards. */
 export function resolveDeltas(
   local: Uint8Array,
@@ -122,7 +122,7 @@ function columnsOf(decoded: DecodedDelta): DeltaColumns {
   };
 }
 
-// Kinds and lengths; what the numbers and texts may be the core checks.
+// Types and lengths; the core checks the numbers and texts.
 function checkColumns(value: unknown): DeltaColumns {
   if (typeof value !== 'object' || value === null) throw wrongType('columns', 'an object of columns', value);
   const columns = value as DeltaColumns;

@@ -1,4 +1,4 @@
-// A delta as one object: what came over the wire, and what its changes and conflicts are.
+// A delta as one object, with its bytes, changes and conflicts.
 import { nativeNow } from '../check/error';
 import { type DecodedDelta, Header, backend } from './backend/backend';
 import type { SyncConflict, VectorChange, VectorDelta } from './change';
@@ -8,7 +8,7 @@ import type { Operation } from './operations';
 import { linesOf, unpackChanges } from './packing/unpack';
 import { ConflictResolver } from './resolver';
 
-/** A vector of which several versions of a delta stand. */
+/** A vector with several concurrent versions in a delta. */
 export interface Conflict {
   vectorId: string;
   /** The timestamp of the last-write-wins winner. */
@@ -20,8 +20,8 @@ export interface Conflict {
 
 let fromBytes: (bytes: Uint8Array) => Delta;
 
-/** Changes of a shard, as bytes that keep everything: numbers and histories of changes too. What is shown is worked out
- *  when it is first asked for. */
+/** Changes of a shard, stored as bytes that keep everything, including dots and version vectors. Properties are computed
+ *  on first access. */
 export class Delta {
   #bytes: Uint8Array;
   #decoded: DecodedDelta | undefined;
@@ -29,7 +29,7 @@ export class Delta {
   #operations: Operation[] | undefined;
   #conflicts: Conflict[] | undefined;
 
-  /** Of the changes of a delta; without one an empty delta.
+  /** A delta with the same changes; an empty one by default.
    *  @throws ERR_CHECKSUM when any field of it was altered. */
   constructor(delta?: VectorDelta) {
     this.#bytes = delta === undefined ? emptyBytes() : DeltaEncoder.serialize(delta);
@@ -51,7 +51,7 @@ export class Delta {
     return delta;
   }
 
-  /** The bytes: for a delta that came as bytes, those. */
+  /** The bytes; those given to `deserialize` are returned unchanged. */
   serialize(): Uint8Array {
     return this.#bytes.slice();
   }
@@ -61,29 +61,29 @@ export class Delta {
     return linesOf(this.#content()).shardId;
   }
 
-  /** Microseconds since the Unix epoch: when a database computed it, what `computeDelta` wants next; else its newest
-   *  change's, 0 where it is empty. */
+  /** Microseconds since the Unix epoch. For a delta of a database, when it was computed: pass it to the next
+   *  `computeDelta`. Otherwise that of the newest change; 0 if there is none. */
   get timestamp(): number {
     const { buffer, byteOffset } = this.#bytes;
     return Number(new DataView(buffer, byteOffset).getBigUint64(TIMESTAMP_AT, true));
   }
 
-  /** How many vectors have changes. */
+  /** The number of changed vectors. */
   get vectorCount(): number {
     return new Set(linesOf(this.#content()).vectorIds).size;
   }
 
-  /** The changes, in their order, with numbers and histories. */
+  /** The changes in order, with dots and version vectors. */
   get changes(): VectorChange[] {
     return (this.#changes ??= unpackChanges(this.#content()));
   }
 
-  /** One operation for each change, in their order. */
+  /** One operation for each change, in order. */
   get operations(): Operation[] {
     return (this.#operations ??= this.changes.map(operationOf));
   }
 
-  /** The vectors of which several versions stand, in the order of ids. */
+  /** The vectors with several concurrent versions, sorted by id. */
   get conflicts(): Conflict[] {
     return (this.#conflicts ??= new ConflictResolver().resolveAll(this.changes, []).conflicts.map(conflictOf));
   }
@@ -93,7 +93,7 @@ export class Delta {
   }
 }
 
-/** The delta in bytes that the core has just made: they are neither copied nor checked. @internal */
+/** A delta of bytes that the core has just made, without copying or checking them. @internal */
 export function deltaOfBytes(bytes: Uint8Array): Delta {
   return fromBytes(bytes);
 }

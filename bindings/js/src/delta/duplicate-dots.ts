@@ -1,8 +1,8 @@
-// Changes with one number: mostly the same change, once from each side.
+// Changes with the same dot: usually one change, received from both sides.
 import { checkMetadata } from '../check/metadata';
 import type { VectorChange } from './change';
 
-/** Whether the changes of each pair have one content, bit by bit. `pairs`: indices, two and two. */
+/** Whether the changes of each pair have the same content, bit by bit. `pairs`: two indices each. */
 export function areDuplicateDotsEqual(changes: readonly VectorChange[], pairs: Uint32Array): boolean {
   for (let at = 0; at < pairs.length; at += 2) {
     if (!isSameContent(changes[pairs[at]!]!, changes[pairs[at + 1]!]!)) return false;

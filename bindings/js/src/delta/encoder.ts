@@ -51,7 +51,7 @@ export class DeltaEncoder {
   }
 
   /** The bytes of a delta.
-   *  @throws ERR_CHECKSUM when any field was altered; ERR_CODEC where the compression cannot be written here. */
+   *  @throws ERR_CHECKSUM when any field was altered; ERR_CODEC if the compression cannot be written here. */
   static serialize(delta: VectorDelta): Uint8Array {
     const { checksum, compression } = checkDelta(delta);
     const codec = COMPRESSIONS.indexOf(compression);
@@ -67,12 +67,12 @@ export class DeltaEncoder {
   }
 
   /** The delta in bytes that `serialize` made.
-   *  @throws ERR_CHECKSUM and ERR_PROTOCOL for damaged bytes, ERR_CODEC where the compression cannot be read here. */
+   *  @throws ERR_CHECKSUM and ERR_PROTOCOL for damaged bytes, ERR_CODEC if the compression cannot be read here. */
   static deserialize(bytes: Uint8Array): VectorDelta {
     return deltaOf(decodedDelta(bytes));
   }
 
-  /** The changes in their order, in arrays of at most `batchSize`. */
+  /** Splits the changes, in order, into arrays of at most `batchSize`. */
   static batch(changes: VectorChange[], batchSize: number): VectorChange[][] {
     const given = checkArray('changes', changes, 'changes') as VectorChange[];
     const size = checkInteger('batchSize', batchSize, 1, Number.MAX_SAFE_INTEGER);
@@ -81,7 +81,7 @@ export class DeltaEncoder {
     return batches;
   }
 
-  /** Drops the changes that another one of them has superseded; the rest keep their order. All are of one shard. */
+  /** Drops changes that another of them supersedes; the rest keep their order. All are of one shard. */
   static optimize(changes: VectorChange[]): VectorChange[] {
     const given = checkArray('changes', changes, 'changes') as VectorChange[];
     if (given.length === 0) return [];
@@ -124,7 +124,7 @@ export function checkCompression(value: unknown): Compression {
   return checkWord('compression', value, COMPRESSIONS);
 }
 
-// What the checksum covers is left to it.
+// Fields that the checksum covers are not checked here.
 function checkDelta(value: unknown): VectorDelta {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType('delta', 'a delta', value);
   const { changes, checksum, compression } = value as Record<string, unknown>;
@@ -134,7 +134,7 @@ function checkDelta(value: unknown): VectorDelta {
   return value as VectorDelta;
 }
 
-// The checksum covers metadata as it was written. What JavaScript made of it is mostly written alike.
+// The checksum covers the metadata's original text. JavaScript's own text of it is usually the same.
 function withContent<T>(delta: VectorDelta, use: Use<T>, seals = false): T {
   try {
     return withCovered(delta, use, seals);
@@ -147,7 +147,7 @@ function withContent<T>(delta: VectorDelta, use: Use<T>, seals = false): T {
   }
 }
 
-// A field that cannot be right at all was altered, too.
+// An invalid field was altered, too.
 function withCovered<T>(
   { shardId, fromChangeId, toChangeId, changes, checksum }: VectorDelta,
   use: Use<T>,
@@ -169,10 +169,10 @@ function withCovered<T>(
 type Use<T> = (core: Backend, flat: FlatChanges, packed: Packed) => T;
 
 function checksumError(how: string, cause?: unknown): VectrError {
-  const wayOut = 'encode the changes again, or take the delta from where it came';
-  return new VectrError('ERR_CHECKSUM', `the delta is not what its checksum covers: ${how}: ${wayOut}`, { cause });
+  const wayOut = 'encode the changes again, or get the delta from its source again';
+  return new VectrError('ERR_CHECKSUM', `the delta does not match its checksum: ${how}: ${wayOut}`, { cause });
 }
 
-// Of the changes of deltas that were made here; the texts of their metadata only where they came as bytes.
+// Deltas that were made here, by their changes; with the original metadata texts if they came as bytes.
 const known = new WeakMap<VectorChange[], Packed & { metadata?: string[] }>();
 const COVERED = new Set(['ERR_ARGUMENT', 'ERR_VECTOR', 'ERR_DIMENSIONS']);

@@ -1,4 +1,4 @@
-// The functional form: operations, which bring no history, and what stands of them.
+// The functional form: resolves operations, which have no version vectors.
 import { nativeNow, wrongType } from '../check/error';
 import { checkJson } from '../check/metadata';
 import { checkInteger } from '../check/number';
@@ -16,7 +16,7 @@ import { inSides } from './resolver';
 export interface Operation {
   type: ChangeOperation;
   vectorId: string;
-  /** Absent for a delete. An array of numbers is accepted as well. */
+  /** Absent for a delete. An array of numbers is also accepted. */
   vector?: Float32Array;
   /** Any value that JSON can hold. */
   metadata?: unknown;
@@ -26,8 +26,8 @@ export interface Operation {
 
 export type ConflictResolutionStrategy = 'last-write-wins' | 'first-write-wins' | 'merge-vectors' | 'manual';
 
-/** One operation for each vector, in the order of ids: of each side the newest one counts, and where both sides changed
- *  a vector in different ways the strategy decides, whichever side is called local.
+/** One operation for each vector, sorted by id. Each side's newest operation counts; if both sides changed a vector in
+ *  different ways, the strategy decides. Swapping the arguments does not change the result.
  *  @throws ERR_MANUAL_RESOLUTION naming the number of conflicts under 'manual'. */
 export function resolveConflicts(
   local: Operation[],
@@ -86,7 +86,7 @@ function checkOperation(name: string, value: unknown): number {
   checkName(`${name}.vectorId`, vectorId, MAX_VECTOR_ID_BYTES);
   checkInteger(`${name}.timestamp`, timestamp, 0, Number.MAX_SAFE_INTEGER);
   if (word !== 'delete') return checkVector(`${name}.vector`, vector).length;
-  if (vector !== undefined) throw wrongType(`${name}.vector`, 'none, for a delete has none', vector);
+  if (vector !== undefined) throw wrongType(`${name}.vector`, 'none: a delete has no vector', vector);
   return 0;
 }
 
@@ -117,6 +117,6 @@ const BACKEND_STRATEGY: Record<ConflictResolutionStrategy, ConflictStrategy> = {
   'merge-vectors': 'merge',
   manual: 'manual',
 };
-// Operations name neither; what crosses must.
+// Placeholders: operations have neither, but the core expects them.
 const SHARD = 'operations';
 const KEY = 'operation';

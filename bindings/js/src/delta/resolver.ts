@@ -1,4 +1,4 @@
-// Who wins where several versions of a vector meet: the core decides, over what the changes say of their history.
+// Resolves versions of vectors: the core decides by the version vectors of the changes.
 import { VectrError, describe } from '../check/error';
 import { checkWord } from '../check/text';
 import { type Backend, type FlatChanges, MERGED, STRATEGIES, type Verdict, strategyNumber } from './backend/backend';
@@ -8,19 +8,19 @@ import { areDuplicateDotsEqual } from './duplicate-dots';
 import { withChanges, withHistories } from './packing/pack';
 import { unpackChanges } from './packing/unpack';
 
-/** The winner of two versions, and the conflict where neither has superseded the other. */
+/** The winner of two versions, and the conflict if neither supersedes the other. */
 export interface Resolution {
   winner: VectorChange;
   conflict?: SyncConflict;
 }
 
-/** The winner of each vector, in the order of ids, and all conflicts. */
+/** The winner of each vector, sorted by id, and all conflicts. */
 export interface Resolutions {
   resolved: VectorChange[];
   conflicts: SyncConflict[];
 }
 
-/** Resolves versions by a strategy. Winners are the very changes that were given, but for merged ones. */
+/** Resolves versions by a strategy. Winners are the given objects, except merged ones. */
 export class ConflictResolver {
   #strategy: ConflictStrategy;
 
@@ -28,12 +28,12 @@ export class ConflictResolver {
     this.#strategy = checkStrategy(strategy);
   }
 
-  /** The strategy of calls from now on. */
+  /** Sets the strategy of later calls. */
   setStrategy(strategy: ConflictStrategy): void {
     this.#strategy = checkStrategy(strategy);
   }
 
-  /** Of two versions of one vector. The same winner whichever side is called local: two nodes never disagree. */
+  /** Resolves two versions of one vector. Swapping the arguments does not change the winner, so nodes agree. */
   resolve(local: VectorChange, remote: VectorChange): Resolution {
     const { resolved, conflicts } = resolutions(this.#strategy, [local, remote], (index) => SIDES[index]!);
     if (resolved.length > 1) throw differentVectorsError(local, remote);
@@ -41,8 +41,8 @@ export class ConflictResolver {
     return { winner: resolved[0]!, ...(conflict && { conflict }) };
   }
 
-  /** Groups all versions of a vector before it decides: the order of the arguments changes nothing. All changes are of
-   *  one shard. */
+  /** Resolves all versions of each vector together: the order of the arguments does not matter. All changes are of one
+   *  shard. */
   resolveAll(local: VectorChange[], remote: VectorChange[]): Resolutions {
     const ours = checkArray('local', local, 'changes') as VectorChange[];
     const theirs = checkArray('remote', remote, 'changes') as VectorChange[];
@@ -55,7 +55,7 @@ export function checkStrategy(value: unknown): ConflictStrategy {
   return checkWord('strategy', value, STRATEGIES);
 }
 
-/** Tells the changes of two arrays apart, which lie one after the other. @internal */
+/** Names for the changes of two concatenated arrays. @internal */
 export function inSides(local: number): Naming {
   return (index) => (index < local ? `local[${index}]` : `remote[${index - local}]`);
 }
@@ -91,8 +91,7 @@ function resolutions(strategy: ConflictStrategy, changes: VectorChange[], nameOf
   return { resolved, conflicts };
 }
 
-// Most changes that both sides hold are the very same ones: vectors cross only where two nodes gave one number to
-// different contents.
+// Changes that both sides hold are usually the same: vectors are passed only if two changes with one dot differ.
 function verdictOn(strategy: ConflictStrategy, changes: VectorChange[], nameOf: Naming): Verdict {
   const shardId = sharedShard(changes);
   const ask = (core: Backend, { numbers, text, vectors }: FlatChanges): Verdict =>

@@ -1,4 +1,4 @@
-// Conflicts that someone has yet to settle.
+// Conflicts that are not resolved yet.
 import { VectrError, argumentError, describe, wrongType } from '../check/error';
 import { checkText } from '../check/text';
 import type { SyncConflict, VectorChange } from './change';
@@ -9,7 +9,7 @@ import { MAX_VECTOR_ID_BYTES, checkId, checkName } from './name';
 export class ConflictTracker {
   readonly #unresolved = new Map<string, SyncConflict>();
 
-  /** Remembers a conflict; one of the same id gives way to it. */
+  /** Adds a conflict, replacing one with the same id. */
   addConflict(conflict: SyncConflict): void {
     const checked = checkConflict(conflict);
     this.#unresolved.set(checked.id, checked);
@@ -26,8 +26,8 @@ export class ConflictTracker {
     return this.getUnresolved().filter((conflict) => conflict.shardId === shard);
   }
 
-  /** Forgets a conflict for which someone has chosen a winner: any change of the same vector.
-   *  @throws ERR_NOT_FOUND where no such conflict is remembered. */
+  /** Removes a conflict that was resolved with `winner`, any change of the same vector.
+   *  @throws ERR_NOT_FOUND for an unknown conflict. */
   resolveConflict(conflictId: string, winner: VectorChange): void {
     const id = checkText('conflictId', conflictId);
     const conflict = this.#unresolved.get(id);
@@ -42,12 +42,12 @@ export class ConflictTracker {
     this.#unresolved.delete(id);
   }
 
-  /** Forgets all conflicts. */
+  /** Removes all conflicts. */
   clear(): void {
     this.#unresolved.clear();
   }
 
-  /** How many conflicts are unresolved. */
+  /** The number of unresolved conflicts. */
   count(): number {
     return this.#unresolved.size;
   }

@@ -6,21 +6,21 @@ import { MAX_KEY_BYTES, checkName } from './name';
 
 export type VersionRelation = 'before' | 'after' | 'equal' | 'concurrent';
 
-/** Compares and joins version vectors. A key that is missing stands at 0; two names of one site are the same key. */
+/** Compares and joins version vectors. A missing key counts as 0; two names of one site are the same key. */
 export class VersionVector {
-  /** -1: a happened before b; 1: b happened before a; 0: equal or concurrent, which `relation` tells apart. */
+  /** -1: a happened before b; 1: b happened before a; 0: equal or concurrent (see `relation`). */
   static compare(a: Map<string, number>, b: Map<string, number>): -1 | 0 | 1 {
     const relation = VersionVector.relation(a, b);
     return relation === 'before' ? -1 : relation === 'after' ? 1 : 0;
   }
 
-  /** How a stands to b. */
+  /** The relation of a to b. */
   static relation(a: Map<string, number>, b: Map<string, number>): VersionRelation {
     const { text, numbers } = flatVersions(checkVersions('a', a), checkVersions('b', b));
     return RELATIONS[nativeNow(() => backend().relateVersions(text, numbers))]!;
   }
 
-  /** A new Map: for each key the greater number. */
+  /** A new Map with the greater number for each key. */
   static merge(a: Map<string, number>, b: Map<string, number>): Map<string, number> {
     const { text, keys, numbers } = flatVersions(checkVersions('a', a), checkVersions('b', b));
     return versionsOf(
@@ -29,7 +29,7 @@ export class VersionVector {
     );
   }
 
-  /** A new Map with the number of `nodeId` counted up. */
+  /** A new Map with the number of `nodeId` incremented. */
   static increment(vv: Map<string, number>, nodeId: string): Map<string, number> {
     const counted = checkName('nodeId', nodeId, MAX_KEY_BYTES);
     const { keys, numbers } = flatVersions(checkVersions('vv', vv), new Map());

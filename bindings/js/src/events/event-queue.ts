@@ -1,17 +1,17 @@
-// Events on their way to someone who reads them one by one.
+// Events that wait for a reader.
 import { type AbortSignalLike, abortedError, onAbort } from '../lifecycle/abort';
 import { asyncDispose } from '../lifecycle/disposal';
 import { type SyncEvent, type SyncEvents, mergedEvent } from './event';
 
 /**
- * An iterator over events from now on. Events that wait are merged by kind, shard and peer: a slow reader learns what
- * has happened in all, and never holds more than one event of each.
+ * An iterator over events from now on. Waiting events are merged by kind, shard and peer: a slow reader gets the totals,
+ * and the queue never holds more than one event of each.
  @internal */
 export class EventQueue implements SyncEvents {
   readonly #waiting = new Map<string, SyncEvent>();
   readonly #signal: AbortSignalLike | undefined;
   readonly #onEnd: (queue: EventQueue) => void;
-  // An aborted signal ends the queue before there is something to forget.
+  // Replaced below, unless the signal has aborted already.
   #forgetSignal = () => {};
   #readers: Array<() => void> = [];
   #isEnded = false;
@@ -33,7 +33,7 @@ export class EventQueue implements SyncEvents {
     this.#readers.shift()?.();
   }
 
-  /** Nothing more comes: what waits can still be read. */
+  /** Ends the queue; waiting events can still be read. */
   end(): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
@@ -49,7 +49,7 @@ export class EventQueue implements SyncEvents {
     }
     if (this.#isAborted) {
       this.#isAborted = false;
-      // Made here, so that its stack leads to the reader.
+      // Created here, so that its stack leads to the reader.
       throw abortedError(this.#signal!);
     }
     for (const [key, value] of this.#waiting) {

@@ -1,18 +1,18 @@
-// What engines tell of, as users see it.
+// Events of sync engines.
 import { didYouMean } from '../check/did-you-mean';
 import { argumentError, describe } from '../check/error';
 import type { ConflictStrategy } from '../conflicts/conflict';
 import type { asyncDispose } from '../lifecycle/disposal';
 import type { EventRecord } from '../native/native';
 
-// Types and no interfaces: an event fits an index signature too.
+// Type aliases, not interfaces, so that events are assignable to index signatures.
 
-/** Changes of a peer were applied: those with ids above `afterChangeId`, up to `toChangeId`, are among them. */
+/** Changes of a peer were applied. Their ids lie above `afterChangeId`, up to `toChangeId`. */
 export type ChangeEvent = {
   type: 'change';
   shardId: string;
   peerAddress: string;
-  /** How many rows changed this database. */
+  /** The number of rows that changed this database. */
   changes: number;
   afterChangeId: number;
   toChangeId: number;
@@ -24,14 +24,14 @@ export type ConflictEvent = {
   shardId: string;
   peerAddress: string;
   detected: number;
-  /** 'unresolved' under 'manual': getUnresolvedConflicts lists them. */
+  /** 'unresolved' under 'manual': listed by getUnresolvedConflicts. */
   outcome: 'resolved' | 'unresolved';
   strategy: ConflictStrategy;
-  /** Which; the first 100 of them. */
+  /** The ids of these vectors, at most 100. */
   vectorIds: string[];
 };
 
-/** The live stream of an auto-sync came up, or went down. */
+/** The live stream of an auto-sync came up or went down. */
 export type PeerEvent = {
   type: 'peer';
   shardId: string;
@@ -41,7 +41,7 @@ export type PeerEvent = {
   errorCode?: string;
 };
 
-/** How far a sync has come. */
+/** The progress of a sync. */
 export type ProgressEvent = {
   type: 'progress';
   shardId: string;
@@ -51,7 +51,7 @@ export type ProgressEvent = {
   bytes: number;
 };
 
-/** A sync failed, or a listener (ERR_LISTENER) or `onConflict` (ERR_CONFLICT_CALLBACK) did. */
+/** A sync, a listener (ERR_LISTENER) or `onConflict` (ERR_CONFLICT_CALLBACK) failed. */
 export type SyncErrorEvent = {
   type: 'syncError';
   shardId?: string;
@@ -59,7 +59,7 @@ export type SyncErrorEvent = {
   /** Human-readable; `errorCode` is the stable one. */
   error: string;
   errorCode: string;
-  /** What was thrown, where code of the user threw it. */
+  /** What a listener or `onConflict` threw. */
   cause?: unknown;
 };
 
@@ -68,7 +68,7 @@ export type SyncEventName = SyncEvent['type'];
 /** The event of a name. */
 export type SyncEventOf<Name extends SyncEventName> = Extract<SyncEvent, { type: Name }>;
 
-/** Events, read one by one. */
+/** An iterator over events. */
 export interface SyncEvents extends AsyncIterableIterator<SyncEvent> {
   return(): Promise<IteratorResult<SyncEvent, undefined>>;
   /** `await using` ends it, as `break` does. */
@@ -107,7 +107,7 @@ export function eventOf(record: EventRecord): SyncEvent {
   }
 }
 
-/** One event for two of a kind, shard and peer, of which `later` came later. @internal */
+/** Merges two events of the same kind, shard and peer. @internal */
 export function mergedEvent(earlier: SyncEvent, later: SyncEvent): SyncEvent {
   if (earlier.type === 'change' && later.type === 'change') {
     const { afterChangeId } = earlier;

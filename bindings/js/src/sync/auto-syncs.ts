@@ -1,10 +1,10 @@
-// Shards that an engine keeps in step with peers.
+// Shards that an engine keeps in sync with peers.
 import { codeOf, messageOf, nativeNow } from '../check/error';
 import type { EventHub } from '../events/event-hub';
 import type { ProcessRef } from '../lifecycle/process-ref';
 import type { NativeSync } from '../native/native';
 
-/** Auto-syncs can be wanted before there is an engine. As long as one is, the process stays alive. */
+/** The auto-syncs of one engine, which may be requested before the engine is open. They keep the process alive. */
 export class AutoSyncs {
   readonly #ready: () => Promise<NativeSync>;
   readonly #hub: EventHub;
@@ -18,7 +18,7 @@ export class AutoSyncs {
     this.#processRef = processRef;
   }
 
-  /** Begins one; a pair that is wanted already stays as it is. Failures are 'syncError' events. */
+  /** Starts one, unless the pair is requested already. Failures are 'syncError' events. */
   start(shardId: string, peerAddress: string): void {
     const addresses = this.#wanted.get(shardId) ?? new Set();
     if (addresses.has(peerAddress)) return;
@@ -48,7 +48,7 @@ export class AutoSyncs {
       const engine = (this.#engine = await this.#ready());
       if (this.#isWanted(shardId, peerAddress)) nativeNow(() => engine.startAutoSync(shardId, peerAddress));
     } catch (error) {
-      // Stopped meanwhile, or closed, which stops all.
+      // It was stopped meanwhile.
       if (!this.#isWanted(shardId, peerAddress)) return;
       this.#forget(shardId, peerAddress);
       const errorCode = codeOf(error) ?? 'ERR_STORAGE';

@@ -8,35 +8,35 @@ import { type Log, type Logger, checkLog } from '../events/logger';
 import type { SyncOptions } from '../native/native';
 
 export interface SyncConfig {
-  /** Kept in this database for every shard that is synced; left out: the kept one, at first 'last-write-wins'. */
+  /** Stored in this database for every shard that is synced. Default: the stored one, initially 'last-write-wins'. */
   conflictStrategy: ConflictStrategy;
-  /** Most changes in one batch, 1 to 65,535. Default: as many as fit 256 KiB. */
+  /** Maximum number of changes in a batch, 1 to 65,535. Default: as many as fit in 256 KiB. */
   batchSize: number;
   /**
    * Whether batches travel packed by LZ4, both ways: ids and metadata get smaller, embeddings do not. Default: true.
    * Skipped where it takes off less than a sixteenth, and with a peer that does not read it.
    */
   compression: boolean;
-  /** Milliseconds between full checks of each auto-sync; 0, the default, for none: commits travel as they happen. */
+  /** Milliseconds between full checks of each auto-sync. Default: 0, no checks; commits are sent as they happen. */
   syncIntervalMs: number;
-  /** How often a failed sync is tried again, where that can help. Default: 3. */
+  /** How often a failed sync is retried, if a retry can help. Default: 3. */
   maxRetries: number;
   /** Milliseconds before the first retry, doubled each time, with jitter. Default: 1000; at most a day. */
   retryBackoffMs: number;
-  /** Whether the file keeps how far each peer's changes were read, for the next process too. Default: true. */
+  /** Whether the file records how far each peer's changes were read, for later processes. Default: true. */
   persistSession: boolean;
   /**
-   * Runs on this node for each conflict that a sync or a live stream leaves unresolved (under 'manual'), and for those
-   * that wait when the engine is initialized. What it answers is written as by `resolveConflict`; null and undefined
-   * leave the conflict, and the next sync asks again. `sync` awaits it. Of several conflicts a few at a time.
+   * Called on this node for each conflict that a sync or a live stream leaves unresolved (under 'manual'), and for those
+   * pending when the engine is initialized. Its answer is written as by `resolveConflict`; null and undefined leave the
+   * conflict, and the next sync asks again. `sync` awaits it. A few calls run at a time.
    */
   onConflict?: ConflictCallback;
-  /** Hears of conflicts and their outcome, of peers, failures, and callbacks that throw. Default: nobody does. The
-   *  environment variable VECTR_LOG (error, warn, info or debug) writes the same to standard error. */
+  /** Receives messages about conflicts, peers, failures, and callbacks that throw. Default: none. The environment
+   *  variable VECTR_LOG (error, warn, info or debug) writes the same messages to standard error. */
   logger?: Logger;
 }
 
-/** A checked configuration: the addon's part, and the facade's. @internal */
+/** A checked configuration, split into the addon's part and the facade's. @internal */
 export interface CheckedConfig {
   readonly native: SyncOptions;
   readonly onConflict: ConflictCallback | undefined;

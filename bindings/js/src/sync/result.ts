@@ -1,4 +1,4 @@
-// What syncs did, as users see it.
+// Results and progress of syncs.
 import { codeOf, messageOf } from '../check/error';
 import { type SyncConflict, conflictOf } from '../conflicts/conflict';
 import type { SyncOutcome } from '../native/native';
@@ -8,24 +8,24 @@ export interface SyncResult {
   peerAddress: string;
   /** Rows sent. */
   changesSent: number;
-  /** Rows of the peer that came, whether they changed anything or not. */
+  /** Rows received from the peer, whether they changed anything or not. */
   changesReceived: number;
-  /** Rows of the peer that changed this database. */
+  /** Received rows that changed this database. */
   changesApplied: number;
   /** Vectors that gained concurrent versions here, under every strategy. */
   conflictsDetected: number;
-  /** Those of them that the shard's strategy settles; under 'manual' what `onConflict` settled meanwhile. */
+  /** How many of them the shard's strategy resolves, or under 'manual' `onConflict` did. */
   conflictsResolved: number;
-  /** All conflicts of the shard that someone has to settle. */
+  /** All unresolved conflicts of the shard. */
   conflictsUnresolved: SyncConflict[];
   bytesSent: number;
   bytesReceived: number;
-  /** How often it was tried. */
+  /** The number of attempts. */
   attempts: number;
   durationMs: number;
-  /** True where the stream went over the TCP fallback. */
+  /** True if the TCP fallback was used. */
   fallback?: boolean;
-  /** Things to know that are no errors: another strategy at the peer, an empty shard beside full ones. */
+  /** Remarks that are not errors, such as another strategy at the peer, or an empty shard beside others with content. */
   warnings?: string[];
   success: boolean;
   /** Human-readable; `errorCode` is the stable one. */
@@ -33,15 +33,15 @@ export interface SyncResult {
   errorCode?: string;
 }
 
-/** How far a sync has come, in its present attempt. */
+/** The progress of a sync in its current attempt. */
 export interface SyncProgress {
   shardId: string;
   peerAddress: string;
   /** Rows sent. */
   sent: number;
-  /** Rows of the peer that changed this database. */
+  /** Received rows that changed this database. */
   received: number;
-  /** Rows in all, where that is known. */
+  /** Total number of rows, if known. */
   total?: number;
   /** Bytes of frames, both ways. */
   bytes: number;
@@ -60,7 +60,7 @@ export function resultOf(outcome: SyncOutcome): SyncResult {
   };
 }
 
-/** A sync that failed before it could be tried. @internal */
+/** The result of a sync that failed before its first attempt. @internal */
 export function failedResult(
   shardId: string,
   peerAddress: string,

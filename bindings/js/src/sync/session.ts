@@ -1,4 +1,4 @@
-// The state of shards and of an engine, as users see it.
+// The state of shards and of an engine.
 import { type SyncConflict, conflictOf } from '../conflicts/conflict';
 import type { SessionRecord, ShardStateRecord } from '../native/native';
 
@@ -6,31 +6,31 @@ export interface ShardState {
   shardId: string;
   /** The newest change; grows with every change that this database applies. */
   currentChangeId: number;
-  /** For each site, `name@16hex`, the newest change of its that is covered. */
+  /** For each site (`name@16hex`), the newest of its changes that is covered. */
   versionVector: Map<string, number>;
   /** Live vectors. */
   vectorCount: number;
-  /** Microseconds since the Unix epoch; 0 where it was never synced. */
+  /** Microseconds since the Unix epoch; 0 if it was never synced. */
   lastSyncAt: number;
   status: 'idle' | 'syncing' | 'error';
 }
 
-/** What an engine knows of its shards. */
+/** An engine's view of its shards. */
 export interface SyncSession {
   id: string;
   nodeId: string;
   shardIds: string[];
   lastChangeIds: Map<string, number>;
   versionVectors: Map<string, Map<string, number>>;
-  /** What someone has to settle. */
+  /** Conflicts to be resolved. */
   pendingConflicts: SyncConflict[];
-  /** Microseconds since the Unix epoch: when the session began; kept in the file. */
+  /** Microseconds since the Unix epoch: when the session began, as recorded in the file. */
   createdAt: number;
   /** Microseconds since the Unix epoch: when this was read. */
   updatedAt: number;
 }
 
-/** Connections made from here; accepted ones are not counted. */
+/** Outgoing connections; accepted ones are not counted. */
 export interface PoolStatistics {
   /** With at least one open stream. */
   active: number;
@@ -38,9 +38,9 @@ export interface PoolStatistics {
   idle: number;
   created: number;
   closed: number;
-  /** Whose first bytes travelled as 0-RTT data and were accepted. */
+  /** Connections whose 0-RTT data was accepted. */
   zeroRttAccepted?: number;
-  /** Over the TCP fallback. */
+  /** Connections over the TCP fallback. */
   fallback?: number;
 }
 

@@ -1,14 +1,14 @@
-// Whom to trust, from before there is an engine until its end.
+// Pinned peers, before and after the engine is open.
 import { nativeNow } from '../check/error';
 import type { NativeSync } from '../native/native';
 
-/** Pins that were set or removed before the engine was made are repeated, in their order, on the engine. */
+/** Replays pins that were added or removed before the engine was open on it, in order. */
 export class Trust {
   #engine: NativeSync | null = null;
   readonly #changes: Array<(engine: Pick<NativeSync, 'pinPeer' | 'unpinPeer'>) => unknown> = [];
   readonly #early = new Set<string>();
 
-  /** Trusts one more peer; from the first pin on only pinned peers. */
+  /** Trusts one more peer; after the first pin only pinned peers are trusted. */
   pin(peer: string): void {
     if (this.#engine === null) {
       this.#early.add(peer);
@@ -19,7 +19,7 @@ export class Trust {
     nativeNow(() => engine.pinPeer(peer));
   }
 
-  /** Trusts a peer no longer; false where it was not pinned. */
+  /** Stops trusting a peer; false if it was not pinned. */
   unpin(peer: string): boolean {
     if (this.#engine === null) {
       this.#changes.push((engine) => engine.unpinPeer(peer));
@@ -34,7 +34,7 @@ export class Trust {
     return this.#engine?.pinnedFingerprints ?? [...this.#early].sort();
   }
 
-  /** Every change counts for this engine from now on. */
+  /** Applies earlier and later changes to this engine. */
   attach(engine: NativeSync): void {
     this.#engine = engine;
     for (const change of this.#changes.splice(0)) change(engine);

@@ -26,16 +26,16 @@ import { Trust } from './trust';
 export interface SyncOptions {
   /** Ends the sync early with ERR_ABORTED: what was applied stays applied. */
   signal?: AbortSignalLike;
-  /** Hears how far the sync has come. What it throws is reported as a process warning. */
+  /** Called with the sync's progress. Whatever it throws is reported as a process warning. */
   onProgress?: (progress: SyncProgress) => void;
 }
 
-/** What hears of events. What it throws is a 'syncError' event with the code ERR_LISTENER. */
+/** A listener for events. Whatever it throws is a 'syncError' event with the code ERR_LISTENER. */
 export type SyncEventListener<Name extends SyncEventName = SyncEventName> = (event: SyncEventOf<Name>) => void;
 
 /**
- * Syncs the shards of one database with any number of peers, over QUIC, with no server needed. After `close` every
- * method but `off` fails with ERR_CLOSED. An engine that listens, or has an auto-sync, keeps the process alive.
+ * Syncs the shards of one database with any number of peers over QUIC; no server is needed. After `close` every method
+ * but `off` fails with ERR_CLOSED. An engine keeps the process alive while it listens or has an auto-sync.
  */
 export class VectorQuicSync {
   readonly #database: DatabaseHandle;
@@ -47,7 +47,7 @@ export class VectorQuicSync {
   readonly #conflicts: ConflictQueue;
   readonly #autoSyncs: AutoSyncs;
   readonly #closed = new AbortController();
-  // Kept where opening fails: a second try must not trust more than the first was told to.
+  // Kept if opening fails: a second try must not trust more than the first.
   #network: NetworkOptions = checkTransportConfig(undefined);
   #fingerprint: string | null = null;
   #session: SyncSession | null = null;
@@ -56,9 +56,9 @@ export class VectorQuicSync {
   #closing: Promise<void> | null = null;
 
   /**
-   * An engine for `db`. No socket is opened, and nothing written, before the first use.
+   * An engine for `db`. Opens no socket and writes nothing before its first use.
    *
-   * @param nodeId what this node is called, 1 to 256 bytes; another than the database's is ERR_NODE_ID at first use.
+   * @param nodeId the name of this node, 1 to 256 bytes; ERR_NODE_ID at the first use if the database has another.
    */
   constructor(db: OpenDatabase, nodeId: string, config?: Partial<SyncConfig>) {
     this.#database = checkDatabase('db', db);
@@ -81,8 +81,8 @@ export class VectorQuicSync {
   }
 
   /**
-   * SHA-256 of this node's certificate, 64 hexadecimal digits: what others pin. Before `initialize` it is that of the
-   * identity beside the database, which is read or made; a database in memory has none before (ERR_CONFIG).
+   * SHA-256 of this node's certificate, 64 hexadecimal digits: what others pin. Before `initialize`, that of the identity
+   * file beside the database, which is created if missing; ERR_CONFIG for a database in memory.
    */
   get fingerprint(): string {
     if (this.#engine !== null) return this.#engine.fingerprint;
@@ -100,8 +100,8 @@ export class VectorQuicSync {
   }
 
   /**
-   * Reads or makes this node's identity and checks the configuration. Works with no server running anywhere. Called by
-   * the first use where it was not called; a second call with a configuration is ERR_CONFIG.
+   * Reads or creates this node's identity and checks the configuration. Needs no server. The first use calls it
+   * implicitly; a second call with a configuration is ERR_CONFIG.
    */
   async initialize(quicConfig?: QuicTransportConfig): Promise<void> {
     this.#checkOpen();
@@ -114,9 +114,9 @@ export class VectorQuicSync {
   }
 
   /**
-   * Replaces whom this node trusts and what it shows, as `initialize` reads it, with the files read anew. Counts at once:
-   * peers that are trusted no longer are cut off; a new certificate is shown on every new connection, and without
-   * `certPath` the last one stays. ERR_CONFIG changes nothing.
+   * Replaces the trust settings and this node's certificate, read as by `initialize`; files are read again. Takes effect
+   * at once: connections to peers that are no longer trusted are closed, and new connections use the new certificate.
+   * Without `certPath` the certificate stays. ERR_CONFIG changes nothing.
    */
   async setTrust(tls: TlsConfig): Promise<void> {
     this.#checkOpen();
@@ -125,13 +125,13 @@ export class VectorQuicSync {
     await native(engine.setTrust(trust));
   }
 
-  /** Trusts one more peer at once. From the first pin on only pinned peers are trusted, on this machine as well. */
+  /** Trusts one more peer from now on. After the first pin only pinned peers are trusted, even on this machine. */
   pinPeer(fingerprint: string): void {
     this.#checkOpen();
     this.#trust.pin(checkFingerprint('fingerprint', fingerprint));
   }
 
-  /** Trusts a peer no longer, and closes its connections at once; false where it was not pinned. */
+  /** Stops trusting a peer and closes its connections; false if it was not pinned. */
   unpinPeer(fingerprint: string): boolean {
     this.#checkOpen();
     return this.#trust.unpin(checkFingerprint('fingerprint', fingerprint));
@@ -140,7 +140,7 @@ export class VectorQuicSync {
   /**
    * Answers other nodes' syncs on `host:port`, `host` (port 4433) or `[ipv6]:port`; port 0 means any free one. Default:
    * QUIC_HOST and QUIC_PORT, else '127.0.0.1:4433'. Resolves to the bound address. ERR_ARGUMENT for a malformed address,
-   * ERR_CONFIG where it cannot be bound.
+   * ERR_CONFIG if it cannot be bound.
    */
   async listen(address?: string): Promise<string> {
     this.#checkOpen();
@@ -154,14 +154,15 @@ export class VectorQuicSync {
   }
 
   /**
-   * Exchanges with the node at `peerAddress` what each lacks of a shard; resolves when both hold all of it safely.
+   * Exchanges the changes of a shard that either node lacks; resolves once both have them safe on disk.
    *
-   * Rejects only for an argument of the wrong kind, after close (ERR_CLOSED) and on abort (ERR_ABORTED). All else, a
-   * malformed address, ERR_TRUST and ERR_STORAGE included, resolves with `success: false`, `error` and `errorCode`.
+   * Rejects only for an argument of the wrong type, after close (ERR_CLOSED) and on abort (ERR_ABORTED). Every other
+   * failure, such as a malformed address, ERR_TRUST or ERR_STORAGE, resolves with `success: false`, `error` and
+   * `errorCode`.
    *
-   * Awaits `onConflict` for the conflicts that the shard has afterwards.
+   * Awaits `onConflict` for the conflicts that are left in the shard.
    *
-   * @param force reads the peer's changes from their beginning, not from where the last sync ended.
+   * @param force reads the peer's changes from the beginning instead of where the last sync ended.
    */
   async sync(shardId: string, peerAddress: string, force?: boolean, options?: SyncOptions): Promise<SyncResult> {
     this.#checkOpen();
@@ -188,16 +189,16 @@ export class VectorQuicSync {
   }
 
   /**
-   * Keeps a shard in step with the node at `peerAddress` from now on: each commit of either node travels as it happens,
-   * and a broken stream is opened again. `config.syncIntervalMs` adds a full check now and then. The same pair twice:
-   * no effect. Failures are 'syncError' events; only a malformed address or an engine that does not open ends it.
+   * Keeps a shard in sync with the node at `peerAddress` from now on: each commit of either node is sent as it happens,
+   * and a broken stream is opened again. `config.syncIntervalMs` adds periodic full checks. Repeating a pair has no
+   * effect. Failures are 'syncError' events; only a malformed address or an engine that fails to open ends it.
    */
   startAutoSync(shardId: string, peerAddress: string): void {
     this.#checkOpen();
     this.#autoSyncs.start(checkText('shardId', shardId), checkText('peerAddress', peerAddress));
   }
 
-  /** Ends the auto-syncs of a shard; what was applied stays. Without one it does nothing. */
+  /** Ends the auto-syncs of a shard, if there are any; applied changes stay. */
   stopAutoSync(shardId: string): void {
     this.#checkOpen();
     this.#autoSyncs.stop(checkText('shardId', shardId));
@@ -218,8 +219,8 @@ export class VectorQuicSync {
   }
 
   /**
-   * What the engine knows of its shards, read on the calling thread; null before the first use. While a transaction of
-   * a database in memory is open, what was read last.
+   * The engine's view of its shards, read on the calling thread; null before the first use. While a transaction of a
+   * database in memory is open, the result of the last read.
    */
   getSession(): SyncSession | null {
     this.#checkOpen();
@@ -229,9 +230,8 @@ export class VectorQuicSync {
   }
 
   /**
-   * The conflicts that someone has to settle, of shards whose strategy is 'manual', with all their versions. Read on
-   * the calling thread from the database, which keeps them; while a transaction of a database in memory is open, what
-   * was read last.
+   * The unresolved conflicts of shards whose strategy is 'manual', with all their versions. Read from the database on
+   * the calling thread; while a transaction of a database in memory is open, the result of the last read.
    */
   getUnresolvedConflicts(shardId?: string): SyncConflict[] {
     this.#checkOpen();
@@ -239,13 +239,13 @@ export class VectorQuicSync {
   }
 
   /**
-   * Settles a conflict: an ordinary write that supersedes every version that the conflict showed. A version that came
-   * since stands beside it, as a conflict with another id.
+   * Resolves a conflict by an ordinary write that supersedes every version shown in it. A version that arrived since
+   * conflicts with that write, under another id.
    *
-   * ERR_NOT_FOUND where nothing of the conflict stands any more, ERR_ARGUMENT where the winner is of another vector,
-   * ERR_DIMENSIONS, ERR_VECTOR.
+   * ERR_NOT_FOUND if the conflict no longer exists, ERR_ARGUMENT if the winner is of another vector, ERR_DIMENSIONS,
+   * ERR_VECTOR.
    *
-   * @param winner one of the versions, or any other change of the same vector; one whose operation is 'delete' deletes.
+   * @param winner one of the versions, or any other change of the same vector; the operation 'delete' deletes it.
    */
   async resolveConflict(conflictId: string, winner: ConflictWinner): Promise<void> {
     this.#checkOpen();
@@ -254,7 +254,7 @@ export class VectorQuicSync {
     await native(this.#conflicts.resolve(id, winner));
   }
 
-  /** Calls `listener` for each event of this kind. An unknown kind is an error that suggests one. */
+  /** Calls `listener` for each event of this kind. An unknown kind is a TypeError that suggests one. */
   on<Name extends SyncEventName>(event: Name, listener: SyncEventListener<Name>): this {
     return this.#listen(event, listener, false);
   }
@@ -264,15 +264,16 @@ export class VectorQuicSync {
     return this.#listen(event, listener, true);
   }
 
-  /** Takes a listener back; one that was never added is no error. */
+  /** Removes a listener, if it was added. */
   off<Name extends SyncEventName>(event: Name, listener: SyncEventListener<Name>): this {
     this.#hub.remove(checkEventName(event), checkListener(listener));
     return this;
   }
 
   /**
-   * All events from now on, one by one. Ends when the engine closes, and with ERR_ABORTED through the signal; `break`
-   * frees it. What a slow reader has not taken is put together by kind, shard and peer: changes and conflicts add up.
+   * All events from now on, one by one. Ends when the engine closes, or with ERR_ABORTED through the signal; `break`
+   * releases it. Events that a slow reader has not taken are merged by kind, shard and peer: changes and conflicts add
+   * up.
    */
   events(options?: { signal?: AbortSignalLike }): SyncEvents {
     this.#checkOpen();
@@ -280,13 +281,13 @@ export class VectorQuicSync {
     return this.#hub.queue(checkSignal('options.signal', signal));
   }
 
-  /** The connections made from here. */
+  /** Statistics of outgoing connections. */
   async getStats(): Promise<PoolStatistics> {
     this.#checkOpen();
     return this.#engine?.statistics() ?? { active: 0, idle: 0, created: 0, closed: 0, zeroRttAccepted: 0, fallback: 0 };
   }
 
-  /** Ends syncs and auto-syncs, stops answering, lets go of the sockets; the database stays open. Again: nothing. */
+  /** Ends syncs and auto-syncs, stops listening and closes the sockets; the database stays open. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -297,7 +298,7 @@ export class VectorQuicSync {
     return this.close();
   }
 
-  // One engine for all callers; another is made only where that failed.
+  // One engine for all callers; opened again only after a failure.
   #ready(): Promise<NativeSync> {
     this.#opening ??= this.#open();
     return this.#opening;
@@ -318,16 +319,16 @@ export class VectorQuicSync {
     }
   }
 
-  // Several syncs at a time, and what follows from them: all of it ends with the signal, and with the engine.
+  // Runs syncs and what `onConflict` makes of them; the signal and `close` end both.
   async #run(
     signal: AbortSignalLike | undefined,
     work: (engine: NativeSync, cancellation: NativeCancellation | undefined) => Promise<SyncOutcome[]>,
   ): Promise<SyncResult[]> {
-    const round = this.#conflicts.begin();
+    const tally = this.#conflicts.begin();
     try {
       return await abortable(signal, async (cancellation) => {
         const results = (await native(work(await this.#ready(), cancellation))).map(resultOf);
-        const settling = this.#conflicts.settle(results, round);
+        const settling = this.#conflicts.settle(results, tally);
         if (settling !== null && !(await isSettledFirst(settling, [signal, this.#closed.signal]))) {
           this.#checkOpen();
           throw abortedError(signal!);
@@ -335,7 +336,7 @@ export class VectorQuicSync {
         return results;
       });
     } finally {
-      this.#conflicts.end(round);
+      this.#conflicts.end(tally);
     }
   }
 
@@ -366,7 +367,7 @@ export class VectorQuicSync {
 /**
  * An engine that is initialized.
  *
- * ERR_NODE_ID where the database has another name, ERR_CONFIG for an identity that cannot be read or made.
+ * ERR_NODE_ID if the database has another name, ERR_CONFIG for an identity that cannot be read or created.
  */
 export async function createVectorSync(
   db: OpenDatabase,

@@ -23,18 +23,18 @@ export interface DecodedDelta extends FlatChanges, PackedDelta {
   compression: number;
 }
 
-/** What stands. Indices count the changes as they were given. @internal */
+/** The result of resolving changes. Indices refer to the given changes. @internal */
 export interface Verdict {
-  /** For each vector, in the order of ids: the winner (`MERGED`: the standing versions are to be merged), how many
-   *  versions stand, and those in their order of precedence. */
+  /** For each vector, sorted by id: the index of the winner (`MERGED`: the versions are to be merged), the number of
+   *  concurrent versions, and their indices in order of precedence. */
   groups: Uint32Array;
-  /** Pairs of changes with one dot, whose contents were not given: the second was left out. */
+  /** Pairs of changes with the same dot whose contents were not given; the second of each pair was ignored. */
   duplicateDots: Uint32Array;
   /** The conflict ids of the vectors of which several versions stand: 32 hexadecimal digits each. */
   ids: string;
 }
 
-/** What stands of operations. @internal */
+/** The result of resolving operations. @internal */
 export interface OperationsVerdict {
   /** As in `Verdict`. */
   groups: Uint32Array;
@@ -62,9 +62,9 @@ export interface Backend {
     compression: number,
     checksum: string,
   ): Uint8Array | null;
-  /** Memory that nobody has cleared. It comes along with `sealDelta`. */
-  room?(length: number): ArrayBufferLike;
-  /** What metadata says, where it is read quicker than by JSON.parse. */
+  /** Allocates memory without clearing it. Present with `sealDelta`. */
+  allocate?(length: number): ArrayBufferLike;
+  /** Parses metadata faster than JSON.parse, if it has the right form. */
   readUniformMetadata?(texts: readonly string[]): Metadata[] | undefined;
   /** The checksum of what was packed, in which all components were finite. As `sealDelta` it only saves time. */
   packedChecksum?(columns: Uint8Array, vectors: Uint8Array): string;
@@ -89,7 +89,7 @@ export interface Backend {
   incrementVersion(text: string, numbers: Float64Array): Float64Array;
 }
 
-/** In place of a winner: the standing versions are to be merged. @internal */
+/** In place of a winner: the concurrent versions are to be merged. @internal */
 export const MERGED = 0xffff_ffff;
 
 /** How many bytes of a delta come before the columns. @internal */
@@ -112,7 +112,7 @@ export const Column = {
   length: 9,
 } as const;
 
-/** Operations, strategies and compressions cross as their places here. @internal */
+/** Operations, strategies and compressions are passed as indices into these. @internal */
 export const OPERATIONS: readonly [undefined, ...ChangeOperation[]] = [undefined, 'insert', 'update', 'delete'];
 /** @internal */
 export const DELETE = 3;
@@ -121,17 +121,17 @@ export const STRATEGIES: readonly ConflictStrategy[] = ['last-write-wins', 'firs
 /** @internal */
 export const COMPRESSIONS: readonly Compression[] = ['none', 'msgpack', 'lz4', 'zstd'];
 
-/** The number under which a strategy crosses. @internal */
+/** The number that stands for a strategy. @internal */
 export function strategyNumber(strategy: ConflictStrategy): number {
   return STRATEGIES.indexOf(strategy) + 1;
 }
 
-/** Says where this entry of the package has its core: it is asked at the first use. @internal */
+/** Sets the backend of this entry of the package; `source` is called at the first use. @internal */
 export function provideBackend(source: () => Backend): void {
   provided = source;
 }
 
-/** The core. What it throws is for `nativeNow` to translate. @internal */
+/** The backend. `nativeNow` translates its errors. @internal */
 export function backend(): Backend {
   if (provided === undefined) throw new Error('no entry of the package has been loaded');
   return provided();

@@ -1,5 +1,4 @@
-// Makes the WASM module ready: at the first use where its bytes are at hand, else when the page says so. The entries
-// share it: there is one module in a page.
+// Loads the WASM module: at the first use if its bytes are bundled, else by `initialize`. All entries share one module.
 import { VectrError, wrongType } from '../../check/error';
 import * as glue from '../../native/wasm';
 import { type Backend, provideBackend } from './backend';
@@ -7,18 +6,18 @@ import type { WasmSource } from './wasm-source';
 
 const KINDS = "the URL of a .wasm file, its bytes (moduleBytes() of './delta/module'), a response or a module";
 
-let bytesAtHand: (() => Uint8Array) | undefined;
+let bundledBytes: (() => Uint8Array) | undefined;
 let isReady = false;
 let loading: Promise<void> | undefined;
 
 provideBackend(readyKernel);
 
-/** Says where the module is at hand: nothing has to be initialized then. */
+/** Sets the bundled bytes of the module, which makes `initialize` optional. */
 export function provideModule(bytes: () => Uint8Array): void {
-  bytesAtHand = bytes;
+  bundledBytes = bytes;
 }
 
-/** Makes the module ready, of `source` or else of what is at hand. Does nothing where it is ready.
+/** Loads the module from `source`, or else from the bundled bytes. Does nothing if it is loaded.
  *  @throws ERR_NOT_INITIALIZED if the source cannot be loaded; another attempt may follow. */
 export async function initialize(source?: WasmSource): Promise<void> {
   if (isReady) return;
@@ -28,16 +27,16 @@ export async function initialize(source?: WasmSource): Promise<void> {
 
 function readyKernel(): Backend {
   if (isReady) return glue;
-  if (bytesAtHand === undefined) {
+  if (bundledBytes === undefined) {
     throw new VectrError('ERR_NOT_INITIALIZED', `the WASM module is not loaded: await initialize(source), with ${KINDS}`);
   }
-  glue.initSync({ module: bytesAtHand() });
+  glue.initSync({ module: bundledBytes() });
   isReady = true;
   return glue;
 }
 
 async function load(source: unknown): Promise<void> {
-  const module = source === undefined ? bytesAtHand?.() : source;
+  const module = source === undefined ? bundledBytes?.() : source;
   if (typeof module !== 'string' && (typeof module !== 'object' || module === null)) {
     throw wrongType('source', KINDS, source);
   }

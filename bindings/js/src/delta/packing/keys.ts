@@ -1,4 +1,4 @@
-// The keys of one call: sites and node names, each of which crosses once.
+// The keys of one call: sites and node names, each passed once.
 import { MAX_KEY_BYTES, isName } from '../name';
 
 /** Numbers keys in the order of their first use. */
@@ -10,7 +10,7 @@ export class Keys {
 
   /** The number of a key; -1 where it cannot be one. */
   rank(key: string): number {
-    // Neighbours mostly have the same key.
+    // Consecutive changes usually have the same key.
     if (key === this.#last) return this.#lastRank;
     const rank = this.#ranks.get(key) ?? this.#add(key);
     this.#last = key;

@@ -1,4 +1,4 @@
-// Changes on their way into the core: objects become flat arrays, in one pass over what decides and one over contents.
+// Packs changes for the core: objects become flat arrays, in one pass over the fields that decide and one over contents.
 import { nativeNow } from '../../check/error';
 import { type Metadata, checkMetadata, isSameMetadataAs, isSimpleMetadata, linesOfSimple, snapshotMetadata } from '../../check/metadata';
 import { MAX_DIMENSIONS, checkVector, isFloat32Array, isShared } from '../../check/vector';
@@ -9,7 +9,7 @@ import { MAX_VECTOR_ID_BYTES, isName } from '../name';
 import { Keys } from './keys';
 import { NO_DOT, type Packed, type Span, isUnchanged } from './packed';
 
-/** The JSON texts that the changes' metadata was read from: others write 1.50, or keys in another order. */
+/** The JSON texts that the changes' metadata was read from, which may contain 1.50, or keys in another order. */
 export type Written = ReadonlyArray<string | undefined>;
 
 /** What is known of the changes of a delta. */
@@ -45,12 +45,12 @@ export function withChanges<T>(
     const isMade = made?.text === text && made.checksum === given?.checksum;
     const used = isMade ? packed : { ...packed, made: undefined, notes };
     const core = backend();
-    const columns = isMade && given?.seals && core.room ? made.columns.length : undefined;
+    const columns = isMade && given?.seals && core.allocate ? made.columns.length : undefined;
     return withVectors(
       changes,
       nameOf,
       (vectors) => use(core, { numbers, text, vectors }, used),
-      columns === undefined ? undefined : (length) => allocateFor(core.room!, columns, length),
+      columns === undefined ? undefined : (length) => allocateFor(core.allocate!, columns, length),
     );
   });
 }
@@ -81,7 +81,7 @@ export function withComponents(changes: readonly VectorChange[]): VectorChange[]
   );
 }
 
-// What one change cannot be is said by name; what only the core can tell stands.
+// A fault of one change is reported with its name; faults that only the core finds are passed on.
 function named<T>(shardId: string, changes: readonly VectorChange[], nameOf: Naming, work: () => T): T {
   try {
     return nativeNow(work);
@@ -92,7 +92,7 @@ function named<T>(shardId: string, changes: readonly VectorChange[], nameOf: Nam
 }
 
 // As `sealDelta` wants it.
-function allocateFor(room: NonNullable<Backend['room']>, columns: number, length: number): Float32Array {
+function allocateFor(room: NonNullable<Backend['allocate']>, columns: number, length: number): Float32Array {
   const start = HEAD_BYTES + columns;
   return new Float32Array(room(start + length * Float32Array.BYTES_PER_ELEMENT), start & ~3, length);
 }
@@ -109,7 +109,7 @@ export function withVectors<T>(
   const whole = room ? undefined : blockOf(changes);
   if (whole !== undefined) return use(whole);
   const block = room ? room(length) : length <= spare.length ? spare : new Float32Array(length);
-  // A getter among the arguments may come here meanwhile: it gets memory of its own.
+  // A getter among the arguments may re-enter this function: it gets memory of its own.
   if (!room) spare = NO_COMPONENTS;
   let start = 0;
   for (let index = 0; index < changes.length; index++) {
@@ -263,11 +263,11 @@ function isDelete(change: VectorChange): boolean {
   return change.operation === 'delete';
 }
 
-// Fresh memory costs more than what is then written into it: up to 4 MiB stay for the next call.
+// Allocating costs more than filling the memory: up to 4 MiB are kept for the next call.
 const MOST_SPARE = 1 << 20;
 const NO_COMPONENTS = new Float32Array(0);
 let spare: Float32Array = NO_COMPONENTS;
 
 const NO_VECTORS = new Uint8Array(0);
-// Never seen outside: `named` looks for what is unfit, and says it.
+// Never seen outside: `named` finds the fault and reports it.
 const UNFIT = new Error('unfit');

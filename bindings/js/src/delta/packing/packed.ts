@@ -1,4 +1,4 @@
-// Changes that were packed or unpacked before: mostly they still are what they were, and are not packed anew.
+// Changes that were packed or unpacked before and are usually unchanged, so that they need not be packed again.
 import { Column, Header, OPERATIONS } from '../backend/backend';
 import type { VectorChange } from '../change';
 import { isMap } from '../check';
@@ -24,7 +24,7 @@ export interface Span {
   to: number;
 }
 
-/** Whether changes still are what was packed of them, as far as that was packed. */
+/** Whether changes still equal what was packed of them. */
 export function isUnchanged(
   { numbers, shardId, vectorIds, keys }: Packed,
   changes: readonly VectorChange[],
@@ -46,7 +46,7 @@ export function isUnchanged(
       change.timestamp !== numbers[(at += count)] ||
       change.sourceNode !== keys[numbers[(at += count)]!] ||
       (dot === undefined ? numbers[(at += count)] !== NO_DOT : dot.site !== keys[numbers[(at += count)]!]) ||
-      // What is empty or 0 is not the same as what is not there.
+      // Empty or 0 differs from absent.
       (dot === undefined ? 0 : dot.seq || -1) !== numbers[(at += count)] ||
       versionVector.size !== numbers[(at += count)] ||
       (vector === undefined ? 0 : vector.length || -1) !== numbers[(at += count)] ||

@@ -1,8 +1,8 @@
-// Metadata that is alike: one set of keys, and plain texts and numbers for values. Only Node has room for it.
+// Metadata objects with the same keys and only strings and numbers as values. Left out of the browser's files for size.
 import type { Metadata } from '../../check/metadata';
 
-/** Reads metadata whose text is known to be JSON: cut at its keys, in half of the time that JSON.parse takes. Undefined
- *  where any of it is otherwise. */
+/** Parses texts known to be JSON by splitting them at their keys, twice as fast as JSON.parse. Undefined if any object
+ *  has another form. */
 export function readUniformMetadata(texts: readonly string[]): Metadata[] | undefined {
   if (texts.length < 2 || !texts[0]!.startsWith('{')) return undefined;
   const first = JSON.parse(texts[0]!) as Metadata;

@@ -1,4 +1,4 @@
-// Changes on their way out of the core: flat arrays become objects, their vectors views of one block.
+// Unpacks changes from the core: flat arrays become objects, whose vectors are views of one block.
 import { VectrError } from '../../check/error';
 import type { Metadata } from '../../check/metadata';
 import { Column, DELETE, type FlatChanges, Header, OPERATIONS, backend } from '../backend/backend';
@@ -13,7 +13,7 @@ export interface Lines {
   metadata: string[];
 }
 
-/** Takes the text apart. @internal */
+/** Splits the text. @internal */
 export function linesOf({ numbers, text }: FlatChanges): Lines {
   const lines = text.split('\n');
   const ids = 1 + numbers[Header.count]!;
@@ -62,7 +62,7 @@ export function unpackChanges(flat: FlatChanges, lines: Lines = linesOf(flat)): 
       versionVector,
     };
     if (operation !== DELETE) {
-      // A block of its own for each would take longer than all the rest.
+      // Allocating a block for each would take longer than everything else.
       change.vector = new Float32Array(buffer, start, dimensions);
       start += dimensions * Float32Array.BYTES_PER_ELEMENT;
     }
@@ -78,12 +78,12 @@ export function componentsOf({ vectors }: FlatChanges): Float32Array {
   return new Float32Array(vectors.buffer, vectors.byteOffset, vectors.byteLength / Float32Array.BYTES_PER_ELEMENT);
 }
 
-/** Reads JSON texts: all at once, which is far quicker than one by one. @internal */
+/** Parses JSON texts, all at once, which is far faster than one by one. @internal */
 export function parsedMetadata(texts: string[]): Metadata[] {
   try {
     return backend().readUniformMetadata?.(texts) ?? (JSON.parse(`[${texts.join(',')}]`) as Metadata[]);
   } catch (cause) {
-    throw new VectrError('ERR_PROTOCOL', 'the delta holds metadata that is not JSON: ask its maker for another', {
+    throw new VectrError('ERR_PROTOCOL', 'the delta holds metadata that is not JSON: get it from its source again', {
       cause,
     });
   }
