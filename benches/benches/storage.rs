@@ -104,7 +104,8 @@ fn read(criterion: &mut Criterion, embeddings: &Embeddings) -> Result<(), BenchE
     });
     let query = Search::new(shard.clone(), vectr_delta::components(&embeddings.vector(77)).collect());
     for metric in [Metric::Cosine, Metric::Euclidean, Metric::Dot] {
-        let query = Search { metric, ..query.clone() };
+        let mut query = query.clone();
+        query.metric(metric);
         group.bench_function(BenchmarkId::new("search 10000", format!("{metric:?}")), |bencher| {
             bencher.iter(|| full.db.search(&query).expect("a search of the right dimensions"));
         });

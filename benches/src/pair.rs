@@ -21,12 +21,8 @@ pub fn shard_id() -> Result<ShardId, BenchError> {
 /// # Errors
 /// Where it cannot be opened.
 pub fn database(folder: &Path, name: &str) -> Result<VectrDB, BenchError> {
-    let config = Config {
-        path: Some(database_path(folder, name)),
-        shard: Some(shard_id()?),
-        state_dir: Some(folder.join("state")),
-        ..Config::default()
-    };
+    let mut config = Config::default();
+    config.path(database_path(folder, name)).shard(shard_id()?).state_dir(folder.join("state"));
     Ok(VectrDB::new(config)?)
 }
 

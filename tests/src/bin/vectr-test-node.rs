@@ -53,12 +53,8 @@ impl Node {
             // The tests that give no number retry by themselves, to see each attempt.
             _ => (format!("node-{}", std::process::id()), 0),
         };
-        let config = Config {
-            path: Some(PathBuf::from(database)),
-            state_dir: Some(PathBuf::from(state)),
-            shard: Some(phrases()?),
-            ..Config::default()
-        };
+        let mut config = Config::default();
+        config.path(PathBuf::from(database)).state_dir(PathBuf::from(state)).shard(phrases()?);
         let db = VectrDB::new(config)?;
         let name = db.node().map_or_else(|| NodeName::new(&name), Ok)?;
         let sync = SyncConfig {

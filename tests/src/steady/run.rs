@@ -131,12 +131,8 @@ impl Drop for Writer {
 }
 
 pub(super) fn open(folder: &Path, name: &str) -> Result<(VectrDB, SyncEngine), Failure> {
-    let config = Config {
-        path: Some(folder.join(format!("{name}.db"))),
-        state_dir: Some(folder.join("state")),
-        shard: Some(shard()?),
-        ..Config::default()
-    };
+    let mut config = Config::default();
+    config.path(folder.join(format!("{name}.db"))).state_dir(folder.join("state")).shard(shard()?);
     let db = VectrDB::new(config)?;
     let engine =
         SyncEngine::new(db.clone(), NodeName::new(name)?, SyncConfig::default(), NetworkConfig::default())?;

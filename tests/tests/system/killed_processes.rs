@@ -86,12 +86,8 @@ fn kill_and_resume(round: u64, source: &Path, target: &Path, state: &Path, rando
 fn fill(path: &Path, state: &Path) {
     let embeddings = Embeddings::load();
     let shard = ShardId::new("phrases").expect("it is short");
-    let config = Config {
-        path: Some(path.to_owned()),
-        state_dir: Some(state.to_owned()),
-        shard: Some(shard.clone()),
-        ..Config::default()
-    };
+    let mut config = Config::default();
+    config.path(path.to_owned()).state_dir(state.to_owned()).shard(shard.clone());
     let db = VectrDB::new(config).expect("a new file opens");
     for start in (0..ROWS as usize).step_by(5_000) {
         let entries = (start..start + 5_000).map(|index| embeddings.entry(index)).collect();

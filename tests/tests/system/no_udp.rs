@@ -63,7 +63,8 @@ async fn sync_two_nodes() -> bool {
     let shard = ShardId::new("notes").unwrap();
     let node = |name: &str| {
         let state_dir = Some(folder.path().join("state"));
-        let config = Config { state_dir, ..Config::file(folder.path().join(format!("{name}.db"))) };
+        let mut config = Config::file(folder.path().join(format!("{name}.db")));
+        config.state_dir = state_dir;
         let db = VectrDB::new(config).unwrap();
         // A quarter of it is what UDP has before TCP is tried.
         let endpoint =

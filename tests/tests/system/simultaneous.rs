@@ -77,12 +77,8 @@ struct Node {
 
 impl Node {
     fn open(folder: &Path, name: &'static str) -> Self {
-        let config = Config {
-            path: Some(folder.join(format!("{name}.db"))),
-            state_dir: Some(folder.join("state")),
-            shard: Some(shard()),
-            ..Config::default()
-        };
+        let mut config = Config::default();
+        config.path(folder.join(format!("{name}.db"))).state_dir(folder.join("state")).shard(shard());
         let db = VectrDB::new(config).unwrap();
         // A retry would hide what this is about.
         let sync = SyncConfig { max_retries: 0, ..SyncConfig::default() };

@@ -84,7 +84,7 @@ impl NativeDatabase {
     #[napi(getter)]
     #[must_use]
     pub fn shard_id(&self) -> String {
-        self.db.shard().to_string()
+        self.db.default_shard().to_string()
     }
 
     /// Adds a vector and returns its id.
@@ -348,5 +348,5 @@ impl OpenOptions {
 }
 
 fn named(db: &VectrDB, shard: Option<&str>) -> Result<ShardId, Failure> {
-    Ok(shard.map_or_else(|| Ok(db.shard().clone()), ShardId::new)?)
+    Ok(shard.map_or_else(|| Ok(db.default_shard().clone()), ShardId::new)?)
 }

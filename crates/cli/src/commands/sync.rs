@@ -42,7 +42,7 @@ async fn sync_all(
 
 fn shards_of(db: &VectrDB) -> Result<Vec<ShardId>, CliError> {
     let shards = db.shards()?;
-    Ok(if shards.is_empty() { vec![db.shard().clone()] } else { shards })
+    Ok(if shards.is_empty() { vec![db.default_shard().clone()] } else { shards })
 }
 
 #[derive(Serialize)]

@@ -39,7 +39,7 @@ fn status_tells_of_a_database_in_use() {
         (&"agent".into(), &1234.into(), &4.into())
     );
     assert_eq!((&shard["strategy"], &shard["conflictsUnresolved"]), (&"last-write-wins".into(), &0.into()));
-    assert_eq!(shard["digest"], db.digest(db.shard()).unwrap().to_string());
+    assert_eq!(shard["digest"], db.digest(db.default_shard()).unwrap().to_string());
     assert_eq!(status["site"], db.site().to_string());
     assert!(status["bytes"].as_u64().unwrap() > 16_384 && shard["lastSyncAt"].is_null());
     let text = scratch.run(&["status", "agent.db"]).expect(0).out;

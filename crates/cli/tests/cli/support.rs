@@ -35,7 +35,7 @@ impl Scratch {
 
     pub(crate) fn open(&self, name: &str) -> VectrDB {
         let config = Config::file(self.path(name));
-        VectrDB::new(Config { state_dir: Some(self.state()), ..config }).unwrap()
+        VectrDB::new(config.state_dir(self.state())).unwrap()
     }
 
     /// The program, to be given arguments.
@@ -66,7 +66,7 @@ pub(crate) fn write(db: &VectrDB, numbers: std::ops::Range<u32>) {
     for n in numbers {
         let metadata = Metadata::new(&format!(r#"{{"n":{n}}}"#)).unwrap();
         let payload = Payload::from_components(&[n as f32, 1.0, 2.0, 3.0], Some(metadata)).unwrap();
-        let at = Target { shard: db.shard(), transaction: Some(transaction) };
+        let at = Target { shard: db.default_shard(), transaction: Some(transaction) };
         db.upsert(at, &VectorId::new(&format!("v{n}")).unwrap(), payload).unwrap();
     }
     db.commit(transaction).unwrap();
