@@ -28,7 +28,7 @@ fn main() -> Result<(), BenchError> {
         bencher.iter_batched(
             || open(&db).expect("the database is open"),
             |engine| {
-                let record = engine.record().expect("the database is open");
+                let record = engine.status().expect("the database is open");
                 assert_eq!((record.shards.len(), record.pending_conflicts.len()), (SHARDS, CONFLICTS));
                 record
             },
@@ -65,7 +65,8 @@ async fn prepare(folder: &Path) -> Result<(), BenchError> {
 }
 
 fn open(db: &VectrDB) -> Result<SyncEngine, BenchError> {
-    let config = SyncConfig { strategy: Some(Strategy::Manual), ..SyncConfig::default() };
+    let mut config = SyncConfig::default();
+    config.strategy(Strategy::Manual);
     let name = db.node().map_or_else(|| NodeName::new(&format!("node-{}", db.site())), Ok)?;
     Ok(SyncEngine::new(db.clone(), name, config, NetworkConfig::default())?)
 }

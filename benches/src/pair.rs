@@ -88,8 +88,9 @@ impl Pair {
     /// # Errors
     /// As [`Pair::open`].
     pub async fn over_tcp(folder: &Path) -> Result<Self, BenchError> {
-        let endpoint = EndpointConfig { quic: false, ..EndpointConfig::default() };
-        Self::networked(folder, NetworkConfig { endpoint, ..NetworkConfig::default() }).await
+        let mut endpoint = EndpointConfig::default();
+        endpoint.quic(false);
+        Self::networked(folder, NetworkConfig::default().endpoint(endpoint).clone()).await
     }
 
     async fn networked(folder: &Path, network: NetworkConfig) -> Result<Self, BenchError> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use vectr_benches::{BenchError, median, millis};
 use vectr_delta::{NodeName, ShardId};
-use vectr_sync::{Agenda, Peer, PeerStatus};
+use vectr_sync::{Peer, PeerStatus, Scheduler};
 
 fn main() -> Result<(), BenchError> {
     let runs = std::env::args().nth(1).map_or(Ok(9), |runs| runs.parse::<usize>())?.max(1);
@@ -16,7 +16,7 @@ fn main() -> Result<(), BenchError> {
         (0..SHARDS).map(|number| ShardId::new(&format!("shard-{number}"))).collect::<Result<Vec<_>, _>>()?;
     let (mut registering, mut scheduling) = (Vec::new(), Vec::new());
     for _ in 0..runs {
-        let agenda = Agenda::default();
+        let agenda = Scheduler::default();
         registering.push(register(&agenda, peers.clone()));
         scheduling.push(schedule(&agenda, &peers, &shards));
         assert_eq!((agenda.peers().len(), agenda.pending_tasks()), (PEERS, TASKS), "nothing is lost");
@@ -27,7 +27,7 @@ fn main() -> Result<(), BenchError> {
     Ok(())
 }
 
-fn register(agenda: &Agenda, peers: Vec<Peer>) -> Duration {
+fn register(agenda: &Scheduler, peers: Vec<Peer>) -> Duration {
     let started = Instant::now();
     for peer in peers {
         agenda.register_peer(black_box(peer));
@@ -36,7 +36,7 @@ fn register(agenda: &Agenda, peers: Vec<Peer>) -> Duration {
 }
 
 /// Priorities come in no order, as the worst case of a queue.
-fn schedule(agenda: &Agenda, peers: &[Peer], shards: &[ShardId]) -> Duration {
+fn schedule(agenda: &Scheduler, peers: &[Peer], shards: &[ShardId]) -> Duration {
     let started = Instant::now();
     for number in 0..TASKS {
         let priority = (number.wrapping_mul(0x9e37_79b1) >> 7) % 1_000;

@@ -49,10 +49,10 @@ async fn main() -> Result<(), BenchError> {
 
 fn messenger() -> Result<Messenger, BenchError> {
     let endpoint = Endpoint::new(&Identity::ephemeral()?, &Trust::this_machine(), EndpointConfig::default())?;
-    let answer = |Delivery { message, ticket, .. }: Delivery| {
-        ticket.taken();
+    let answer = |Delivery { message, ack, .. }: Delivery| {
+        ack.acknowledge();
         // What is small enough to come is small enough to go back.
-        let _ = ticket.answer(message);
+        let _ = ack.answer(message);
     };
     Ok(Messenger::new(endpoint, MessengerConfig::default(), answer)?)
 }

@@ -2,13 +2,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use napi_derive::napi;
-use vectr_sync::{Cancel, Canceller};
+use vectr_sync::{CancellationSource, CancellationToken};
 
 /// Ends a search or a sync early.
 #[napi]
 pub struct NativeCancellation {
     searches: Arc<AtomicBool>,
-    syncs: Canceller,
+    syncs: CancellationSource,
 }
 
 #[napi]
@@ -18,7 +18,7 @@ impl NativeCancellation {
     #[must_use]
     #[allow(clippy::new_without_default, reason = "JavaScript has no Default")]
     pub fn new() -> Self {
-        Self { searches: Arc::default(), syncs: Canceller::new() }
+        Self { searches: Arc::default(), syncs: CancellationSource::new() }
     }
 
     /// Ends the calls that were given this, now and later, with ERR_ABORTED.
@@ -32,7 +32,7 @@ impl NativeCancellation {
         Arc::clone(&self.searches)
     }
 
-    pub(crate) fn token(&self) -> Cancel {
+    pub(crate) fn token(&self) -> CancellationToken {
         self.syncs.token()
     }
 }

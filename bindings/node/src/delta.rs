@@ -148,7 +148,7 @@ pub fn resolve_changes(
     let verdict = changes::resolve(flat(&numbers, &text, &vectors), strategy).map_err(Failure::from)?;
     Ok(Verdict {
         groups: Uint32Array::new(verdict.groups),
-        duplicate_dots: Uint32Array::new(verdict.twins),
+        duplicate_dots: Uint32Array::new(verdict.duplicate_dots),
         ids: verdict.ids,
     })
 }

@@ -46,7 +46,7 @@ impl ToObject for Verdict {
     fn to_object(&self) -> JsValue {
         object(&[
             ("groups", Uint32Array::from(&*self.groups).into()),
-            ("duplicateDots", Uint32Array::from(&*self.twins).into()),
+            ("duplicateDots", Uint32Array::from(&*self.duplicate_dots).into()),
             ("ids", JsValue::from_str(&self.ids)),
         ])
     }

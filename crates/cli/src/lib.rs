@@ -14,3 +14,8 @@ mod service;
 mod table;
 
 pub use run::{INTERRUPTED, run};
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

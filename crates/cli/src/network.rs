@@ -41,19 +41,18 @@ impl NetworkArguments {
         let environment = Environment::current()?;
         let file = |name, path: &Option<PathBuf>| path.clone().map(|path| TlsFile { name, path });
         let pins = self.pins.iter().map(|pin| pin.parse()).collect::<Result<Vec<_>, _>>()?;
-        let given = TlsConfig {
-            certificate: file("--cert", &self.cert),
-            key: file("--key", &self.key),
-            authority: file("--ca", &self.ca),
-            pins: (!pins.is_empty()).then_some(pins),
-            dangerous_accept_any_peer: self.dangerous_accept_any_peer,
-            ..TlsConfig::default()
-        };
-        Ok(NetworkConfig {
-            identity: Some(self.identity.clone().unwrap_or_else(|| identity_file(served))),
-            endpoint: environment.endpoint(),
-            tls: environment.tls(given),
-        })
+        let mut given = TlsConfig::default();
+        given.dangerous_accept_any_peer(self.dangerous_accept_any_peer);
+        given.certificate = file("--cert", &self.cert);
+        given.key = file("--key", &self.key);
+        given.authority = file("--ca", &self.ca);
+        given.pins = (!pins.is_empty()).then_some(pins);
+        let mut network = NetworkConfig::default();
+        network
+            .identity(self.identity.clone().unwrap_or_else(|| identity_file(served)))
+            .endpoint(environment.endpoint())
+            .tls(environment.tls(given));
+        Ok(network)
     }
 }
 

@@ -54,3 +54,8 @@ pub use inspect::Inspection;
 pub use inspect::verification::{Fault, FaultKind, Verification, VerifiedShard};
 pub use writer::TransactionId;
 pub use writer::commit_notifier::Subscription;
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -32,3 +32,8 @@ pub use wire::{
     Batch, Codec, End, Frame, FrameDecoder, Held, Hello, Lz4Columns, Message, MessageDecoder, Reject,
     Uncompressed,
 };
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -29,6 +29,7 @@ pub struct QuicSync {
 
 /// The result of a sync.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct QuicSyncResult {
     /// Rows sent.
     pub local_vectors_sent: u64,
@@ -65,10 +66,7 @@ impl QuicSync {
     /// Any failure of the sync, under its code.
     pub async fn sync(&self, shard: &str) -> Result<QuicSyncResult, SyncError> {
         let shard = ShardId::new(shard)?;
-        let result = self.engine.sync(&shard, &self.address, SyncOptions::default()).await?;
-        if let Some(failure) = result.failure {
-            return Err(SyncError::Session { code: failure.code, message: failure.message, retry: false });
-        }
+        let result = self.engine.sync(&shard, &self.address, SyncOptions::default()).await?.into_result()?;
         Ok(QuicSyncResult {
             local_vectors_sent: result.changes_sent,
             remote_vectors_received: result.changes_applied,

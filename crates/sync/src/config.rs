@@ -7,7 +7,10 @@ use vectr_transport::{EndpointConfig, TlsConfig};
 use crate::SyncError;
 
 /// Configuration of an engine's syncs.
+///
+/// Set the fields directly or by the methods of the same names.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct SyncConfig {
     /// Stored in the database for each shard that is synced. `None` keeps the stored one.
     pub strategy: Option<Strategy>,
@@ -42,6 +45,48 @@ impl Default for SyncConfig {
 }
 
 impl SyncConfig {
+    /// Sets the strategy that the database stores for each shard that is synced.
+    pub const fn strategy(&mut self, strategy: Strategy) -> &mut Self {
+        self.strategy = Some(strategy);
+        self
+    }
+
+    /// Sets the maximum number of changes in one batch.
+    pub const fn batch_size(&mut self, batch_size: u16) -> &mut Self {
+        self.batch_size = Some(batch_size);
+        self
+    }
+
+    /// Sets whether ids and metadata travel compressed. Default true.
+    pub const fn compression(&mut self, compression: bool) -> &mut Self {
+        self.compression = compression;
+        self
+    }
+
+    /// Sets the maximum number of retries after a transient failure. Default 3.
+    pub const fn max_retries(&mut self, max_retries: u32) -> &mut Self {
+        self.max_retries = max_retries;
+        self
+    }
+
+    /// Sets the delay before the first retry. Default 1 s.
+    pub const fn retry_backoff(&mut self, retry_backoff: Duration) -> &mut Self {
+        self.retry_backoff = retry_backoff;
+        self
+    }
+
+    /// Sets the number of batches that a peer may send before the first is applied. Default 16.
+    pub const fn window(&mut self, window: u16) -> &mut Self {
+        self.window = window;
+        self
+    }
+
+    /// Sets whether the file keeps how far each peer's changelog has been read. Default true.
+    pub const fn persist_session(&mut self, persist_session: bool) -> &mut Self {
+        self.persist_session = persist_session;
+        self
+    }
+
     /// The codecs that this node reads and writes, the best one last.
     pub(crate) fn codecs(&self) -> &'static [&'static dyn Codec] {
         if self.compression { &[&Uncompressed, &Lz4Columns] } else { &[&Uncompressed] }
@@ -54,7 +99,10 @@ impl SyncConfig {
 }
 
 /// Connections, identity and trust of an engine.
+///
+/// Set the fields directly or by the methods of the same names.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct NetworkConfig {
     /// File of the node's key and certificate, unless `tls` gives them. `None`: `<database>.key`, or for a database in
     /// memory an identity that lives as long as this process.
@@ -67,6 +115,24 @@ pub struct NetworkConfig {
 }
 
 impl NetworkConfig {
+    /// Sets the file of the node's key and certificate.
+    pub fn identity(&mut self, identity: impl Into<PathBuf>) -> &mut Self {
+        self.identity = Some(identity.into());
+        self
+    }
+
+    /// Sets the trusted peers, and the certificate of this node.
+    pub fn tls(&mut self, tls: TlsConfig) -> &mut Self {
+        self.tls = tls;
+        self
+    }
+
+    /// Sets the limits and timings of connections.
+    pub fn endpoint(&mut self, endpoint: EndpointConfig) -> &mut Self {
+        self.endpoint = endpoint;
+        self
+    }
+
     /// Checks what [`EndpointConfig::validate`] checks.
     ///
     /// # Errors

@@ -2,29 +2,21 @@
 //! The only library that knows both SQLite and QUIC.
 //!
 //! ```
-//! use vectr_core::{Target, Config, VectrDB};
-//! use vectr_delta::{NodeName, Payload, ShardId};
-//! use vectr_sync::{NetworkConfig, SyncConfig, SyncEngine, SyncOptions};
+//! use vectr_core::VectrDB;
+//! use vectr_sync::{SyncEngine, SyncOptions};
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let notes = ShardId::new("notes")?;
-//! let node = |name: &str| -> Result<_, Box<dyn std::error::Error>> {
-//!     let db = VectrDB::new(Config::default())?; // in memory
-//!     let name = NodeName::new(name)?;
-//!     let engine = SyncEngine::new(db.clone(), name, SyncConfig::default(), NetworkConfig::default())?;
-//!     Ok((db, engine))
-//! };
-//! let (alice, alice_engine) = node("alice")?;
-//! let (bob, bob_engine) = node("bob")?;
-//! alice.insert(Target::shard(&notes), None, Payload::from_components(&[0.1, 0.9], None)?)?;
-//! bob.insert(Target::shard(&notes), None, Payload::from_components(&[0.8, 0.2], None)?)?;
+//! let (alice, bob) = (VectrDB::builder().open()?, VectrDB::builder().open()?); // in memory
+//! let (alice_engine, bob_engine) = (SyncEngine::open(&alice, "alice")?, SyncEngine::open(&bob, "bob")?);
+//! let (at_alice, at_bob) = (alice.shard("notes")?, bob.shard("notes")?);
+//! at_alice.upsert("greeting", &[0.1, 0.9])?;
+//! at_bob.upsert("farewell", &[0.8, 0.2])?;
 //!
-//! let address = alice_engine.listen("127.0.0.1:0").await?;
-//! let result = bob_engine.sync(&notes, &address.to_string(), SyncOptions::default()).await?;
-//! assert!(result.failure.is_none());
+//! let address = alice_engine.listen("127.0.0.1:0").await?.to_string();
+//! let result = bob_engine.sync(at_bob.id(), &address, SyncOptions::default()).await?.into_result()?;
 //! assert_eq!((result.changes_sent, result.changes_applied), (1, 1));
-//! assert_eq!(alice.digest(&notes)?, bob.digest(&notes)?);
+//! assert_eq!(at_alice.digest()?, at_bob.digest()?);
 //! # bob_engine.close().await;
 //! # alice_engine.close().await;
 //! # Ok(())
@@ -63,3 +55,8 @@ pub use events::hub::Events;
 pub use options::SyncOptions;
 pub use result::{SyncFailure, SyncProgress, SyncResult};
 pub use server::sync_server::{ServerStatistics, SyncServer};
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -7,6 +7,7 @@ use crate::SyncError;
 
 /// The result of a sync, over all its attempts.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct SyncResult {
     /// The shard.
     pub shard: ShardId,
@@ -42,6 +43,7 @@ pub struct SyncResult {
 
 /// The reason why a sync failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SyncFailure {
     /// A stable error code.
     pub code: String,
@@ -82,6 +84,17 @@ impl SyncResult {
         self.failure.is_none()
     }
 
+    /// The result, or its failure as the error that `sync` itself returns: one channel for whatever went wrong.
+    ///
+    /// # Errors
+    /// The failure, by its code. What was applied stays applied.
+    pub fn into_result(self) -> Result<Self, SyncError> {
+        match self.failure {
+            None => Ok(self),
+            Some(SyncFailure { code, message }) => Err(SyncError::Session { code, message, retry: false }),
+        }
+    }
+
     pub(crate) fn warn(&mut self, warning: String) {
         if !self.warnings.contains(&warning) {
             self.warnings.push(warning);
@@ -91,6 +104,7 @@ impl SyncResult {
 
 /// Progress of a sync.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SyncProgress {
     /// Rows sent in this attempt.
     pub sent: u64,

@@ -5,7 +5,10 @@ use rustls::pki_types::ServerName;
 use crate::TransportError;
 
 /// The limits and timings of an endpoint. The default works as it is.
+///
+/// Set the fields directly or by the methods of the same names.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EndpointConfig {
     /// The TLS server name to send: a DNS name or an IP address. Peers are identified by fingerprint, so it has no
     /// influence on trust. Default: `localhost`.
@@ -30,6 +33,54 @@ pub struct EndpointConfig {
 }
 
 impl EndpointConfig {
+    /// Sets the TLS server name to send. Default: `localhost`.
+    pub fn server_name(&mut self, server_name: impl Into<String>) -> &mut Self {
+        self.server_name = server_name.into();
+        self
+    }
+
+    /// Sets the limit for a whole connection attempt. Default: 5 s.
+    pub const fn connect_timeout(&mut self, connect_timeout: Duration) -> &mut Self {
+        self.connect_timeout = connect_timeout;
+        self
+    }
+
+    /// Sets the silence after which a connection counts as dead. Default: 30 s.
+    pub const fn idle_timeout(&mut self, idle_timeout: Duration) -> &mut Self {
+        self.idle_timeout = idle_timeout;
+        self
+    }
+
+    /// Sets the number of streams that a peer may have open on one connection. Default: 100.
+    pub const fn max_concurrent_streams(&mut self, max_concurrent_streams: u32) -> &mut Self {
+        self.max_concurrent_streams = max_concurrent_streams;
+        self
+    }
+
+    /// Sets the number of connections of the pool, and of accepted ones. Default: 100.
+    pub const fn max_connections(&mut self, max_connections: usize) -> &mut Self {
+        self.max_connections = max_connections;
+        self
+    }
+
+    /// Sets whether to use QUIC, over UDP. Default: true.
+    pub const fn quic(&mut self, quic: bool) -> &mut Self {
+        self.quic = quic;
+        self
+    }
+
+    /// Sets whether to use TCP if UDP does not get through. Default: true.
+    pub const fn fallback(&mut self, fallback: bool) -> &mut Self {
+        self.fallback = fallback;
+        self
+    }
+
+    /// Sets whether an opening may be sent, and is accepted, as 0-RTT data. Default: true.
+    pub const fn enable_0rtt(&mut self, enable_0rtt: bool) -> &mut Self {
+        self.enable_0rtt = enable_0rtt;
+        self
+    }
+
     /// Checks every value.
     ///
     /// # Errors

@@ -40,3 +40,8 @@ pub use trust::{
     TrustRules,
 };
 pub use vectr_delta::Fingerprint;
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

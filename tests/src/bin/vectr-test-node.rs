@@ -57,11 +57,8 @@ impl Node {
         config.path(PathBuf::from(database)).state_dir(PathBuf::from(state)).shard(phrases()?);
         let db = VectrDB::new(config)?;
         let name = db.node().map_or_else(|| NodeName::new(&name), Ok)?;
-        let sync = SyncConfig {
-            max_retries: retries,
-            retry_backoff: Duration::from_millis(100),
-            ..SyncConfig::default()
-        };
+        let mut sync = SyncConfig::default();
+        sync.max_retries(retries).retry_backoff(Duration::from_millis(100));
         let mut network = NetworkConfig::default();
         network.endpoint.idle_timeout = Duration::from_secs(if retries == 0 { 5 } else { 2 });
         let engine = SyncEngine::new(db.clone(), name.clone(), sync, network)?;
@@ -103,10 +100,8 @@ impl Node {
     }
 
     async fn sync(&self, shard: &ShardId, address: &str) -> Outcome<String> {
-        let options = SyncOptions {
-            progress: Some(Box::new(|progress| say(&format!("applied {}", progress.received)))),
-            ..SyncOptions::default()
-        };
+        let mut options = SyncOptions::default();
+        options.progress(|progress| say(&format!("applied {}", progress.received)));
         let result = self.engine.sync(shard, address, options).await?;
         let SyncResult { changes_sent, changes_applied, failure, .. } = result;
         Ok(match failure {

@@ -67,9 +67,10 @@ async fn sync_two_nodes() -> bool {
         config.state_dir = state_dir;
         let db = VectrDB::new(config).unwrap();
         // A quarter of it is what UDP has before TCP is tried.
-        let endpoint =
-            EndpointConfig { connect_timeout: Duration::from_secs(20), ..EndpointConfig::default() };
-        let network = NetworkConfig { endpoint, ..NetworkConfig::default() };
+        let mut endpoint = EndpointConfig::default();
+        endpoint.connect_timeout(Duration::from_secs(20));
+        let mut network = NetworkConfig::default();
+        network.endpoint(endpoint);
         let node = NodeName::new(name).unwrap();
         (db.clone(), SyncEngine::new(db, node, SyncConfig::default(), network).unwrap())
     };

@@ -81,7 +81,8 @@ impl Node {
         config.path(folder.join(format!("{name}.db"))).state_dir(folder.join("state")).shard(shard());
         let db = VectrDB::new(config).unwrap();
         // A retry would hide what this is about.
-        let sync = SyncConfig { max_retries: 0, ..SyncConfig::default() };
+        let mut sync = SyncConfig::default();
+        sync.max_retries(0);
         let node = NodeName::new(name).unwrap();
         let engine = SyncEngine::new(db.clone(), node, sync, NetworkConfig::default()).unwrap();
         Self { name, db, engine, doing: Mutex::default(), sent: AtomicU64::new(0) }
@@ -90,7 +91,8 @@ impl Node {
     async fn sync(self: &Arc<Self>, address: &str) -> SyncResult {
         let told = Arc::clone(self);
         let progress = move |progress| *told.doing.lock().unwrap() = format!("syncing: {progress:?}");
-        let options = SyncOptions { progress: Some(Box::new(progress)), ..SyncOptions::default() };
+        let mut options = SyncOptions::default();
+        options.progress(progress);
         let result = self.engine.sync(&shard(), address, options).await.unwrap();
         assert_eq!(result.failure, None, "node {}: {result:?}", self.name);
         result

@@ -39,8 +39,9 @@ impl NativeDatabase {
         max_vectors: Option<f64>,
         answer_to: Option<Uint8ArraySlice<'_>>,
     ) -> napi::Result<PromiseRaw<'env, Uint8Array>> {
-        let max_vectors = max_vectors.map(|most| most as usize);
-        let scope = DeltaScope { max_vectors, answer_to: answer_to.map(|bytes| bytes.to_vec()) };
+        let mut scope = DeltaScope::default();
+        scope.max_vectors = max_vectors.map(|most| most as usize);
+        scope.answer_to = answer_to.map(|bytes| bytes.to_vec());
         self.read(env, shard, move |db, shard| Ok(db.compute_delta(shard, since as u64, &scope)?.into()))
     }
 

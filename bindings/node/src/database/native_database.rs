@@ -203,15 +203,11 @@ impl NativeDatabase {
         let query = query.to_vec();
         let cancel = cancellation.map(NativeCancellation::flag).unwrap_or_default();
         self.read(env, options.shard_id, move |db, shard| {
-            let hits = db.search(&Search {
-                shard: shard.clone(),
-                query,
-                k: options.k as usize,
-                metric: Metric::from_name(&options.metric).unwrap_or_default(),
-                threshold: options.threshold.map(|threshold| threshold as f32),
-                include_vectors: options.include_vectors,
-                cancel,
-            })?;
+            let mut search = Search::new(shard.clone(), query);
+            search.k(options.k as usize).metric(Metric::from_name(&options.metric).unwrap_or_default());
+            search.threshold = options.threshold.map(|threshold| threshold as f32);
+            search.include_vectors = options.include_vectors;
+            let hits = db.search(search.cancel(cancel))?;
             Ok(HitColumns::of(&hits, options.include_vectors))
         })
     }
@@ -337,13 +333,12 @@ impl NativeDatabase {
 
 impl OpenOptions {
     fn config(self) -> Result<Config, Failure> {
-        Ok(Config {
-            path: self.path.map(Into::into),
-            shard: self.shard_id.as_deref().map(ShardId::new).transpose()?,
-            node: self.node_id.as_deref().map(NodeName::new).transpose()?,
-            dimensions: self.dimensions.map(Dimensions::try_from).transpose()?,
-            ..Config::default()
-        })
+        let mut config = Config::default();
+        config.path = self.path.map(Into::into);
+        config.shard = self.shard_id.as_deref().map(ShardId::new).transpose()?;
+        config.node = self.node_id.as_deref().map(NodeName::new).transpose()?;
+        config.dimensions = self.dimensions.map(Dimensions::try_from).transpose()?;
+        Ok(config)
     }
 }
 

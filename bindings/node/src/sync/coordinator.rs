@@ -4,7 +4,9 @@ use napi::Env;
 use napi::bindgen_prelude::{Float64ArraySlice, PromiseRaw};
 use napi_derive::napi;
 use vectr_delta::{NodeName, ShardId, Timestamp};
-use vectr_sync::{Agenda, Assignment, CoordinatorStatistics, Peer, PeerStatus, ShardCoordinator, Topology};
+use vectr_sync::{
+    Assignment, CoordinatorStatistics, Peer, PeerStatus, Scheduler, ShardCoordinator, Topology,
+};
 
 use crate::cancellation::NativeCancellation;
 use crate::columns::number;
@@ -18,7 +20,7 @@ use crate::work::Work;
 /// What to sync with whom. All calls on one coordinator name the same engine.
 #[napi]
 pub struct NativeCoordinator {
-    agenda: Agenda,
+    agenda: Scheduler,
     coordinator: Arc<OnceLock<ShardCoordinator>>,
 }
 
@@ -62,7 +64,7 @@ impl NativeCoordinator {
     /// One that lets so many sessions run at once.
     #[napi(constructor)]
     pub fn new(max_concurrent: u32) -> napi::Result<Self> {
-        let agenda = Agenda::new(max_concurrent as usize).map_err(Failure::from)?;
+        let agenda = Scheduler::new(max_concurrent as usize).map_err(Failure::from)?;
         Ok(Self { agenda, coordinator: Arc::default() })
     }
 

@@ -134,15 +134,14 @@ impl NativeSync {
         >,
     ) -> napi::Result<PromiseRaw<'env, SyncOutcome>> {
         let owned = Arc::clone(&self.0);
-        let options = vectr_sync::SyncOptions {
-            force,
-            abort: cancellation.map(NativeCancellation::token).unwrap_or_default(),
-            progress: progress.map(|listener| {
-                Box::new(move |progress: vectr_sync::SyncProgress| {
-                    listener.call(progress.into(), ThreadsafeFunctionCallMode::NonBlocking);
-                }) as _
-            }),
-        };
+        let mut options = vectr_sync::SyncOptions::default();
+        options.force = force;
+        options.abort(cancellation.map(NativeCancellation::token).unwrap_or_default());
+        if let Some(listener) = progress {
+            options.progress(move |progress| {
+                listener.call(progress.into(), ThreadsafeFunctionCallMode::NonBlocking);
+            });
+        }
         env.spawn_future(async move {
             let shard = ShardId::new(&shard_id).map_err(Failure::from)?;
             let result = owned.engine.sync(&shard, &address, options).await.map_err(Failure::from)?;
@@ -187,13 +186,13 @@ impl NativeSync {
         shard_id: String,
     ) -> napi::Result<PromiseRaw<'env, ShardStateRecord>> {
         let owned = Arc::clone(&self.0);
-        Work::at_once(env, move || Ok(owned.engine.shard(&ShardId::new(&shard_id)?)?.into()))
+        Work::at_once(env, move || Ok(owned.engine.shard_state(&ShardId::new(&shard_id)?)?.into()))
     }
 
     /// The state of all shards. Reads on the calling thread.
     #[napi]
     pub fn session(&self) -> napi::Result<SessionRecord> {
-        Ok(self.0.engine.record().map_err(Failure::from)?.into())
+        Ok(self.0.engine.status().map_err(Failure::from)?.into())
     }
 
     /// The connections made from here.

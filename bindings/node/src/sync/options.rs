@@ -80,7 +80,8 @@ pub struct GrantRecord {
 
 impl SyncOptions {
     pub(crate) fn config(self) -> Result<SyncConfig, Failure> {
-        let mut config = SyncConfig { batch_size: self.batch_size, ..SyncConfig::default() };
+        let mut config = SyncConfig::default();
+        config.batch_size = self.batch_size;
         config.strategy = self.conflict_strategy.as_deref().map(str::parse).transpose()?;
         set(&mut config.compression, self.compression);
         set(&mut config.max_retries, self.max_retries);
@@ -107,7 +108,7 @@ impl NetworkOptions {
         set(&mut endpoint.enable_0rtt, self.enable_0rtt);
         set(&mut endpoint.quic, self.enable_quic);
         set(&mut endpoint.fallback, self.enable_fallback);
-        Ok(NetworkConfig { endpoint, tls: self.tls.config()?, ..NetworkConfig::default() })
+        Ok(NetworkConfig::default().endpoint(endpoint).tls(self.tls.config()?).clone())
     }
 }
 
@@ -117,15 +118,14 @@ impl TlsOptions {
         let file = |name, path: Option<String>| path.map(|path| TlsFile { name, path: path.into() });
         let pins = |pins: Vec<String>| pins.iter().map(|pin| fingerprint(pin)).collect::<Result<_, _>>();
         let secret = |text| TlsSecret { name: "tls.clusterSecret", text };
-        let given = TlsConfig {
-            certificate: file("tls.certPath", self.cert_path),
-            key: file("tls.keyPath", self.key_path),
-            authority: file("tls.caPath", self.ca_path),
-            pins: self.pinned_fingerprints.map(pins).transpose()?,
-            secrets: self.cluster_secrets.into_iter().map(secret).collect(),
-            rights: self.rights.map(rights).transpose()?,
-            dangerous_accept_any_peer: self.dangerous_accept_any_peer,
-        };
+        let mut given = TlsConfig::default();
+        given.certificate = file("tls.certPath", self.cert_path);
+        given.key = file("tls.keyPath", self.key_path);
+        given.authority = file("tls.caPath", self.ca_path);
+        given.pins = self.pinned_fingerprints.map(pins).transpose()?;
+        given.secrets = self.cluster_secrets.into_iter().map(secret).collect();
+        given.rights = self.rights.map(rights).transpose()?;
+        given.dangerous_accept_any_peer = self.dangerous_accept_any_peer;
         Ok(Environment::current()?.tls(given))
     }
 }

@@ -1,5 +1,5 @@
 use napi_derive::napi;
-use vectr_sync::{ShardRecord, ShardStatus, SyncRecord};
+use vectr_sync::{ShardState, ShardStatus, SyncStatus};
 
 use crate::columns::number;
 use crate::database::conflict::{ConflictRecord, SiteEntries};
@@ -40,8 +40,8 @@ pub struct SessionRecord {
     pub updated_at: i64,
 }
 
-impl From<ShardRecord> for ShardStateRecord {
-    fn from(record: ShardRecord) -> Self {
+impl From<ShardState> for ShardStateRecord {
+    fn from(record: ShardState) -> Self {
         Self {
             shard_id: record.shard.into(),
             current_change_id: number(record.change_id),
@@ -61,8 +61,8 @@ impl From<ShardRecord> for ShardStateRecord {
     }
 }
 
-impl From<SyncRecord> for SessionRecord {
-    fn from(record: SyncRecord) -> Self {
+impl From<SyncStatus> for SessionRecord {
+    fn from(record: SyncStatus) -> Self {
         Self {
             id: record.id,
             node_id: record.node.into(),

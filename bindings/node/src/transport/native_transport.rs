@@ -9,9 +9,9 @@ use napi::{Env, Status};
 use napi_derive::napi;
 use tokio::runtime::Handle;
 use vectr_delta::Fingerprint;
-use vectr_sync::Cancel;
+use vectr_sync::CancellationToken;
 use vectr_transport::{
-    Delivery, Endpoint, Messenger, MessengerConfig, StreamName, Ticket, TransportError, Trust,
+    AckHandle, Delivery, Endpoint, Messenger, MessengerConfig, StreamName, TransportError, Trust,
 };
 
 use crate::cancellation::NativeCancellation;
@@ -36,7 +36,7 @@ struct Owned {
 /// What JavaScript works on, by the number that it knows.
 #[derive(Default)]
 struct Handed {
-    tickets: Mutex<HashMap<i64, Ticket>>,
+    tickets: Mutex<HashMap<i64, AckHandle>>,
     next: AtomicI64,
 }
 
@@ -183,13 +183,13 @@ impl NativeTransport {
         answer: Option<MessageRecord>,
         failure: Option<String>,
     ) -> napi::Result<()> {
-        let Some(ticket) = self.0.handed.tickets().remove(&number) else { return Ok(()) };
+        let Some(ack) = self.0.handed.tickets().remove(&number) else { return Ok(()) };
         match (answer, failure) {
-            (_, Some(reason)) => ticket.fail(&reason),
+            (_, Some(reason)) => ack.fail(&reason),
             (Some(answer), None) => {
-                ticket.answer(answer.try_into()?).map_err(Failure::from)?;
+                ack.answer(answer.try_into()?).map_err(Failure::from)?;
             }
-            (None, None) => drop(ticket),
+            (None, None) => drop(ack),
         }
         Ok(())
     }
@@ -197,9 +197,9 @@ impl NativeTransport {
     /// Nobody took a delivery: it waits again.
     #[napi]
     pub fn put_back(&self, delivery: DeliveryRecord) -> napi::Result<()> {
-        if let Some(ticket) = self.0.handed.tickets().remove(&delivery.number) {
+        if let Some(ack) = self.0.handed.tickets().remove(&delivery.number) {
             let message = delivery.message.try_into()?;
-            Delivery { address: delivery.address, message, ticket }.put_back();
+            Delivery { address: delivery.address, message, ack }.put_back();
         }
         Ok(())
     }
@@ -235,7 +235,7 @@ impl NativeTransport {
 }
 
 impl Handed {
-    fn tickets(&self) -> MutexGuard<'_, HashMap<i64, Ticket>> {
+    fn tickets(&self) -> MutexGuard<'_, HashMap<i64, AckHandle>> {
         self.tickets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -249,18 +249,18 @@ impl Drop for Owned {
 
 /// JavaScript has a message as soon as the dispatcher has returned.
 fn hand_over(handed: Arc<Handed>, dispatcher: Dispatcher) -> impl Fn(Delivery) + Send + Sync {
-    move |Delivery { address, message, ticket }| {
+    move |Delivery { address, message, ack }| {
         let number = handed.next.fetch_add(1, Ordering::Relaxed);
         let record =
-            DeliveryRecord { number, address, wants_answer: ticket.wants_answer(), message: message.into() };
-        handed.tickets().insert(number, ticket);
+            DeliveryRecord { number, address, wants_answer: ack.wants_answer(), message: message.into() };
+        handed.tickets().insert(number, ack);
         let taken = Arc::clone(&handed);
         dispatcher.call_with_return_value(
             record,
             ThreadsafeFunctionCallMode::NonBlocking,
             move |_returned, _env| {
-                if let Some(ticket) = taken.tickets().get(&number) {
-                    ticket.taken();
+                if let Some(ack) = taken.tickets().get(&number) {
+                    ack.acknowledge();
                 }
                 Ok(())
             },
@@ -270,7 +270,7 @@ fn hand_over(handed: Arc<Handed>, dispatcher: Dispatcher) -> impl Fn(Delivery) +
 
 /// Ends the call early where it is cancelled.
 async fn unless<T>(
-    mut cancel: Cancel,
+    mut cancel: CancellationToken,
     call: impl Future<Output = Result<T, TransportError>>,
 ) -> napi::Result<T> {
     tokio::select! {

@@ -13,9 +13,12 @@ pub(crate) async fn sync(arguments: SyncArguments, stop: CancellationToken) -> R
     let shards: Vec<ShardId> =
         arguments.shards.iter().map(|shard| ShardId::new(shard)).collect::<Result<_, _>>()?;
     let node = arguments.node_id.as_deref().map(NodeName::new).transpose()?;
-    let db = VectrDB::new(Config { node, ..Config::file(&arguments.db) })?;
+    let mut config = Config::file(&arguments.db);
+    config.node = node;
+    let db = config.open()?;
     let network = arguments.network.config(db.path().unwrap_or(&arguments.db))?;
-    let config = SyncConfig { max_retries: arguments.retries, ..SyncConfig::default() };
+    let mut config = SyncConfig::default();
+    config.max_retries(arguments.retries);
     let engine = SyncEngine::new(db.clone(), node_name(&db)?, config, network)?;
     let shards = if shards.is_empty() { shards_of(&db)? } else { shards };
     let results = sync_all(&engine, &arguments, &shards, &stop).await;
@@ -34,7 +37,9 @@ async fn sync_all(
 ) -> Result<Vec<SyncResult>, CliError> {
     let mut results = Vec::with_capacity(shards.len());
     for shard in shards {
-        let options = SyncOptions { force: arguments.force, abort: stop.clone(), progress: None };
+        let mut options = SyncOptions::default();
+        options.force = arguments.force;
+        options.abort(stop.clone());
         results.push(engine.sync(shard, &arguments.peer, options).await?);
     }
     Ok(results)

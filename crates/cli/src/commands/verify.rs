@@ -79,7 +79,7 @@ impl From<&Fault> for Finding {
 
 fn text(found: &Verification) -> String {
     let mut table = Table::new(&["SHARD", ">ROWS", "DIGEST"]);
-    for VerifiedShard { shard, rows, stored, computed } in &found.shards {
+    for VerifiedShard { shard, rows, stored, computed, .. } in &found.shards {
         let verdict = if stored == computed { "matches" } else { "DOES NOT MATCH" };
         table.row([shard.to_string(), grouped(*rows), verdict.to_owned()]);
     }

@@ -108,7 +108,8 @@ struct HeldSync {
 impl HeldSync {
     /// Resolves when the sync is in its middle.
     async fn begin(db: &VectrDB, address: &str) -> Self {
-        let config = SyncConfig { batch_size: Some(20), max_retries: 0, ..SyncConfig::default() };
+        let mut config = SyncConfig::default();
+        config.batch_size(20).max_retries(0);
         let name = NodeName::new("a").unwrap();
         let engine = SyncEngine::new(db.clone(), name, config, NetworkConfig::default()).unwrap();
         let (begun, mut begins) = tokio::sync::mpsc::unbounded_channel();
@@ -119,7 +120,8 @@ impl HeldSync {
             // Nothing is ever sent: it waits until the other end is dropped.
             let _ = held.lock().unwrap().recv();
         };
-        let options = SyncOptions { progress: Some(Box::new(progress)), ..SyncOptions::default() };
+        let mut options = SyncOptions::default();
+        options.progress(progress);
         let (running, address) = (engine.clone(), address.to_owned());
         let result =
             tokio::spawn(async move { running.sync(&shard("notes"), &address, options).await.unwrap() });

@@ -34,7 +34,7 @@ impl Scratch {
     }
 
     pub(crate) fn open(&self, name: &str) -> VectrDB {
-        let config = Config::file(self.path(name));
+        let mut config = Config::file(self.path(name));
         VectrDB::new(config.state_dir(self.state())).unwrap()
     }
 

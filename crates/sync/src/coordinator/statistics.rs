@@ -4,6 +4,7 @@ use crate::SyncResult;
 
 /// Statistics of a coordinator: sums over the results that it returned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct CoordinatorStatistics {
     /// Number of different shards that its peers hold.
     pub shards: usize,

@@ -6,6 +6,7 @@ use vectr_delta::{ChangeId, NodeName, ShardId, Timestamp};
 
 /// Status of an engine: its shards, and the conflicts that wait for a decision.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct SyncStatus {
     /// Id of the sync session. Stored in the file and stable until the database takes a new site; without
     /// `persist_session`, an id of this engine.
@@ -24,6 +25,7 @@ pub struct SyncStatus {
 
 /// The state of one shard.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ShardState {
     /// The shard.
     pub shard: ShardId,

@@ -1,3 +1,4 @@
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -31,6 +32,14 @@ pub struct SyncEngine {
 }
 
 impl SyncEngine {
+    /// An engine for `db` with the default configuration. `node` is what people call this node.
+    ///
+    /// # Errors
+    /// `ERR_ARGUMENT` for a name that no node can have, and as [`SyncEngine::new`].
+    pub fn open(db: &VectrDB, node: &str) -> Result<Self, SyncError> {
+        Self::new(db.clone(), NodeName::new(node)?, SyncConfig::default(), NetworkConfig::default())
+    }
+
     /// An engine for `db`. Reads the node's identity, or creates it. Opens no socket before the first use.
     ///
     /// # Errors
@@ -39,9 +48,10 @@ impl SyncEngine {
     pub fn new(
         db: VectrDB,
         node: NodeName,
-        config: SyncConfig,
-        network: NetworkConfig,
+        config: impl Borrow<SyncConfig>,
+        network: impl Borrow<NetworkConfig>,
     ) -> Result<Self, SyncError> {
+        let (config, network) = (config.borrow().clone(), network.borrow().clone());
         network.validate()?;
         db.name_node(&node)?;
         let presence = Presence::load(&db, &network)?;

@@ -7,6 +7,7 @@ use crate::session::wire::Traffic;
 
 /// Totals of all sessions of one shard since the engine was made, whichever side opened them. They never decrease.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ShardTotals {
     /// Sessions after which both nodes had the same changes on disk.
     pub finished: u64,

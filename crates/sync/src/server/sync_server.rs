@@ -29,6 +29,7 @@ pub struct SyncServer {
 
 /// Statistics of a server.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ServerStatistics {
     /// Sessions that are running.
     pub running: usize,

@@ -1,7 +1,7 @@
 //! `SyncConfig::compression` does what it says.
 
 use crate::support::{Node, quick};
-use vectr_sync::{NetworkConfig, SyncConfig, SyncResult};
+use vectr_sync::{NetworkConfig, SyncResult};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn metadata_travels_packed_where_both_nodes_pack() {
@@ -27,7 +27,7 @@ async fn metadata_travels_packed_where_both_nodes_pack() {
 /// Syncs 1,000 short vectors with alike metadata each way.
 async fn sync((caller, called): (bool, bool)) -> SyncResult {
     let [a, b] = [("a", caller), ("b", called)].map(|(name, compression)| {
-        let node = Node::with(name, SyncConfig { compression, ..quick() }, NetworkConfig::default());
+        let node = Node::with(name, quick().compression(compression).clone(), NetworkConfig::default());
         for n in 0..1_000 {
             let metadata = format!(r#"{{"source":"conversations","language":"en","number":{n}}}"#);
             node.put(&format!("{name}-{n}"), &[n as f32], &metadata);

@@ -34,7 +34,7 @@ async fn until(events: &mut Events, done: impl Fn() -> bool) {
 }
 
 fn quick() -> SyncConfig {
-    SyncConfig { retry_backoff: Duration::from_millis(20), ..SyncConfig::default() }
+    SyncConfig::default().retry_backoff(Duration::from_millis(20)).clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -2,7 +2,7 @@
 
 use crate::support::{Node, quick, shard, strategy};
 use vectr_delta::{LocalWrite, Strategy};
-use vectr_sync::{NetworkConfig, SyncConfig};
+use vectr_sync::NetworkConfig;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_continues_in_the_next_process() {
@@ -26,7 +26,7 @@ async fn a_session_continues_in_the_next_process() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_session_that_is_not_kept_leaves_no_cursor_and_loses_nothing() {
-    let unkept = || SyncConfig { persist_session: false, ..quick() };
+    let unkept = || quick().persist_session(false).clone();
     let a = Node::with("a", unkept(), NetworkConfig::default());
     let b = Node::new("b");
     let address = b.listen().await;

@@ -4,23 +4,23 @@ use std::time::Duration;
 
 use crate::support::{Node, quick, shard};
 use vectr_delta::{Fingerprint, ShardId};
-use vectr_sync::{NetworkConfig, SyncConfig, SyncOptions, SyncResult};
+use vectr_sync::{NetworkConfig, SyncOptions, SyncResult};
 use vectr_transport::{Endpoint, EndpointConfig, Grant, Identity, Rights, TlsConfig, TlsSecret, Trust};
 
 fn tls(peer: &str, read: &[&str], write: &[&str]) -> TlsConfig {
     let set = |shards: &[&str]| shards.iter().map(|&shard| shard.to_owned()).collect();
     let mut rights = Rights::none();
     rights.grant(peer, Grant { read: set(read), write: set(write) }).unwrap();
-    TlsConfig { rights: Some(rights), ..TlsConfig::default() }
+    TlsConfig::default().rights(rights).clone()
 }
 
 fn granting(peer: &str, read: &[&str], write: &[&str]) -> NetworkConfig {
-    NetworkConfig { tls: tls(peer, read, write), ..NetworkConfig::default() }
+    NetworkConfig::default().tls(tls(peer, read, write)).clone()
 }
 
 fn knowing(secrets: &[&str]) -> TlsConfig {
     let secret = |text: &&str| TlsSecret { name: "secret", text: (*text).to_owned() };
-    TlsConfig { secrets: secrets.iter().map(secret).collect(), ..TlsConfig::default() }
+    TlsConfig::default().secrets(secrets.iter().map(secret).collect()).clone()
 }
 
 fn sites(node: &Node) -> usize {
@@ -153,10 +153,9 @@ async fn rights_that_are_taken_away_end_a_live_session_at_its_next_change() {
 async fn a_cluster_moves_to_a_new_secret_while_it_syncs_and_leaves_a_former_member_behind() {
     const OLD: &str = "the old secret of the cluster";
     const NEW: &str = "the new secret of the cluster";
-    let retrying = || SyncConfig { max_retries: 3, ..quick() };
-    let member = |name: &str| {
-        Node::with(name, retrying(), NetworkConfig { tls: knowing(&[OLD]), ..NetworkConfig::default() })
-    };
+    let retrying = || quick().max_retries(3).clone();
+    let member =
+        |name: &str| Node::with(name, retrying(), NetworkConfig::default().tls(knowing(&[OLD])).clone());
     let (a, b, former) = (member("a"), member("b"), member("former"));
     let to_b = b.listen().await;
     let steps = [(&b, &[OLD, NEW][..]), (&a, &[NEW, OLD][..]), (&b, &[NEW][..]), (&a, &[NEW][..])];

@@ -22,20 +22,17 @@ pub(crate) fn id(text: &str) -> VectorId {
 }
 
 pub(crate) fn config(folder: &Path) -> Config {
-    Config {
-        path: Some(folder.join("agent.db")),
-        state_dir: Some(folder.join("state")),
-        shard: Some(shard()),
-        ..Config::default()
-    }
+    let mut config = Config::file(folder.join("agent.db"));
+    config.state_dir(folder.join("state")).shard(shard());
+    config
 }
 
 pub(crate) fn quick() -> SyncConfig {
-    SyncConfig { max_retries: 0, retry_backoff: Duration::from_millis(1), ..SyncConfig::default() }
+    SyncConfig::default().max_retries(0).retry_backoff(Duration::from_millis(1)).clone()
 }
 
 pub(crate) fn strategy(strategy: Strategy) -> SyncConfig {
-    SyncConfig { strategy: Some(strategy), ..quick() }
+    quick().strategy(strategy).clone()
 }
 
 impl Node {

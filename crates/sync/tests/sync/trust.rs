@@ -6,10 +6,7 @@ use vectr_sync::NetworkConfig;
 use vectr_transport::{Endpoint, EndpointConfig, Identity, TlsConfig, TlsSecret, Trust};
 
 fn pinned(pins: &[Fingerprint]) -> NetworkConfig {
-    NetworkConfig {
-        tls: TlsConfig { pins: Some(pins.to_vec()), ..TlsConfig::default() },
-        ..NetworkConfig::default()
-    }
+    NetworkConfig::default().tls(TlsConfig::default().pins(pins.to_vec()).clone()).clone()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,8 +50,9 @@ async fn a_pin_removed_at_run_time_refuses_the_next_sync_resumed_or_not() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stranger_that_reads_every_stream_gets_no_byte() {
     let secret = TlsSecret { name: "secret", text: "the secret of the cluster".to_owned() };
-    let tls = TlsConfig { secrets: vec![secret], ..TlsConfig::default() };
-    for network in [pinned(&[]), NetworkConfig { tls, ..NetworkConfig::default() }] {
+    let mut tls = TlsConfig::default();
+    tls.secrets(vec![secret]);
+    for network in [pinned(&[]), NetworkConfig::default().tls(tls).clone()] {
         let b = Node::with("b", quick(), network);
         b.put("secret", &[1.0], "{}");
         let to_b = b.listen().await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use vectr_delta::ShardId;
-use vectr_sync::{CancellationSource, NetworkConfig, QuicSync, SyncConfig, SyncOptions};
+use vectr_sync::{CancellationSource, NetworkConfig, QuicSync, SyncOptions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_directions_travel_in_one_sync() {
@@ -43,7 +43,8 @@ async fn force_reads_the_changelog_again_and_changes_nothing() {
     b.put("v", &[1.0], "{}");
     let address = b.listen().await;
     a.synced(&address).await;
-    let options = SyncOptions { force: true, ..SyncOptions::default() };
+    let mut options = SyncOptions::default();
+    options.force();
     let result = a.engine.sync(&shard(), &address, options).await.unwrap();
     assert_eq!((result.failure, result.changes_applied), (None, 0));
 }
@@ -118,7 +119,8 @@ async fn an_empty_shard_beside_full_ones_is_warned_about() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_port_is_tried_as_often_as_configured() {
-    let config = SyncConfig { max_retries: 2, ..quick() };
+    let mut config = quick();
+    config.max_retries(2);
     let mut network = NetworkConfig::default();
     network.endpoint.connect_timeout = Duration::from_millis(200);
     let a = Node::with("a", config, network);
@@ -130,7 +132,7 @@ async fn a_dead_port_is_tried_as_often_as_configured() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_malformed_address_is_a_result_not_a_retry() {
-    let a = Node::with("a", SyncConfig { max_retries: 3, ..quick() }, NetworkConfig::default());
+    let a = Node::with("a", quick().max_retries(3).clone(), NetworkConfig::default());
     let result = a.sync("no:such:address:at:all").await;
     assert_eq!((result.failure.unwrap().code.as_str(), result.attempts), ("ERR_ARGUMENT", 1));
 }
@@ -149,16 +151,13 @@ async fn an_aborted_sync_keeps_what_was_applied_and_resumes() {
     let cancel = CancellationSource::new();
     let (stop, seen) = (cancel.clone(), Arc::new(AtomicU64::new(0)));
     let last = Arc::clone(&seen);
-    let options = SyncOptions {
-        abort: cancel.token(),
-        progress: Some(Box::new(move |progress| {
-            last.store(progress.received, Ordering::SeqCst);
-            if progress.received > 1_000 {
-                stop.cancel();
-            }
-        })),
-        ..SyncOptions::default()
-    };
+    let mut options = SyncOptions::default();
+    options.abort(cancel.token()).progress(move |progress| {
+        last.store(progress.received, Ordering::SeqCst);
+        if progress.received > 1_000 {
+            stop.cancel();
+        }
+    });
     let error = a.engine.sync(&shard(), &address, options).await.unwrap_err();
     assert_eq!(error.code(), "ERR_ABORTED");
     let rest = a.synced(&address).await;

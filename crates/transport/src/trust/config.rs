@@ -13,7 +13,10 @@ use crate::{Identity, TransportError};
 
 /// The configuration of identity and trust. When empty: the node's own certificate, and trust in this machine only
 /// (loopback addresses). See [`TrustRules`] for how the parts combine.
+///
+/// Set the fields directly or by the methods of the same names.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct TlsConfig {
     /// This node's certificate, followed by the chain to its authority. Default: a generated one.
     pub certificate: Option<TlsFile>,
@@ -41,6 +44,48 @@ pub struct TlsSecret {
 }
 
 impl TlsConfig {
+    /// Sets this node's certificate, followed by the chain to its authority.
+    pub fn certificate(&mut self, certificate: TlsFile) -> &mut Self {
+        self.certificate = Some(certificate);
+        self
+    }
+
+    /// Sets the key of the certificate.
+    pub fn key(&mut self, key: TlsFile) -> &mut Self {
+        self.key = Some(key);
+        self
+    }
+
+    /// Sets the certificate authorities to trust.
+    pub fn authority(&mut self, authority: TlsFile) -> &mut Self {
+        self.authority = Some(authority);
+        self
+    }
+
+    /// Sets the peers to trust by fingerprint.
+    pub fn pins(&mut self, pins: impl IntoIterator<Item = Fingerprint>) -> &mut Self {
+        self.pins = Some(pins.into_iter().collect());
+        self
+    }
+
+    /// Sets the cluster's secrets, one of which a peer has to prove that it knows.
+    pub fn secrets(&mut self, secrets: Vec<TlsSecret>) -> &mut Self {
+        self.secrets = secrets;
+        self
+    }
+
+    /// Sets what trusted peers may do with which shards.
+    pub fn rights(&mut self, rights: Rights) -> &mut Self {
+        self.rights = Some(rights);
+        self
+    }
+
+    /// Sets whether any certificate is accepted on any network. Default: false.
+    pub const fn dangerous_accept_any_peer(&mut self, dangerous_accept_any_peer: bool) -> &mut Self {
+        self.dangerous_accept_any_peer = dangerous_accept_any_peer;
+        self
+    }
+
     /// Reads the files and prepares the secrets. Blocks, for tens of milliseconds per secret. The identity is that of
     /// `certificate` and `key`, if given.
     ///
@@ -55,7 +100,7 @@ impl TlsConfig {
         let rules = TrustRules {
             pins: self.pins.as_ref().map(|pins| pins.iter().copied().collect::<BTreeSet<_>>()),
             authority: authority.transpose()?,
-            secrets: self.secrets()?,
+            secrets: self.prepare_secrets()?,
             any_peer: self.dangerous_accept_any_peer,
             rights: self.rights.clone(),
         };
@@ -71,7 +116,7 @@ impl TlsConfig {
         }
     }
 
-    fn secrets(&self) -> Result<Vec<ClusterSecret>, TransportError> {
+    fn prepare_secrets(&self) -> Result<Vec<ClusterSecret>, TransportError> {
         if let Some(surplus) = self.secrets.get(MAX_SECRETS) {
             return Err(TransportError::config(
                 &surplus.name,

@@ -128,7 +128,7 @@ async fn sessions_of_one_address_are_never_offered_to_another() {
 #[tokio::test]
 async fn without_0rtt_on_either_side_an_opening_still_arrives() {
     for (server_has_it, client_has_it) in [(false, true), (true, false)] {
-        let config = |enable_0rtt| EndpointConfig { enable_0rtt, ..EndpointConfig::default() };
+        let config = |enable_0rtt| EndpointConfig::default().enable_0rtt(enable_0rtt).clone();
         let (server, client) = (Node::with(config(server_has_it)), Node::with(config(client_has_it)));
         let (listener, address) = server.listen().await;
         let listener = client.has_session(&server, listener, &address).await;

@@ -17,7 +17,7 @@ struct Deaf {
 
 impl Deaf {
     async fn new() -> Self {
-        let node = Node::with(EndpointConfig { quic: false, ..EndpointConfig::default() });
+        let node = Node::with(EndpointConfig::default().quic(false).clone());
         loop {
             let listener = node.endpoint.listen("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr();
@@ -37,7 +37,7 @@ impl Deaf {
 
 fn impatient() -> EndpointConfig {
     // UDP gets a quarter of it before TCP is tried.
-    EndpointConfig { connect_timeout: Duration::from_secs(4), ..EndpointConfig::default() }
+    EndpointConfig::default().connect_timeout(Duration::from_secs(4)).clone()
 }
 
 #[tokio::test]
@@ -117,17 +117,19 @@ async fn a_refusal_over_udp_is_not_followed_by_tcp() {
 
 #[tokio::test]
 async fn without_the_fallback_only_udp_is_tried() {
-    let config = EndpointConfig { fallback: false, connect_timeout: Duration::from_secs(2), ..impatient() };
+    let mut config = impatient();
+    config.fallback(false).connect_timeout(Duration::from_secs(2));
     let (deaf, client) = (Deaf::new().await, Node::with(config));
     let error = client.exchange(&deaf.address, "hello").await.unwrap_err();
     assert!(matches!(error, TransportError::Unreachable { .. }), "{error}");
-    let neither = EndpointConfig { quic: false, fallback: false, ..EndpointConfig::default() };
+    let mut neither = EndpointConfig::default();
+    neither.quic(false).fallback(false);
     assert_eq!(neither.validate().unwrap_err().code(), "ERR_CONFIG");
 }
 
 #[tokio::test]
 async fn another_service_on_the_tcp_port_is_skipped() {
-    let server = Node::with(EndpointConfig { fallback: false, ..EndpointConfig::default() });
+    let server = Node::with(EndpointConfig::default().fallback(false).clone());
     let (listener, address) = server.listen().await;
     tokio::spawn(echo_all(listener));
     let Ok(other) = tokio::net::TcpListener::bind(&address).await else { return };
@@ -136,7 +138,7 @@ async fn another_service_on_the_tcp_port_is_skipped() {
             let _ = tokio::io::AsyncWriteExt::write_all(&mut socket, b"220 mail ready\r\n").await;
         }
     });
-    let client = Node::with(EndpointConfig { quic: false, ..impatient() });
+    let client = Node::with(impatient().quic(false).clone());
     let error = within(client.exchange(&address, "hello")).await.unwrap_err();
     assert!(matches!(error, TransportError::Unreachable { .. }), "{error}");
     let client = Node::with(impatient());
@@ -153,7 +155,7 @@ async fn a_tcp_port_in_use_is_named_with_a_remedy() {
         error.to_string().contains(&address) && error.to_string().contains("enableFallback: false"),
         "{error}"
     );
-    let without = Node::with(EndpointConfig { fallback: false, ..EndpointConfig::default() });
+    let without = Node::with(EndpointConfig::default().fallback(false).clone());
     // Another process may have this port for UDP, which is not what this tests.
     if let Err(error) = without.endpoint.listen(&address).await {
         assert!(!error.to_string().contains("TCP"), "{error}");
@@ -163,7 +165,7 @@ async fn a_tcp_port_in_use_is_named_with_a_remedy() {
 #[tokio::test]
 async fn closing_a_listener_ends_its_connections_and_frees_both_ports() {
     for _ in 0..5 {
-        let (server, client) = (Node::new(), Node::with(EndpointConfig { quic: false, ..impatient() }));
+        let (server, client) = (Node::new(), Node::with(impatient().quic(false).clone()));
         let (listener, address) = server.listen().await;
         let (opened, accepted) = tokio::join!(
             async {

@@ -32,7 +32,7 @@ async fn talkative(node: &Node) -> SocketAddr {
 #[tokio::test]
 async fn an_outsider_without_the_secret_reads_that_it_is_refused_and_nothing_else() {
     let secret = TlsSecret { name: "secret", text: "the secret of the cluster".to_owned() };
-    let server = Node::configured(&TlsConfig { secrets: vec![secret], ..TlsConfig::default() });
+    let server = Node::configured(TlsConfig::default().secrets(vec![secret]));
     let remote = talkative(&server).await;
     let openings: [&[u8]; 6] = [b"\0hello", b"\x01ping", b"\x02messages", b"\x03\0", &[3; 258], &[3; 4000]];
     for opening in openings {
@@ -88,7 +88,7 @@ async fn an_older_tls_is_refused() {
 async fn malformed_bytes_affect_no_other_connection() {
     let server = Node::new();
     let remote = talkative(&server).await;
-    let healthy = Node::with(EndpointConfig { quic: false, ..EndpointConfig::default() });
+    let healthy = Node::with(EndpointConfig::default().quic(false).clone());
     let witness = healthy.endpoint.open(&remote.to_string(), None).await.unwrap();
 
     // Not TLS; TLS, but not HTTP/2.

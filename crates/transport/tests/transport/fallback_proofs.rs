@@ -14,12 +14,12 @@ use crate::support::{Node, within};
 
 fn knowing_the_secret() -> TlsConfig {
     let secret = TlsSecret { name: "secret", text: "the secret of the cluster".to_owned() };
-    TlsConfig { secrets: vec![secret], ..TlsConfig::default() }
+    TlsConfig::default().secrets(vec![secret]).clone()
 }
 
 /// A member without QUIC.
 fn cut_off() -> Node {
-    Node::configured_with(&knowing_the_secret(), EndpointConfig { quic: false, ..EndpointConfig::default() })
+    Node::configured_with(&knowing_the_secret(), EndpointConfig::default().quic(false).clone())
 }
 
 /// A member that listens over both transports and echoes.
@@ -130,7 +130,7 @@ async fn a_proof_that_is_passed_on_is_refused() {
 /// Downgrade: dropping UDP makes a member connect over TCP, where it still talks to members only.
 #[tokio::test]
 async fn a_member_that_was_driven_to_tcp_says_nothing_to_a_node_without_the_secret() {
-    let plain = Node::with(EndpointConfig { quic: false, ..EndpointConfig::default() });
+    let plain = Node::with(EndpointConfig::default().quic(false).clone());
     let (listener, _swallow) = loop {
         let (listener, address) = plain.listen().await;
         // Another process may have this port for UDP.
@@ -140,7 +140,8 @@ async fn a_member_that_was_driven_to_tcp_says_nothing_to_a_node_without_the_secr
     };
     let address = listener.local_addr().to_string();
     let accepting = tokio::spawn(async move { listener.accept().await });
-    let config = EndpointConfig { connect_timeout: Duration::from_secs(4), ..EndpointConfig::default() };
+    let mut config = EndpointConfig::default();
+    config.connect_timeout(Duration::from_secs(4));
     let driven = Node::configured_with(&knowing_the_secret(), config);
     for _ in 0..2 {
         let error = within(driven.exchange(&address, "secret words")).await.unwrap_err();

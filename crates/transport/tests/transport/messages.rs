@@ -106,7 +106,8 @@ async fn a_slow_receiver_slows_the_sender_and_bounds_memory() {
 #[tokio::test]
 async fn more_stream_ids_than_streams_take_turns() {
     let (heard, handler) = crate::support::talk::keeping();
-    let few = EndpointConfig { max_concurrent_streams: 4, ..EndpointConfig::default() };
+    let mut few = EndpointConfig::default();
+    few.max_concurrent_streams(4);
     let server = Talker::limited(few, handler);
     server.messenger.subscribe(None);
     let address = server.listen().await;

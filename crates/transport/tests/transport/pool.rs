@@ -8,7 +8,7 @@ use vectr_transport::{EndpointConfig, TransportError};
 use crate::support::{Node, echo_all, until, within};
 
 fn impatient() -> EndpointConfig {
-    EndpointConfig { connect_timeout: Duration::from_millis(300), ..EndpointConfig::default() }
+    EndpointConfig::default().connect_timeout(Duration::from_millis(300)).clone()
 }
 
 #[tokio::test]
@@ -124,11 +124,9 @@ async fn a_port_where_nobody_listens_is_unreachable_after_the_connect_timeout() 
 #[tokio::test]
 async fn an_address_without_answer_is_unreachable_even_if_the_idle_timeout_comes_first() {
     let idle_timeout = Duration::from_secs(1);
-    let client = Node::with(EndpointConfig {
-        idle_timeout,
-        connect_timeout: Duration::from_secs(60),
-        ..EndpointConfig::default()
-    });
+    let client = Node::with(
+        EndpointConfig::default().idle_timeout(idle_timeout).connect_timeout(Duration::from_secs(60)).clone(),
+    );
     let unused = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let address = unused.local_addr().unwrap().to_string();
     let error = client.endpoint.open(&address, None).await.unwrap_err();
@@ -145,7 +143,7 @@ async fn a_name_that_does_not_resolve_is_unreachable() {
 
 #[tokio::test]
 async fn the_idle_connection_used_least_recently_makes_room() {
-    let client = Node::with(EndpointConfig { max_connections: 2, ..impatient() });
+    let client = Node::with(impatient().max_connections(2).clone());
     let server = Node::new();
     let mut addresses = Vec::new();
     for _ in 0..3 {
@@ -164,7 +162,7 @@ async fn the_idle_connection_used_least_recently_makes_room() {
 
 #[tokio::test]
 async fn a_pool_full_of_busy_connections_says_so() {
-    let client = Node::with(EndpointConfig { max_connections: 1, ..impatient() });
+    let client = Node::with(impatient().max_connections(1).clone());
     let server = Node::new();
     let (_first, first) = server.listen().await;
     let (_second, second) = server.listen().await;
@@ -177,7 +175,7 @@ async fn a_pool_full_of_busy_connections_says_so() {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_are_not_accepted() {
-    let server = Node::with(EndpointConfig { max_connections: 1, ..EndpointConfig::default() });
+    let server = Node::with(EndpointConfig::default().max_connections(1).clone());
     let (listener, address) = server.listen().await;
     tokio::spawn(echo_all(listener));
     let (first, second) = (Node::new(), Node::new());
@@ -192,7 +190,7 @@ async fn connections_beyond_the_limit_are_not_accepted() {
 /// With half of the permits taken, every further client has to prove its address first, and notices nothing.
 #[tokio::test]
 async fn clients_prove_their_address_when_permits_are_scarce() {
-    let server = Node::with(EndpointConfig { max_connections: 4, ..EndpointConfig::default() });
+    let server = Node::with(EndpointConfig::default().max_connections(4).clone());
     let (listener, address) = server.listen().await;
     tokio::spawn(echo_all(listener));
     let clients: Vec<Node> = (0..4).map(|_| Node::new()).collect();

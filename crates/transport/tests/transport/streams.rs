@@ -47,11 +47,8 @@ async fn many_streams_at_once_keep_their_bytes_apart() {
 
 #[tokio::test]
 async fn a_stream_beyond_the_limit_waits_for_another_to_end() {
-    let server = Node::with(EndpointConfig { max_concurrent_streams: 2, ..EndpointConfig::default() });
-    let client = Node::with(EndpointConfig {
-        connect_timeout: Duration::from_millis(300),
-        ..EndpointConfig::default()
-    });
+    let server = Node::with(EndpointConfig::default().max_concurrent_streams(2).clone());
+    let client = Node::with(EndpointConfig::default().connect_timeout(Duration::from_millis(300)).clone());
     let (listener, address) = server.listen().await;
     tokio::spawn(echo_all(listener));
     let first = client.endpoint.open(&address, None).await.unwrap();
@@ -134,8 +131,7 @@ async fn a_writer_waits_for_a_reader_that_is_behind() {
 #[tokio::test]
 async fn a_silent_peer_is_noticed_and_a_quiet_one_is_kept() {
     let doomed = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
-    let client =
-        Node::with(EndpointConfig { idle_timeout: Duration::from_secs(1), ..EndpointConfig::default() });
+    let client = Node::with(EndpointConfig::default().idle_timeout(Duration::from_secs(1)).clone());
     let (quiet, silent) = (Node::new(), Node::new());
     let (mut opened, mut accepted) = pair(&quiet, &client).await;
     let endpoint = silent.endpoint.clone();

@@ -8,7 +8,7 @@ use crate::support::certificates::{Authority, file};
 use crate::support::{Node, echo_all, echo_one, read_all, within};
 
 fn with_authority(tls: &TlsConfig, authority: &Authority) -> TlsConfig {
-    TlsConfig { authority: Some(file(&authority.path())), ..tls.clone() }
+    tls.clone().authority(file(&authority.path())).clone()
 }
 
 /// The result of an exchange with a listening node.
@@ -58,7 +58,8 @@ async fn peers_of_other_authorities_are_refused_in_both_directions() {
     });
     let early = ours.member_with("early.example", |params| params.not_before = date_time_ymd(2200, 1, 1));
     let foreign = with_authority(&other.member("ours.example"), &ours);
-    let self_made = TlsConfig { authority: Some(file(&ours.path())), ..TlsConfig::default() };
+    let mut self_made = TlsConfig::default();
+    self_made.authority(file(&ours.path()));
     let member = ours.member("member.example");
     for (what, stranger) in
         [("expired", &expired), ("early", &early), ("foreign", &foreign), ("self-made", &self_made)]
@@ -90,8 +91,7 @@ async fn a_certificate_is_good_for_the_roles_that_it_names() {
 async fn a_pin_admits_a_peer_beside_the_authority() {
     let authority = Authority::new();
     let friend = Node::new();
-    let pins = Some(vec![friend.fingerprint()]);
-    let server = Node::configured(&TlsConfig { pins, ..authority.member("server.example") });
+    let server = Node::configured(authority.member("server.example").pins([friend.fingerprint()]));
     let (listener, address) = server.listen().await;
     tokio::spawn(echo_all(listener));
     assert_eq!(friend.exchange(&address, "hello").await.unwrap(), "hello");
@@ -163,16 +163,31 @@ async fn files_that_cannot_be_used_are_named_and_change_nothing() {
     std::fs::write(&damaged, "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
     let (garbage, damaged) = (file(&garbage), file(&damaged));
     let other = authority.member("other.example");
+    let without_key = {
+        let mut tls = member.clone();
+        tls.key = None;
+        tls
+    };
+    let without_certificate = {
+        let mut tls = member.clone();
+        tls.certificate = None;
+        tls
+    };
+    let with_another_key = {
+        let mut tls = member.clone();
+        tls.key = other.key;
+        tls
+    };
     for (bad, word) in [
-        (TlsConfig { authority: Some(missing.clone()), ..member.clone() }, "missing.pem"),
-        (TlsConfig { authority: Some(garbage.clone()), ..member.clone() }, "garbage.pem"),
-        (TlsConfig { authority: Some(damaged.clone()), ..member.clone() }, "damaged.pem"),
-        (TlsConfig { certificate: Some(garbage.clone()), ..member.clone() }, "garbage.pem"),
-        (TlsConfig { certificate: Some(damaged), ..member.clone() }, "damaged.pem"),
-        (TlsConfig { key: Some(garbage), ..member.clone() }, "garbage.pem"),
-        (TlsConfig { key: None, ..member.clone() }, "key"),
-        (TlsConfig { certificate: None, ..member.clone() }, "certificate"),
-        (TlsConfig { key: other.key, ..member.clone() }, "does not go with"),
+        (member.clone().authority(missing.clone()).clone(), "missing.pem"),
+        (member.clone().authority(garbage.clone()).clone(), "garbage.pem"),
+        (member.clone().authority(damaged.clone()).clone(), "damaged.pem"),
+        (member.clone().certificate(garbage.clone()).clone(), "garbage.pem"),
+        (member.clone().certificate(damaged).clone(), "damaged.pem"),
+        (member.clone().key(garbage).clone(), "garbage.pem"),
+        (without_key, "key"),
+        (without_certificate, "certificate"),
+        (with_another_key, "does not go with"),
     ] {
         let error = node.endpoint.set_trust(&bad).unwrap_err();
         assert_eq!(error.code(), "ERR_CONFIG");
@@ -195,11 +210,9 @@ async fn rights_go_by_names_that_the_authority_vouches_for() {
     let member = Node::configured(&authority.member("agent.example"));
     let other = Node::configured(&authority.member("other.example"));
     let impostor = Node::configured(&Authority::new().member("agent.example"));
-    let server = Node::configured(&TlsConfig {
-        rights: Some(rights),
-        pins: Some(vec![impostor.fingerprint()]),
-        ..authority.member("server.example")
-    });
+    let server = Node::configured(
+        authority.member("server.example").rights(rights).pins(vec![impostor.fingerprint()]),
+    );
     impostor.trust.dangerous().accept_any_peer();
     let (listener, address) = server.listen().await;
     for (client, expected) in [(&member, Access::Write), (&other, Access::None), (&impostor, Access::None)] {

@@ -9,7 +9,7 @@ use crate::support::{Node, echo_all, read_all, within};
 
 fn knowing(secrets: &[&str]) -> TlsConfig {
     let secret = |text: &&str| TlsSecret { name: "secret", text: (*text).to_owned() };
-    TlsConfig { secrets: secrets.iter().map(secret).collect(), ..TlsConfig::default() }
+    TlsConfig::default().secrets(secrets.iter().map(secret).collect()).clone()
 }
 
 const OLD: &str = "the old secret of the cluster";

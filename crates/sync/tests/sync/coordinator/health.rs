@@ -11,8 +11,9 @@ use crate::support::{Node, quick};
 async fn live_peers_answer_and_dead_and_untrusted_ones_do_not() {
     let a = Node::with("a", quick(), patience(Duration::from_millis(500), Duration::from_secs(30)));
     let live = Node::new("live");
-    let nobody = TlsConfig { pins: Some(vec![]), ..TlsConfig::default() };
-    let strict = Node::with("strict", quick(), NetworkConfig { tls: nobody, ..NetworkConfig::default() });
+    let mut nobody = TlsConfig::default();
+    nobody.pins(vec![]);
+    let strict = Node::with("strict", quick(), NetworkConfig::default().tls(nobody).clone());
     let (_socket, dead) = dead_address();
     let coordinator = coordinator(&a, 1);
     coordinator.scheduler().register_peer(peer("live", &live.listen().await, &[]));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use vectr_sync::{CancellationSource, CancellationToken, SyncConfig};
+use vectr_sync::{CancellationSource, CancellationToken};
 
 use super::probe::Probe;
 use super::support::{coordinator, patience, put, shard, until, within};
@@ -121,7 +121,8 @@ async fn more_urgent_tasks_of_another_call_overtake() {
 /// The one permit is free while a task rests that had it: all others are done in between.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_task_waiting_for_its_retry_starves_no_other() {
-    let config = SyncConfig { max_retries: 1, retry_backoff: Duration::from_secs(3_600), ..quick() };
+    let mut config = quick();
+    config.max_retries(1).retry_backoff(Duration::from_secs(3_600));
     let a = Node::with("a", config, patience(Duration::from_secs(30), Duration::from_secs(2)));
     let b = Node::new("b");
     let address = b.listen().await;

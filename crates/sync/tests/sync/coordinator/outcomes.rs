@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use vectr_delta::Strategy;
-use vectr_sync::{CancellationToken, NetworkConfig, PeerStatus, SyncConfig, SyncResult, Topology};
+use vectr_sync::{CancellationToken, NetworkConfig, PeerStatus, SyncResult, Topology};
 
 use super::support::{coordinator, dead_address, name, patience, peer, put, shard};
 use crate::support::{Node, quick, strategy};
@@ -45,7 +45,8 @@ async fn statistics_are_the_sums_of_all_results() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn attempts_add_up_and_the_last_one_decides() {
-    let config = SyncConfig { max_retries: 2, retry_backoff: Duration::from_millis(1), ..quick() };
+    let mut config = quick();
+    config.max_retries(2).retry_backoff(Duration::from_millis(1));
     let a = Node::with("a", config, patience(Duration::from_millis(100), Duration::from_secs(30)));
     let coordinator = coordinator(&a, 2);
     let (_socket, dead) = dead_address();

@@ -63,12 +63,11 @@ impl Authority {
         let at = |kind: &str| self.folder.path().join(format!("{number}.{kind}"));
         fs::write(at("pem"), certificate.pem()).unwrap();
         fs::write(at("key"), key.serialize_pem()).unwrap();
-        TlsConfig {
-            certificate: Some(file(&at("pem"))),
-            key: Some(file(&at("key"))),
-            authority: Some(file(&self.path())),
-            ..TlsConfig::default()
-        }
+        TlsConfig::default()
+            .certificate(file(&at("pem")))
+            .key(file(&at("key")))
+            .authority(file(&self.path()))
+            .clone()
     }
 
     /// An authority below this one, and its certificate.
