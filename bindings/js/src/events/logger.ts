@@ -75,7 +75,7 @@ export function logEvent(log: Log, event: SyncEvent): void {
   switch (type) {
     case 'conflict': {
       const { detected, outcome, strategy } = event;
-      const what = outcome === 'resolved' ? `resolved by ${strategy}` : `left unresolved, because the strategy is ${strategy}`;
+      const what = outcome === 'resolved' ? `resolved by ${strategy}` : `unresolved, because the strategy is ${strategy}`;
       return log.info(`${detected} ${detected === 1 ? 'conflict' : 'conflicts'} ${whereOf(event)}: ${what}`, details);
     }
     case 'peer': {
