@@ -169,7 +169,7 @@ impl Context {
         let (db, shard) = (self.db.clone(), shard.clone());
         // If this note is lost, the peer's lag shows its previous value.
         self.tasks.track(tokio::task::spawn_blocking(move || {
-            drop(replication::record_peer(&db, &shard, progress))
+            drop(replication::record_peer(&db, &shard, progress));
         }));
     }
 

@@ -17,7 +17,7 @@ fn a_handle_takes_ids_and_vectors_in_every_form() {
         notes.insert("e", ([5.0], r#"{"k":5}"#)).unwrap();
         notes.insert(checked.0, checked.1).unwrap();
         notes.insert("g", (&[7.0], Metadata::new("{}").unwrap())).unwrap();
-        let id = notes.add(&vec![8.0]).unwrap();
+        let id = notes.add(vec![8.0]).unwrap();
         assert_eq!(id.len(), "00000000-0000-7000-8000-000000000000".len());
         assert_eq!(notes.count().unwrap(), 8);
         assert_eq!(notes.get("e").unwrap().unwrap().metadata.unwrap().as_str(), r#"{"k":5}"#);

@@ -19,9 +19,11 @@ async fn pinned_nodes_sync_and_an_unpinned_one_gets_err_trust() {
     assert_eq!(failure.code, "ERR_TRUST");
     assert!(failure.message.contains(&b.engine.fingerprint().to_string()), "{}", failure.message);
     a.engine.trust().pin(b.engine.fingerprint());
-    a.synced(&to_b).await;
+    a.synced(&to_b).await.into_result().unwrap();
     let stranger = Node::with("stranger", quick(), pinned(&[b.engine.fingerprint()]));
     let refused = stranger.sync(&to_b).await;
+    let error = refused.clone().into_result().unwrap_err();
+    assert_eq!((error.code(), error.is_transient()), ("ERR_TRUST", false));
     let failure = refused.failure.unwrap();
     assert_eq!((failure.code.as_str(), refused.attempts), ("ERR_TRUST", 1));
     assert!(failure.message.contains(&stranger.engine.fingerprint().to_string()), "{}", failure.message);
