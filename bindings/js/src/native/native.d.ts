@@ -611,6 +611,8 @@ export interface SyncOptions {
   conflictStrategy?: string
   /** Most changes in one batch. */
   batchSize?: number
+  /** Whether batches travel packed. */
+  compression?: boolean
   /** How often to try again. */
   maxRetries?: number
   /** Milliseconds before the first retry. */

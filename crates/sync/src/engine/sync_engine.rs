@@ -268,14 +268,15 @@ impl SyncEngine {
     /// and count the resolved ones. They do not wait if the callback itself makes the call.
     ///
     /// ```
-    /// # use vectr_core::{Config, VectrDB};
-    /// # use vectr_delta::{LocalWrite, NodeName, Strategy};
+    /// # use vectr_core::VectrDB;
+    /// # use vectr_delta::{LocalWrite, Strategy};
     /// # use vectr_sync::{ConflictCallback, NetworkConfig, SyncConfig, SyncEngine};
     /// # #[tokio::main]
     /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    /// # let db = VectrDB::new(Config::default())?;
-    /// let config = SyncConfig { strategy: Some(Strategy::Manual), ..SyncConfig::default() };
-    /// let engine = SyncEngine::new(db, NodeName::new("agent-1")?, config, NetworkConfig::default())?;
+    /// # let (db, name) = (VectrDB::builder().open()?, "agent-1".try_into()?);
+    /// let mut config = SyncConfig::default();
+    /// config.strategy(Strategy::Manual);
+    /// let engine = SyncEngine::new(db, name, config, NetworkConfig::default())?;
     /// engine.on_conflict(ConflictCallback::new(|conflict| async move {
     ///     // Keep the first version that is no deletion.
     ///     let kept = conflict.row.siblings().iter().find_map(|version| version.payload().cloned());

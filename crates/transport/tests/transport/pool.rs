@@ -136,6 +136,8 @@ async fn an_address_without_answer_is_unreachable_even_if_the_idle_timeout_comes
 #[tokio::test]
 async fn a_name_that_does_not_resolve_is_unreachable() {
     let client = Node::with(impatient());
+    // Without any trust the name would not even be looked up.
+    client.trust.pin(client.fingerprint());
     let error = client.endpoint.open("no-such-host.invalid:1", None).await.unwrap_err();
     assert_eq!(error.code(), "ERR_PEER_UNREACHABLE");
     assert!(error.to_string().contains("no-such-host.invalid:1"), "{error}");
