@@ -105,6 +105,10 @@ test('what is no wrong kind resolves without success, with the stable code', asy
   const { db, sync } = await node(t, 'node-a');
   await db.insert([1]);
   const quick = await engine(t, await open(t, { path: file() }), 'quick', { maxRetries: 0 }, { connectTimeoutMs: 50 });
+  const pinning = await engine(t, await open(t, { path: file() }), 'pinning', { maxRetries: 0 }, {
+    connectTimeoutMs: 500,
+    tls: { pinnedFingerprints: [sync.fingerprint] },
+  });
   const cases = [
     ['ERR_ARGUMENT', sync, 'shared', 'no:such:address'],
     ['ERR_ARGUMENT', sync, 'shared', ''],
@@ -112,7 +116,10 @@ test('what is no wrong kind resolves without success, with the stable code', asy
     ['ERR_ARGUMENT', sync, '', '127.0.0.1:4433'],
     ['ERR_ARGUMENT', sync, 'x'.repeat(257), '127.0.0.1:4433'],
     ['ERR_PEER_UNREACHABLE', quick, 'shared', '127.0.0.1:1'],
-    ['ERR_PEER_UNREACHABLE', quick, 'shared', 'no-such-host.invalid'],
+    ['ERR_PEER_UNREACHABLE', pinning, 'shared', 'no-such-host.invalid'],
+    // With no trust configured, nothing leaves this machine: not even the question what the name means.
+    ['ERR_TRUST', quick, 'shared', 'no-such-host.invalid'],
+    ['ERR_TRUST', quick, 'shared', '192.0.2.1:4433'],
   ];
   for (const [code, engine, shard, address] of cases) {
     const result = await engine.sync(shard, address);

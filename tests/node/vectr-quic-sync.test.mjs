@@ -59,7 +59,10 @@ test('it rejects with the code of what went wrong', async (t) => {
   await once(silent, 'listening');
   const dead = client(t, db, `127.0.0.1:${silent.address().port}`, { quicConfig: { connectTimeoutMs: 50 } });
   await fails('ERR_PEER_UNREACHABLE', () => dead.sync('shared'));
-  const nobody = client(t, db, 'nobody.invalid', { quicConfig: { connectTimeoutMs: 500 } });
+  const untrusting = client(t, db, 'nobody.invalid', { quicConfig: { connectTimeoutMs: 500 } });
+  await fails('ERR_TRUST', () => untrusting.sync('shared'), /nobody\.invalid:4433/);
+  const tls = { pinnedFingerprints: ['0'.repeat(64)] };
+  const nobody = client(t, db, 'nobody.invalid', { quicConfig: { connectTimeoutMs: 500, tls } });
   await fails('ERR_PEER_UNREACHABLE', () => nobody.sync('shared'), /nobody\.invalid:4433/);
   await fails('ERR_ARGUMENT', () => client(t, db, 'no address at all').sync('shared'));
   await fails('ERR_ARGUMENT', () => dead.sync(5));
