@@ -63,7 +63,7 @@ impl Config {
         self
     }
 
-    /// Sets what people call the node.
+    /// Sets the name of the node.
     pub fn node(&mut self, node: NodeName) -> &mut Self {
         self.node = Some(node);
         self

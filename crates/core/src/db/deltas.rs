@@ -27,13 +27,13 @@ pub struct DeltaScope {
 }
 
 impl DeltaScope {
-    /// Sets the most vectors, the longest applied first. Default: all.
+    /// Sets the maximum number of vectors; those applied first are taken. Default: all.
     pub const fn max_vectors(&mut self, max_vectors: usize) -> &mut Self {
         self.max_vectors = Some(max_vectors);
         self
     }
 
-    /// Sets the delta to answer, in bytes: what it shows its sender to hold is left out.
+    /// Sets a delta of the recipient, in bytes: changes that it contains are left out.
     pub fn answer_to(&mut self, delta: Vec<u8>) -> &mut Self {
         self.answer_to = Some(delta);
         self

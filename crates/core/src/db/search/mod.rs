@@ -47,31 +47,31 @@ impl Search {
         }
     }
 
-    /// Sets the most hits. Default 10.
+    /// Sets the maximum number of hits. Default 10.
     pub const fn k(&mut self, k: usize) -> &mut Self {
         self.k = k;
         self
     }
 
-    /// Sets what nearest means. Default: cosine.
+    /// Sets the metric. Default: cosine.
     pub const fn metric(&mut self, metric: Metric) -> &mut Self {
         self.metric = metric;
         self
     }
 
-    /// Sets the least similarity of a hit. Default: none.
+    /// Sets the minimum similarity of a hit. Default: none.
     pub const fn threshold(&mut self, threshold: f32) -> &mut Self {
         self.threshold = Some(threshold);
         self
     }
 
-    /// Has hits carry their vectors. Default: they do not.
+    /// Returns the vectors with the hits. Default: ids and metadata only.
     pub const fn include_vectors(&mut self) -> &mut Self {
         self.include_vectors = true;
         self
     }
 
-    /// Sets the flag by which another thread gives up the search.
+    /// Sets the flag that cancels the search from another thread.
     pub fn cancel(&mut self, cancel: Arc<AtomicBool>) -> &mut Self {
         self.cancel = cancel;
         self
