@@ -73,6 +73,12 @@ impl Decisions {
         }
     }
 
+    /// The decisions about conflicts of a source that are running.
+    pub(crate) fn running(&self, source: &Source) -> Vec<Decided> {
+        let of_source = self.running.values().filter(|running| running.source == *source);
+        of_source.map(|running| running.decided.clone()).collect()
+    }
+
     /// Forgets that the callback was asked about a conflict, which is gone.
     pub(crate) fn forget(&mut self, id: ConflictId) {
         if let Some(at) = self.asked.remove(&id) {

@@ -16,6 +16,8 @@ pub(crate) struct ConflictHandler {
     callback: ConflictCallback,
     permits: Semaphore,
     decisions: Mutex<Decisions>,
+    /// Whether the conflicts that were pending when the callback was set have been read.
+    listed: watch::Sender<bool>,
 }
 
 impl ConflictHandler {
@@ -26,14 +28,22 @@ impl ConflictHandler {
             callback,
             permits: Semaphore::new(AT_ONCE),
             decisions: Mutex::default(),
+            listed: watch::Sender::new(false),
         });
         // Subscribe before the pending ones are read, so that none is missed in between.
         tokio::spawn(watch_conflicts(Arc::downgrade(&handler), context.events.subscribe()));
         handler
     }
 
-    /// Counts what the callback resolves from now on, for the results of syncs that begin now.
-    pub(crate) fn open_scope(self: &Arc<Self>) -> Scope {
+    /// Counts what the callback resolves from now on, for the results of syncs that begin now. Waits until the conflicts
+    /// that were pending have been read: one that such a sync brings would pass for one of them.
+    pub(crate) async fn open_scope(self: &Arc<Self>) -> Scope {
+        let mut listed = self.listed.subscribe();
+        let mut closed = self.context.closing.token();
+        tokio::select! {
+            _ = listed.wait_for(|listed| *listed) => {}
+            () = closed.cancelled() => {}
+        }
         Scope { handler: Arc::clone(self), number: self.decisions().open_scope() }
     }
 
@@ -48,22 +58,29 @@ impl ConflictHandler {
         let listed = self.list(shard.clone()).await;
         let conflicts = match listed {
             Ok(conflicts) => conflicts,
-            Err(error) => return self.fail(shard, None, &SyncFailure::from(&error)),
+            Err(error) => {
+                self.listed.send_replace(true);
+                return self.fail(shard, None, &SyncFailure::from(&error));
+            }
         };
         let new: Vec<_> = {
             let decisions = self.decisions();
             conflicts.into_iter().filter(|conflict| decisions.is_new(conflict.conflict)).collect()
         };
-        self.decide_all(new, &source).await;
+        let started = self.begin_all(new, &source);
+        self.listed.send_replace(true);
+        self.wait_all(started).await;
     }
 
     async fn list(&self, shard: Option<ShardId>) -> Result<Vec<StoredConflict>, SyncError> {
         self.context.blocking(move |db| db.pending_conflicts(shard.as_ref())).await
     }
 
-    async fn decide_all(self: &Arc<Self>, conflicts: Vec<StoredConflict>, source: &Source) {
-        let started: Vec<Decided> =
-            conflicts.into_iter().map(|conflict| self.decide(conflict, source.clone())).collect();
+    fn begin_all(self: &Arc<Self>, conflicts: Vec<StoredConflict>, source: &Source) -> Vec<Decided> {
+        conflicts.into_iter().map(|conflict| self.decide(conflict, source.clone())).collect()
+    }
+
+    async fn wait_all(&self, started: Vec<Decided>) {
         for decided in started {
             self.wait(decided).await;
         }
@@ -172,12 +189,11 @@ impl Scope {
             let conflicts = result.conflicts_unresolved.iter();
             conflicts.filter(|open| decisions.is_open(open.conflict, self.number)).cloned().collect()
         };
-        if INSIDE_CALLBACK.try_with(|()| ()).is_ok() {
-            for conflict in open {
-                handler.decide(conflict, source.clone());
-            }
-        } else {
-            handler.decide_all(open, &source).await;
+        let mut started = handler.begin_all(open, &source);
+        // One whose write is done is in the list no more, but it is not counted before it ends.
+        started.extend(handler.decisions().running(&source));
+        if INSIDE_CALLBACK.try_with(|()| ()).is_err() {
+            handler.wait_all(started).await;
         }
         result.conflicts_resolved += handler.decisions().count(self.number, &source);
         if result.conflicts_unresolved.is_empty() {

@@ -72,7 +72,7 @@ impl ShardCoordinator {
         }
         let stop_signals = StopSignals::new(&context, &self.scheduler, abort);
         let tasks = self.tasks(assignment)?;
-        let scope = self.engine.conflict_scope();
+        let scope = self.engine.conflict_scope().await;
         let executor = Executor::new(context, self.scheduler.clone(), tasks, stop_signals)?;
         let mut results = executor.run().await?;
         // `close` must not wait for a callback.

@@ -93,7 +93,7 @@ impl SyncEngine {
         options: SyncOptions,
     ) -> Result<SyncResult, SyncError> {
         let started = Instant::now();
-        let scope = self.conflict_scope();
+        let scope = self.conflict_scope().await;
         let job = SyncJob::new(&self.context, shard.clone(), address.to_owned());
         let mut result = job.run(&self.context, &options).await?;
         if let Some(scope) = scope {
@@ -301,9 +301,12 @@ impl SyncEngine {
     }
 
     /// Counts the conflicts that the callback resolves from now on. `None` without a callback.
-    pub(crate) fn conflict_scope(&self) -> Option<Scope> {
-        let handler = self.conflict_handler.lock().unwrap_or_else(PoisonError::into_inner);
-        handler.as_ref().map(ConflictHandler::open_scope)
+    pub(crate) async fn conflict_scope(&self) -> Option<Scope> {
+        let handler = self.conflict_handler.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match handler {
+            Some(handler) => Some(handler.open_scope().await),
+            None => None,
+        }
     }
 
     /// The status of all shards, and the conflicts that wait for a decision. Blocks on storage.
