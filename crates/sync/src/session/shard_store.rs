@@ -83,6 +83,10 @@ impl ShardStore {
         {
             hello.cursor = None;
         }
+        // The rights may have changed while the page was read, and it may hold what was written since.
+        if matches!(reply, StoreReply::Page(_)) && self.access() == Some(Access::None) {
+            return forbidden();
+        }
         reply
     }
 
@@ -91,9 +95,14 @@ impl ShardStore {
         self.under_way > 0
     }
 
+    /// What the peer may do now. `None` before its stream is there.
+    fn access(&self) -> Option<Access> {
+        self.rights.as_ref().map(|rights| rights.access(&self.shard))
+    }
+
     /// Returns a request that the peer's rights allow, or else the reply to it.
     fn permit(&mut self, request: StoreRequest) -> ControlFlow<StoreReply, StoreRequest> {
-        let access = self.rights.as_ref().map(|rights| rights.access(&self.shard));
+        let access = self.access();
         let reads_rows = matches!(request, StoreRequest::ReadPage { .. });
         if reads_rows && access == Some(Access::None) {
             return ControlFlow::Break(forbidden());
