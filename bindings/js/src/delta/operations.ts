@@ -117,6 +117,6 @@ const BACKEND_STRATEGY: Record<ConflictResolutionStrategy, ConflictStrategy> = {
   'merge-vectors': 'merge',
   manual: 'manual',
 };
-// Placeholders: operations have neither, but the core expects them.
+// The core expects a shard and a key. Operations have neither, so all of them share these.
 const SHARD = 'operations';
 const KEY = 'operation';
