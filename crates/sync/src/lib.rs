@@ -46,13 +46,14 @@ pub use conflicts::callback::{ConflictCallback, ConflictDecision, ConflictOutcom
 pub use coordinator::{
     Assignment, CoordinatorStatistics, Peer, PeerStatus, Scheduler, ShardCoordinator, Topology,
 };
+pub use engine::exchange::Exchange;
 pub use engine::status::{ShardState, ShardStatus, SyncStatus};
 pub use engine::sync_engine::{SyncEngine, node_name};
 pub use engine::totals::ShardTotals;
 pub use error::SyncError;
 pub use events::event::SyncEvent;
 pub use events::hub::Events;
-pub use options::SyncOptions;
+pub use options::{Patience, SyncOptions};
 pub use result::{SyncFailure, SyncProgress, SyncResult};
 pub use server::sync_server::{ServerStatistics, SyncServer};
 

@@ -33,3 +33,16 @@ impl SyncOptions {
         self
     }
 }
+
+/// How long [`Exchange::settle`] waits for the conflict callback.
+///
+/// [`Exchange::settle`]: crate::Exchange::settle
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// Until it has decided.
+    Unlimited,
+    /// Until nothing but its answers is missing. For a host that may end while it owes them.
+    UntilAsked,
+    /// Not at all. For a sync that the callback itself makes, outside of its task.
+    None,
+}

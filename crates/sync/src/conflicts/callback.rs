@@ -3,7 +3,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use vectr_core::StoredConflict;
-use vectr_delta::{LocalWrite, ShardId, VectorId};
+use vectr_delta::{ConflictId, LocalWrite, ShardId, VectorId};
 
 use crate::SyncFailure;
 
@@ -30,14 +30,23 @@ pub enum ConflictOutcome {
         /// The conflict that is left, if a version arrived that the callback had not seen. It is decided next.
         left: Option<Box<StoredConflict>>,
     },
+    /// Nothing was written: the callback leaves the conflict, somebody else has resolved it, or the engine was closed.
+    Left {
+        /// The conflict.
+        conflict: Box<StoredConflict>,
+    },
     /// The callback failed, or its decision could not be written. The conflict stays.
     Failed {
         /// The shard; `None` if the pending conflicts of all shards could not be read.
         shard: Option<ShardId>,
         /// The vector; `None` if the pending conflicts could not be read.
         vector: Option<VectorId>,
+        /// The conflict; `None` if the pending conflicts could not be read.
+        conflict: Option<ConflictId>,
         /// The reason: `ERR_CONFLICT_CALLBACK`, or the code of a storage error.
         failure: SyncFailure,
+        /// The error of the callback or of the write, with its own code.
+        cause: SyncFailure,
     },
 }
 
@@ -54,7 +63,8 @@ impl ConflictCallback {
         Self { decide: Arc::new(move |conflict| Box::pin(decide(conflict))), report: None }
     }
 
-    /// Calls `report` for each outcome. Default: failures are events only. `report` must not block.
+    /// Calls `report` for each outcome, once for each call of the callback and before a sync that waits for it ends.
+    /// Default: failures are events only. `report` must not block.
     #[must_use]
     pub fn on_outcome(mut self, report: impl Fn(&ConflictOutcome) + Send + Sync + 'static) -> Self {
         self.report = Some(Arc::new(report));

@@ -3,12 +3,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::{Semaphore, watch};
 
 use vectr_core::StoredConflict;
-use vectr_delta::{ConflictId, ShardId, VectorId};
+use vectr_delta::{ConflictId, ShardId};
 
-use crate::conflicts::callback::{ConflictCallback, ConflictOutcome};
-use crate::conflicts::decisions::{Decided, Decisions, Source};
+use crate::conflicts::callback::{ConflictCallback, ConflictDecision, ConflictOutcome};
+use crate::conflicts::decisions::{AT_ONCE, Decided, Decisions, Source};
 use crate::context::Context;
-use crate::{Events, SyncError, SyncEvent, SyncFailure, SyncResult};
+use crate::{CancellationToken, Events, Patience, SyncError, SyncEvent, SyncFailure, SyncResult};
 
 /// Asks the callback of an engine about each pending conflict, and writes its decisions.
 pub(crate) struct ConflictHandler {
@@ -27,7 +27,7 @@ impl ConflictHandler {
             context: Arc::clone(context),
             callback,
             permits: Semaphore::new(AT_ONCE),
-            decisions: Mutex::default(),
+            decisions: Mutex::new(Decisions::new()),
             listed: watch::Sender::new(false),
         });
         // Subscribe before the pending ones are read, so that none is missed in between.
@@ -38,13 +38,16 @@ impl ConflictHandler {
     /// Counts what the callback resolves from now on, for the results of syncs that begin now. Waits until the conflicts
     /// that were pending have been read: one that such a sync brings would pass for one of them.
     pub(crate) async fn open_scope(self: &Arc<Self>) -> Scope {
-        let mut listed = self.listed.subscribe();
-        let mut closed = self.context.closing.token();
-        tokio::select! {
-            _ = listed.wait_for(|listed| *listed) => {}
-            () = closed.cancelled() => {}
-        }
+        self.listed().await;
         Scope { handler: Arc::clone(self), number: self.decisions().open_scope() }
+    }
+
+    /// Waits until the pending conflicts have been read, and all that is open waits for the callback.
+    pub(crate) async fn idle(&self) {
+        self.listed().await;
+        let mut idle = self.decisions().idle();
+        // Cannot fail: the handler holds the sender.
+        let _ = idle.wait_for(|idle| *idle).await;
     }
 
     /// Asks about nothing more. Decisions that are running are still written.
@@ -60,16 +63,24 @@ impl ConflictHandler {
             Ok(conflicts) => conflicts,
             Err(error) => {
                 self.listed.send_replace(true);
-                return self.fail(shard, None, &SyncFailure::from(&error));
+                return self.fail(shard, None, error.code(), SyncFailure::from(&error));
             }
         };
         let new: Vec<_> = {
             let decisions = self.decisions();
             conflicts.into_iter().filter(|conflict| decisions.is_new(conflict.conflict)).collect()
         };
-        let started = self.begin_all(new, &source);
+        self.begin_all(new, &source);
         self.listed.send_replace(true);
-        self.wait_all(started).await;
+    }
+
+    async fn listed(&self) {
+        let mut listed = self.listed.subscribe();
+        let mut closed = self.context.closing.token();
+        tokio::select! {
+            _ = listed.wait_for(|listed| *listed) => {}
+            () = closed.cancelled() => {}
+        }
     }
 
     async fn list(&self, shard: Option<ShardId>) -> Result<Vec<StoredConflict>, SyncError> {
@@ -80,19 +91,9 @@ impl ConflictHandler {
         conflicts.into_iter().map(|conflict| self.decide(conflict, source.clone())).collect()
     }
 
-    async fn wait_all(&self, started: Vec<Decided>) {
-        for decided in started {
-            self.wait(decided).await;
-        }
-    }
-
-    /// Whether a decision resolved its conflict. Does not wait for a callback once the engine is closed.
+    /// Whether a decision resolved its conflict.
     async fn wait(&self, mut decided: Decided) -> bool {
-        let mut closed = self.context.closing.token();
-        tokio::select! {
-            end = decided.wait_for(Option::is_some) => end.is_ok_and(|end| *end == Some(true)),
-            () = closed.cancelled() => false,
-        }
+        decided.wait_for(Option::is_some).await.is_ok_and(|end| *end == Some(true))
     }
 
     /// Starts a decision, unless one about this conflict is running.
@@ -108,24 +109,24 @@ impl ConflictHandler {
     }
 
     /// Asks the callback and writes its decision.
-    async fn ask(&self, conflict: StoredConflict) -> Decision {
+    async fn ask(self: &Arc<Self>, conflict: StoredConflict) -> Decision {
         let Ok(_permit) = self.permits.acquire().await else { return Decision::Left };
         if self.context.ensure_open().is_err() {
             return Decision::Left;
         }
         let id = conflict.conflict;
-        self.decisions().ask(id);
-        // A task of its own turns a panic of the callback into a failure.
-        let deciding = tokio::spawn(INSIDE_CALLBACK.scope((), self.callback.decide(conflict.clone())));
-        let write = match deciding.await {
-            Ok(Ok(Some(write))) => write,
-            Ok(Ok(None)) => return Decision::Left,
-            Ok(Err(error)) => return self.callback_failed(&conflict, &error.to_string()),
-            Err(_) => return self.callback_failed(&conflict, "the callback panicked"),
+        self.decisions().remember(id);
+        let write = match self.call(conflict.clone()).await {
+            Ok(Some(write)) if self.context.ensure_open().is_ok() => write,
+            Ok(_) => return self.leave(conflict),
+            Err(error) => {
+                return self.fail_about(
+                    conflict,
+                    CALLBACK_FAILED,
+                    SyncFailure { code: CALLBACK_FAILED.to_owned(), message: error.to_string() },
+                );
+            }
         };
-        if self.context.ensure_open().is_err() {
-            return Decision::Left;
-        }
         let (shard, vector) = (conflict.shard.clone(), conflict.id.clone());
         let written =
             self.context.blocking(move |db| db.resolve_conflict(&id, Some((&shard, &vector)), write)).await;
@@ -138,33 +139,65 @@ impl ConflictHandler {
                 left.map_or(Decision::Resolved, Decision::Reopened)
             }
             // It was resolved by somebody else in the meantime.
-            Err(error) if error.code() == "ERR_NOT_FOUND" => Decision::Left,
-            Err(error) if STORAGE_CODES.contains(&error.code()) => {
-                let failure = SyncFailure::from(&error);
-                self.fail(Some(conflict.shard), Some(conflict.id), &failure);
-                Decision::Left
+            Err(error) if error.code() == "ERR_NOT_FOUND" => self.leave(conflict),
+            Err(error) => {
+                let code = if STORAGE_CODES.contains(&error.code()) { error.code() } else { CALLBACK_FAILED };
+                self.fail_about(conflict, code, SyncFailure::from(&error))
             }
-            Err(error) => self.callback_failed(&conflict, &error.to_string()),
         }
     }
 
-    fn callback_failed(&self, conflict: &StoredConflict, message: &str) -> Decision {
-        let failure = SyncFailure { code: "ERR_CONFLICT_CALLBACK".to_owned(), message: message.to_owned() };
-        self.fail(Some(conflict.shard.clone()), Some(conflict.id.clone()), &failure);
+    /// Calls the callback. Gives up when the engine is closed.
+    async fn call(self: &Arc<Self>, conflict: StoredConflict) -> ConflictDecision {
+        let handler = Arc::clone(self);
+        let calling = async move {
+            let deciding = handler.callback.decide(conflict);
+            let _asking = Asking::new(&handler);
+            deciding.await
+        };
+        // A task of its own turns a panic of the callback into a failure.
+        let mut task = tokio::spawn(INSIDE_CALLBACK.scope((), calling));
+        let mut closed = self.context.closing.token();
+        tokio::select! {
+            decision = &mut task => decision.unwrap_or_else(|_| Err("the callback panicked".into())),
+            () = closed.cancelled() => {
+                task.abort();
+                Ok(None)
+            }
+        }
+    }
+
+    fn leave(&self, conflict: StoredConflict) -> Decision {
+        self.callback.report(&ConflictOutcome::Left { conflict: Box::new(conflict) });
         Decision::Left
     }
 
-    fn fail(&self, shard: Option<ShardId>, vector: Option<VectorId>, failure: &SyncFailure) {
+    fn fail_about(&self, conflict: StoredConflict, code: &str, cause: SyncFailure) -> Decision {
+        if self.context.ensure_open().is_err() {
+            return self.leave(conflict);
+        }
+        self.fail(Some(conflict.shard.clone()), Some(&conflict), code, cause);
+        Decision::Left
+    }
+
+    fn fail(
+        &self,
+        shard: Option<ShardId>,
+        conflict: Option<&StoredConflict>,
+        code: &str,
+        cause: SyncFailure,
+    ) {
         if self.context.ensure_open().is_err() {
             return;
         }
-        let about = vector.as_ref().map_or_else(String::new, |vector| format!(" about vector '{vector}'"));
-        let message = format!("the conflict callback failed{about}: {}", failure.message);
-        let failure = SyncFailure { code: failure.code.clone(), message };
+        let about = conflict.map_or_else(String::new, |conflict| format!(" about vector '{}'", conflict.id));
+        let message = format!("the conflict callback failed{about}: {}", cause.message);
+        let failure = SyncFailure { code: code.to_owned(), message };
         self.context
             .events
             .emit(&SyncEvent::ConflictCallbackFailed { shard: shard.clone(), failure: failure.clone() });
-        self.callback.report(&ConflictOutcome::Failed { shard, vector, failure });
+        let (vector, conflict) = conflict.map(|conflict| (conflict.id.clone(), conflict.conflict)).unzip();
+        self.callback.report(&ConflictOutcome::Failed { shard, vector, conflict, failure, cause });
     }
 
     fn decisions(&self) -> MutexGuard<'_, Decisions> {
@@ -179,11 +212,10 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// Asks about the unresolved conflicts of a sync, waits for the decisions, and counts them in the result. Does not
-    /// wait inside of the callback, which would wait for itself.
-    pub(crate) async fn complete(&self, result: &mut SyncResult) {
+    /// Asks about the unresolved conflicts of a sync.
+    pub(crate) fn begin(&self, result: &SyncResult) -> Vec<Decided> {
         let handler = &self.handler;
-        let source = Some((result.shard.clone(), result.address.clone()));
+        let source = source_of(result);
         let open: Vec<_> = {
             let decisions = handler.decisions();
             let conflicts = result.conflicts_unresolved.iter();
@@ -192,15 +224,50 @@ impl Scope {
         let mut started = handler.begin_all(open, &source);
         // One whose write is done is in the list no more, but it is not counted before it ends.
         started.extend(handler.decisions().running(&source));
-        if INSIDE_CALLBACK.try_with(|()| ()).is_err() {
-            handler.wait_all(started).await;
+        started
+    }
+
+    /// Waits for decisions, and removes those that have ended. Returns false if `patience` runs out first. Inside of the
+    /// callback it does not wait: it would wait for itself.
+    ///
+    /// # Errors
+    /// `ERR_CLOSED` and `ERR_ABORTED`.
+    pub(crate) async fn wait(
+        &self,
+        started: &mut Vec<Decided>,
+        patience: Patience,
+        abort: &CancellationToken,
+    ) -> Result<bool, SyncError> {
+        if patience == Patience::None || INSIDE_CALLBACK.try_with(|()| ()).is_ok() {
+            return Ok(true);
         }
-        result.conflicts_resolved += handler.decisions().count(self.number, &source);
+        let (mut closed, mut aborted) = (self.handler.context.closing.token(), abort.clone());
+        let mut idle = self.handler.decisions().idle();
+        while let Some(next) = started.last().cloned() {
+            let has_ended = tokio::select! {
+                biased;
+                () = closed.cancelled() => return Err(SyncError::Closed),
+                () = aborted.cancelled() => return Err(SyncError::Aborted),
+                _ = self.handler.wait(next.clone()) => true,
+                // It may have ended just before.
+                _ = idle.wait_for(|idle| *idle), if patience == Patience::UntilAsked => next.borrow().is_some(),
+            };
+            if !has_ended {
+                return Ok(false);
+            }
+            started.pop();
+        }
+        Ok(true)
+    }
+
+    /// Counts the decisions about a sync's conflicts in its result.
+    pub(crate) async fn count(&self, result: &mut SyncResult) {
+        result.conflicts_resolved += self.handler.decisions().count(self.number, &source_of(result));
         if result.conflicts_unresolved.is_empty() {
             return;
         }
         // A database that was closed in the meantime leaves the list as the sync read it.
-        if let Ok(left) = handler.list(Some(result.shard.clone())).await {
+        if let Ok(left) = self.handler.list(Some(result.shard.clone())).await {
             result.conflicts_unresolved = left;
         }
     }
@@ -209,6 +276,26 @@ impl Scope {
 impl Drop for Scope {
     fn drop(&mut self) {
         self.handler.decisions().close_scope(self.number);
+    }
+}
+
+fn source_of(result: &SyncResult) -> Source {
+    Some((result.shard.clone(), result.address.clone()))
+}
+
+/// A call of the callback that is running.
+struct Asking(Arc<ConflictHandler>);
+
+impl Asking {
+    fn new(handler: &Arc<ConflictHandler>) -> Self {
+        handler.decisions().asking(1);
+        Self(Arc::clone(handler))
+    }
+}
+
+impl Drop for Asking {
+    fn drop(&mut self) {
+        self.0.decisions().asking(-1);
     }
 }
 
@@ -231,12 +318,13 @@ async fn run_decision(
         Decision::Resolved => true,
         Decision::Left => false,
         Decision::Reopened(left) => {
-            let next = handler.decide(*left, source);
-            handler.wait(next).await
+            let next = left.conflict;
+            let decided = handler.decide(*left, source);
+            handler.decisions().follow(next);
+            handler.wait(decided).await
         }
     };
-    handler.decisions().end(id, resolved);
-    decided.send_replace(Some(resolved));
+    handler.decisions().end(id, resolved, &decided);
 }
 
 async fn watch_conflicts(handler: Weak<ConflictHandler>, mut events: Events) {
@@ -255,6 +343,5 @@ tokio::task_local! {
     static INSIDE_CALLBACK: ();
 }
 
-/// The callback may ask a person or a service: run a few at a time.
-const AT_ONCE: usize = 8;
+const CALLBACK_FAILED: &str = "ERR_CONFLICT_CALLBACK";
 const STORAGE_CODES: [&str; 3] = ["ERR_BUSY", "ERR_STORAGE", "ERR_TRANSACTION"];

@@ -8,6 +8,7 @@ use super::executor::{Executor, StopSignals};
 use super::health::ping_all;
 use super::scheduler::Scheduler;
 use super::task::Task;
+use crate::engine::exchange::Exchange;
 use crate::{CancellationToken, ShardState, SyncEngine, SyncError, SyncResult};
 
 /// Syncs many shards with many peers: executes the tasks of a [`Scheduler`] with a [`SyncEngine`].
@@ -64,25 +65,31 @@ impl ShardCoordinator {
         assignment: &Assignment,
         abort: CancellationToken,
     ) -> Result<Vec<SyncResult>, SyncError> {
-        let call = self.scheduler.begin_call()?;
+        self.exchange(assignment, abort).await?.decided().await
+    }
+
+    /// The first part of [`ShardCoordinator::run`]: resolves before the callback of [`SyncEngine::on_conflict`] has
+    /// decided.
+    ///
+    /// # Errors
+    /// As for [`ShardCoordinator::run`].
+    pub async fn exchange(
+        &self,
+        assignment: &Assignment,
+        abort: CancellationToken,
+    ) -> Result<Exchange, SyncError> {
+        // `close` waits for calls, and must not wait for the callback.
+        let _call = self.scheduler.begin_call()?;
         let context = Arc::clone(&self.engine.context);
         context.ensure_open()?;
         if abort.is_cancelled() {
             return Err(SyncError::Aborted);
         }
-        let stop_signals = StopSignals::new(&context, &self.scheduler, abort);
+        let stop_signals = StopSignals::new(&context, &self.scheduler, abort.clone());
         let tasks = self.tasks(assignment)?;
         let scope = self.engine.conflict_scope().await;
         let executor = Executor::new(context, self.scheduler.clone(), tasks, stop_signals)?;
-        let mut results = executor.run().await?;
-        // `close` must not wait for a callback.
-        drop(call);
-        if let Some(scope) = scope {
-            for result in &mut results {
-                scope.complete(result).await;
-            }
-        }
-        Ok(results)
+        Ok(Exchange::new(executor.run().await?, scope, abort))
     }
 
     /// Takes all scheduled tasks and executes them.

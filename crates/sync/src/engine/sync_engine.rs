@@ -12,6 +12,7 @@ use crate::conflicts::callback::ConflictCallback;
 use crate::conflicts::handler::{ConflictHandler, Scope};
 use crate::context::{Context, Presence};
 use crate::engine::auto_sync::AutoSyncs;
+use crate::engine::exchange::Exchange;
 use crate::engine::job::SyncJob;
 use crate::server::drain::ActiveSessions;
 use crate::server::router::ShardRouter;
@@ -93,14 +94,27 @@ impl SyncEngine {
         options: SyncOptions,
     ) -> Result<SyncResult, SyncError> {
         let started = Instant::now();
-        let scope = self.conflict_scope().await;
-        let job = SyncJob::new(&self.context, shard.clone(), address.to_owned());
-        let mut result = job.run(&self.context, &options).await?;
-        if let Some(scope) = scope {
-            scope.complete(&mut result).await;
-        }
+        let results = self.exchange(shard, address, options).await?.decided().await?;
+        let mut result = results.into_iter().next().expect("an exchange has the result of each of its syncs");
         result.duration = started.elapsed();
         Ok(result)
+    }
+
+    /// The first part of [`SyncEngine::sync`]: resolves before the callback of [`SyncEngine::on_conflict`] has decided.
+    /// The duration in the result is that of this part.
+    ///
+    /// # Errors
+    /// As for [`SyncEngine::sync`].
+    pub async fn exchange(
+        &self,
+        shard: &ShardId,
+        address: &str,
+        options: SyncOptions,
+    ) -> Result<Exchange, SyncError> {
+        let scope = self.conflict_scope().await;
+        let job = SyncJob::new(&self.context, shard.clone(), address.to_owned());
+        let result = job.run(&self.context, &options).await?;
+        Ok(Exchange::new(vec![result], scope, options.abort))
     }
 
     /// Keeps a shard in sync with the node at `address` from now on: each commit of either node travels as it happens,
@@ -265,7 +279,8 @@ impl SyncEngine {
     /// [`ConflictCallback::on_outcome`].
     ///
     /// [`SyncEngine::sync`] and the calls of a coordinator wait for the decisions about the conflicts of their results,
-    /// and count the resolved ones. They do not wait if the callback itself makes the call.
+    /// and count the resolved ones. They do not wait if the callback itself makes the call. Closing the engine drops the
+    /// calls of the callback that are running.
     ///
     /// ```
     /// # use vectr_core::VectrDB;
@@ -300,13 +315,25 @@ impl SyncEngine {
         Ok(())
     }
 
+    /// Waits until nothing but answers of the callback of [`SyncEngine::on_conflict`] is missing: it is asked about all
+    /// that is pending, or about as much as it is at a time, and its earlier decisions are written. For a host that may
+    /// end while it owes answers.
+    pub async fn conflicts_asked(&self) {
+        if let Some(handler) = self.conflict_handler() {
+            handler.idle().await;
+        }
+    }
+
     /// Counts the conflicts that the callback resolves from now on. `None` without a callback.
     pub(crate) async fn conflict_scope(&self) -> Option<Scope> {
-        let handler = self.conflict_handler.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        match handler {
+        match self.conflict_handler() {
             Some(handler) => Some(handler.open_scope().await),
             None => None,
         }
+    }
+
+    fn conflict_handler(&self) -> Option<Arc<ConflictHandler>> {
+        self.conflict_handler.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The status of all shards, and the conflicts that wait for a decision. Blocks on storage.

@@ -3,11 +3,13 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use tokio::sync::Semaphore;
+
 use vectr_core::StoredConflict;
 use vectr_delta::{LocalWrite, Strategy};
 use vectr_sync::{
-    CancellationToken, ConflictCallback, ConflictDecision, ConflictOutcome, NetworkConfig, Peer, PeerStatus,
-    Scheduler, ShardCoordinator, SyncEvent, SyncOptions,
+    CancellationSource, CancellationToken, ConflictCallback, ConflictDecision, ConflictOutcome,
+    NetworkConfig, Patience, Peer, PeerStatus, Scheduler, ShardCoordinator, SyncEvent, SyncOptions,
 };
 
 use crate::support::{Node, payload, shard, strategy};
@@ -245,6 +247,100 @@ async fn a_coordinator_waits_for_the_decisions_and_counts_them() {
     });
     let results = coordinator.sync_all(CancellationToken::default()).await.unwrap();
     assert_eq!((results[0].conflicts_resolved, results[0].conflicts_unresolved.len()), (2, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_impatient_exchange_returns_when_only_the_callback_is_missing() {
+    let [a, b] = in_conflict(9);
+    let answers = Arc::new(Semaphore::new(0));
+    let gate = Arc::clone(&answers);
+    let waiting = ConflictCallback::new(move |_| {
+        let gate = Arc::clone(&gate);
+        async move {
+            gate.acquire().await?.forget();
+            Ok(Some(choice()))
+        }
+    });
+    a.engine.on_conflict(waiting).unwrap();
+    let mut exchange = a.engine.exchange(&shard(), &b.listen().await, SyncOptions::default()).await.unwrap();
+    for _ in 0..9 {
+        assert!(exchange.settle(Patience::UntilAsked).await.unwrap().is_none());
+        a.engine.conflicts_asked().await;
+        let left = pending(&a);
+        answers.add_permits(1);
+        until(|| pending(&a) < left).await;
+    }
+    let settled = async {
+        loop {
+            if let Some(results) = exchange.settle(Patience::UntilAsked).await.unwrap() {
+                break results;
+            }
+        }
+    };
+    let results = settled.await;
+    assert_eq!((results[0].conflicts_resolved, results[0].conflicts_unresolved.len()), (9, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_exchange_without_patience_asks_and_waits_for_no_answer() {
+    let [a, b] = in_conflict(1);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let silent = ConflictCallback::new(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+        std::future::pending()
+    });
+    a.engine.on_conflict(silent).unwrap();
+    let mut exchange = a.engine.exchange(&shard(), &b.listen().await, SyncOptions::default()).await.unwrap();
+    let results = exchange.settle(Patience::None).await.unwrap().unwrap();
+    assert_eq!((results[0].conflicts_resolved, results[0].conflicts_unresolved.len()), (0, 1));
+    until(|| asked.load(Ordering::SeqCst) == 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_waits_for_the_callback_ends_on_abort() {
+    let [a, b] = in_conflict(1);
+    a.engine.on_conflict(ConflictCallback::new(|_| std::future::pending())).unwrap();
+    let abort = CancellationSource::new();
+    let mut options = SyncOptions::default();
+    options.abort(abort.token());
+    let mut exchange = a.engine.exchange(&shard(), &b.listen().await, options).await.unwrap();
+    let waiting = tokio::spawn(async move { exchange.settle(Patience::Unlimited).await.map(drop) });
+    abort.cancel();
+    assert_eq!(waiting.await.unwrap().unwrap_err().code(), "ERR_ABORTED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_call_of_the_callback_has_one_outcome() {
+    let [a, b] = in_conflict(3);
+    let outcomes = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&outcomes);
+    let mixed = decide(|conflict| match conflict.id.as_str() {
+        "v0" => Ok(None),
+        "v1" => Ok(Some(LocalWrite::Put(payload(&[1.0, 2.0, 3.0], "{}")))),
+        _ => Ok(Some(choice())),
+    });
+    let report = move |outcome: &ConflictOutcome| seen.lock().unwrap().push(outcome.clone());
+    a.engine.on_conflict(mixed.on_outcome(report)).unwrap();
+    a.synced(&b.listen().await).await;
+    let mut outcomes: Vec<_> = outcomes
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|outcome| match outcome {
+            ConflictOutcome::Left { conflict } => format!("{} is left", conflict.id),
+            ConflictOutcome::Failed { conflict: Some(_), vector: Some(vector), failure, cause, .. } => {
+                format!("{vector} failed with {}, because of {}", failure.code, cause.code)
+            }
+            ConflictOutcome::Resolved { conflict, left: None } => format!("{} is resolved", conflict.id),
+            other => format!("{other:?}"),
+        })
+        .collect();
+    outcomes.sort();
+    assert_eq!(
+        outcomes,
+        ["v0 is left", "v1 failed with ERR_CONFLICT_CALLBACK, because of ERR_DIMENSIONS", "v2 is resolved"]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
