@@ -1,7 +1,8 @@
 // Distributes events to listeners and readers.
-import { messageOf, native } from '../check/error';
+import { messageOf } from '../check/error';
 import type { AbortSignalLike } from '../lifecycle/abort';
-import type { EventRecord, NativeSubscription, NativeSync } from '../native/native';
+import { weakCall } from '../lifecycle/weak-call';
+import type { NativeSubscription, NativeSync } from '../native/native';
 import { type SyncErrorEvent, type SyncEvent, type SyncEventName, eventOf } from './event';
 import { EventQueue } from './event-queue';
 import type { Log } from './logger';
@@ -14,7 +15,7 @@ interface Subscriber {
   readonly once: boolean;
 }
 
-/** The listeners and readers of one engine. Subscribes to the addon only while there are any. @internal */
+/** The listeners and readers of one engine. Listens to the addon only while somebody listens here. @internal */
 export class EventHub {
   readonly #log: Log;
   readonly #watchers: Watcher[] = [];
@@ -48,49 +49,48 @@ export class EventHub {
 
   /** A new reader. */
   queue(signal: AbortSignalLike | undefined): EventQueue {
-    const queue = new EventQueue(signal, (ended) => {
-      this.#queues.delete(ended);
-      this.#updateSubscription();
-    });
-    if (signal?.aborted !== true) this.#queues.add(queue);
-    this.#updateSubscription();
+    const queue = new EventQueue(signal, (ended) => this.#queues.delete(ended));
+    if (signal?.aborted === true) return queue;
+    this.#queues.add(queue);
+    if (this.#engine !== null) queue.attach(this.#engine);
     return queue;
   }
 
-  /** Distributes an event. Never throws. */
-  emit(event: SyncEvent): void {
-    for (const watcher of this.#watchers) watcher(event);
-    for (const subscriber of this.#listeners.get(event.type) ?? []) {
-      if (subscriber.once && !this.#drop(event.type, subscriber)) continue;
-      this.#call(subscriber.listener, event);
-    }
-    for (const queue of this.#queues) queue.push(event);
-  }
-
-  /** Distributes events of the addon. */
-  take(records: EventRecord[]): void {
-    for (const record of records) this.emit(eventOf(record));
-  }
-
-  /** Distributes a failure. */
+  /** Distributes a failure that the addon does not know. */
   report(failure: Omit<SyncErrorEvent, 'type'>): void {
-    this.emit({ type: 'syncError', ...failure });
+    const event: SyncErrorEvent = { type: 'syncError', ...failure };
+    this.#emit(event);
+    for (const queue of this.#queues) queue.push(event);
   }
 
   /** Sets the engine that events come from. */
   attach(engine: NativeSync): void {
     this.#engine = engine;
+    for (const queue of this.#queues) queue.attach(engine);
     this.#updateSubscription();
   }
 
-  /** Ends all readers once they have the last events of a closed engine. */
-  async close(): Promise<void> {
-    const subscription = this.#subscription;
-    this.#engine = null;
-    if (subscription !== null) await native(subscription.ended());
+  /** Tells the last events of a closed engine, and ends all readers. */
+  close(): void {
+    this.#take();
+    this.#subscription?.stop();
     this.#subscription = null;
+    this.#engine = null;
     this.#listeners.clear();
     for (const queue of this.#queues) queue.end();
+  }
+
+  // Tells watchers and listeners. Never throws.
+  #emit(event: SyncEvent): void {
+    for (const watcher of this.#watchers) watcher(event);
+    for (const subscriber of this.#listeners.get(event.type) ?? []) {
+      if (subscriber.once && !this.#drop(event.type, subscriber)) continue;
+      this.#call(subscriber.listener, event);
+    }
+  }
+
+  #take(): void {
+    for (const record of this.#subscription?.takeAll() ?? []) this.#emit(eventOf(record));
   }
 
   /** Removes a subscriber; false where it is gone already. */
@@ -104,13 +104,10 @@ export class EventHub {
   }
 
   #updateSubscription(): void {
-    const isHeard =
-      this.#watchers.length > 0 || this.#queues.size > 0 || [...this.#listeners.values()].some((all) => all.length > 0);
     if (this.#engine === null) return;
+    const isHeard = this.#watchers.length > 0 || [...this.#listeners.values()].some((all) => all.length > 0);
     if (isHeard && this.#subscription === null) {
-      // The addon holds this function: a strong reference would keep an unreferenced engine alive.
-      const hub = new WeakRef(this);
-      this.#subscription = this.#engine.subscribe((records) => hub.deref()?.take(records));
+      this.#subscription = this.#engine.subscribe(weakCall(this, (hub) => hub.#take()));
     } else if (!isHeard && this.#subscription !== null) {
       this.#subscription.stop();
       this.#subscription = null;

@@ -1,36 +1,42 @@
 // Events that wait for a reader.
 import { type AbortSignalLike, abortedError, onAbort } from '../lifecycle/abort';
 import { asyncDispose } from '../lifecycle/disposal';
-import { type SyncEvent, type SyncEvents, mergedEvent } from './event';
+import { weakCall } from '../lifecycle/weak-call';
+import type { NativeSubscription, NativeSync } from '../native/native';
+import { type SyncErrorEvent, type SyncEvent, type SyncEvents, eventOf } from './event';
 
 /**
- * An iterator over events from now on. Waiting events are merged by kind, shard and peer: a slow reader gets the totals,
- * and the queue never holds more than one event of each.
- @internal */
+ * An iterator over events from now on. The addon merges waiting events by kind, shard and peer, so a slow reader gets the
+ * totals, and the queue never holds more than one event of each.
+ * @internal */
 export class EventQueue implements SyncEvents {
-  readonly #waiting = new Map<string, SyncEvent>();
   readonly #signal: AbortSignalLike | undefined;
   readonly #onEnd: (queue: EventQueue) => void;
+  // Failures that the addon does not know, the last of each shard and peer.
+  readonly #failures = new Map<string, SyncErrorEvent>();
+  #subscription: NativeSubscription | null = null;
   // Replaced below, unless the signal has aborted already.
   #forgetSignal = () => {};
   #readers: Array<() => void> = [];
   #isEnded = false;
   #isAborted = false;
 
-  /** @param onEnd is called once, when nothing more can be read. */
+  /** @param onEnd is called once, when nothing more can arrive. */
   constructor(signal: AbortSignalLike | undefined, onEnd: (queue: EventQueue) => void) {
     this.#signal = signal;
     this.#onEnd = onEnd;
     if (signal !== undefined) this.#forgetSignal = onAbort(signal, () => this.#abort());
   }
 
-  /** Adds an event. */
-  push(event: SyncEvent): void {
-    if (this.#isEnded) return;
-    const key = JSON.stringify([event.type, event.shardId, event.peerAddress]);
-    const earlier = this.#waiting.get(key);
-    this.#waiting.set(key, earlier === undefined ? event : mergedEvent(earlier, event));
-    this.#readers.shift()?.();
+  /** Sets the engine that events come from. */
+  attach(engine: NativeSync): void {
+    this.#subscription = engine.subscribe(weakCall(this, (queue) => queue.#wake()));
+  }
+
+  /** Adds a failure that the addon does not know. */
+  push(failure: SyncErrorEvent): void {
+    this.#failures.set(JSON.stringify([failure.shardId, failure.peerAddress]), failure);
+    this.#wake();
   }
 
   /** Ends the queue; waiting events can still be read. */
@@ -39,30 +45,27 @@ export class EventQueue implements SyncEvents {
     this.#isEnded = true;
     this.#forgetSignal();
     this.#onEnd(this);
-    for (const wake of this.#readers.splice(0)) wake();
+    this.#wake();
   }
 
   /** The next event. Rejects once with ERR_ABORTED after an abort. */
   async next(): Promise<IteratorResult<SyncEvent, undefined>> {
-    while (this.#waiting.size === 0 && !this.#isEnded) {
+    for (;;) {
+      if (this.#isAborted) {
+        this.#isAborted = false;
+        // Created here, so that its stack leads to the reader.
+        throw abortedError(this.#signal!);
+      }
+      const value = this.#take();
+      if (value !== null) return { done: false, value };
+      if (this.#isEnded) return { done: true, value: undefined };
       await new Promise<void>((resolve) => this.#readers.push(resolve));
     }
-    if (this.#isAborted) {
-      this.#isAborted = false;
-      // Created here, so that its stack leads to the reader.
-      throw abortedError(this.#signal!);
-    }
-    for (const [key, value] of this.#waiting) {
-      this.#waiting.delete(key);
-      return { done: false, value };
-    }
-    return { done: true, value: undefined };
   }
 
   /** `break` ends it. */
   async return(): Promise<IteratorResult<SyncEvent, undefined>> {
-    this.#waiting.clear();
-    this.end();
+    this.#drop();
     return { done: true, value: undefined };
   }
 
@@ -75,10 +78,30 @@ export class EventQueue implements SyncEvents {
     await this.return();
   }
 
+  #take(): SyncEvent | null {
+    const record = this.#subscription?.poll();
+    if (record) return eventOf(record);
+    for (const [key, failure] of this.#failures) {
+      this.#failures.delete(key);
+      return failure;
+    }
+    return null;
+  }
+
+  #wake(): void {
+    for (const wake of this.#readers.splice(0)) wake();
+  }
+
   #abort(): void {
     if (this.#isEnded) return;
     this.#isAborted = true;
-    this.#waiting.clear();
+    this.#drop();
+  }
+
+  #drop(): void {
+    this.#subscription?.stop();
+    this.#subscription = null;
+    this.#failures.clear();
     this.end();
   }
 }

@@ -107,22 +107,8 @@ export function eventOf(record: EventRecord): SyncEvent {
   }
 }
 
-/** Merges two events of the same kind, shard and peer. @internal */
-export function mergedEvent(earlier: SyncEvent, later: SyncEvent): SyncEvent {
-  if (earlier.type === 'change' && later.type === 'change') {
-    const { afterChangeId } = earlier;
-    return { ...later, changes: earlier.changes + later.changes, afterChangeId };
-  }
-  if (earlier.type === 'conflict' && later.type === 'conflict') {
-    const vectorIds = [...new Set([...earlier.vectorIds, ...later.vectorIds])].slice(0, MOST_NAMED);
-    return { ...later, detected: earlier.detected + later.detected, vectorIds };
-  }
-  return later;
-}
-
 function failureOf({ error, errorCode }: EventRecord): { error?: string; errorCode?: string } {
   return { ...(error != null && { error }), ...(errorCode != null && { errorCode }) };
 }
 
 const NAMES: readonly SyncEventName[] = ['change', 'conflict', 'peer', 'progress', 'syncError'];
-const MOST_NAMED = 100;

@@ -122,12 +122,14 @@ export declare class NativeIteration {
   close(): Promise<undefined>
 }
 
-/** A function that hears of events until it is stopped. */
+/** The events of an engine, until it is stopped. */
 export declare class NativeSubscription {
-  /** Hears no more. */
+  /** The next event, if there is one. Events that wait are put together. */
+  poll(): EventRecord | null
+  /** All events that wait. */
+  takeAll(): Array<EventRecord>
+  /** Wakes no more. */
   stop(): void
-  /** Resolves when the engine is closed, and the function has heard all. */
-  ended(): Promise<undefined>
 }
 
 /** Syncs the shards of a database. */
@@ -156,8 +158,8 @@ export declare class NativeSync {
   stopAutoSync(shardId: string): boolean
   /** Ends all auto-syncs. */
   stopAllAutoSyncs(): void
-  /** Hands over what happens from now on: as long as one call lasts, what follows is put together. */
-  subscribe(listener: (events: Array<EventRecord>) => void): NativeSubscription
+  /** What happens from now on. Calls `wake` when there is something to take. */
+  subscribe(wake: () => void): NativeSubscription
   /** The state of a shard. */
   shardState(shardId: string): Promise<ShardStateRecord>
   /** The state of all shards. Reads on the calling thread. */

@@ -355,7 +355,7 @@ export class VectorQuicSync {
       await (engine && native(engine.close()));
     } finally {
       this.#processRef.clear();
-      await this.#hub.close();
+      this.#hub.close();
     }
   }
 

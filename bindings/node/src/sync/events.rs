@@ -1,11 +1,10 @@
-use std::sync::Mutex;
+use std::sync::Arc;
 
-use napi::bindgen_prelude::PromiseRaw;
+use napi::Status;
 use napi::threadsafe_function::ThreadsafeFunction;
-use napi::{Env, Status};
 use napi_derive::napi;
 use tokio::runtime::Handle;
-use tokio::task::JoinHandle;
+use tokio::task::AbortHandle;
 use vectr_sync::{Events, SyncEvent, SyncFailure};
 
 use crate::columns::number;
@@ -49,43 +48,46 @@ pub struct EventRecord {
     pub error_code: Option<String>,
 }
 
-/// A function that hears of events until it is stopped.
+/// The events of an engine, until it is stopped.
 #[napi]
-pub struct NativeSubscription(Mutex<Option<JoinHandle<()>>>);
+pub struct NativeSubscription {
+    events: Arc<Events>,
+    task: AbortHandle,
+}
 
-/// Does not keep the process alive.
-pub(crate) type EventListener =
-    ThreadsafeFunction<Vec<EventRecord>, (), Vec<EventRecord>, Status, false, true>;
+/// Says that there is something to take. Does not keep the process alive.
+pub(crate) type Wake = ThreadsafeFunction<(), (), (), Status, false, true>;
 
 #[napi]
 impl NativeSubscription {
-    pub(crate) fn start(runtime: &Handle, events: Events, listener: EventListener) -> Self {
-        Self(Mutex::new(Some(runtime.spawn(hand_on(events, listener)))))
+    pub(crate) fn start(runtime: &Handle, events: Events, wake: Wake) -> Self {
+        let events = Arc::new(events);
+        let task = runtime.spawn(tell_of(Arc::clone(&events), wake)).abort_handle();
+        Self { events, task }
     }
 
-    /// Hears no more.
+    /// The next event, if there is one. Events that wait are put together.
+    #[napi]
+    #[must_use]
+    pub fn poll(&self) -> Option<EventRecord> {
+        self.waiting().next()
+    }
+
+    /// All events that wait.
+    #[napi]
+    #[must_use]
+    pub fn take_all(&self) -> Vec<EventRecord> {
+        self.waiting().collect()
+    }
+
+    /// Wakes no more.
     #[napi]
     pub fn stop(&self) {
-        if let Some(task) = self.take() {
-            task.abort();
-        }
+        self.task.abort();
     }
 
-    /// Resolves when the engine is closed, and the function has heard all.
-    #[napi]
-    pub fn ended<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, ()>> {
-        let task = self.take();
-        env.spawn_future(async move {
-            if let Some(task) = task {
-                // It ends with the events; that it was stopped is no failure.
-                let _ = task.await;
-            }
-            Ok(())
-        })
-    }
-
-    fn take(&self) -> Option<JoinHandle<()>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take()
+    fn waiting(&self) -> impl Iterator<Item = EventRecord> {
+        std::iter::from_fn(|| self.events.poll()).filter_map(EventRecord::from_event)
     }
 }
 
@@ -95,12 +97,10 @@ impl Drop for NativeSubscription {
     }
 }
 
-/// While the event loop is busy, events are put together in their queue and not here.
-async fn hand_on(mut events: Events, listener: EventListener) {
-    while let Some(first) = events.next().await {
-        let rest = std::iter::from_fn(|| events.poll());
-        let records = std::iter::once(first).chain(rest).filter_map(EventRecord::from_event).collect();
-        if listener.call_async_catch(records).await.is_err() {
+/// While the event loop is busy, events are put together in their queue.
+async fn tell_of(events: Arc<Events>, wake: Wake) {
+    while events.arrived().await {
+        if wake.call_async_catch(()).await.is_err() {
             return;
         }
     }

@@ -13,7 +13,7 @@ use vectr_transport::Identity;
 use crate::cancellation::NativeCancellation;
 use crate::database::native_database::NativeDatabase;
 use crate::failure::Failure;
-use crate::sync::events::{EventListener, NativeSubscription};
+use crate::sync::events::{NativeSubscription, Wake};
 use crate::sync::options::{NetworkOptions, SyncOptions, TlsOptions, fingerprint, listen_address};
 use crate::sync::outcome::{ProgressRecord, StatisticsRecord, SyncOutcome};
 use crate::sync::session::{SessionRecord, ShardStateRecord};
@@ -169,13 +169,10 @@ impl NativeSync {
         self.0.engine.stop_all_auto_syncs();
     }
 
-    /// Hands over what happens from now on: as long as one call lasts, what follows is put together.
+    /// What happens from now on. Calls `wake` when there is something to take.
     #[napi]
-    pub fn subscribe(
-        &self,
-        #[napi(ts_arg_type = "(events: Array<EventRecord>) => void")] listener: EventListener,
-    ) -> NativeSubscription {
-        NativeSubscription::start(&self.0.runtime, self.0.engine.events(), listener)
+    pub fn subscribe(&self, #[napi(ts_arg_type = "() => void")] wake: Wake) -> NativeSubscription {
+        NativeSubscription::start(&self.0.runtime, self.0.engine.events(), wake)
     }
 
     /// The state of a shard.

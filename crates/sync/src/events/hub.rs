@@ -27,8 +27,27 @@ impl Events {
         }
     }
 
+    /// Waits until an event has arrived since the last call, other than one that was merged; false once the engine is
+    /// closed. The event may have been taken since. Cancel-safe.
+    pub async fn arrived(&self) -> bool {
+        loop {
+            // Register before looking, so that no event is missed in between.
+            let pushed = self.0.pushed.notified();
+            {
+                let mut waiting = self.0.waiting();
+                if std::mem::take(&mut waiting.arrived) {
+                    return true;
+                }
+                if waiting.closed {
+                    return false;
+                }
+            }
+            pushed.await;
+        }
+    }
+
     /// The next event, if one is waiting.
-    pub fn poll(&mut self) -> Option<SyncEvent> {
+    pub fn poll(&self) -> Option<SyncEvent> {
         let mut waiting = self.0.waiting();
         let key = waiting.order.pop_front()?;
         waiting.by_key.remove(&key)
@@ -55,6 +74,8 @@ struct Queue {
 struct Waiting {
     order: VecDeque<EventKey>,
     by_key: HashMap<EventKey, SyncEvent>,
+    /// Whether an event was added since [`Events::arrived`] last looked.
+    arrived: bool,
     closed: bool,
 }
 
@@ -111,6 +132,7 @@ impl Queue {
         }
         waiting.order.push_back(key.clone());
         waiting.by_key.insert(key, event);
+        waiting.arrived = true;
         drop(waiting);
         self.pushed.notify_waiters();
     }
@@ -143,7 +165,7 @@ mod tests {
     #[test]
     fn waiting_events_are_merged_by_kind_and_shard() {
         let hub = EventHub::default();
-        let mut events = hub.subscribe();
+        let events = hub.subscribe();
         for event in [change("s", 2, 0, 2), change("t", 1, 0, 9), change("s", 3, 4, 7)] {
             hub.emit(&event);
         }
@@ -155,7 +177,7 @@ mod tests {
     #[test]
     fn a_listener_that_takes_nothing_holds_a_bounded_number_of_names() {
         let hub = EventHub::default();
-        let mut events = hub.subscribe();
+        let events = hub.subscribe();
         for round in 0..50 {
             hub.emit(&conflict(round * 10, 10));
         }
@@ -184,6 +206,18 @@ mod tests {
         tokio::task::yield_now().await;
         hub.close();
         assert_eq!(waiting.await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn an_arrival_is_told_once_and_a_merged_event_is_none() {
+        let hub = EventHub::default();
+        let events = hub.subscribe();
+        hub.emit(&change("s", 1, 0, 1));
+        assert!(events.arrived().await);
+        hub.emit(&change("s", 1, 1, 2));
+        hub.close();
+        assert!(!events.arrived().await);
+        assert_eq!(events.poll(), Some(change("s", 2, 0, 2)));
     }
 
     #[test]
