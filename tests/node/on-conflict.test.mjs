@@ -98,6 +98,46 @@ test('an answer that is none is an event, and leaves the conflict', async (t) =>
   }
 });
 
+// An error of a call that the callback made was reported under its own code, or not at all if that was ERR_NOT_FOUND.
+test('what it throws has one code, whatever its own is', async (t) => {
+  for (const code of ['ERR_NOT_FOUND', 'ERR_BUSY']) {
+    const thrown = Object.assign(new Error('of another call'), { code });
+    const [a, b] = await pair(t, () => Promise.reject(thrown));
+    const failures = heard(a.sync, 'syncError');
+    await synced(a, b);
+    await until(() => failures.length > 0, 'the event');
+    assert.deepEqual([failures[0].errorCode, failures[0].cause], ['ERR_CONFLICT_CALLBACK', thrown]);
+  }
+});
+
+test('an answer that cannot be written has the cause of that', async (t) => {
+  const [a, b] = await pair(t, ({ localChange }) => ({ ...localChange, vector: [1, 2, 3] }));
+  const failures = heard(a.sync, 'syncError');
+  const told = a.sync.events();
+  await synced(a, b);
+  await until(() => failures.length > 0, 'the event');
+  const [{ cause, error }] = failures;
+  assert.deepEqual([cause.code, error], ['ERR_DIMENSIONS', `onConflict failed about vector 'v': ${cause.message}`]);
+  let read;
+  do ({ value: read } = await told.next());
+  while (read.type !== 'syncError');
+  assert.deepEqual(read, failures[0]);
+});
+
+test('many conflicts are decided a few at a time, and each is counted', async (t) => {
+  let [running, most] = [0, 0];
+  const ids = Array.from({ length: 30 }, (_, index) => `v${index}`);
+  const decide = async ({ localChange }) => {
+    most = Math.max(most, ++running);
+    await new Promise((resolve) => setImmediate(resolve));
+    running--;
+    return localChange;
+  };
+  const [a, b] = await pair(t, decide, ids);
+  const { conflictsResolved, conflictsUnresolved } = await synced(a, b);
+  assert.deepEqual([conflictsResolved, conflictsUnresolved, most <= 8], [30, [], true]);
+});
+
 test('a version that comes while it thinks is asked about as well', async (t) => {
   let interrupt = async () => {};
   const shown = [];

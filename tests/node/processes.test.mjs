@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
-import { VectrDB } from '@agentic-flow/sqlite-vector';
+import { VectorQuicSync, VectrDB } from '@agentic-flow/sqlite-vector';
 import { file, folder, node, open, phraseItems, synced, until } from './support.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -81,6 +81,54 @@ test('a listening process stays until its engine is closed', async () => {
     globalThis.gc();
     setTimeout(() => { console.log('still here'); sync.close(); }, 300).unref();`;
   assert.deepEqual(await run(source, [file()]), [0, null, 'still here\n']);
+});
+
+const DECIDING = `import { VectrDB, createVectorSync } from '@agentic-flow/sqlite-vector';
+  const [path, address] = process.argv.slice(-2);
+  const db = await VectrDB.open({ path });`;
+
+/** A node that listens, and the file of another, with different versions of `count` vectors. */
+async function inConflict(t, count) {
+  const hub = await node(t, 'hub', { config: { conflictStrategy: 'manual' } });
+  const path = file();
+  const db = await VectrDB.open({ path, nodeId: 'deciding', shardId: 'shared' });
+  for (const { id, vector } of phraseItems(count)) {
+    await db.insert(vector, { by: 'deciding' }, { id });
+    await hub.db.insert(vector, { by: 'hub' }, { id });
+  }
+  return { hub, db, path };
+}
+
+test('a process ends while only onConflict is waited for', async (t) => {
+  const { hub, db, path } = await inConflict(t, 9);
+  await db.close();
+  const source = `${DECIDING}
+    const sync = await createVectorSync(db, 'deciding', {
+      conflictStrategy: 'manual',
+      onConflict() { console.log('asked'); return new Promise(() => {}); },
+    });
+    sync.sync('shared', address).then(() => console.log('decided'));`;
+  assert.deepEqual(await run(source, [path, hub.address]), [0, null, 'asked\n'.repeat(8)]);
+});
+
+test('a process does not end before onConflict has decided what it can', async (t) => {
+  const { hub, db, path } = await inConflict(t, 20);
+  const sync = new VectorQuicSync(db, 'deciding', { conflictStrategy: 'manual' });
+  await synced({ sync }, hub);
+  await sync.close();
+  await db.close();
+  const source = `${DECIDING}
+    await createVectorSync(db, 'deciding', {
+      conflictStrategy: 'manual',
+      onConflict: async ({ localChange, vectorId }) => (vectorId === 'p0' ? new Promise(() => {}) : localChange),
+    });`;
+  assert.deepEqual(await run(source, [path, hub.address]), [0, null, '']);
+  const decided = new VectorQuicSync(await open(t, { path }), 'deciding');
+  t.after(() => decided.close());
+  assert.deepEqual(
+    decided.getUnresolvedConflicts().map(({ vectorId }) => vectorId),
+    ['p0'],
+  );
 });
 
 test('an uncaught error ends a process as usual', async () => {

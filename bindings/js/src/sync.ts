@@ -2,7 +2,7 @@
 export type { AbortSignalLike } from './lifecycle/abort';
 export { ChangelogReader } from './database/changelog-reader';
 export type { ChangeOperation, ConflictStrategy, ConflictWinner, SyncConflict, VectorChange } from './conflicts/conflict';
-export type { ConflictAnswer, ConflictCallback } from './conflicts/conflict-queue';
+export type { ConflictAnswer, ConflictCallback } from './conflicts/conflict-callback';
 export { type DeltaBytes, type DeltaOptions, applyDelta, computeDelta } from './database/deltas';
 export { VectrError } from './check/error';
 export type {

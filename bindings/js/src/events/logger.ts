@@ -91,6 +91,19 @@ export function logEvent(log: Log, event: SyncEvent): void {
   }
 }
 
+/** Logs that a conflict was resolved, and which one is left. @internal */
+export function logResolution(
+  log: Log,
+  by: 'onConflict' | 'resolveConflict',
+  conflictId: string,
+  { shardId, vectorId, vector }: { shardId: string; vectorId: string; vector: unknown },
+  left: string | undefined,
+): void {
+  const rest = left === undefined ? '' : `; a version that arrived meanwhile is left as conflict ${left}`;
+  const details = { conflictId, shardId, vectorId, by, operation: vector === undefined ? 'delete' : 'update' };
+  log.info(`conflict ${conflictId} of vector '${vectorId}' was resolved by ${by}${rest}`, details);
+}
+
 function whereOf({ shardId, peerAddress }: SyncEvent): string {
   return `of shard ${describe(shardId)} with ${describe(peerAddress)}`;
 }

@@ -39,7 +39,7 @@ export declare class NativeCoordinator {
    * Runs what is scheduled; with `what` other than that, the syncs with all neighbours, of a shard, or with the peer
    * at an address.
    */
-  run(sync: NativeSync, what: 'scheduled' | 'all' | 'shard' | 'peer', name?: string | undefined | null, cancellation?: NativeCancellation | undefined | null): Promise<Array<SyncOutcome>>
+  run(sync: NativeSync, what: 'scheduled' | 'all' | 'shard' | 'peer', name?: string | undefined | null, cancellation?: NativeCancellation | undefined | null): Promise<NativeExchange>
   /** Which peers answer. */
   healthCheck(sync: NativeSync, cancellation?: NativeCancellation | undefined | null): Promise<Array<[string, boolean]>>
   /** The state of all shards. */
@@ -114,12 +114,26 @@ export declare class NativeDatabase {
   close(): Promise<undefined>
 }
 
+/** Syncs that have exchanged, and whose conflicts `onConflict` may still have to decide. */
+export declare class NativeExchange {
+  /** The results; null where only answers are missing. Without `waits` it asks, and waits for none. */
+  settle(waits: boolean): Promise<Array<SyncOutcome> | null>
+}
+
 /** One walk over a snapshot of a shard. The snapshot is freed by `close`, by the database's close, or with this object. */
 export declare class NativeIteration {
   /** The next vectors in the order of ids, at most `limit`. None follow an empty page. */
   next(limit: number): Promise<EntryColumns>
   /** Frees the snapshot. */
   close(): Promise<undefined>
+}
+
+/** A conflict that `onConflict` is asked about. */
+export declare class NativeQuestion {
+  /** The conflict. */
+  get conflict(): ConflictRecord
+  /** Writes the vector, or without one a tombstone; or leaves the conflict, or reports that there is no answer. */
+  answer(does: 'write' | 'leave' | 'fail', vector?: Float32Array | undefined | null, metadata?: string | undefined | null): Promise<AnswerOutcome>
 }
 
 /** The events of an engine, until it is stopped. */
@@ -134,6 +148,12 @@ export declare class NativeSubscription {
 
 /** Syncs the shards of a database. */
 export declare class NativeSync {
+  /** Asks JavaScript about conflicts from now on. Calls `wake` when there is something to take. */
+  onConflict(wake: () => void): void
+  /** What has come up since the last call. */
+  takeConflicts(): ConflictNotices
+  /** Resolves once nothing but answers is missing. */
+  conflictsAsked(): Promise<undefined>
   /** An engine for a database. No socket is opened before the first use. */
   static open(database: NativeDatabase, nodeId: string, options: SyncOptions, network: NetworkOptions): Promise<NativeSync>
   /** SHA-256 of the certificate kept in `<database>.key`, which is made where there is none; none in memory. */
@@ -151,7 +171,7 @@ export declare class NativeSync {
   /** Answers peers on an address, and returns the bound one. */
   listen(address?: string | undefined | null): Promise<string>
   /** Exchanges with a peer what each lacks of a shard. */
-  sync(shardId: string, address: string, force: boolean, cancellation?: NativeCancellation | undefined | null, progress?: ((progress: ProgressRecord) => void) | undefined | null): Promise<SyncOutcome>
+  sync(shardId: string, address: string, force: boolean, cancellation?: NativeCancellation | undefined | null, progress?: ((progress: ProgressRecord) => void) | undefined | null): Promise<NativeExchange>
   /** Keeps a shard in step with a peer from now on. */
   startAutoSync(shardId: string, address: string): void
   /** Ends the auto-syncs of a shard. */
@@ -211,6 +231,16 @@ export declare class NativeTransport {
   close(): Promise<undefined>
 }
 
+/** What became of an answer. */
+export interface AnswerOutcome {
+  /** Whether it was written. */
+  resolved: boolean
+  /** The conflict that is left after that. */
+  left?: string
+  /** Why it was not. */
+  failure?: ConflictFailure
+}
+
 /** An array within a payload. */
 export interface AttachmentRecord {
   /** A JSON pointer. */
@@ -239,6 +269,26 @@ export interface ChangeRecord {
   seq: number
   /** What is covered of the vector's history, without the other versions. */
   history: Array<[string, number]>
+}
+
+/** Why a conflict stays. */
+export interface ConflictFailure {
+  /** The shard, unless all are meant. */
+  shardId?: string
+  /** The stable code to report. */
+  errorCode: string
+  /** The code of the error itself. */
+  causeCode: string
+  /** The error. */
+  cause: string
+}
+
+/** What has come up for `onConflict`. */
+export interface ConflictNotices {
+  /** What it is asked. */
+  questions: Array<NativeQuestion>
+  /** Why pending conflicts could not be read. */
+  failures: Array<ConflictFailure>
 }
 
 /** A vector with several versions. */

@@ -3,7 +3,7 @@ import { DAY_MS, checkOptionalInteger } from '../check/number';
 import { checkFlag, checkFunction, checkOptions } from '../check/options';
 import { checkWord } from '../check/text';
 import type { ConflictStrategy } from '../conflicts/conflict';
-import type { ConflictCallback } from '../conflicts/conflict-queue';
+import type { ConflictCallback } from '../conflicts/conflict-callback';
 import { type Log, type Logger, checkLog } from '../events/logger';
 import type { SyncOptions } from '../native/native';
 

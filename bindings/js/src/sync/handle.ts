@@ -2,7 +2,7 @@
 import type { EventHub } from '../events/event-hub';
 import type { AbortSignalLike } from '../lifecycle/abort';
 import type { ProcessRef } from '../lifecycle/process-ref';
-import type { NativeCancellation, NativeSync, SyncOutcome } from '../native/native';
+import type { NativeCancellation, NativeExchange, NativeSync } from '../native/native';
 import type { SyncResult } from './result';
 
 /** An engine, seen from within the package. */
@@ -18,7 +18,7 @@ export interface SyncHandle {
   /** Runs syncs, then `onConflict` for the conflicts they leave. */
   run(
     signal: AbortSignalLike | undefined,
-    work: (engine: NativeSync, cancellation: NativeCancellation | undefined) => Promise<SyncOutcome[]>,
+    work: (engine: NativeSync, cancellation: NativeCancellation | undefined) => Promise<NativeExchange>,
   ): Promise<SyncResult[]>;
 }
 

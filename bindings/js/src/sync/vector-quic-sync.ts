@@ -3,17 +3,18 @@ import { VectrError, closedError, codeOf, messageOf, native, nativeNow, wrongTyp
 import { checkFlag, checkFunction, checkOptions } from '../check/options';
 import { checkFingerprint, checkOptionalText, checkText } from '../check/text';
 import { type ConflictWinner, type SyncConflict, checkWinner } from '../conflicts/conflict';
-import { ConflictQueue } from '../conflicts/conflict-queue';
+import { ConflictCaller } from '../conflicts/conflict-callback';
+import { UnresolvedConflicts } from '../conflicts/unresolved-conflicts';
 import { type DatabaseHandle, checkDatabase, isReadable } from '../database/handle';
 import type { OpenDatabase } from '../database/open-database';
 import { type SyncEventName, type SyncEventOf, type SyncEvents, checkEventName } from '../events/event';
 import { EventHub } from '../events/event-hub';
 import { logEvent } from '../events/logger';
-import { type AbortSignalLike, abortable, abortedError, checkSignal, isSettledFirst } from '../lifecycle/abort';
+import { type AbortSignalLike, abortable, checkSignal } from '../lifecycle/abort';
 import { asyncDispose } from '../lifecycle/disposal';
 import { ProcessRef } from '../lifecycle/process-ref';
 import { addon } from '../native/addon';
-import type { NativeCancellation, NativeSync, NetworkOptions, SyncOutcome } from '../native/native';
+import type { NativeCancellation, NativeExchange, NativeSync, NetworkOptions } from '../native/native';
 import { type QuicTransportConfig, type TlsConfig, checkNewTls, checkTransportConfig } from '../transport/config';
 import { AutoSyncs } from './auto-syncs';
 import { type CheckedConfig, type SyncConfig, checkSyncConfig } from './config';
@@ -44,7 +45,8 @@ export class VectorQuicSync {
   readonly #trust = new Trust();
   readonly #processRef = new ProcessRef(this);
   readonly #hub: EventHub;
-  readonly #conflicts: ConflictQueue;
+  readonly #conflicts: UnresolvedConflicts;
+  readonly #caller: ConflictCaller | undefined;
   readonly #autoSyncs: AutoSyncs;
   readonly #closed = new AbortController();
   // Kept if opening fails: a second try must not trust more than the first.
@@ -68,7 +70,8 @@ export class VectorQuicSync {
     const ready = () => this.#ready();
     this.#hub = new EventHub(log);
     if (!log.isSilent) this.#hub.watch((event) => logEvent(log, event));
-    this.#conflicts = new ConflictQueue(this.#database, onConflict, this.#hub, log);
+    this.#conflicts = new UnresolvedConflicts(this.#database, log);
+    this.#caller = onConflict && new ConflictCaller(onConflict, this.#hub, log);
     this.#autoSyncs = new AutoSyncs(ready, this.#hub, this.#processRef);
     registerSyncHandle(this, {
       nodeId: this.#nodeId,
@@ -173,9 +176,9 @@ export class VectorQuicSync {
     const reports = listener && new ProgressReports(listener, shard, address);
     const started = performance.now();
     try {
-      const [result] = await this.#run(checkSignal('options.signal', given.signal), async (engine, cancellation) => [
-        await engine.sync(shard, address, again, cancellation, reports?.report),
-      ]);
+      const [result] = await this.#run(checkSignal('options.signal', given.signal), (engine, cancellation) =>
+        engine.sync(shard, address, again, cancellation, reports?.report),
+      );
       return result!;
     } catch (error) {
       if (error instanceof TypeError || codeOf(error) === 'ERR_ABORTED') throw error;
@@ -311,7 +314,7 @@ export class VectorQuicSync {
       this.#trust.attach(engine);
       this.#hub.attach(engine);
       this.#engine = engine;
-      this.#conflicts.attach();
+      this.#caller?.attach(engine);
       return engine;
     } catch (error) {
       this.#opening = null;
@@ -322,22 +325,13 @@ export class VectorQuicSync {
   // Runs syncs and what `onConflict` makes of them; the signal and `close` end both.
   async #run(
     signal: AbortSignalLike | undefined,
-    work: (engine: NativeSync, cancellation: NativeCancellation | undefined) => Promise<SyncOutcome[]>,
+    work: (engine: NativeSync, cancellation: NativeCancellation | undefined) => Promise<NativeExchange>,
   ): Promise<SyncResult[]> {
-    const tally = this.#conflicts.begin();
-    try {
-      return await abortable(signal, async (cancellation) => {
-        const results = (await native(work(await this.#ready(), cancellation))).map(resultOf);
-        const settling = this.#conflicts.settle(results, tally);
-        if (settling !== null && !(await isSettledFirst(settling, [signal, this.#closed.signal]))) {
-          this.#checkOpen();
-          throw abortedError(signal!);
-        }
-        return results;
-      });
-    } finally {
-      this.#conflicts.end(tally);
-    }
+    return await abortable(signal, async (cancellation) => {
+      const exchange = await native(work(await this.#ready(), cancellation));
+      const settling = this.#caller?.settle(exchange, [signal, this.#closed.signal]);
+      return ((await settling) ?? (await native(exchange.settle(false))) ?? []).map(resultOf);
+    });
   }
 
   #listen<Name extends SyncEventName>(event: Name, listener: SyncEventListener<Name>, once: boolean): this {
@@ -349,7 +343,7 @@ export class VectorQuicSync {
   async #close(): Promise<void> {
     this.#closed.abort();
     this.#autoSyncs.stopAll();
-    this.#conflicts.close();
+    this.#caller?.close();
     const engine = await this.#opening?.catch(() => null);
     try {
       await (engine && native(engine.close()));

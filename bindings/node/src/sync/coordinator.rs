@@ -11,9 +11,9 @@ use vectr_sync::{
 use crate::cancellation::NativeCancellation;
 use crate::columns::number;
 use crate::failure::Failure;
+use crate::sync::exchange::NativeExchange;
 use crate::sync::native_sync::NativeSync;
 use crate::sync::options::interval;
-use crate::sync::outcome::SyncOutcome;
 use crate::sync::session::ShardStateRecord;
 use crate::work::Work;
 
@@ -161,7 +161,7 @@ impl NativeCoordinator {
         #[napi(ts_arg_type = "'scheduled' | 'all' | 'shard' | 'peer'")] what: String,
         name: Option<String>,
         cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<PromiseRaw<'env, Vec<SyncOutcome>>> {
+    ) -> napi::Result<PromiseRaw<'env, NativeExchange>> {
         let (coordinator, owned) = (self.over(sync), sync.owned());
         let abort = cancellation.map(NativeCancellation::token).unwrap_or_default();
         env.spawn_future(async move {
@@ -172,10 +172,8 @@ impl NativeCoordinator {
                 "peer" => Assignment::Peer(name),
                 _ => Assignment::Scheduled,
             };
-            let results = coordinator.run(&assignment, abort).await.map_err(Failure::from)?;
-            // Held until here: an engine that JavaScript forgets meanwhile stays open.
-            drop(owned);
-            Ok(results.into_iter().map(SyncOutcome::from).collect())
+            let exchange = coordinator.exchange(&assignment, abort).await.map_err(Failure::from)?;
+            Ok(NativeExchange::new(exchange, owned))
         })
     }
 
@@ -191,6 +189,7 @@ impl NativeCoordinator {
         let abort = cancellation.map(NativeCancellation::token).unwrap_or_default();
         env.spawn_future(async move {
             let health = coordinator.health_check(abort).await.map_err(Failure::from)?;
+            // Held until here: an engine that JavaScript forgets meanwhile stays open.
             drop(owned);
             Ok(health.into_iter().map(|(node, alive)| (node.into(), alive)).collect())
         })
@@ -210,7 +209,8 @@ impl NativeCoordinator {
     /// Keeps each neighbour's shards in step with it.
     #[napi]
     pub fn start_auto_sync_all(&self, sync: &NativeSync, interval_ms: f64) -> napi::Result<()> {
-        let _runtime = sync.owned().runtime().enter();
+        let owned = sync.owned();
+        let _runtime = owned.runtime.enter();
         Ok(self.over(sync).start_auto_sync_all(interval(Some(interval_ms))).map_err(Failure::from)?)
     }
 

@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use napi::bindgen_prelude::PromiseRaw;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -14,23 +13,16 @@ use crate::cancellation::NativeCancellation;
 use crate::database::native_database::NativeDatabase;
 use crate::failure::Failure;
 use crate::sync::events::{NativeSubscription, Wake};
+use crate::sync::exchange::NativeExchange;
 use crate::sync::options::{NetworkOptions, SyncOptions, TlsOptions, fingerprint, listen_address};
-use crate::sync::outcome::{ProgressRecord, StatisticsRecord, SyncOutcome};
+use crate::sync::outcome::{ProgressRecord, StatisticsRecord};
+use crate::sync::owned::Owned;
 use crate::sync::session::{SessionRecord, ShardStateRecord};
 use crate::work::{Work, block};
 
 /// Syncs the shards of a database.
 #[napi]
 pub struct NativeSync(Arc<Owned>);
-
-/// Closes the engine once neither JavaScript nor a running call needs it: a listener would go on answering for a worker
-/// thread that is gone.
-pub(crate) struct Owned {
-    engine: SyncEngine,
-    runtime: Handle,
-    /// Between full checks of each auto-sync.
-    interval: Option<Duration>,
-}
 
 /// Does not keep the process alive: the promise of the sync does.
 type ProgressListener = ThreadsafeFunction<ProgressRecord, (), ProgressRecord, Status, false, true>;
@@ -54,7 +46,7 @@ impl NativeSync {
             block(move || {
                 let interval = options.interval();
                 let engine = SyncEngine::new(db, NodeName::new(&node_id)?, options.config()?, network)?;
-                Ok(NativeSync(Arc::new(Owned { engine, runtime, interval })))
+                Ok(NativeSync(Arc::new(Owned { engine, runtime, interval, questions: Arc::default() })))
             })
             .await
         })
@@ -132,7 +124,7 @@ impl NativeSync {
         #[napi(ts_arg_type = "((progress: ProgressRecord) => void) | undefined | null")] progress: Option<
             ProgressListener,
         >,
-    ) -> napi::Result<PromiseRaw<'env, SyncOutcome>> {
+    ) -> napi::Result<PromiseRaw<'env, NativeExchange>> {
         let owned = Arc::clone(&self.0);
         let mut options = vectr_sync::SyncOptions::default();
         options.force = force;
@@ -144,8 +136,8 @@ impl NativeSync {
         }
         env.spawn_future(async move {
             let shard = ShardId::new(&shard_id).map_err(Failure::from)?;
-            let result = owned.engine.sync(&shard, &address, options).await.map_err(Failure::from)?;
-            Ok(SyncOutcome::from(result))
+            let exchange = owned.engine.exchange(&shard, &address, options).await.map_err(Failure::from)?;
+            Ok(NativeExchange::new(exchange, owned))
         })
     }
 
@@ -218,18 +210,5 @@ impl NativeSync {
     /// Keeps the engine open.
     pub(crate) fn owned(&self) -> Arc<Owned> {
         Arc::clone(&self.0)
-    }
-}
-
-impl Owned {
-    pub(crate) fn runtime(&self) -> &Handle {
-        &self.runtime
-    }
-}
-
-impl Drop for Owned {
-    fn drop(&mut self) {
-        let engine = self.engine.clone();
-        self.runtime.spawn(async move { engine.close().await });
     }
 }
