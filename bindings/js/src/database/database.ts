@@ -129,8 +129,8 @@ export class VectrDB implements VectorWrites {
   }
 
   /**
-   * The `k` nearest vectors (default 10), the nearest first, ties in the order of ids: an exact scan of the committed
-   * shard. ERR_DIMENSIONS for a query of another length, ERR_ABORTED through the signal.
+   * The `k` nearest vectors (default 10), the nearest first, ties in the order of the bytes of their ids: an exact scan
+   * of the committed shard. Scores are computed in doubles, component after component. ERR_DIMENSIONS for a query of another length, ERR_ABORTED through the signal.
    */
   async search(query: Float32Array | number[], k?: number, options?: SearchOptions): Promise<SearchResult[]> {
     this.#checkOpen();

@@ -26,7 +26,7 @@ export interface SearchResult {
   id: string;
   /** cosine: 1 - similarity; euclidean: the distance; dot: the negated product. */
   distance: number;
-  /** cosine: -1 to 1; euclidean: 1 / (1 + distance); dot: the product. */
+  /** cosine: -1 to 1, and exactly 1 for equal vectors; euclidean: 1 / (1 + distance); dot: the product. */
   similarity: number;
   metadata?: Metadata;
   /** Present if `includeVectors` was set. */

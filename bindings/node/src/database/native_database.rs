@@ -205,7 +205,7 @@ impl NativeDatabase {
         self.read(env, options.shard_id, move |db, shard| {
             let mut search = Search::new(shard.clone(), query);
             search.k(options.k as usize).metric(Metric::from_name(&options.metric).unwrap_or_default());
-            search.threshold = options.threshold.map(|threshold| threshold as f32);
+            search.threshold = options.threshold;
             search.include_vectors = options.include_vectors;
             let hits = db.search(search.cancel(cancel))?;
             Ok(HitColumns::of(&hits, options.include_vectors))

@@ -5,6 +5,7 @@ mod conflicts;
 mod damage;
 mod deltas;
 mod durability;
+mod exact_search;
 mod incarnation;
 mod opening;
 mod peers;

@@ -1,4 +1,5 @@
 pub(crate) mod distance;
+mod kernel;
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -25,7 +26,7 @@ pub struct Search {
     /// The measure of distance.
     pub metric: Metric,
     /// The minimum similarity of a hit.
-    pub threshold: Option<f32>,
+    pub threshold: Option<f64>,
     /// Whether hits carry their vectors.
     pub include_vectors: bool,
     /// Set it from another thread to cancel the search.
@@ -60,7 +61,7 @@ impl Search {
     }
 
     /// Sets the minimum similarity of a hit. Default: none.
-    pub const fn threshold(&mut self, threshold: f32) -> &mut Self {
+    pub const fn threshold(&mut self, threshold: f64) -> &mut Self {
         self.threshold = Some(threshold);
         self
     }
@@ -95,7 +96,8 @@ pub struct Hit {
 }
 
 impl VectrDB {
-    /// Finds the nearest vectors by an exact scan of the shard, nearest first; ties are ordered by id.
+    /// Finds the nearest vectors by an exact scan of the shard, nearest first. Vectors that are equally near are in the
+    /// order of the bytes of their ids. Scores are computed in f64, and so is what is compared with the threshold.
     ///
     /// # Errors
     /// `ERR_DIMENSIONS` and `ERR_VECTOR` for a query that does not fit the shard, `ERR_ABORTED` once cancelled,
@@ -126,14 +128,12 @@ fn check(search: &Search, expected: Option<Dimensions>) -> Result<(), CoreError>
 
 /// The best candidates, best first.
 fn scan(shard: &ReadShard<'_>, search: &Search) -> Result<Vec<Candidate>, CoreError> {
-    let mut best = Best { k: search.k, heap: BinaryHeap::new() };
+    let mut best = Best::new(search);
     if search.k == 0 {
         return Ok(Vec::new());
     }
     let rows = shard.rows();
-    let probe = Probe::new(search.metric, &search.query);
     let bytes = search.query.len() * size_of::<f32>();
-    let threshold = search.threshold.map_or(f64::NEG_INFINITY, f64::from);
     let mut statement = rows.connection.prepare_cached(SCAN)?;
     let mut scan = statement.query([rows.shard])?;
     let mut seen = 0_u32;
@@ -157,8 +157,7 @@ fn scan(shard: &ReadShard<'_>, search: &Search) -> Result<Vec<Candidate>, CoreEr
         if vector.len() != bytes {
             continue;
         }
-        let score = probe.score(vector);
-        if score.similarity >= threshold && best.may_take(score.distance) {
+        if let Some(score) = best.score(vector) {
             let id = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
             best.take(Candidate { score, id: VectorId::new(id)?, n: row.get(0)?, shown });
         }
@@ -173,19 +172,41 @@ fn hit(shard: &ReadShard<'_>, candidate: Candidate, include_vectors: bool) -> Re
         None => shard.state().strategy.view(&shard.rows().by_rowid(n)?.entry.row),
     };
     let (metadata, vector) = view.map_or((None, None), |view| (view.metadata, Some(view.vector)));
-    let Score { distance, similarity } = score;
+    let Score { distance, similarity, .. } = score;
     Ok(Hit { id, distance, similarity, metadata, vector: vector.filter(|_| include_vectors) })
 }
 
 /// The k best so far, the worst of them on top.
-struct Best {
+struct Best<'s> {
     k: usize,
+    probe: Probe<'s>,
+    threshold: f64,
     heap: BinaryHeap<Candidate>,
 }
 
-impl Best {
-    fn may_take(&self, distance: f64) -> bool {
-        self.heap.len() < self.k || self.heap.peek().is_some_and(|worst| distance <= worst.score.distance)
+impl<'s> Best<'s> {
+    fn new(search: &'s Search) -> Self {
+        Self {
+            k: search.k,
+            probe: Probe::new(search.metric, &search.query),
+            threshold: search.threshold.unwrap_or(f64::NEG_INFINITY),
+            heap: BinaryHeap::new(),
+        }
+    }
+
+    /// The score of a vector; `None` if the vector is not among the best.
+    fn score(&self, vector: &[u8]) -> Option<Score> {
+        let worst = self.heap.peek().filter(|_| self.heap.len() >= self.k).map(|worst| worst.score.rank);
+        if worst.is_some() || self.threshold > f64::NEG_INFINITY {
+            let floor = self.probe.rank_floor(vector);
+            if worst.is_some_and(|worst| floor > worst) || self.probe.similarity(floor) < self.threshold {
+                return None;
+            }
+        }
+        let score = self.probe.score(vector);
+        // A component that is not finite is damage: no write accepts one.
+        let is_near = score.rank.is_finite() && worst.is_none_or(|worst| score.rank <= worst);
+        (is_near && score.similarity >= self.threshold).then_some(score)
     }
 
     fn take(&mut self, candidate: Candidate) {
@@ -206,8 +227,7 @@ struct Candidate {
 
 impl Ord for Candidate {
     fn cmp(&self, other: &Self) -> Ordering {
-        let by_distance = self.score.distance.total_cmp(&other.score.distance);
-        by_distance.then_with(|| self.id.cmp(&other.id))
+        self.score.rank.total_cmp(&other.score.rank).then_with(|| self.id.cmp(&other.id))
     }
 }
 
