@@ -259,7 +259,8 @@ fn delta_row_text(RefusedRow { id, code, newest }: &RefusedRow, wall: Timestamp)
         "ERR_DIMENSIONS" => "does not have as many components as the shard's vectors".to_owned(),
         "ERR_VECTOR" => "has a component that is not a finite number".to_owned(),
         "ERR_LIMIT" => "would have more concurrent versions than a vector may have".to_owned(),
-        _ => "has metadata that is not a JSON object of at most 262144 bytes".to_owned(),
+        _ => "has metadata that is not a JSON object of at most 262144 bytes and 1000 levels with each key once"
+            .to_owned(),
     };
     format!("nothing of the delta is applied: its vector '{id}' {why}")
 }

@@ -45,6 +45,19 @@ pub enum DeltaError {
         /// What the parser expected, and where.
         reason: String,
     },
+    /// Metadata whose objects and arrays nest too deep.
+    #[error(
+        "metadata nests too deep for its readers, SQL among them: give at most 1000 levels of objects and arrays"
+    )]
+    MetadataDepth,
+    /// Metadata with a key twice in one object.
+    #[error(
+        "metadata has the key '{key}' twice in one object, of which readers take different ones: give each key once"
+    )]
+    MetadataKey {
+        /// The key as it is written, shortened.
+        key: String,
+    },
     /// An argument that is not valid.
     #[error("{what}: {reason}")]
     Argument {
@@ -141,6 +154,8 @@ impl DeltaError {
             | Self::Strategy { .. }
             | Self::MetadataSize { .. }
             | Self::MetadataSyntax { .. }
+            | Self::MetadataDepth
+            | Self::MetadataKey { .. }
             | Self::Argument { .. } => "ERR_ARGUMENT",
             Self::ManualResolution { .. } => "ERR_MANUAL_RESOLUTION",
             Self::Codec { .. } => "ERR_CODEC",

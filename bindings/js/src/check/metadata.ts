@@ -1,7 +1,7 @@
 // Metadata, which is passed to the core as JSON text.
 import { argumentError, codeOf, kindOf, outOfRange, wrongType } from './error';
 
-/** Data stored with a vector: a plain JSON object of at most 256 KiB. */
+/** Data stored with a vector: a plain JSON object of at most 256 KiB and 1,000 levels. */
 export type Metadata = Record<string, unknown>;
 
 /** What may have metadata. */

@@ -112,8 +112,9 @@ const MAGIC: &[u8] = b"SQLite format 3\0";
 /// "vctr".
 const APPLICATION_ID: i32 = 0x7663_7472;
 
-const MIGRATIONS: [&str; 3] = [
+const MIGRATIONS: [&str; 4] = [
     include_str!("migrations/0001_shards.sql"),
     include_str!("migrations/0002_conflicts.sql"),
     include_str!("migrations/0003_peers.sql"),
+    include_str!("migrations/0004_readable_metadata.sql"),
 ];

@@ -7,6 +7,7 @@ mod deltas;
 mod durability;
 mod exact_search;
 mod incarnation;
+mod metadata;
 mod opening;
 mod peers;
 mod query;

@@ -5,7 +5,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3Default;
 
-use crate::{DeltaError, json};
+use crate::DeltaError;
+use crate::json::{self, ObjectFault};
 
 /// The number of components of a vector: 1 to 65,536.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -53,6 +54,9 @@ impl fmt::Display for Dimensions {
 }
 
 /// The text of a JSON object, at most 256 KiB, kept byte for byte.
+///
+/// Every reader can use it, and all read the same: it nests at most [`Metadata::MAX_DEPTH`] levels deep, which is as far
+/// as SQLite's JSON functions go, and has each key once in its object.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Metadata(Arc<str>);
 
@@ -60,10 +64,13 @@ impl Metadata {
     /// The most bytes that metadata may have.
     pub const MAX_BYTES: usize = 256 * 1024;
 
-    /// Checks the size and that the text is one JSON object.
+    /// The most levels of nested objects and arrays, the outer object included.
+    pub const MAX_DEPTH: usize = json::MAX_DEPTH;
+
+    /// Checks the text.
     ///
     /// # Errors
-    /// `ERR_ARGUMENT` if the text is too long or not an object.
+    /// `ERR_ARGUMENT` if the text is too long, not one JSON object, nests too deep, or has a key twice in an object.
     pub fn new(text: &str) -> Result<Self, DeltaError> {
         Self::check(text)?;
         Ok(Self(text.into()))
@@ -74,7 +81,11 @@ impl Metadata {
         if text.len() > Self::MAX_BYTES {
             return Err(DeltaError::MetadataSize { bytes: text.len() });
         }
-        json::check_object(text).map_err(|reason| DeltaError::MetadataSyntax { reason })
+        json::check_object(text).map_err(|fault| match fault {
+            ObjectFault::Syntax(reason) => DeltaError::MetadataSyntax { reason },
+            ObjectFault::Depth => DeltaError::MetadataDepth,
+            ObjectFault::DoubledKey(key) => DeltaError::MetadataKey { key },
+        })
     }
 
     /// Wraps text that [`Metadata::new`] has accepted.
@@ -276,6 +287,17 @@ mod tests {
         }
         let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(Metadata::MAX_BYTES));
         assert!(Metadata::new(&large).is_err());
+    }
+
+    #[test]
+    fn metadata_that_readers_refuse_or_take_differently_names_its_fault() {
+        let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(1_000), "]".repeat(1_000));
+        for (text, said) in [(&*deep, "at most 1000 levels"), (r#"{"b":{"k":1,"k":2}}"#, "the key 'k' twice")]
+        {
+            let error = Metadata::new(text).unwrap_err();
+            assert_eq!(error.code(), "ERR_ARGUMENT");
+            assert!(error.to_string().contains(said), "{error}");
+        }
     }
 
     #[test]
