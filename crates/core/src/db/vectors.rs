@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use vectr_delta::{
-    LocalWrite, Metadata, Payload, Row, ShardRead, ShardWrite, Sibling, Timestamp, VectorId, write_local,
+    DeltaError, LocalWrite, Metadata, Payload, Row, ShardRead, ShardWrite, Sibling, Timestamp, VectorId,
+    write_local,
 };
 
 use crate::random::random_uuid;
@@ -70,7 +71,8 @@ impl VectrDB {
     /// Writes a new version of a vector. What is `None` keeps its current value.
     ///
     /// # Errors
-    /// `ERR_NOT_FOUND`, `ERR_VECTOR`, `ERR_DIMENSIONS`, `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`.
+    /// `ERR_NOT_FOUND`, `ERR_VECTOR`, `ERR_DIMENSIONS`, `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`; `ERR_ARGUMENT` if
+    /// the metadata that would be kept is merged from several versions and exceeds the limit.
     pub fn update(
         &self,
         target: Target<'_>,
@@ -88,7 +90,11 @@ impl VectrDB {
             if vector.is_none() && metadata.is_none() {
                 return Ok(());
             }
-            let payload = Payload::new(vector.unwrap_or(shown.vector), metadata.or(shown.metadata))?;
+            let metadata = match metadata {
+                None => kept_metadata(&id, shown.metadata)?,
+                given => given,
+            };
+            let payload = Payload::new(vector.unwrap_or(shown.vector), metadata)?;
             put(shard, &id, old.as_ref(), payload)
         })
     }
@@ -170,6 +176,20 @@ fn put(
     let wall = shard.wall();
     write_local(shard, id, old, LocalWrite::Put(payload), wall)?;
     Ok(())
+}
+
+/// Under the strategy *merge*, what is shown may be larger than what any version may have.
+fn kept_metadata(id: &VectorId, shown: Option<Metadata>) -> Result<Option<Metadata>, CoreError> {
+    let bytes = shown.as_ref().map_or(0, |metadata| metadata.as_str().len());
+    if bytes <= Metadata::MAX_BYTES {
+        return Ok(shown);
+    }
+    let reason = format!(
+        "that of vector '{id}' is merged from several versions and has {bytes} bytes, and one version has at most {}: \
+         give metadata with the update",
+        Metadata::MAX_BYTES
+    );
+    Err(DeltaError::Argument { what: "metadata", reason }.into())
 }
 
 fn is_shown(shard: &WriteShard<'_>, row: Option<&Row>) -> bool {

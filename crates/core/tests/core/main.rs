@@ -12,6 +12,7 @@ mod opening;
 mod peers;
 mod query;
 mod received_rows;
+mod refused_writes;
 mod replication;
 mod session_id;
 mod shard_handle;

@@ -1,8 +1,9 @@
+use super::acceptance::{check_content, check_counts};
 use super::outcome::{Applied, Refusal};
 use super::shard::insert_row;
 use crate::{
-    MAX_CLOCK_SKEW, Metadata, Operation, Payload, Row, ShardState, ShardWrite, Sibling, Timestamp, VectorId,
-    VectorRow, VersionVector, replace_row,
+    MAX_CLOCK_SKEW, Operation, Row, ShardState, ShardWrite, Sibling, Timestamp, VectorId, VectorRow,
+    VersionVector, replace_row,
 };
 
 /// The result of [`join_rows`].
@@ -103,7 +104,7 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
     if old.as_ref() == Some(&new) {
         return Ok(Joined::Unchanged);
     }
-    if new.siblings().is_empty() || new.siblings().len() > Row::MAX_SIBLINGS {
+    if new.siblings().is_empty() || check_counts(&new).is_err() {
         return Ok(Joined::Refused("ERR_LIMIT"));
     }
     let gained = |sibling: &Sibling| old.as_ref().is_none_or(|old| old.sibling(sibling.dot()).is_none());
@@ -115,23 +116,10 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
 
 /// Checks a received row. Refusing it does not block other rows.
 fn check_row(state: &ShardState, row: &Row, wall: Timestamp) -> Result<(), &'static str> {
-    if row.siblings().len() > Row::MAX_SIBLINGS {
-        return Err("ERR_LIMIT");
-    }
     if row.newest().since(wall) > MAX_CLOCK_SKEW {
         return Err("ERR_CLOCK_SKEW");
     }
-    let mut dimensions = state.descriptor.dimensions;
-    for payload in row.siblings().iter().filter_map(Sibling::payload) {
-        if *dimensions.get_or_insert(payload.dimensions()) != payload.dimensions() {
-            return Err("ERR_DIMENSIONS");
-        }
-        Payload::check(payload.vector()).map_err(|error| error.code())?;
-        if let Some(metadata) = payload.metadata() {
-            Metadata::check(metadata.as_str()).map_err(|error| error.code())?;
-        }
-    }
-    Ok(())
+    check_content(state, row).map_err(|error| error.code())
 }
 
 /// Whether the shard most likely does not have this vector: the row is another site's first write, and no tombstones

@@ -1,3 +1,4 @@
+use super::acceptance::check_content;
 use crate::{
     DeltaError, Dimensions, Dot, MAX_CLOCK_SKEW, MAX_SAFE_INTEGER, Payload, Row, ShardWrite, Sibling,
     Timestamp, VectorId, replace_row,
@@ -17,8 +18,9 @@ pub enum LocalWrite {
 /// The first vector sets the shard's dimensions.
 ///
 /// # Errors
-/// `ERR_DIMENSIONS` if the vector's dimensions are not the shard's; nothing has changed then. If the storage fails, the
-/// transaction must be rolled back.
+/// What a peer would refuse of the row that results is refused here: `ERR_DIMENSIONS`, `ERR_VECTOR`, `ERR_ARGUMENT` for
+/// metadata that is none, `ERR_LIMIT` for a vector that too many sites have changed. After any error the transaction
+/// must be rolled back.
 pub fn write_local<W: ShardWrite + ?Sized>(
     shard: &mut W,
     id: &VectorId,
@@ -32,6 +34,7 @@ pub fn write_local<W: ShardWrite + ?Sized>(
     let sibling = next_version(shard, old.map(Row::siblings).unwrap_or_default().iter(), write, wall)?;
     let context = old.map_or_else(|| shard.state().frontier.clone(), |row| row.context().clone());
     let new = Row::of_write(sibling, context);
+    check_content(shard.state(), &new)?;
     replace_row(shard, id, old, &new)?;
     Ok(new)
 }
@@ -40,7 +43,7 @@ pub fn write_local<W: ShardWrite + ?Sized>(
 /// At least one of them must still be in the row. `wall` is this node's clock.
 ///
 /// # Errors
-/// As [`write_local`].
+/// As [`write_local`]; the versions that remain are part of the row.
 pub fn write_resolution<W: ShardWrite + ?Sized>(
     shard: &mut W,
     id: &VectorId,
@@ -55,6 +58,7 @@ pub fn write_resolution<W: ShardWrite + ?Sized>(
     let superseded = row.siblings().iter().filter(|sibling| shown.contains(&sibling.dot()));
     let sibling = next_version(shard, superseded, write, wall)?;
     let new = row.with_replaced(shown, sibling);
+    check_content(shard.state(), &new)?;
     replace_row(shard, id, Some(row), &new)?;
     Ok(new)
 }

@@ -1,5 +1,6 @@
 //! Operations on one shard: local writes, applying rows of a peer, taking a new site, and reading pages for a peer.
 
+mod acceptance;
 mod apply;
 mod hello;
 mod join;

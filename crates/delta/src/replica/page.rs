@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use super::acceptance::check_counts;
 use crate::{
     ChangeId, CommitNo, Digest, NodeName, Row, ShardRead, Sibling, SiteId, VectorId, VectorRow, VersionVector,
 };
@@ -20,7 +21,7 @@ pub struct Page {
     pub frontier: VersionVector,
     /// The state of the same transaction if the page reaches the end of the changelog.
     pub end: Option<PageEnd>,
-    /// Rows that cannot be sent: their content no longer matches its hash, or they have too many versions.
+    /// Rows that cannot be sent: their content no longer matches its hash, or they have too many versions or sites.
     pub withheld: Vec<Withheld>,
 }
 
@@ -109,7 +110,7 @@ pub fn read_page<R: ShardRead + ?Sized>(
 
 impl Page {
     fn take(&mut self, entry: VectorRow) {
-        let code = if entry.row.siblings().len() > Row::MAX_SIBLINGS {
+        let code = if check_counts(&entry.row).is_err() {
             "ERR_LIMIT"
         } else if !entry.row.siblings().iter().all(Sibling::is_intact) {
             "ERR_CHECKSUM"
