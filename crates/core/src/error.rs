@@ -152,6 +152,17 @@ pub enum CoreError {
         /// What SQLite says.
         source: rusqlite::Error,
     },
+    /// The disk failed to take what was written. The system may have given up what is not durable yet, whatever it says
+    /// of later syncs; so nothing more counts as durable until that was written anew.
+    #[error(
+        "a sync to the disk failed, and what was committed may be lost by a power cut: {reason}: {way_out}"
+    )]
+    SyncFailed {
+        /// What the system says.
+        reason: String,
+        /// What to do.
+        way_out: &'static str,
+    },
     /// The file system failed.
     #[error("'{path}': {source}")]
     Io {
@@ -192,9 +203,11 @@ impl CoreError {
             Self::Aborted => "ERR_ABORTED",
             Self::Closed => "ERR_CLOSED",
             Self::Schema { .. } => "ERR_CONFIG",
-            Self::Sqlite { .. } | Self::Io { .. } | Self::Damaged { .. } | Self::Storage { .. } => {
-                "ERR_STORAGE"
-            }
+            Self::Sqlite { .. }
+            | Self::SyncFailed { .. }
+            | Self::Io { .. }
+            | Self::Damaged { .. }
+            | Self::Storage { .. } => "ERR_STORAGE",
         }
     }
 
@@ -209,6 +222,7 @@ impl CoreError {
         match self {
             Self::Busy { what, reason } => Self::Busy { what: what.clone(), reason: reason.clone() },
             Self::Closed => Self::Closed,
+            Self::SyncFailed { reason, way_out } => Self::SyncFailed { reason: reason.clone(), way_out },
             other => Self::Storage { reason: other.to_string() },
         }
     }

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod alone;
+#[cfg(target_os = "linux")]
+mod disk;
 mod killed_processes;
 mod meshes;
 mod no_udp;

@@ -18,6 +18,7 @@ use crate::writer::checkpoint::Checkpointer;
 use crate::writer::commit_notifier::CommitNotifier;
 use crate::writer::connection::WriteConnection;
 use crate::writer::durability::Durability;
+use crate::writer::log_rewrite::log_path;
 use crate::writer::shard::WriteShard;
 use crate::{Config, CoreError};
 
@@ -54,6 +55,7 @@ fn open_file(config: &Config, given: &Path) -> Result<Opened, CoreError> {
 }
 
 fn open_locked(config: &Config, path: &Path, lock: Lock) -> Result<Opened, CoreError> {
+    let log_was_left = fs::metadata(log_path(path)).is_ok_and(|log| log.len() > 0);
     let connection = open_writer(path)?;
     if schema::check(&connection, path)? == 0 {
         connection.execute_batch(&format!("PRAGMA page_size = {PAGE_BYTES}; VACUUM"))?;
@@ -62,21 +64,24 @@ fn open_locked(config: &Config, path: &Path, lock: Lock) -> Result<Opened, CoreE
     set_up_writer(&connection)?;
     schema::migrate(&connection)?;
     let incarnation = Incarnation::of_file(path, config.state_dir.clone());
-    finish(config, connection, incarnation, Some(path), Some(lock))
+    finish(config, connection, incarnation, Some((path, log_was_left)), Some(lock))
 }
 
 fn finish(
     config: &Config,
     mut connection: Connection,
     mut incarnation: Incarnation,
-    path: Option<&Path>,
+    file: Option<(&Path, bool)>,
     lock: Option<Lock>,
 ) -> Result<Opened, CoreError> {
+    let path = file.map(|(path, _)| path);
     if !has_counters(&connection)? {
         let shard = config.shard.clone().map_or_else(|| shard_of_stem(path), Ok)?;
         schema::write_counters(&connection, &shard)?;
     }
-    let checkpointer = path.map(|path| Checkpointer::start(&mut connection, path)).transpose()?;
+    let checkpointer = file
+        .map(|(path, log_was_left)| Checkpointer::start(&mut connection, path, log_was_left))
+        .transpose()?;
     let mut connection = WriteConnection::load(connection, config.clock.clone(), config.dimensions)?;
     let last_shutdown = incarnation.last_shutdown(connection.committed());
     let shard = config.shard.clone().unwrap_or_else(|| connection.committed().default_shard.clone());

@@ -2,7 +2,9 @@ pub(crate) mod barriers;
 pub(crate) mod checkpoint;
 pub(crate) mod commit_notifier;
 pub(crate) mod connection;
+pub(crate) mod disk_trust;
 pub(crate) mod durability;
+pub(crate) mod log_rewrite;
 pub(crate) mod queue;
 pub(crate) mod shard;
 
@@ -138,26 +140,37 @@ impl Writer {
             (counters.origin.site, counters.change_id, counters.commit_no)
         };
         let connection = &self.connection.sqlite;
+        if let Some(checkpointer) = &self.checkpointer {
+            checkpointer.make_sound(connection)?;
+        }
         connection.execute_batch("PRAGMA synchronous = FULL")?;
         // A commit that changes no page syncs nothing.
         let raised = connection
             .prepare_cached("UPDATE counter SET barriers = barriers + 1")
             .and_then(|mut statement| statement.execute([]));
         connection.execute_batch("PRAGMA synchronous = NORMAL")?;
-        raised?;
+        raised.map_err(|error| match &self.checkpointer {
+            Some(checkpointer) => checkpointer.barrier_failed(error),
+            None => error.into(),
+        })?;
         self.incarnation.record_durable(site, head);
         Ok(covered)
     }
 
     /// Finishes the log and the incarnation record, and closes the connection.
+    ///
+    /// # Errors
+    /// `ERR_STORAGE` if not everything is known to be on the disk. The record then says that the database was not
+    /// closed.
     pub(crate) fn close(self) -> Result<(), CoreError> {
         let Self { mut connection, mut incarnation, checkpointer, .. } = self;
         connection.rollback();
-        connection.refresh()?;
+        let refreshed = connection.refresh();
+        let finished = checkpointer.map(|checkpointer| checkpointer.finish(&connection.sqlite)).transpose();
         let (site, head) = (connection.committed().origin.site, connection.committed().change_id);
-        let settled = checkpointer.is_some_and(|checkpointer| checkpointer.finish(&connection.sqlite));
         connection.sqlite.close().map_err(|(_, error)| error)?;
-        if settled {
+        refreshed?;
+        if finished? == Some(true) {
             incarnation.record_close(site, head);
         }
         Ok(())
