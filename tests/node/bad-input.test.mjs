@@ -190,7 +190,11 @@ const doors = [
     (db, bad) => db.search([1, 2], 1, bad),
   ],
   ['search: shard', shardIds, (db, shardId) => db.search([1, 2], 1, { shardId })],
-  ['iterate: options', [...options, ['ERR_ARGUMENT', { includeVectors: 1 }]], (db, bad) => db.iterate(bad)],
+  [
+    'iterate: options',
+    [...options, ['ERR_ARGUMENT', { includeVectors: 1 }], ['ERR_ARGUMENT', { after: 1 }, /after/]],
+    (db, bad) => db.iterate(bad),
+  ],
   [
     'iterate: shard',
     shardIds,

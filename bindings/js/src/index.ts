@@ -2,8 +2,9 @@
 export { VectrDB } from './database/database';
 export type { VectrDBOptions } from './database/open-options';
 export * from './delta';
-export type { IteratedVector } from './database/iteration';
+export type { IterateOptions, IteratedVector } from './database/iteration';
 export type { DistanceMetric, SearchOptions, SearchResult } from './database/search';
+export type { StorageStatistics } from './database/storage';
 export * from './sync';
 export * from './transport';
 export type { BatchItem, InsertOptions, ShardOptions, VectorEntry, VectorWrites } from './database/writes';

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use vectr_core::{Config, CoreError, Overview, VectrDB};
+use vectr_core::{Config, CoreError, Overview, StorageStatistics, VectrDB};
 use vectr_delta::{Fingerprint, NodeName};
 use vectr_sync::{NetworkConfig, ServerStatistics, SyncConfig, SyncServer};
 
@@ -53,6 +53,11 @@ impl Service {
     /// The overview of each database. Blocks on storage.
     pub(crate) fn overviews(&self) -> Result<Vec<Overview>, CoreError> {
         self.databases.iter().map(VectrDB::overview).collect()
+    }
+
+    /// What each database takes on the disk, in the order of the overviews.
+    pub(crate) fn storage(&self) -> Vec<StorageStatistics> {
+        self.databases.iter().map(VectrDB::storage_statistics).collect()
     }
 
     /// The reason why syncs are not answered; `None` if they are. Blocks on storage.

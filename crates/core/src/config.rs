@@ -28,6 +28,10 @@ pub struct Config {
     pub clock: Clock,
     /// How long calls wait for an open transaction to end before they fail with `ERR_BUSY`. Default: 5 s.
     pub busy_timeout: Duration,
+    /// The size in bytes of the write-ahead log at which queries and iterations that keep it from being emptied are cut
+    /// off with `ERR_BUSY`. Default: 256 MiB. The log can be longer by half of it before they are, and for as long as
+    /// one of the database's own reads lasts.
+    pub log_limit: u64,
 }
 
 impl Default for Config {
@@ -40,6 +44,7 @@ impl Default for Config {
             state_dir: None,
             clock: Clock::default(),
             busy_timeout: Duration::from_secs(5),
+            log_limit: 256 << 20,
         }
     }
 }
@@ -90,6 +95,12 @@ impl Config {
     /// Sets how long other calls wait while a transaction is open.
     pub const fn busy_timeout(&mut self, busy_timeout: Duration) -> &mut Self {
         self.busy_timeout = busy_timeout;
+        self
+    }
+
+    /// Sets the size in bytes at which readers that hold the write-ahead log are cut off.
+    pub const fn log_limit(&mut self, log_limit: u64) -> &mut Self {
+        self.log_limit = log_limit;
         self
     }
 }

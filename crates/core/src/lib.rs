@@ -40,7 +40,7 @@ pub use db::conflicts::StoredConflict;
 pub use db::deltas::DeltaScope;
 pub use db::iter::Iteration;
 pub use db::iter::listing::ListedVector;
-pub use db::overview::{Overview, ShardOverview};
+pub use db::overview::{Overview, ShardOverview, StorageStatistics};
 pub use db::peers::PeerLag;
 pub use db::query::{Rows, Value};
 pub use db::search::distance::Metric;
@@ -54,6 +54,7 @@ pub use inspect::Inspection;
 pub use inspect::verification::{Fault, FaultKind, Verification, VerifiedShard};
 pub use writer::TransactionId;
 pub use writer::commit_notifier::Subscription;
+pub use writer::log_watch::LogExcess;
 
 /// The examples of the README compile.
 #[cfg(doctest)]

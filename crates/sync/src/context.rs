@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
-use vectr_core::VectrDB;
 use vectr_core::replication::{self, SyncSessionId};
+use vectr_core::{Subscription, VectrDB};
 use vectr_delta::{Fingerprint, HelloOffer, NodeName, Session, SessionConfig, ShardId, Timestamp};
 use vectr_transport::{AcceptedStatistics, Endpoint, Identity, PoolStatistics, Trust};
 
@@ -27,6 +27,7 @@ pub(crate) struct Context {
     pub(crate) totals: Arc<Totals>,
     pub(crate) tasks: TaskTracker,
     presence: Presence,
+    _log: Subscription,
     /// Kept in the file if sessions are, else made for this engine.
     mark: SyncSessionId,
 }
@@ -65,6 +66,9 @@ impl Context {
     ) -> Result<Self, SyncError> {
         let mark = SyncSessionId { id: format!("{:016x}", random()), created_at: db.now() };
         let mark = if config.persist_session { replication::restore_session(&db)? } else { mark };
+        let events = Arc::<EventHub>::default();
+        let hub = Arc::clone(&events);
+        let _log = db.on_log_excess(Box::new(move |excess| hub.emit(&SyncEvent::log_excess(excess))));
         Ok(Self {
             db,
             node,
@@ -72,10 +76,11 @@ impl Context {
             network,
             activity: Activity::default(),
             closing: CancellationSource::new(),
-            events: Arc::default(),
+            events,
             totals: Arc::default(),
             tasks: TaskTracker::default(),
             presence,
+            _log,
             mark,
         })
     }

@@ -2,7 +2,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { VectrError, argumentError, closedError, native, wrongType } from '../check/error';
 import type { Metadata } from '../check/metadata';
-import { checkFlag, checkOptions } from '../check/options';
+import { checkOptions } from '../check/options';
 import { checkOptionalText, checkPath, checkText } from '../check/text';
 import { checkVector } from '../check/vector';
 import { abortable } from '../lifecycle/abort';
@@ -10,10 +10,11 @@ import { asyncDispose } from '../lifecycle/disposal';
 import { addon } from '../native/addon';
 import type { NativeDatabase } from '../native/native';
 import { registerHandle } from './handle';
-import { type IteratedVector, walk } from './iteration';
+import { type IterateOptions, type IteratedVector, checkIterate, walk } from './iteration';
 import { type VectrDBOptions, checkOpenOptions } from './open-options';
 import { checkParameters, rowsOf } from './query';
 import { type SearchOptions, type SearchResult, checkSearch, searchResults } from './search';
+import type { StorageStatistics } from './storage';
 import { Transaction } from './transaction';
 import {
   type BatchItem,
@@ -143,19 +144,16 @@ export class VectrDB implements VectorWrites {
 
   /**
    * Every live vector of a shard, in the order of ids, without the vectors themselves unless `includeVectors` is set.
-   * Each walk reads one consistent snapshot of what was committed when it began.
+   * Each walk reads one consistent snapshot of what was committed when it began. The write-ahead log keeps all later
+   * changes meanwhile; a walk that keeps it above `logLimitBytes` is cut off with ERR_BUSY, and `after`, the last id it
+   * gave, takes it up on a new snapshot.
    */
-  iterate(options?: ShardOptions & { includeVectors?: boolean }): AsyncIterable<IteratedVector> {
+  iterate(options?: IterateOptions): AsyncIterable<IteratedVector> {
     this.#checkOpen();
-    const given = checkOptions<ShardOptions & { includeVectors?: boolean }>('options', options, [
-      'shardId',
-      'includeVectors',
-    ]);
-    const shardId = checkOptionalText('options.shardId', given.shardId);
-    const includeVectors = checkFlag('options.includeVectors', given.includeVectors) ?? false;
+    const { shardId, includeVectors, after } = checkIterate(options);
     const open = async () => {
       this.#checkOpen();
-      return this.#native.iterate(shardId, includeVectors);
+      return this.#native.iterate(shardId, includeVectors, after);
     };
     return { [Symbol.asyncIterator]: () => walk(open) };
   }
@@ -177,7 +175,8 @@ export class VectrDB implements VectorWrites {
    * Runs one read-only statement over the documented tables and views: `vectors`, `vector_changelog` and
    * `shard_metadata`; `PRAGMA integrity_check` too. Rows are plain objects, BLOBs Uint8Arrays, and integers that a
    * number cannot hold bigints. The whole result is held in memory. ERR_ARGUMENT for anything that writes, attaches,
-   * or is more than one statement.
+   * or is more than one statement. Four queries run at a time, and other calls never wait for them. ERR_BUSY if none of
+   * them ends for `busyTimeoutMs`, and for a query that keeps the write-ahead log above `logLimitBytes`.
    */
   async query(sql: string, params?: unknown[]): Promise<Array<Record<string, unknown>>> {
     this.#checkOpen();
@@ -247,6 +246,12 @@ export class VectrDB implements VectorWrites {
   async digest(shardId?: string): Promise<string> {
     this.#checkOpen();
     return native(this.#native.digest(checkOptionalText('shardId', shardId)));
+  }
+
+  /** What the database takes on the disk, and who holds it. */
+  async getStats(): Promise<StorageStatistics> {
+    this.#checkOpen();
+    return this.#native.storage();
   }
 
   /** Rolls back an open transaction, waits for running calls, and releases the file. Idempotent. */

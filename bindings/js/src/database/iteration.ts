@@ -1,8 +1,18 @@
 // Iterates over one snapshot, a page at a time.
 import { native } from '../check/error';
 import { type Metadata, parseMetadata } from '../check/metadata';
+import { checkFlag, checkOptions } from '../check/options';
+import { checkOptionalText } from '../check/text';
 import { vectorAt } from '../check/vector';
 import type { EntryColumns, NativeIteration } from '../native/native';
+import type { ShardOptions } from './writes';
+
+export interface IterateOptions extends ShardOptions {
+  /** Default: false. */
+  includeVectors?: boolean;
+  /** Only the vectors whose ids come after this one. */
+  after?: string;
+}
 
 /** One vector of `VectrDB.iterate`. */
 export interface IteratedVector {
@@ -12,6 +22,20 @@ export interface IteratedVector {
   metadata?: Metadata;
   /** The hybrid logical clock of the shown version: whole microseconds since the Unix epoch. */
   timestamp: number;
+}
+
+/** The options, checked. @internal */
+export function checkIterate(options: unknown): {
+  shardId: string | undefined;
+  includeVectors: boolean;
+  after: string | undefined;
+} {
+  const given = checkOptions<IterateOptions>('options', options, ['shardId', 'includeVectors', 'after']);
+  return {
+    shardId: checkOptionalText('options.shardId', given.shardId),
+    includeVectors: checkFlag('options.includeVectors', given.includeVectors) ?? false,
+    after: checkOptionalText('options.after', given.after),
+  };
 }
 
 /** Iterates over a new snapshot, which is released at the end, on `break`, or by the garbage collector. @internal */

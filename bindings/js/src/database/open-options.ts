@@ -1,6 +1,6 @@
 // How to open a database.
 import { VectrError } from '../check/error';
-import { checkInteger } from '../check/number';
+import { DAY_MS, checkInteger, checkOptionalInteger } from '../check/number';
 import { checkFlag, checkOptions } from '../check/options';
 import { checkOptionalText, checkPath } from '../check/text';
 import { MAX_DIMENSIONS } from '../check/vector';
@@ -17,6 +17,11 @@ export interface VectrDBOptions {
   nodeId?: string;
   /** 1 to 65,536. Default: set by the first insert. */
   dimensions?: number;
+  /** How long calls wait for an open transaction to end before they fail with ERR_BUSY. Default: 5,000. */
+  busyTimeoutMs?: number;
+  /** The bytes of the write-ahead log at which queries and iterations that keep it from being emptied are cut off with
+   *  ERR_BUSY: 1 MiB to 1 TiB. Default: 256 MiB. */
+  logLimitBytes?: number;
 }
 
 /** The addon's form. @internal */
@@ -27,6 +32,8 @@ export function checkOpenOptions(options: unknown): OpenOptions {
     'shardId',
     'nodeId',
     'dimensions',
+    'busyTimeoutMs',
+    'logLimitBytes',
   ]);
   const memoryMode = checkFlag('options.memoryMode', given.memoryMode);
   const path = given.path === undefined ? undefined : checkPath('options.path', given.path);
@@ -42,5 +49,7 @@ export function checkOpenOptions(options: unknown): OpenOptions {
       dimensions === undefined
         ? undefined
         : checkInteger('options.dimensions', dimensions, 1, MAX_DIMENSIONS, 'ERR_DIMENSIONS'),
+    busyTimeoutMs: checkOptionalInteger('options.busyTimeoutMs', given.busyTimeoutMs, 1, DAY_MS),
+    logLimitBytes: checkOptionalInteger('options.logLimitBytes', given.logLimitBytes, 2 ** 20, 2 ** 40),
   };
 }

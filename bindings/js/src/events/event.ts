@@ -51,7 +51,8 @@ export type ProgressEvent = {
   bytes: number;
 };
 
-/** A sync, a listener (ERR_LISTENER) or `onConflict` (ERR_CONFLICT_CALLBACK) failed. */
+/** A sync, a listener (ERR_LISTENER) or `onConflict` (ERR_CONFLICT_CALLBACK) failed; or, without a shard, the database's
+ *  write-ahead log has passed its limit (ERR_LIMIT). */
 export type SyncErrorEvent = {
   type: 'syncError';
   shardId?: string;
@@ -103,7 +104,7 @@ export function eventOf(record: EventRecord): SyncEvent {
       return { type: 'progress', ...of, sent, received, bytes };
     }
     case 'syncError':
-      return { type: 'syncError', ...of, error: '', errorCode: 'ERR_STORAGE', ...failureOf(record) };
+      return { type: 'syncError', ...(shardId !== '' && of), error: '', errorCode: 'ERR_STORAGE', ...failureOf(record) };
   }
 }
 

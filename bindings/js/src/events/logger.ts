@@ -84,6 +84,7 @@ export function logEvent(log: Log, event: SyncEvent): void {
     }
     case 'syncError':
       if (CAUGHT.includes(event.errorCode)) return;
+      if (event.shardId === undefined) return log.warn(event.error, details);
       return log.warn(`a sync ${whereOf(event)} failed: ${event.error}`, details);
     case 'change':
       return log.debug(`${event.changes} changes ${whereOf(event)} were applied`, details);

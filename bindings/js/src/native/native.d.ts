@@ -92,14 +92,16 @@ export declare class NativeDatabase {
   get(shard: string | undefined | null, transaction: NativeTransaction | undefined | null, id: string): Promise<EntryRecord | null>
   /** The nearest vectors, the nearest first. */
   search(query: Float32Array, options: SearchOptions, cancellation?: NativeCancellation | undefined | null): Promise<HitColumns>
-  /** A walk over a snapshot of a shard. */
-  iterate(shard: string | undefined | null, includeVectors: boolean): Promise<NativeIteration>
+  /** A walk over a snapshot of a shard, behind the id `after`. */
+  iterate(shard: string | undefined | null, includeVectors: boolean, after?: string | undefined | null): Promise<NativeIteration>
   /** How many vectors a shard shows. */
   count(shard?: string | undefined | null): Promise<number>
   /** The shards, in the order of their ids. */
   shards(): Promise<Array<string>>
   /** Runs one read-only statement. */
   query(sql: string, parameters: Array<null | number | bigint | string | Uint8Array>): Promise<QueryRows>
+  /** What the database takes on the disk. */
+  storage(): StorageRecord
   /** A fingerprint of a shard's content. */
   digest(shard?: string | undefined | null): Promise<string>
   /** Writes a consistent copy into a new file. */
@@ -513,6 +515,10 @@ export interface OpenOptions {
   nodeId?: string
   /** Of shards without vectors. */
   dimensions?: number
+  /** How long calls wait for a transaction. */
+  busyTimeoutMs?: number
+  /** The bytes of the log at which readers are cut off. */
+  logLimitBytes?: number
 }
 
 /** All of a delta but its vectors, and its checksum. */
@@ -655,6 +661,22 @@ export interface StatisticsRecord {
   zeroRttAccepted: number
   /** Over TCP. */
   fallback: number
+}
+
+/** What a database takes on the disk. */
+export interface StorageRecord {
+  /** Of the file. */
+  fileBytes: number
+  /** Of the write-ahead log. */
+  logBytes: number
+  /** At which readers are cut off. */
+  logLimitBytes: number
+  /** Queries and iterations that hold a snapshot. */
+  readersHeld: number
+  /** How many were cut off. */
+  readersCutOff: number
+  /** Why nothing more becomes durable. */
+  fault?: string
 }
 
 /** How to sync. What is left out has the engine's default. */

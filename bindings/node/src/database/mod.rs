@@ -5,3 +5,4 @@ pub(crate) mod conflict;
 pub(crate) mod iteration;
 pub(crate) mod native_database;
 pub(crate) mod query;
+pub(crate) mod storage;

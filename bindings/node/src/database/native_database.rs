@@ -1,4 +1,5 @@
 use std::path::Path;
+use std::time::Duration;
 
 use bytes::Bytes;
 use napi::Env;
@@ -11,6 +12,7 @@ use crate::cancellation::NativeCancellation;
 use crate::columns::{EntryRecord, HitColumns, copy, number, payload};
 use crate::database::iteration::NativeIteration;
 use crate::database::query::{Cell, QueryRows, value};
+use crate::database::storage::StorageRecord;
 use crate::failure::Failure;
 use crate::work::Work;
 
@@ -19,6 +21,8 @@ use crate::work::Work;
 pub struct NativeDatabase {
     db: VectrDB,
     work: Work,
+    /// Queries may take any time: they have places of their own.
+    queries: Work,
 }
 
 /// How to open a database.
@@ -32,6 +36,10 @@ pub struct OpenOptions {
     pub node_id: Option<String>,
     /// Of shards without vectors.
     pub dimensions: Option<u32>,
+    /// How long calls wait for a transaction.
+    pub busy_timeout_ms: Option<u32>,
+    /// The bytes of the log at which readers are cut off.
+    pub log_limit_bytes: Option<i64>,
 }
 
 /// An open transaction.
@@ -59,10 +67,10 @@ impl NativeDatabase {
     /// Opens or makes a database.
     #[napi]
     pub fn open(env: &Env, options: OpenOptions) -> napi::Result<PromiseRaw<'_, NativeDatabase>> {
-        let work = Work::new();
+        let (work, queries) = (Work::new(), Work::new());
         Work::at_once(env, move || {
             let db = VectrDB::new(options.config()?)?;
-            Ok(NativeDatabase { db, work })
+            Ok(NativeDatabase { db, work, queries })
         })
     }
 
@@ -212,16 +220,19 @@ impl NativeDatabase {
         })
     }
 
-    /// A walk over a snapshot of a shard.
+    /// A walk over a snapshot of a shard, behind the id `after`.
     #[napi]
     pub fn iterate<'env>(
         &self,
         env: &'env Env,
         shard: Option<String>,
         include_vectors: bool,
+        after: Option<String>,
     ) -> napi::Result<PromiseRaw<'env, NativeIteration>> {
         self.read(env, shard, move |db, shard| {
-            Ok(NativeIteration::new(db.iterate(shard, include_vectors)?, include_vectors))
+            let after = after.as_deref().map(VectorId::new).transpose()?;
+            let iteration = db.iterate_after(shard, include_vectors, after.as_ref())?;
+            Ok(NativeIteration::new(iteration, include_vectors))
         })
     }
 
@@ -246,7 +257,15 @@ impl NativeDatabase {
         #[napi(ts_arg_type = "Array<null | number | bigint | string | Uint8Array>")] parameters: Vec<Cell>,
     ) -> napi::Result<PromiseRaw<'env, QueryRows>> {
         let parameters = parameters.into_iter().map(value).collect();
-        self.read(env, None, move |db, _| Ok(db.query(&sql, parameters)?.into()))
+        let db = self.db.clone();
+        self.queries.queue(env, move || Ok(db.query(&sql, parameters)?.into()))
+    }
+
+    /// What the database takes on the disk.
+    #[napi]
+    #[must_use]
+    pub fn storage(&self) -> StorageRecord {
+        self.db.storage_statistics().into()
     }
 
     /// A fingerprint of a shard's content.
@@ -338,6 +357,12 @@ impl OpenOptions {
         config.shard = self.shard_id.as_deref().map(ShardId::new).transpose()?;
         config.node = self.node_id.as_deref().map(NodeName::new).transpose()?;
         config.dimensions = self.dimensions.map(Dimensions::try_from).transpose()?;
+        if let Some(busy_timeout) = self.busy_timeout_ms {
+            config.busy_timeout(Duration::from_millis(busy_timeout.into()));
+        }
+        if let Some(limit) = self.log_limit_bytes {
+            config.log_limit(limit.unsigned_abs());
+        }
         Ok(config)
     }
 }

@@ -135,6 +135,9 @@ impl EventRecord {
             SyncEvent::Failed { shard, address, failure } => {
                 Self::of("syncError", shard, address).because(Some(failure))
             }
+            SyncEvent::LogExcess { failure, .. } => {
+                Self::of("syncError", "", String::new()).because(Some(failure))
+            }
             _ => return None,
         })
     }

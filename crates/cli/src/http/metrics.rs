@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use vectr_core::{CoreError, Overview, ShardOverview};
+use vectr_core::{CoreError, Overview, ShardOverview, StorageStatistics};
 use vectr_delta::{ShardId, Timestamp};
 use vectr_sync::{ServerStatistics, ShardTotals};
 
@@ -15,7 +15,7 @@ pub(crate) fn metrics(service: &Service) -> Result<String, CoreError> {
     to.family("vectr_build_info", Kind::Gauge, "Version of the running build.").sample(&version, 1);
     to.family("vectr_ready", Kind::Gauge, "1 while syncs are accepted, 0 while draining.")
         .sample(&[], u8::from(!service.is_draining()));
-    put_databases(&mut to, &overviews);
+    put_databases(&mut to, &overviews, &service.storage());
     put_shards(&mut to, &overviews);
     put_peers(&mut to, &overviews);
     put_sessions(&mut to, &statistics);
@@ -23,12 +23,40 @@ pub(crate) fn metrics(service: &Service) -> Result<String, CoreError> {
     Ok(to.into_text())
 }
 
-fn put_databases(to: &mut Exposition, overviews: &[Overview]) {
+fn put_databases(to: &mut Exposition, overviews: &[Overview], storage: &[StorageStatistics]) {
     let mut sizes =
         to.family("vectr_database_bytes", Kind::Gauge, "Size of a database file and its write-ahead log.");
     for overview in overviews {
         sizes.sample(&[("database", &Service::name_of(overview))], overview.bytes);
     }
+    let mut each = |name, kind, help, value: fn(&StorageStatistics) -> u64| {
+        let mut family = to.family(name, kind, help);
+        for (overview, of) in overviews.iter().zip(storage) {
+            family.sample(&[("database", &Service::name_of(overview))], value(of));
+        }
+    };
+    each("vectr_log_bytes", Kind::Gauge, "Size of a database's write-ahead log.", |of| of.log_bytes);
+    each(
+        "vectr_log_limit_bytes",
+        Kind::Gauge,
+        "Size of the log at which readers that hold it are cut off.",
+        |of| of.log_limit,
+    );
+    each("vectr_readers_held", Kind::Gauge, "Queries and iterations that hold a snapshot.", |of| {
+        of.readers_held as u64
+    });
+    each(
+        "vectr_readers_cut_off_total",
+        Kind::Counter,
+        "Queries and iterations that were cut off because the log had reached its limit.",
+        |of| of.readers_cut_off,
+    );
+    each(
+        "vectr_disk_failed",
+        Kind::Gauge,
+        "1 after a failed sync, until the database is opened again.",
+        |of| u64::from(of.fault.is_some()),
+    );
 }
 
 fn put_shards(to: &mut Exposition, overviews: &[Overview]) {

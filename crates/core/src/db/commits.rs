@@ -5,7 +5,7 @@ use std::sync::Arc;
 use vectr_delta::CommitNo;
 
 use crate::writer::barriers::Barriers;
-use crate::{CoreError, Subscription, VectrDB};
+use crate::{CoreError, LogExcess, Subscription, VectrDB};
 
 impl VectrDB {
     /// The number of the last transaction that changed something.
@@ -37,6 +37,12 @@ impl VectrDB {
     /// must not call the database.
     pub fn on_commit(&self, listener: Box<dyn Fn(CommitNo) + Send + Sync>) -> Subscription {
         self.inner.notifier.subscribe(listener)
+    }
+
+    /// Calls `listener` when the write-ahead log passes [`Config::log_limit`](crate::Config::log_limit), and when readers
+    /// are cut off for that; on the writer's thread: it must be quick, and must not call the database.
+    pub fn on_log_excess(&self, listener: Box<dyn Fn(LogExcess) + Send + Sync>) -> Subscription {
+        self.inner.notifier.subscribe_to_excess(listener)
     }
 
     /// As [`VectrDB::await_durable`], without waiting: `done` is called at once or on the writer's thread.

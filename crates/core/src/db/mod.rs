@@ -19,12 +19,12 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use vectr_delta::{Dimensions, NodeName, ShardId, SiteId, Timestamp};
 
-use crate::db::iter::listing::Listing;
 use crate::db::open::open;
 use crate::db::query::guard::QueryGuard;
 use crate::incarnation::lock::Lock;
@@ -75,9 +75,9 @@ pub(crate) struct Inner {
     pub(crate) durability: Arc<Durability>,
     pub(crate) queue: WriteQueue,
     /// `None` in memory: reads are then work for the writer.
-    pub(crate) readers: Option<ReaderPool>,
+    pub(crate) readers: Option<Arc<ReaderPool>>,
+    pub(crate) busy_timeout: Duration,
     pub(crate) query_guard: QueryGuard,
-    pub(crate) iterations: Mutex<Vec<Weak<Mutex<Listing>>>>,
     pub(crate) closed: Arc<AtomicBool>,
     running: Mutex<Option<Running>>,
 }
@@ -98,7 +98,8 @@ impl VectrDB {
     pub fn new(config: impl Borrow<Config>) -> Result<Self, CoreError> {
         let config = config.borrow();
         let opened = open(config)?;
-        let readers = opened.path.as_deref().map(ReaderPool::new);
+        let log = opened.writer.checkpointer.as_ref().map(|checkpointer| Arc::clone(&checkpointer.log));
+        let readers = opened.path.as_deref().zip(log).map(|(path, log)| Arc::new(ReaderPool::new(path, log)));
         let (queue, writer) = WriteQueue::start(opened.writer, config.busy_timeout).map_err(|source| {
             CoreError::Storage { reason: format!("cannot start the writer thread: {source}") }
         })?;
@@ -111,8 +112,8 @@ impl VectrDB {
             durability: opened.durability,
             queue,
             readers,
+            busy_timeout: config.busy_timeout,
             query_guard: QueryGuard::default(),
-            iterations: Mutex::default(),
             closed: Arc::default(),
             running: Mutex::new(Some(Running { writer, _lock: opened.lock })),
         };
@@ -236,10 +237,6 @@ impl Inner {
         let Some(Running { writer, _lock }) = running.take() else { return Ok(()) };
         if let Some(readers) = &self.readers {
             readers.close();
-        }
-        let iterations = std::mem::take(&mut *self.iterations.lock().unwrap_or_else(PoisonError::into_inner));
-        for iteration in iterations.iter().filter_map(Weak::upgrade) {
-            iteration.lock().unwrap_or_else(PoisonError::into_inner).close();
         }
         self.queue.enqueue(JobKind::Close, |_| ());
         let ended = writer.join();

@@ -19,6 +19,7 @@ use crate::writer::commit_notifier::CommitNotifier;
 use crate::writer::connection::WriteConnection;
 use crate::writer::durability::Durability;
 use crate::writer::log_rewrite::log_path;
+use crate::writer::log_watch::LogWatch;
 use crate::writer::shard::WriteShard;
 use crate::{Config, CoreError};
 
@@ -79,9 +80,10 @@ fn finish(
         let shard = config.shard.clone().map_or_else(|| shard_of_stem(path), Ok)?;
         schema::write_counters(&connection, &shard)?;
     }
-    let checkpointer = file
-        .map(|(path, log_was_left)| Checkpointer::start(&mut connection, path, log_was_left))
-        .transpose()?;
+    let start = |(path, log_was_left)| {
+        Checkpointer::start(&mut connection, path, LogWatch::new(path, config.log_limit, log_was_left))
+    };
+    let checkpointer = file.map(start).transpose()?;
     let mut connection = WriteConnection::load(connection, config.clock.clone(), config.dimensions)?;
     let last_shutdown = incarnation.last_shutdown(connection.committed());
     let shard = config.shard.clone().unwrap_or_else(|| connection.committed().default_shard.clone());

@@ -8,6 +8,7 @@ use crate::db::peers::{PeerLag, lags};
 use crate::db::status::count;
 use crate::storage::catalog::shard_ids;
 use crate::storage::snapshot::{ReadShard, Snapshot};
+use crate::writer::log_rewrite::log_path;
 use crate::{CoreError, VectrDB};
 
 /// The state of a database, from one snapshot.
@@ -18,6 +19,8 @@ pub struct Overview {
     pub path: Option<PathBuf>,
     /// Bytes of the file and of its write-ahead log; 0 in memory.
     pub bytes: u64,
+    /// Bytes of the write-ahead log alone.
+    pub log_bytes: u64,
     /// The node's name.
     pub node: Option<NodeName>,
     /// The database's site.
@@ -54,7 +57,40 @@ pub struct ShardOverview {
     pub peers: Vec<PeerLag>,
 }
 
+/// What a database takes on the disk, and who keeps it so.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct StorageStatistics {
+    /// Bytes of the file; 0 in memory.
+    pub file_bytes: u64,
+    /// Bytes of the write-ahead log; 0 in memory.
+    pub log_bytes: u64,
+    /// [`Config::log_limit`](crate::Config::log_limit); 0 in memory.
+    pub log_limit: u64,
+    /// Queries and iterations that hold a snapshot now, and with it the log.
+    pub readers_held: usize,
+    /// How many of them were cut off since the database was opened, because the log had reached its limit.
+    pub readers_cut_off: u64,
+    /// Why nothing more becomes durable, if that is so: what to tell of a failed sync to the disk.
+    pub fault: Option<String>,
+}
+
 impl VectrDB {
+    /// What the database takes on the disk. Waits for nothing.
+    #[must_use]
+    pub fn storage_statistics(&self) -> StorageStatistics {
+        let Some(readers) = &self.inner.readers else { return StorageStatistics::default() };
+        let log = &readers.log;
+        StorageStatistics {
+            file_bytes: self.path().map_or(0, size),
+            log_bytes: log.file_bytes(),
+            log_limit: log.limit,
+            readers_held: log.held.count(),
+            readers_cut_off: log.held.count_cut_off(),
+            fault: log.trust.needs_rewrite().err().map(|error| error.to_string()),
+        }
+    }
+
     /// The state of this database, as [`Inspection::overview`](crate::Inspection::overview) reads it from a file.
     ///
     /// # Errors
@@ -69,7 +105,8 @@ pub(crate) fn overview(snapshot: &Snapshot<'_>, path: Option<PathBuf>) -> Result
     let counters = snapshot.counters();
     let shards = shard_ids(snapshot.connection())?;
     Ok(Overview {
-        bytes: path.as_deref().map_or(0, bytes_of),
+        bytes: path.as_deref().map_or(0, |path| size(path) + size(&log_path(path))),
+        log_bytes: path.as_deref().map_or(0, |path| size(&log_path(path))),
         path,
         node: counters.origin.node.clone(),
         site: counters.origin.site,
@@ -103,9 +140,6 @@ fn count_concurrent(snapshot: &Snapshot<'_>, shard: &ReadShard<'_>) -> Result<u6
     Ok(found.unsigned_abs())
 }
 
-fn bytes_of(path: &Path) -> u64 {
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    let size = |path: &Path| std::fs::metadata(path).map_or(0, |found| found.len());
-    size(path) + size(log.as_ref())
+fn size(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |found| found.len())
 }

@@ -6,7 +6,7 @@ use crate::db::open::check_file;
 use crate::db::overview::overview;
 use crate::inspect::verification::verify;
 use crate::storage::pragmas::open_reader;
-use crate::storage::reader_pool::Reader;
+use crate::storage::reader::Reader;
 use crate::storage::schema;
 use crate::storage::sites::SiteNumbers;
 use crate::storage::snapshot::Snapshot;

@@ -1,97 +1,119 @@
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-
-use rusqlite::Connection;
+use std::time::Duration;
 
 use crate::CoreError;
-use crate::storage::pragmas::open_reader;
-use crate::storage::sites::SiteNumbers;
+use crate::storage::reader::Reader;
+use crate::writer::log_watch::LogWatch;
 
-/// The read connections of a file. At most eight are in use at a time; further callers wait.
+/// The read connections of a file. At most eight are in use at a time for the database's own reads, and four for the
+/// callers' statements, which may run without end: further callers wait.
 pub(crate) struct ReaderPool {
     path: PathBuf,
     state: Mutex<State>,
     returned: Condvar,
-    /// Set on close, to interrupt the callers' statements, which may run without end.
-    closing: Arc<AtomicBool>,
-}
-
-pub(crate) struct Reader {
-    pub(crate) connection: Connection,
-    pub(crate) sites: SiteNumbers,
+    pub(crate) log: Arc<LogWatch>,
 }
 
 #[derive(Default)]
 struct State {
-    plain: Vec<Reader>,
-    interruptible: Vec<Reader>,
-    in_use: usize,
+    reads: Lane,
+    queries: Lane,
+    /// Iterations that read a page, on connections of their own.
+    pages: usize,
     closed: bool,
 }
 
+#[derive(Default)]
+struct Lane {
+    idle: Vec<Reader>,
+    in_use: usize,
+    /// How often a connection was returned.
+    returned: u64,
+}
+
+#[derive(Clone, Copy)]
+enum Purpose {
+    Read,
+    Query,
+}
+
 impl ReaderPool {
-    pub(crate) fn new(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-            state: Mutex::default(),
-            returned: Condvar::new(),
-            closing: Arc::default(),
-        }
+    pub(crate) fn new(path: &Path, log: Arc<LogWatch>) -> Self {
+        Self { path: path.to_owned(), state: Mutex::default(), returned: Condvar::new(), log }
     }
 
     /// Runs `work` on a connection of the pool.
     pub(crate) fn with<T>(&self, work: impl FnOnce(&Reader) -> Result<T, CoreError>) -> Result<T, CoreError> {
-        work(self.acquire(false)?.reader())
+        let mut pooled = self.acquire(Purpose::Read, |_| Ok(()))?;
+        work(pooled.reader())
     }
 
-    /// As [`ReaderPool::with`], for the callers' own statements: closing stops them with `SQLITE_INTERRUPT`.
-    pub(crate) fn with_interruptible<T>(
+    /// As [`ReaderPool::with`], for a caller's own statement. While all connections for those are in use, `wait` is
+    /// asked now and then whether to wait on; it hears how many statements have ended.
+    pub(crate) fn with_query<T>(
         &self,
-        work: impl FnOnce(&Reader) -> Result<T, CoreError>,
+        wait: impl FnMut(u64) -> Result<(), CoreError>,
+        work: impl FnOnce(&mut Reader) -> Result<T, CoreError>,
     ) -> Result<T, CoreError> {
-        work(self.acquire(true)?.reader())
+        let mut pooled = self.acquire(Purpose::Query, wait)?;
+        work(pooled.reader())
     }
 
-    /// Opens a connection outside of the pool.
+    /// Opens a connection outside of the pool. Work on it lasts no longer than the returned guard of
+    /// [`ReaderPool::page`].
     pub(crate) fn open(&self) -> Result<Reader, CoreError> {
-        Ok(Reader { connection: open_reader(&self.path)?, sites: SiteNumbers::default() })
+        Reader::open(&self.path)
     }
 
-    /// Waits for the connections in use, and closes all. None is handed out from then on.
+    /// Keeps the database from being closed while a page is read outside of the pool.
+    ///
+    /// # Errors
+    /// `ERR_CLOSED`.
+    pub(crate) fn page(&self) -> Result<Page<'_>, CoreError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(CoreError::Closed);
+        }
+        state.pages += 1;
+        Ok(Page(self))
+    }
+
+    /// Ends what callers hold, waits for the connections in use, and closes all. None is handed out from then on.
     pub(crate) fn close(&self) {
-        self.closing.store(true, Ordering::Relaxed);
+        self.log.held.close();
         let mut state = self.lock();
         state.closed = true;
         self.returned.notify_all();
-        while state.in_use > 0 {
+        while state.reads.in_use + state.queries.in_use + state.pages > 0 {
             state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
-        state.plain.clear();
-        state.interruptible.clear();
+        state.reads.idle.clear();
+        state.queries.idle.clear();
     }
 
-    fn acquire(&self, interruptible: bool) -> Result<PooledReader<'_>, CoreError> {
+    fn acquire(
+        &self,
+        purpose: Purpose,
+        mut wait: impl FnMut(u64) -> Result<(), CoreError>,
+    ) -> Result<PooledReader<'_>, CoreError> {
         let mut state = self.lock();
-        while state.in_use >= MAX_IN_USE && !state.closed {
-            state = self.returned.wait(state).unwrap_or_else(PoisonError::into_inner);
+        while state.lane(purpose).in_use >= purpose.most_in_use() && !state.closed {
+            wait(state.lane(purpose).returned)?;
+            let waited = self.returned.wait_timeout(state, WAIT);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         if state.closed {
             return Err(CoreError::Closed);
         }
-        state.in_use += 1;
-        let idle = if interruptible { state.interruptible.pop() } else { state.plain.pop() };
+        let lane = state.lane(purpose);
+        lane.in_use += 1;
+        let idle = lane.idle.pop();
         drop(state);
         // From here on, dropping `pooled` decrements the count, whatever fails.
-        let mut pooled = PooledReader { readers: self, reader: idle, interruptible };
+        let mut pooled = PooledReader { readers: self, reader: idle, purpose };
         if pooled.reader.is_none() {
-            let mut reader = self.open()?;
-            if interruptible {
-                let closing = Arc::clone(&self.closing);
-                let stop = move || closing.load(Ordering::Relaxed);
-                reader.connection.progress_handler(PROGRESS_STEPS, Some(stop))?;
-            }
-            pooled.reader = Some(reader);
+            pooled.reader = Some(self.open()?);
         }
         Ok(pooled)
     }
@@ -101,34 +123,73 @@ impl ReaderPool {
     }
 }
 
+/// A page that is being read. Dropping it says that its connection is not used for it any more.
+pub(crate) struct Page<'r>(&'r ReaderPool);
+
+impl Drop for Page<'_> {
+    fn drop(&mut self) {
+        self.0.lock().pages -= 1;
+        self.0.returned.notify_all();
+    }
+}
+
+impl State {
+    const fn lane(&mut self, purpose: Purpose) -> &mut Lane {
+        match purpose {
+            Purpose::Read => &mut self.reads,
+            Purpose::Query => &mut self.queries,
+        }
+    }
+}
+
+impl Purpose {
+    const fn most_in_use(self) -> usize {
+        match self {
+            Self::Read => 8,
+            Self::Query => MOST_QUERIES,
+        }
+    }
+
+    const fn most_idle(self) -> usize {
+        match self {
+            Self::Read => 3,
+            Self::Query => 1,
+        }
+    }
+}
+
 struct PooledReader<'r> {
     readers: &'r ReaderPool,
     reader: Option<Reader>,
-    interruptible: bool,
+    purpose: Purpose,
 }
 
 impl PooledReader<'_> {
-    fn reader(&self) -> &Reader {
-        self.reader.as_ref().expect("a reader was put in when it was pooled")
+    const fn reader(&mut self) -> &mut Reader {
+        self.reader.as_mut().expect("a reader was put in when it was pooled")
     }
 }
 
 impl Drop for PooledReader<'_> {
     fn drop(&mut self) {
         let mut state = self.readers.lock();
-        state.in_use -= 1;
         let closed = state.closed;
-        let (idle, most) =
-            if self.interruptible { (&mut state.interruptible, 1) } else { (&mut state.plain, MAX_IDLE) };
-        if let Some(reader) = self.reader.take().filter(|_| !closed && idle.len() < most) {
-            idle.push(reader);
+        let lane = state.lane(self.purpose);
+        lane.in_use -= 1;
+        lane.returned += 1;
+        if let Some(reader) =
+            self.reader.take().filter(|_| !closed && lane.idle.len() < self.purpose.most_idle())
+        {
+            lane.idle.push(reader);
         }
         drop(state);
         self.readers.returned.notify_all();
     }
 }
 
-/// The number of SQLite's virtual machine instructions between two checks whether to stop a caller's statement.
+/// How many of the callers' statements run at a time.
+pub(crate) const MOST_QUERIES: usize = 4;
+/// The number of SQLite's virtual machine instructions between two checks whether to stop a statement.
 pub(crate) const PROGRESS_STEPS: i32 = 10_000;
-const MAX_IN_USE: usize = 8;
-const MAX_IDLE: usize = 3;
+/// Between two looks at what a waiting caller says.
+const WAIT: Duration = Duration::from_millis(10);

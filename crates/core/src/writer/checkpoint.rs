@@ -1,8 +1,7 @@
 //! Keeps the write-ahead log bounded without making writers wait for it.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -14,34 +13,43 @@ use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
 
 use crate::CoreError;
 use crate::writer::disk_trust::{DiskTrust, OPEN_AGAIN, SYNC_AGAIN, is_sync_failure};
-use crate::writer::log_rewrite::{log_path, rewrite};
+use crate::writer::log_rewrite::rewrite;
+use crate::writer::log_watch::{FRAME_BYTES, LogExcess, LogWatch};
 
-/// Checkpoints the log: in the background while it is short, from the writer when it grows too long.
+/// Checkpoints the log: in the background while it is short, from the writer when it grows too long or nothing is to be
+/// written for a while.
 pub(crate) struct Checkpointer {
-    pages: Arc<AtomicU32>,
+    pub(crate) log: Arc<LogWatch>,
     seen: u32,
     next_passive: u32,
     next_restart: u32,
+    /// Whether the log is longer than its limit.
+    exceeds: bool,
+    rest: Rest,
     trigger: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
     /// Held during a checkpoint: SQLite would fail a second one at once.
     running: Arc<Mutex<()>>,
-    trust: Arc<DiskTrust>,
-    log: PathBuf,
+}
+
+/// What to do once nothing has been written for a while.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Rest {
+    /// Nothing: the log is small, or cannot be emptied.
+    Done,
+    /// Copy its pages, on the thread.
+    Copy,
+    /// Empty it. After this time, if readers were in the way before.
+    Empty(Duration),
 }
 
 impl Checkpointer {
-    /// Watches the writer's connection, and starts a thread that copies pages of the log into the file. `log_was_left`:
-    /// the log was there before this opening.
-    pub(crate) fn start(
-        connection: &mut Connection,
-        path: &Path,
-        log_was_left: bool,
-    ) -> Result<Self, CoreError> {
-        let pages = Arc::new(AtomicU32::new(0));
-        let counted = Arc::clone(&pages);
+    /// Watches the writer's connection, and starts a thread that copies pages of the log into the file.
+    pub(crate) fn start(connection: &mut Connection, path: &Path, log: LogWatch) -> Result<Self, CoreError> {
+        let log = Arc::new(log);
+        let counted = Arc::clone(&log);
         connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, count: i32| {
-            counted.store(count.unsigned_abs(), Ordering::Relaxed);
+            counted.set_pages(count.unsigned_abs());
             Ok(())
         }))?;
         // SQLite's own checkpoint on closing would empty a log whose pages may not be in the file.
@@ -49,50 +57,91 @@ impl Checkpointer {
         let other = open_checkpointer(path)?;
         let (trigger, triggers) = sync_channel(1);
         let running = Arc::default();
-        let trust = Arc::new(DiskTrust::new(log_was_left));
-        let shared = (Arc::clone(&running), Arc::clone(&trust));
+        let shared = (Arc::clone(&running), Arc::clone(&log));
         let thread = std::thread::Builder::new()
             .name("vectr-checkpoint".into())
-            .spawn(move || copy_pages(&other, &triggers, &shared.0, &shared.1))
+            .spawn(move || copy_pages(&other, &triggers, &shared.0, &shared.1.trust))
             .map_err(CoreError::io(path))?;
-        Ok(Self {
-            pages,
+        let mut checkpointer = Self {
+            log,
             seen: 0,
-            next_passive: PASSIVE_PAGES,
-            next_restart: RESTART_PAGES,
+            next_passive: 0,
+            next_restart: 0,
+            exceeds: false,
+            rest: Rest::Copy,
             trigger: Some(trigger),
             thread: Some(thread),
             running,
-            trust,
-            log: log_path(path),
-        })
+        };
+        checkpointer.begin_anew();
+        Ok(checkpointer)
     }
 
-    /// Checkpoints if the log has grown. Call it between transactions.
-    pub(crate) fn after_commit(&mut self, connection: &Connection) {
-        let pages = self.pages.load(Ordering::Relaxed);
+    /// Checkpoints if the log has grown. Call it between transactions. Returns what there is to tell of a log that is
+    /// too long.
+    pub(crate) fn after_commit(&mut self, connection: &Connection) -> Option<LogExcess> {
+        let pages = self.log.pages();
         if pages < self.seen {
-            (self.next_passive, self.next_restart) = (PASSIVE_PAGES, RESTART_PAGES);
+            self.begin_anew();
         }
+        self.log.held.wrote(u64::from(pages - self.seen));
         self.seen = pages;
+        self.rest = Rest::Copy;
         if pages < self.next_passive.min(self.next_restart) {
-            return;
+            return None;
         }
         if self.make_sound(connection).is_err() {
             // Nothing may be copied from this log, or not yet. The next barrier tells why.
             (self.next_passive, self.next_restart) = (pages + PASSIVE_PAGES, pages + PASSIVE_PAGES);
-        } else if pages >= self.next_restart {
-            // A reader in an old snapshot keeps the log from restarting; it then grows for a while.
-            let _running = lock(&self.running);
-            let emptied = checkpoint(connection, CheckpointMode::RESTART, &self.trust).unwrap_or(false);
-            self.next_restart = if emptied { RESTART_PAGES } else { pages + PASSIVE_PAGES };
-        } else {
-            self.next_passive = pages + PASSIVE_PAGES;
-            if let Some(trigger) = &self.trigger {
-                // If it is full, the thread has yet to start on the last trigger, and will see these pages too.
-                let _ = trigger.try_send(());
-            }
+            return self.excess();
         }
+        if pages >= self.next_restart {
+            let emptied = {
+                let _running = lock(&self.running);
+                checkpoint(connection, CheckpointMode::RESTART, &self.log.trust).unwrap_or(false)
+            };
+            if !emptied {
+                // A reader in an old snapshot keeps the log from restarting; it then grows for a while.
+                self.next_restart = pages + self.passive_pages();
+                return self.excess();
+            }
+            self.next_restart = self.restart_pages();
+            self.exceeds = false;
+        } else {
+            self.next_passive = pages + self.passive_pages();
+            self.copy_in_background();
+        }
+        None
+    }
+
+    /// How long to wait for something to be written before [`Checkpointer::rest`] is called. `None`: for ever.
+    pub(crate) const fn rest_after(&self) -> Option<Duration> {
+        match self.rest {
+            Rest::Done => None,
+            Rest::Copy => Some(REST),
+            Rest::Empty(after) => Some(after),
+        }
+    }
+
+    /// Gives the log's space back, in steps, so that a write that comes after all waits for little. Call it between
+    /// transactions.
+    pub(crate) fn rest(&mut self, connection: &Connection) {
+        let is_done = self.log.file_bytes() < SMALL_BYTES || self.make_sound(connection).is_err();
+        self.rest = match self.rest {
+            _ if is_done => Rest::Done,
+            Rest::Done => Rest::Done,
+            Rest::Copy => {
+                self.copy_in_background();
+                Rest::Empty(REST)
+            }
+            Rest::Empty(after) => {
+                if self.empty(connection) {
+                    Rest::Done
+                } else {
+                    Rest::Empty(LONGEST_REST.min(after * 2))
+                }
+            }
+        };
     }
 
     /// Makes what syncs say of the log count, by writing the log anew if it must be. Call it between transactions.
@@ -100,16 +149,16 @@ impl Checkpointer {
     /// # Errors
     /// `ERR_STORAGE` if it cannot be done: no sync counts then, and nothing may be copied from the log.
     pub(crate) fn make_sound(&self, connection: &Connection) -> Result<(), CoreError> {
-        if !self.trust.needs_rewrite()? {
+        if !self.log.trust.needs_rewrite()? {
             return Ok(());
         }
         let _running = lock(&self.running);
         // Keeps other processes from writing meanwhile.
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        let rewritten = rewrite(&self.log, self.pages.load(Ordering::Relaxed));
+        let rewritten = rewrite(&self.log.path, self.log.pages());
         connection.execute_batch("ROLLBACK")?;
         match rewritten {
-            Ok(_) => self.trust.log_rewritten(),
+            Ok(_) => self.log.trust.log_rewritten(),
             Err(error) if error.kind() == ErrorKind::InvalidData => {
                 return Err(CoreError::SyncFailed { reason: error.to_string(), way_out: OPEN_AGAIN });
             }
@@ -125,7 +174,7 @@ impl Checkpointer {
         if !is_sync_failure(&error) {
             return error.into();
         }
-        self.trust.log_failed();
+        self.log.trust.log_failed();
         CoreError::SyncFailed { reason: error.to_string(), way_out: SYNC_AGAIN }
     }
 
@@ -137,11 +186,58 @@ impl Checkpointer {
     pub(crate) fn finish(mut self, connection: &Connection) -> Result<bool, CoreError> {
         self.stop();
         self.make_sound(connection)?;
-        let settled = checkpoint(connection, CheckpointMode::TRUNCATE, &self.trust)?;
+        let settled = checkpoint(connection, CheckpointMode::TRUNCATE, &self.log.trust)?;
         if settled {
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         }
         Ok(settled)
+    }
+
+    /// Empties the log, unless a checkpoint is running or readers are in the way.
+    fn empty(&mut self, connection: &Connection) -> bool {
+        let emptied = self.running.try_lock().is_ok_and(|_running| {
+            checkpoint(connection, CheckpointMode::TRUNCATE, &self.log.trust).unwrap_or(false)
+        });
+        if emptied {
+            self.log.set_pages(0);
+            self.begin_anew();
+        }
+        emptied
+    }
+
+    /// The log begins with its first page again.
+    fn begin_anew(&mut self) {
+        self.seen = 0;
+        self.exceeds = false;
+        (self.next_passive, self.next_restart) = (self.passive_pages(), self.restart_pages());
+    }
+
+    fn copy_in_background(&self) {
+        if let Some(trigger) = &self.trigger {
+            // If it is full, the thread has yet to start on the last trigger, and will see these pages too.
+            let _ = trigger.try_send(());
+        }
+    }
+
+    /// Cuts off the readers that keep a log so long that it exceeds its limit. Returns what is new about that.
+    fn excess(&mut self) -> Option<LogExcess> {
+        let log_bytes = u64::from(self.seen) * FRAME_BYTES;
+        if log_bytes <= self.log.limit {
+            return None;
+        }
+        // A younger snapshot is not why the log is long: it may go on for as long again.
+        let readers_cut_off = self.log.held.cut_off(u64::from(self.log.limit_pages() / 2));
+        let is_new = !std::mem::replace(&mut self.exceeds, true);
+        let excess = LogExcess { log_bytes, limit: self.log.limit, readers_cut_off };
+        (is_new || readers_cut_off > 0).then_some(excess)
+    }
+
+    fn passive_pages(&self) -> u32 {
+        PASSIVE_PAGES.min(self.log.limit_pages().div_ceil(8))
+    }
+
+    fn restart_pages(&self) -> u32 {
+        RESTART_PAGES.min(self.log.limit_pages().div_ceil(4))
     }
 
     fn stop(&mut self) {
@@ -208,3 +304,7 @@ fn open_checkpointer(path: &Path) -> Result<Connection, CoreError> {
 const PASSIVE_PAGES: u32 = 1_000;
 /// 48 MiB: the writer itself restarts the log.
 const RESTART_PAGES: u32 = 3_072;
+/// 4 MiB: a log that is no larger is left as it is.
+const SMALL_BYTES: u64 = 4 << 20;
+const REST: Duration = Duration::from_secs(1);
+const LONGEST_REST: Duration = Duration::from_secs(64);

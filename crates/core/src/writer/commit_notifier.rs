@@ -6,14 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use vectr_delta::{CommitNo, NodeName, Origin, SiteId};
 
-/// Publishes the writer's commits to readers and listeners.
+use crate::writer::log_watch::LogExcess;
+
+/// Publishes the writer's commits to readers and listeners, and what there is to tell of the log.
 pub(crate) struct CommitNotifier {
     commit_no: AtomicU64,
     origin: Mutex<Origin>,
     listeners: Mutex<Listeners>,
 }
 
-type Listener = Arc<dyn Fn(CommitNo) + Send + Sync>;
+#[derive(Clone)]
+enum Listener {
+    Commit(Arc<dyn Fn(CommitNo) + Send + Sync>),
+    Excess(Arc<dyn Fn(LogExcess) + Send + Sync>),
+}
 
 #[derive(Default)]
 struct Listeners {
@@ -47,21 +53,49 @@ impl CommitNotifier {
             }
         }
         self.commit_no.store(commit_no, Ordering::Release);
+        self.tell(|listener| {
+            if let Listener::Commit(listener) = listener {
+                listener(commit_no);
+            }
+        });
+    }
+
+    /// Called by the writer.
+    pub(crate) fn publish_excess(&self, excess: LogExcess) {
+        self.tell(|listener| {
+            if let Listener::Excess(listener) = listener {
+                listener(excess);
+            }
+        });
+    }
+
+    pub(crate) fn subscribe(self: &Arc<Self>, listener: Box<dyn Fn(CommitNo) + Send + Sync>) -> Subscription {
+        self.add(Listener::Commit(listener.into()))
+    }
+
+    pub(crate) fn subscribe_to_excess(
+        self: &Arc<Self>,
+        listener: Box<dyn Fn(LogExcess) + Send + Sync>,
+    ) -> Subscription {
+        self.add(Listener::Excess(listener.into()))
+    }
+
+    fn tell(&self, tell: impl Fn(&Listener)) {
         let listeners: Vec<Listener> = {
             let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
             listeners.by_number.values().cloned().collect()
         };
-        for listener in listeners {
+        for listener in &listeners {
             // A listener that panics must not take the writer with it.
-            let _ = catch_unwind(AssertUnwindSafe(|| listener(commit_no)));
+            let _ = catch_unwind(AssertUnwindSafe(|| tell(listener)));
         }
     }
 
-    pub(crate) fn subscribe(self: &Arc<Self>, listener: Box<dyn Fn(CommitNo) + Send + Sync>) -> Subscription {
+    fn add(self: &Arc<Self>, listener: Listener) -> Subscription {
         let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
         let number = listeners.next;
         listeners.next += 1;
-        listeners.by_number.insert(number, listener.into());
+        listeners.by_number.insert(number, listener);
         Subscription { notifier: Arc::downgrade(self), number }
     }
 }

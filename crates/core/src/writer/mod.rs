@@ -5,11 +5,13 @@ pub(crate) mod connection;
 pub(crate) mod disk_trust;
 pub(crate) mod durability;
 pub(crate) mod log_rewrite;
+pub(crate) mod log_watch;
 pub(crate) mod queue;
 pub(crate) mod shard;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use vectr_delta::{CommitNo, ShardId, SiteReset};
 
@@ -176,13 +178,28 @@ impl Writer {
         Ok(())
     }
 
+    /// How long to wait for work before [`Writer::rest`] is called. `None`: for ever.
+    pub(crate) fn rest_after(&self) -> Option<Duration> {
+        self.checkpointer.as_ref().and_then(Checkpointer::rest_after)
+    }
+
+    /// Does what is better done while nothing is to be written. Outside of transactions only.
+    pub(crate) fn rest(&mut self) {
+        if let Some(checkpointer) = &mut self.checkpointer {
+            checkpointer.rest(&self.connection.sqlite);
+        }
+    }
+
     fn commit(&mut self) -> Result<(), CoreError> {
         match self.connection.commit(&mut self.incarnation) {
             Ok(true) => {
                 let counters = self.connection.committed();
                 self.notifier.publish(counters.commit_no, &counters.origin);
-                if let Some(checkpointer) = &mut self.checkpointer {
-                    checkpointer.after_commit(&self.connection.sqlite);
+                let checkpointer = self.checkpointer.as_mut();
+                let excess =
+                    checkpointer.and_then(|checkpointer| checkpointer.after_commit(&self.connection.sqlite));
+                if let Some(excess) = excess {
+                    self.notifier.publish_excess(excess);
                 }
                 Ok(())
             }

@@ -161,13 +161,22 @@ impl WriterThread {
             {
                 return Some(job);
             }
-            let Some(first) = self.deferred.front() else { return self.jobs.recv().ok() };
-            let left = self.busy_timeout.saturating_sub(first.arrived.elapsed());
+            let Some(left) = self.patience() else { return self.jobs.recv().ok() };
             match self.jobs.recv_timeout(left) {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => self.time_out(),
+                Err(RecvTimeoutError::Timeout) if self.writer.open.is_some() => self.time_out(),
+                Err(RecvTimeoutError::Timeout) => self.writer.rest(),
             }
+        }
+    }
+
+    /// How long to wait for a job. `None`: for ever.
+    fn patience(&self) -> Option<Duration> {
+        match (self.writer.open, self.deferred.front()) {
+            (None, _) => self.writer.rest_after(),
+            (Some(_), None) => None,
+            (Some(_), Some(first)) => Some(self.busy_timeout.saturating_sub(first.arrived.elapsed())),
         }
     }
 

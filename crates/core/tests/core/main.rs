@@ -11,6 +11,7 @@ mod metadata;
 mod opening;
 mod peers;
 mod query;
+mod readers;
 mod received_rows;
 mod refused_writes;
 mod replication;

@@ -1,3 +1,4 @@
+use vectr_core::LogExcess;
 use vectr_delta::{ChangeId, ShardId, Strategy, VectorId};
 
 use crate::{SyncFailure, SyncProgress};
@@ -67,6 +68,13 @@ pub enum SyncEvent {
         /// The reason.
         failure: SyncFailure,
     },
+    /// The write-ahead log of the database has passed its limit, or queries and iterations that kept it so were cut off.
+    LogExcess {
+        /// How large the log is, and how many were cut off.
+        excess: LogExcess,
+        /// The same in words, with the code `ERR_LIMIT`.
+        failure: SyncFailure,
+    },
     /// The conflict callback failed, or its decision could not be written. The conflict stays.
     ConflictCallbackFailed {
         /// The shard; `None` if the pending conflicts of all shards could not be read.
@@ -91,8 +99,16 @@ impl SyncEvent {
             Self::Progress { shard, address, .. } => (3, shard, address),
             Self::Failed { shard, address, .. } => (4, shard, address),
             Self::ConflictCallbackFailed { shard, .. } => return (5, shard.clone(), String::new()),
+            Self::LogExcess { .. } => return (6, None, String::new()),
         };
         (kind, Some(shard.clone()), address.clone())
+    }
+
+    pub(crate) fn log_excess(excess: LogExcess) -> Self {
+        Self::LogExcess {
+            excess,
+            failure: SyncFailure { code: "ERR_LIMIT".into(), message: excess.to_string() },
+        }
     }
 
     /// Merges a later event with the same key.
@@ -111,6 +127,12 @@ impl SyncEvent {
                 let room = Self::MOST_VECTORS.saturating_sub(vectors.len());
                 let new: Vec<_> = others.into_iter().filter(|id| !vectors.contains(id)).take(room).collect();
                 vectors.extend(new);
+            }
+            (Self::LogExcess { excess, failure }, Self::LogExcess { excess: later, .. }) => {
+                let cut_off = excess.readers_cut_off + later.readers_cut_off;
+                *excess = later;
+                excess.readers_cut_off = cut_off;
+                failure.message = excess.to_string();
             }
             (earlier, later) => *earlier = later,
         }

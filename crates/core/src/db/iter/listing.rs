@@ -1,13 +1,16 @@
 //! The pages that an iteration reads.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use vectr_delta::{Metadata, ShardId, Strategy, Timestamp, VectorId, VectorRow};
 
 use crate::CoreError;
 use crate::storage::catalog::StoredShard;
-use crate::storage::reader_pool::Reader;
+use crate::storage::held_readers::Hold;
+use crate::storage::reader::Reader;
+use crate::storage::reader_pool::{PROGRESS_STEPS, ReaderPool};
 use crate::storage::rows::StoredRows;
 
 /// A vector of an iteration.
@@ -24,17 +27,17 @@ pub struct ListedVector {
     pub timestamp: Timestamp,
 }
 
-/// What is left of an iteration. Closing the database closes it.
+/// What is left of an iteration.
 pub(crate) enum Listing {
     /// A read transaction of its own.
     File(Box<Position>),
     /// In memory everything is read at once.
     Memory(VecDeque<ListedVector>),
-    Closed,
 }
 
 pub(crate) struct Position {
-    reader: Reader,
+    readers: Arc<ReaderPool>,
+    hold: Arc<Hold>,
     /// `None` once the last page was read.
     shard: Option<i64>,
     strategy: Strategy,
@@ -43,9 +46,14 @@ pub(crate) struct Position {
 }
 
 impl Listing {
-    /// Starts at the first vector, in a read transaction of `reader`.
-    pub(crate) fn of_file(reader: Reader, shard: &ShardId, include_vectors: bool) -> Result<Self, CoreError> {
-        Ok(Self::File(Box::new(Position::at_start(reader, shard, include_vectors)?)))
+    /// Starts behind the vector `after`, or at the first, in a read transaction of its own.
+    pub(crate) fn of_file(
+        readers: Arc<ReaderPool>,
+        shard: &ShardId,
+        include_vectors: bool,
+        after: Option<VectorId>,
+    ) -> Result<Self, CoreError> {
+        Ok(Self::File(Box::new(Position::begin(readers, shard, include_vectors, after)?)))
     }
 
     pub(crate) fn of_rows(rows: Vec<VectorRow>, strategy: Strategy, include_vectors: bool) -> Self {
@@ -60,38 +68,76 @@ impl Listing {
                 let count = limit.min(rest.len());
                 Ok(rest.drain(..count).collect())
             }
-            Self::Closed => Err(CoreError::Closed),
         }
-    }
-
-    pub(crate) fn close(&mut self) {
-        *self = Self::Closed;
     }
 }
 
 impl Position {
-    fn at_start(reader: Reader, shard: &ShardId, include_vectors: bool) -> Result<Self, CoreError> {
-        // Ends with the connection, which is closed when the iteration is dropped.
-        reader.connection.execute_batch("BEGIN")?;
-        let stored = StoredShard::load(&reader.connection, shard)?;
-        let strategy = stored.as_ref().map(|stored| stored.state.strategy).unwrap_or_default();
-        let shard = stored.map(|stored| stored.n);
-        Ok(Self { reader, shard, strategy, include_vectors, after: None })
+    fn begin(
+        readers: Arc<ReaderPool>,
+        shard: &ShardId,
+        include_vectors: bool,
+        after: Option<VectorId>,
+    ) -> Result<Self, CoreError> {
+        let hold = readers.log.held.hold()?;
+        let (shard, strategy) = {
+            let _page = readers.page()?;
+            let mut reader = readers.open()?;
+            let end = hold.outside_end();
+            reader.connection.progress_handler(PROGRESS_STEPS, Some(move || end.has_come()))?;
+            // Ends with the connection, which is closed when the iteration is dropped.
+            reader.connection.execute_batch("BEGIN")?;
+            let stored = StoredShard::load(&reader.connection, shard)?;
+            hold.put_back(reader);
+            let strategy = stored.as_ref().map(|stored| stored.state.strategy).unwrap_or_default();
+            (stored.map(|stored| stored.n), strategy)
+        };
+        Ok(Self { readers, hold, shard, strategy, include_vectors, after })
     }
 
     fn next_page(&mut self, limit: usize) -> Result<Vec<ListedVector>, CoreError> {
+        if self.shard.is_none() {
+            return Ok(Vec::new());
+        }
+        let readers = Arc::clone(&self.readers);
+        let _page = readers.page()?;
+        let reader = self.hold.take(WHAT, &self.way_out())?;
+        let page = self.read(&reader, limit);
+        let is_over = self.shard.is_none();
+        if is_over {
+            drop(reader);
+        } else {
+            self.hold.put_back(reader);
+        }
+        match page {
+            // What was read of a snapshot before its end is whole.
+            Ok(page) => Ok(page),
+            Err(error) => Err(self.hold.outside_end().check(WHAT, &self.way_out()).err().unwrap_or(error)),
+        }
+    }
+
+    fn read(&mut self, reader: &Reader, limit: usize) -> Result<Vec<ListedVector>, CoreError> {
         let mut page = Vec::new();
-        while let Some(shard) = self.shard.filter(|_| page.len() < limit) {
-            let rows = StoredRows { connection: &self.reader.connection, sites: &self.reader.sites, shard };
+        let (mut shard, mut after) = (self.shard, self.after.clone());
+        while let Some(number) = shard.filter(|_| page.len() < limit) {
+            let rows = StoredRows { connection: &reader.connection, sites: &reader.sites, shard: number };
             let wanted = limit - page.len();
-            let found = rows.page_by_id(self.after.as_ref(), wanted)?;
+            let found = rows.page_by_id(after.as_ref(), wanted)?;
             if found.len() < wanted {
-                self.shard = None;
+                shard = None;
             }
-            self.after = found.last().map(|row| row.id.clone()).or(self.after.take());
+            after = found.last().map(|row| row.id.clone()).or(after);
             page.extend(found.into_iter().filter_map(|row| list(row, self.strategy, self.include_vectors)));
         }
+        (self.shard, self.after) = (shard, after);
         Ok(page)
+    }
+
+    fn way_out(&self) -> String {
+        match &self.after {
+            Some(id) => format!("iterate again after '{id}'"),
+            None => "iterate again".to_owned(),
+        }
     }
 }
 
@@ -104,3 +150,5 @@ fn list(row: VectorRow, strategy: Strategy, include_vectors: bool) -> Option<Lis
         timestamp: view.timestamp,
     })
 }
+
+const WHAT: &str = "the iteration";

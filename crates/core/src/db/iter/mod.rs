@@ -1,17 +1,19 @@
 pub(crate) mod listing;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use vectr_delta::{ShardId, ShardRead};
+use vectr_delta::{ShardId, ShardRead, VectorId};
 
 use crate::db::iter::listing::{ListedVector, Listing};
 use crate::{CoreError, VectrDB};
 
 /// The vectors of a shard from one snapshot, ordered by id. While it is open, the write-ahead log keeps all later
-/// changes.
+/// changes, up to [`Config::log_limit`](crate::Config::log_limit).
 pub struct Iteration {
-    listing: Arc<Mutex<Listing>>,
+    listing: Listing,
+    closed: Arc<AtomicBool>,
 }
 
 impl VectrDB {
@@ -20,29 +22,36 @@ impl VectrDB {
     /// # Errors
     /// `ERR_STORAGE`, `ERR_CLOSED`; in memory `ERR_BUSY` too.
     pub fn iterate(&self, shard: &ShardId, include_vectors: bool) -> Result<Iteration, CoreError> {
+        self.iterate_after(shard, include_vectors, None)
+    }
+
+    /// As [`VectrDB::iterate`], over the vectors whose ids come after `after`: from the last one of an iteration that
+    /// was cut off, on a new snapshot.
+    ///
+    /// # Errors
+    /// As [`VectrDB::iterate`].
+    pub fn iterate_after(
+        &self,
+        shard: &ShardId,
+        include_vectors: bool,
+        after: Option<&VectorId>,
+    ) -> Result<Iteration, CoreError> {
         self.check_open()?;
         let listing = match &self.inner.readers {
             Some(readers) => {
-                let reader = readers.open().map_err(|error| self.with_path(error))?;
-                Listing::of_file(reader, shard, include_vectors)?
+                let begun = Listing::of_file(Arc::clone(readers), shard, include_vectors, after.cloned());
+                begun.map_err(|error| self.with_path(error))?
             }
             None => {
-                let shard = shard.clone();
+                let (shard, after) = (shard.clone(), after.cloned());
                 self.read(move |snapshot| {
                     let shard = snapshot.shard(&shard)?;
-                    let rows = shard.rows().page_by_id(None, usize::MAX)?;
+                    let rows = shard.rows().page_by_id(after.as_ref(), usize::MAX)?;
                     Ok(Listing::of_rows(rows, shard.state().strategy, include_vectors))
                 })?
             }
         };
-        let listing = Arc::new(Mutex::new(listing));
-        let mut iterations = self.inner.iterations.lock().unwrap_or_else(PoisonError::into_inner);
-        iterations.retain(|iteration| iteration.strong_count() > 0);
-        iterations.push(Arc::downgrade(&listing));
-        drop(iterations);
-        // A concurrent close may have run before the iteration was registered.
-        self.check_open()?;
-        Ok(Iteration { listing })
+        Ok(Iteration { listing, closed: Arc::clone(&self.inner.closed) })
     }
 }
 
@@ -50,9 +59,13 @@ impl Iteration {
     /// The next vectors, at most `limit`; empty at the end.
     ///
     /// # Errors
-    /// `ERR_STORAGE`; `ERR_CLOSED` after the database was closed.
+    /// `ERR_BUSY` if the iteration was cut off because its snapshot kept the write-ahead log from being emptied:
+    /// iterate again after the last id. `ERR_STORAGE`; `ERR_CLOSED` after the database was closed.
     pub fn next_page(&mut self, limit: usize) -> Result<Vec<ListedVector>, CoreError> {
-        self.listing.lock().unwrap_or_else(PoisonError::into_inner).next_page(limit)
+        if self.closed.load(Ordering::Acquire) {
+            return Err(CoreError::Closed);
+        }
+        self.listing.next_page(limit)
     }
 }
 

@@ -3,13 +3,15 @@
 pub(crate) mod guard;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql};
 
 use crate::db::query::guard::{only_reads, refused};
-use crate::storage::reader_pool::PROGRESS_STEPS;
+use crate::storage::held_readers::End;
+use crate::storage::reader_pool::{MOST_QUERIES, PROGRESS_STEPS, ReaderPool};
 use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
 
@@ -42,27 +44,89 @@ impl VectrDB {
     /// Runs one read-only statement over the views `vectors`, `vector_changelog` and `shard_metadata`, or a harmless
     /// PRAGMA such as `integrity_check`. It sees what is committed. The whole result is held in memory: use LIMIT.
     ///
+    /// Four queries run at a time, further ones wait; other reads never wait for them.
+    ///
     /// # Errors
-    /// `ERR_ARGUMENT` with SQLite's message for every other statement, and for parameters that do not fit;
-    /// `ERR_STORAGE`,
-    /// `ERR_CLOSED`; in memory `ERR_BUSY` too.
+    /// `ERR_ARGUMENT` with SQLite's message for every other statement, and for parameters that do not fit; `ERR_BUSY` if
+    /// no query ended for [`Config::busy_timeout`](crate::Config::busy_timeout) while it waited, or if its snapshot kept
+    /// the write-ahead log from being emptied ([`Config::log_limit`](crate::Config::log_limit)); `ERR_STORAGE`,
+    /// `ERR_CLOSED`.
     pub fn query(&self, sql: &str, params: Vec<Value>) -> Result<Rows, CoreError> {
         self.check_open()?;
         self.inner.query_guard.check(sql)?;
+        let stop = Stop { closed: Arc::clone(&self.inner.closed), end: End::default() };
         if let Some(readers) = &self.inner.readers {
-            let done = readers.with_interruptible(|reader| run(&reader.connection, sql, &params));
+            let done = self.query_file(readers, stop, sql, &params);
             return done.map_err(|error| self.with_path(error));
         }
         let sql = sql.to_owned();
-        let closed = Arc::clone(&self.inner.closed);
         self.call(JobKind::Autocommit, move |writer| {
-            let connection = &mut writer.connection.sqlite;
-            let stop = move || closed.load(Ordering::Relaxed);
-            connection.progress_handler(PROGRESS_STEPS, Some(stop))?;
-            let done = run(connection, &sql, &params);
-            connection.progress_handler(0, None::<fn() -> bool>)?;
-            done
+            stop.guard(&mut writer.connection.sqlite, |connection| run(connection, &sql, &params))
         })
+    }
+
+    fn query_file(
+        &self,
+        readers: &ReaderPool,
+        mut stop: Stop,
+        sql: &str,
+        params: &[Value],
+    ) -> Result<Rows, CoreError> {
+        let busy_timeout = self.inner.busy_timeout;
+        let (mut last, mut since) = (None, Instant::now());
+        let waiting = stop.clone();
+        let wait = move |ended: u64| {
+            waiting.check()?;
+            if last.replace(ended) != Some(ended) {
+                since = Instant::now();
+            }
+            if since.elapsed() < busy_timeout {
+                return Ok(());
+            }
+            let reason =
+                format!("{MOST_QUERIES} queries have been running for {busy_timeout:?}: wait for one to end");
+            Err(CoreError::Busy { what: "the database".into(), reason })
+        };
+        readers.with_query(wait, |reader| {
+            let hold = readers.log.held.hold()?;
+            stop.end = hold.outside_end();
+            stop.check()?;
+            stop.guard(&mut reader.connection, |connection| run(connection, sql, params))
+        })
+    }
+}
+
+/// When to stop a statement.
+#[derive(Clone)]
+struct Stop {
+    closed: Arc<AtomicBool>,
+    /// Of its snapshot.
+    end: End,
+}
+
+impl Stop {
+    /// Why to stop.
+    fn check(&self) -> Result<(), CoreError> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(CoreError::Closed);
+        }
+        self.end.check("the query", "read less at a time")
+    }
+
+    /// Runs `work`, and stops its statement when it must be.
+    fn guard<T>(
+        &self,
+        connection: &mut Connection,
+        work: impl FnOnce(&Connection) -> Result<T, CoreError>,
+    ) -> Result<T, CoreError> {
+        let stop = self.clone();
+        connection.progress_handler(PROGRESS_STEPS, Some(move || stop.check().is_err()))?;
+        let done = work(connection);
+        connection.progress_handler(0, None::<fn() -> bool>)?;
+        match done {
+            Err(CoreError::Closed) => Err(self.check().err().unwrap_or(CoreError::Closed)),
+            done => done,
+        }
     }
 }
 
@@ -82,6 +146,7 @@ fn run(connection: &Connection, sql: &str, params: &[Value]) -> Result<Rows, Cor
 /// Most failures are the fault of the statement.
 fn failed(error: rusqlite::Error) -> CoreError {
     match error.sqlite_error_code() {
+        // Whoever ran it knows why.
         Some(ErrorCode::OperationInterrupted) => CoreError::Closed,
         Some(
             ErrorCode::DatabaseBusy
