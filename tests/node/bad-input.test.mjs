@@ -211,6 +211,19 @@ const doors = [
     (db, bad) => db.query('SELECT ?', bad),
   ],
   [
+    'query: options',
+    [
+      ['ERR_ARGUMENT', null],
+      ['ERR_ARGUMENT', 5],
+      ['ERR_ARGUMENT', { timeoutMs: 0 }, /timeoutMs/],
+      ['ERR_ARGUMENT', { maxRows: 1.5 }, /maxRows/],
+      ['ERR_ARGUMENT', { maxBytes: '1' }, /maxBytes/],
+      ['ERR_ARGUMENT', { signal: {} }, /AbortSignal/],
+      ['ERR_ARGUMENT', { timeout: 5 }, /timeoutMs/],
+    ],
+    (db, bad) => db.query('SELECT 1', [], bad),
+  ],
+  [
     'transaction: work',
     [undefined, null, {}, 'x'].map((bad) => ['ERR_ARGUMENT', bad]),
     (db, bad) => db.transaction(bad),

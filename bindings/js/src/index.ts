@@ -3,6 +3,7 @@ export { VectrDB } from './database/database';
 export type { VectrDBOptions } from './database/open-options';
 export * from './delta';
 export type { IterateOptions, IteratedVector } from './database/iteration';
+export type { QueryOptions } from './database/query';
 export type { DistanceMetric, SearchOptions, SearchResult } from './database/search';
 export type { StorageStatistics } from './database/storage';
 export * from './sync';

@@ -1,5 +1,6 @@
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rusqlite::ErrorCode;
 use vectr_delta::{
@@ -89,6 +90,12 @@ pub enum CoreError {
         /// Where the delta was to start.
         since: Timestamp,
     },
+    /// A query returned more than its caller allows.
+    #[error("the query returns more than {limit}: use LIMIT or fewer columns, or allow more")]
+    QuerySize {
+        /// How much it may return: so many rows, or bytes.
+        limit: String,
+    },
     /// The shard does not hold all changes that the caller claims for it.
     #[error(
         "shard '{shard}' is known to hold the changes of '{site}' up to {held}, not up to {claimed}: sync with a node \
@@ -128,9 +135,15 @@ pub enum CoreError {
         /// Who holds it.
         reason: String,
     },
-    /// The caller cancelled the search.
-    #[error("the search was cancelled")]
+    /// The caller cancelled the search or the query.
+    #[error("the call was cancelled")]
     Aborted,
+    /// A query ran for longer than its caller allows.
+    #[error("the query did not end within {allowed:?}: narrow it, or allow more time")]
+    QueryTimeout {
+        /// The time that it had.
+        allowed: Duration,
+    },
     /// The database was closed.
     #[error("the database is closed: open it again")]
     Closed,
@@ -193,7 +206,7 @@ impl CoreError {
             Self::Delta(error) => error.code(),
             Self::NoFile { .. } | Self::Query { .. } | Self::OtherConflict { .. } => "ERR_ARGUMENT",
             Self::DeltaRow { row, .. } => row.code,
-            Self::DeltaSize { .. } => "ERR_LIMIT",
+            Self::DeltaSize { .. } | Self::QuerySize { .. } => "ERR_LIMIT",
             Self::NotHeld { .. } => "ERR_NOT_HELD",
             Self::Exists { .. } | Self::FileExists { .. } => "ERR_EXISTS",
             Self::NotFound { .. } | Self::UnknownConflict { .. } => "ERR_NOT_FOUND",
@@ -201,6 +214,7 @@ impl CoreError {
             Self::Transaction { .. } => "ERR_TRANSACTION",
             Self::Busy { .. } => "ERR_BUSY",
             Self::Aborted => "ERR_ABORTED",
+            Self::QueryTimeout { .. } => "ERR_TIMEOUT",
             Self::Closed => "ERR_CLOSED",
             Self::Schema { .. } => "ERR_CONFIG",
             Self::Sqlite { .. }

@@ -42,7 +42,7 @@ pub use db::iter::Iteration;
 pub use db::iter::listing::ListedVector;
 pub use db::overview::{Overview, ShardOverview, StorageStatistics};
 pub use db::peers::PeerLag;
-pub use db::query::{Rows, Value};
+pub use db::query::{QueryOptions, Rows, Value};
 pub use db::search::distance::Metric;
 pub use db::search::{Hit, Search};
 pub use db::shard::{Shard, Transaction};

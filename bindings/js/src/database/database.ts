@@ -12,7 +12,7 @@ import type { NativeDatabase } from '../native/native';
 import { registerHandle } from './handle';
 import { type IterateOptions, type IteratedVector, checkIterate, walk } from './iteration';
 import { type VectrDBOptions, checkOpenOptions } from './open-options';
-import { checkParameters, rowsOf } from './query';
+import { type QueryOptions, checkParameters, checkQuery, rowsOf } from './query';
 import { type SearchOptions, type SearchResult, checkSearch, searchResults } from './search';
 import type { StorageStatistics } from './storage';
 import { Transaction } from './transaction';
@@ -175,13 +175,18 @@ export class VectrDB implements VectorWrites {
    * Runs one read-only statement over the documented tables and views: `vectors`, `vector_changelog` and
    * `shard_metadata`; `PRAGMA integrity_check` too. Rows are plain objects, BLOBs Uint8Arrays, and integers that a
    * number cannot hold bigints. The whole result is held in memory. ERR_ARGUMENT for anything that writes, attaches,
-   * or is more than one statement. Four queries run at a time, and other calls never wait for them. ERR_BUSY if none of
-   * them ends for `busyTimeoutMs`, and for a query that keeps the write-ahead log above `logLimitBytes`.
+   * or is more than one statement; ERR_LIMIT, ERR_TIMEOUT and ERR_ABORTED as the options say. Four queries run at a
+   * time, and other calls never wait for them. ERR_BUSY if none of them ends for `busyTimeoutMs`, and for a query that
+   * keeps the write-ahead log above `logLimitBytes`.
    */
-  async query(sql: string, params?: unknown[]): Promise<Array<Record<string, unknown>>> {
+  async query(sql: string, params?: unknown[], options?: QueryOptions): Promise<Array<Record<string, unknown>>> {
     this.#checkOpen();
     const statement = checkText('sql', sql);
-    return rowsOf(await native(this.#native.query(statement, checkParameters('params', params))));
+    const cells = checkParameters('params', params);
+    const { limits, signal } = checkQuery(options);
+    return abortable(signal, async (cancellation) =>
+      rowsOf(await native(this.#native.query(statement, cells, limits, cancellation))),
+    );
   }
 
   /**

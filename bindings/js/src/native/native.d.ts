@@ -99,7 +99,7 @@ export declare class NativeDatabase {
   /** The shards, in the order of their ids. */
   shards(): Promise<Array<string>>
   /** Runs one read-only statement. */
-  query(sql: string, parameters: Array<null | number | bigint | string | Uint8Array>): Promise<QueryRows>
+  query(sql: string, parameters: Array<null | number | bigint | string | Uint8Array>, limits: QueryLimits, cancellation?: NativeCancellation | undefined | null): Promise<QueryRows>
   /** What the database takes on the disk. */
   storage(): StorageRecord
   /** A fingerprint of a shard's content. */
@@ -557,6 +557,16 @@ export interface ProgressRecord {
   received: number
   /** Bytes of frames, both ways. */
   bytes: number
+}
+
+/** What a query may take; the core's limits where one is left out. */
+export interface QueryLimits {
+  /** The time. */
+  timeoutMs?: number
+  /** The most rows. */
+  maxRows?: number
+  /** The most bytes. */
+  maxBytes?: number
 }
 
 /** What a query returned. */

@@ -11,7 +11,7 @@ use vectr_delta::{Dimensions, Metadata, NodeName, ShardId, VectorId};
 use crate::cancellation::NativeCancellation;
 use crate::columns::{EntryRecord, HitColumns, copy, number, payload};
 use crate::database::iteration::NativeIteration;
-use crate::database::query::{Cell, QueryRows, value};
+use crate::database::query::{Cell, QueryLimits, QueryRows, value};
 use crate::database::storage::StorageRecord;
 use crate::failure::Failure;
 use crate::work::Work;
@@ -255,10 +255,13 @@ impl NativeDatabase {
         env: &'env Env,
         sql: String,
         #[napi(ts_arg_type = "Array<null | number | bigint | string | Uint8Array>")] parameters: Vec<Cell>,
+        limits: QueryLimits,
+        cancellation: Option<&NativeCancellation>,
     ) -> napi::Result<PromiseRaw<'env, QueryRows>> {
         let parameters = parameters.into_iter().map(value).collect();
+        let options = limits.options(cancellation.map(NativeCancellation::flag).unwrap_or_default());
         let db = self.db.clone();
-        self.queries.queue(env, move || Ok(db.query(&sql, parameters)?.into()))
+        self.queries.queue(env, move || Ok(db.query_with(&sql, parameters, &options)?.into()))
     }
 
     /// What the database takes on the disk.

@@ -1,10 +1,36 @@
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
 use napi::bindgen_prelude::{BigInt, Either5, Null, Uint8Array};
 use napi_derive::napi;
-use vectr_core::{Rows, Value};
+use vectr_core::{QueryOptions, Rows, Value};
 use vectr_delta::MAX_SAFE_INTEGER;
 
 /// A value of SQLite. Integers that a number cannot hold are bigints.
 pub(crate) type Cell = Either5<Null, f64, BigInt, String, Uint8Array>;
+
+/// What a query may take; the core's limits where one is left out.
+#[napi(object, object_to_js = false)]
+pub struct QueryLimits {
+    /// The time.
+    pub timeout_ms: Option<u32>,
+    /// The most rows.
+    pub max_rows: Option<u32>,
+    /// The most bytes.
+    pub max_bytes: Option<u32>,
+}
+
+impl QueryLimits {
+    pub(crate) fn options(self, cancel: Arc<AtomicBool>) -> QueryOptions {
+        let mut options = QueryOptions::default();
+        options.timeout = self.timeout_ms.map(|timeout| Duration::from_millis(timeout.into()));
+        options.max_rows = self.max_rows.map_or(options.max_rows, |rows| rows as usize);
+        options.max_bytes = self.max_bytes.map_or(options.max_bytes, |bytes| bytes as usize);
+        options.cancel(cancel);
+        options
+    }
+}
 
 /// What a query returned.
 #[napi(object, object_from_js = false)]

@@ -1,7 +1,11 @@
 //! Reading with SQL, and what may not be done with it.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use crate::support::{both, described, id, put, shard};
-use vectr_core::{Target, Value};
+use vectr_core::{QueryOptions, Target, Value};
 
 #[test]
 fn views_are_read_with_parameters() {
@@ -112,5 +116,57 @@ fn a_statement_without_end_does_not_keep_a_database_open() {
             db.close().unwrap();
             assert_eq!(running.join().unwrap().unwrap_err().code(), "ERR_CLOSED");
         });
+    });
+}
+
+const ENDLESS: &str = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n";
+
+#[test]
+fn a_query_ends_with_its_time() {
+    both(|db| {
+        let mut options = QueryOptions::default();
+        let error = db.query_with(ENDLESS, vec![], options.timeout(Duration::from_millis(20))).unwrap_err();
+        assert!(error.code() == "ERR_TIMEOUT" && error.to_string().contains("20ms"), "{error}");
+        let error = db.query_with("SELECT 1", vec![], options.timeout(Duration::ZERO)).unwrap_err();
+        assert_eq!(error.code(), "ERR_TIMEOUT");
+        db.query_with("SELECT 1", vec![], options.timeout(Duration::MAX)).unwrap();
+        put(db, "still", &[1.0]);
+    });
+}
+
+#[test]
+fn a_cancelled_query_stops() {
+    both(|db| {
+        let cancel = Arc::new(AtomicBool::new(false));
+        let mut options = QueryOptions::default();
+        options.cancel(Arc::clone(&cancel));
+        std::thread::scope(|scope| {
+            let running = scope.spawn(|| db.query_with(ENDLESS, vec![], &options));
+            cancel.store(true, Ordering::SeqCst);
+            assert_eq!(running.join().unwrap().unwrap_err().code(), "ERR_ABORTED");
+        });
+        assert_eq!(db.query("SELECT 1", vec![]).unwrap().rows.len(), 1);
+    });
+}
+
+#[test]
+fn a_result_is_bounded_in_rows_and_bytes() {
+    both(|db| {
+        for name in ["a", "b", "c"] {
+            put(db, name, &[1.0, 2.0]);
+        }
+        let run = |sql: &str, options: &QueryOptions| {
+            db.query_with(sql, vec![], options).map(|found| found.rows.len()).map_err(|error| error.code())
+        };
+        let (mut rows, mut bytes) = (QueryOptions::default(), QueryOptions::default());
+        let all = "SELECT id, vector FROM vectors";
+        assert_eq!(run(all, rows.max_rows(3)), Ok(3));
+        assert_eq!(run(all, rows.max_rows(2)), Err("ERR_LIMIT"));
+        assert_eq!(run(all, bytes.max_bytes(3 * (16 + 1 + 16 + 8))), Ok(3));
+        assert_eq!(run(all, bytes.max_bytes(3 * (16 + 1 + 16 + 8) - 1)), Err("ERR_LIMIT"));
+        // No function makes a value beyond the limit before it is looked at.
+        assert_eq!(run("SELECT length(hex(printf('%.*c', 50000000, 'x')))", &bytes), Err("ERR_LIMIT"));
+        assert_eq!(run("SELECT length(hex(printf('%.*c', 5000000, 'x')))", &QueryOptions::default()), Ok(1));
+        put(db, "still", &[0.5, 0.5]);
     });
 }
