@@ -165,6 +165,33 @@ test('a database that is closed inside a transaction ends it', async (t) => {
   assert.equal(await again.count(), 0);
 });
 
+test('transactions behind one that never settles end: with ERR_BUSY in time, with ERR_CLOSED at the close', async (t) => {
+  // They used to wait for ever, after the close too.
+  const db = await open(t, { path: file(), busyTimeoutMs: 100 });
+  const stuck = fails('ERR_CLOSED', () => db.transaction(() => new Promise(() => {})));
+  const behind = Array.from({ length: 3 }, () => fails('ERR_BUSY', () => db.transaction(async () => {}), /100ms/));
+  await Promise.all(behind);
+  const late = fails('ERR_CLOSED', () => db.transaction(async () => assert.fail('it never begins')));
+  await db.close();
+  await Promise.all([stuck, late]);
+});
+
+test('six hundred transactions that wait take no thread from the one that is open', async (t) => {
+  const db = await open(t, { path: file() });
+  const all = Array.from({ length: 600 }, (_, index) =>
+    db.transaction((tx) => tx.upsert(`v${index % 7}`, [index])),
+  );
+  await Promise.all(all);
+  assert.deepEqual([...(await db.get('v4')).vector], [599]);
+});
+
+test('a transaction in one that beginTransaction opened is refused at once', async (t) => {
+  const db = await open(t);
+  await db.beginTransaction();
+  await fails('ERR_TRANSACTION', () => db.transaction(async () => {}), /beginTransaction/);
+  await db.commit();
+});
+
 test('what waits too long for a transaction is ERR_BUSY: a write, and a sync from either side', async (t) => {
   const [a, b] = [await node(t, 'a', { config: { maxRetries: 0 } }), await node(t, 'b', { config: { maxRetries: 0 } })];
   await b.db.insert([1], undefined, { id: 'theirs' });

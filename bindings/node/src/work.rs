@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use napi::Env;
 use napi::bindgen_prelude::{PromiseRaw, ToNapiValue};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::failure::Failure;
 
@@ -25,6 +25,22 @@ impl Work {
         env.spawn_future(async move {
             let _place = places.acquire_owned().await.expect("the semaphore is never closed");
             block(work).await
+        })
+    }
+
+    /// Runs `start`, which blocks for no time and hands the outcome to its argument later. Who waits so takes no thread.
+    pub(crate) fn called_back<'env, T: ToNapiValue + Send + 'static>(
+        env: &'env Env,
+        start: impl FnOnce(Box<dyn FnOnce(Result<T, Failure>) + Send>),
+    ) -> napi::Result<PromiseRaw<'env, T>> {
+        let (done, outcome) = oneshot::channel();
+        start(Box::new(move |result| {
+            // The environment may be gone.
+            let _ = done.send(result);
+        }));
+        env.spawn_future(async move {
+            let closed = || Err(Failure::from(vectr_core::CoreError::Closed));
+            Ok(outcome.await.unwrap_or_else(|_| closed())?)
         })
     }
 

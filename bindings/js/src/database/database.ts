@@ -41,8 +41,8 @@ export class VectrDB implements VectorWrites {
   #beginning = false;
   // Transactions of both forms that are open, or being opened or ended.
   #transactions = 0;
-  // The end of the last `transaction`, for the next one to wait for.
-  #turn: Promise<void> = Promise.resolve();
+  // Ends the waits for what the work of transactions returns.
+  readonly #atClose = new Set<() => void>();
   #closing: Promise<void> | null = null;
 
   /** Databases are opened with `VectrDB.open`: this throws a TypeError. */
@@ -191,8 +191,9 @@ export class VectrDB implements VectorWrites {
 
   /**
    * Runs `work` in a transaction: commits when it resolves, rolls back when it rejects, and settles as it does. Only
-   * calls on `tx` belong to it. Transactions run one after the other; nesting them is ERR_TRANSACTION. Other writes
-   * wait for a bounded time, then fail with ERR_BUSY.
+   * calls on `tx` belong to it. Transactions run one after the other; nesting them is ERR_TRANSACTION. Other
+   * transactions and writes wait for it, and fail with ERR_BUSY once it has been open for `busyTimeoutMs`. ERR_CLOSED
+   * if the database is closed before it has ended.
    */
   async transaction<T>(work: (tx: VectorWrites) => Promise<T>): Promise<T> {
     this.#checkOpen();
@@ -200,11 +201,10 @@ export class VectrDB implements VectorWrites {
     if (isInside(this)) {
       throw new VectrError('ERR_TRANSACTION', 'this call is inside an open transaction of the database: use its tx');
     }
-    const before = this.#turn;
-    const scope: Scope = { database: this, around: scopes.getStore(), open: true };
-    const turn = before.then(() => this.#run(work, scope));
-    this.#turn = turn.then(noop, noop);
-    return turn;
+    if (this.#transaction !== null || this.#beginning) {
+      throw new VectrError('ERR_TRANSACTION', 'beginTransaction has opened one: commit it or roll it back first');
+    }
+    return this.#run(work, { database: this, around: scopes.getStore(), open: true });
   }
 
   /**
@@ -271,10 +271,9 @@ export class VectrDB implements VectorWrites {
   }
 
   async #run<T>(work: (tx: VectorWrites) => Promise<T>, scope: Scope): Promise<T> {
-    this.#checkOpen();
     this.#transactions++;
     try {
-      const transaction = await Transaction.begin(this.#native);
+      const transaction = await Transaction.beginInTurn(this.#native);
       return await this.#runIn(transaction, () => scopes.run(scope, () => work(transaction)));
     } finally {
       scope.open = false;
@@ -284,7 +283,7 @@ export class VectrDB implements VectorWrites {
 
   async #runIn<T>(transaction: Transaction, work: () => Promise<T>): Promise<T> {
     try {
-      const value = await work();
+      const value = await this.#unlessClosed(work());
       await transaction.commit();
       return value;
     } catch (error) {
@@ -294,9 +293,23 @@ export class VectrDB implements VectorWrites {
     }
   }
 
+  // Settles as `work` does, or once the database is closed: nobody waits for work that never settles.
+  #unlessClosed<T>(work: Promise<T>): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const closed = () => reject(closedError('the database', 'open it again with VectrDB.open'));
+      const forget = () => this.#atClose.delete(closed);
+      this.#atClose.add(closed);
+      Promise.resolve(work).then(resolve, reject).then(forget, forget);
+    });
+  }
+
   async #close(): Promise<void> {
     if (this.#transaction !== null) await this.#end((transaction) => transaction.rollback()).catch(noop);
-    await native(this.#native.close());
+    try {
+      await native(this.#native.close());
+    } finally {
+      for (const end of this.#atClose) end();
+    }
   }
 
   async #end(how: (transaction: Transaction) => Promise<void>): Promise<void> {

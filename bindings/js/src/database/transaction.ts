@@ -26,6 +26,11 @@ export class Transaction implements VectorWrites {
     this.#writes = new Writes(database, transaction);
   }
 
+  /** Begins once the transactions before it have ended. @internal */
+  static async beginInTurn(database: NativeDatabase): Promise<Transaction> {
+    return new Transaction(database, await native(database.beginInTurn()));
+  }
+
   /** @internal */
   static async begin(database: NativeDatabase): Promise<Transaction> {
     return new Transaction(database, await native(database.begin()));

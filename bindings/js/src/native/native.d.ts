@@ -106,8 +106,10 @@ export declare class NativeDatabase {
   digest(shard?: string | undefined | null): Promise<string>
   /** Writes a consistent copy into a new file. */
   backup(path: string): Promise<undefined>
-  /** Opens a transaction. */
+  /** Opens a transaction; fails where one is open. */
   begin(): Promise<NativeTransaction>
+  /** Opens a transaction once those before it have ended. */
+  beginInTurn(): Promise<NativeTransaction>
   /** Keeps what a transaction wrote. */
   commit(transaction: NativeTransaction): Promise<undefined>
   /** Takes back what a transaction wrote. */

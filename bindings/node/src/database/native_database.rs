@@ -287,11 +287,19 @@ impl NativeDatabase {
         self.read(env, None, move |db, _| Ok(db.backup(Path::new(&path))?))
     }
 
-    /// Opens a transaction.
+    /// Opens a transaction; fails where one is open.
     #[napi]
     pub fn begin<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, NativeTransaction>> {
         let db = self.db.clone();
         Work::at_once(env, move || Ok(NativeTransaction(db.begin()?)))
+    }
+
+    /// Opens a transaction once those before it have ended.
+    #[napi]
+    pub fn begin_in_turn<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, NativeTransaction>> {
+        Work::called_back(env, |done| {
+            self.db.begin_in_turn(|begun| done(begun.map(NativeTransaction).map_err(Into::into)));
+        })
     }
 
     /// Keeps what a transaction wrote.

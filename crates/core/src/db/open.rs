@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Instant;
 
 use rusqlite::Connection;
 use vectr_delta::{DeltaError, NodeName, ShardId};
@@ -103,6 +104,7 @@ fn finish(
         notifier: Arc::clone(&notifier),
         checkpointer,
         open: None,
+        opened: Instant::now(),
         transactions: 0,
     };
     let durability = Durability::new(durable);

@@ -11,7 +11,7 @@ pub(crate) mod shard;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use vectr_delta::{CommitNo, ShardId, SiteReset};
 
@@ -41,6 +41,8 @@ pub(crate) struct Writer {
     /// `None` in memory.
     pub(crate) checkpointer: Option<Checkpointer>,
     pub(crate) open: Option<TransactionId>,
+    /// When the open transaction began.
+    pub(crate) opened: Instant,
     pub(crate) transactions: u64,
 }
 
@@ -116,6 +118,7 @@ impl Writer {
         self.transactions += 1;
         let id = TransactionId(self.transactions);
         self.open = Some(id);
+        self.opened = Instant::now();
         Ok(id)
     }
 

@@ -13,12 +13,14 @@ use crate::writer::{TransactionId, Writer};
 /// Which transaction a job runs in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum JobKind {
-    /// A transaction of its own: waits for an open one to end, for at most the busy timeout.
+    /// A transaction of its own: waits for an open one to end, for at most the busy timeout each.
     Autocommit,
     /// In this open transaction.
     InTransaction(TransactionId),
     /// Runs at once: it opens a transaction, or fails if one is open.
     Begin,
+    /// Opens a transaction once the open one has ended; waits as [`JobKind::Autocommit`] does.
+    BeginInTurn,
     /// The last job.
     Close,
 }
@@ -141,7 +143,7 @@ impl WriterThread {
         while let Some(job) = self.next() {
             match (job.kind, self.writer.open) {
                 (JobKind::Close, _) => break,
-                (JobKind::Autocommit, Some(_)) => self.deferred.push_back(job),
+                (JobKind::Autocommit | JobKind::BeginInTurn, Some(_)) => self.deferred.push_back(job),
                 (JobKind::InTransaction(id), open) if open != Some(id) => {
                     (job.run)(Err(CoreError::Transaction {
                         reason: "this transaction is not open: it has ended or was never begun",
@@ -176,7 +178,10 @@ impl WriterThread {
         match (self.writer.open, self.deferred.front()) {
             (None, _) => self.writer.rest_after(),
             (Some(_), None) => None,
-            (Some(_), Some(first)) => Some(self.busy_timeout.saturating_sub(first.arrived.elapsed())),
+            // The time of each transaction counts anew: who waits for several that end is not waiting in vain.
+            (Some(_), Some(first)) => {
+                Some(self.busy_timeout.saturating_sub(first.arrived.max(self.writer.opened).elapsed()))
+            }
         }
     }
 

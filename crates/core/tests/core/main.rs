@@ -19,5 +19,6 @@ mod session_id;
 mod shard_handle;
 mod storage_port;
 mod support;
+mod turns;
 mod vectors;
 mod verification;
