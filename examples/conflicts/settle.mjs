@@ -41,8 +41,9 @@ function show({ shardId, vectorId, versions, id }, place) {
 /** How alike two versions are: the cosine of their vectors. */
 function likeness({ vector: one }, { vector: other }) {
   if (one === undefined || other === undefined || one.length !== other.length) return '     ';
-  const dot = one.reduce((sum, component, at) => sum + component * other[at], 0);
-  return (dot / (Math.hypot(...one) * Math.hypot(...other))).toFixed(3);
+  const dot = (a, b) => a.reduce((sum, component, at) => sum + component * b[at], 0);
+  // One root of both squares: equal vectors are exactly alike.
+  return (dot(one, other) / Math.sqrt(dot(one, one) * dot(other, other))).toFixed(3);
 }
 
 /** A version, a delete, or nothing where the person leaves the conflict for later. */

@@ -12,6 +12,7 @@ const cycle = {};
 cycle.self = cycle;
 const deep = {};
 for (let level = 0, at = deep; level < 100_000; level++) at = at.a = {};
+const tooDeep = { a: JSON.parse('['.repeat(1000) + ']'.repeat(1000)) };
 
 const vectors = [
   ['ERR_ARGUMENT', undefined],
@@ -52,6 +53,7 @@ const metadata = [
   ['ERR_ARGUMENT', { a: Float32Array.of(1) }],
   ['ERR_ARGUMENT', cycle],
   ['ERR_ARGUMENT', deep],
+  ['ERR_ARGUMENT', tooDeep, /1000 levels/],
   ['ERR_ARGUMENT', { toJSON: () => 'text' }],
   ['ERR_ARGUMENT', { toJSON: () => undefined }],
   [

@@ -315,3 +315,21 @@ test('another name than the recorded one is refused', async (t) => {
   await (await open(t, { path, nodeId: 'node-1' })).close();
   await fails('ERR_NODE_ID', () => VectrDB.open({ path, nodeId: 'node-2' }), /node-1.*node-2/);
 });
+
+test('a vector is exactly similar to itself, also at the highest threshold', async (t) => {
+  const db = await open(t, { shardId: 'f' });
+  const vectors = Array.from({ length: 200 }, (_, index) => phrase(index));
+  await db.insertBatch(vectors.map((vector, index) => ({ id: `v${index}`, vector })));
+  for (const [index, vector] of vectors.entries()) {
+    const [first] = await db.search(vector, 1, { threshold: 1 });
+    assert.deepEqual([first.id, first.similarity, first.distance], [`v${index}`, 1, 0]);
+  }
+});
+
+test('scores are sums in doubles, and thresholds are compared with them', async (t) => {
+  const db = await open(t, { shardId: 'f' });
+  await db.insertBatch([['ten', 10], ['one', 1], ['three', 3]].map(([id, x]) => ({ id, vector: [1e8, x, -1e8, 0] })));
+  const found = await db.search([1, 1, 1, 1], 3, { metric: 'dot', threshold: 1 });
+  assert.deepEqual(found.map(({ id, similarity }) => [id, similarity]), [['ten', 10], ['three', 3], ['one', 1]]);
+  assert.equal((await db.search([1, 1, 1, 1], 3, { metric: 'dot', threshold: 1.00000001 })).length, 2);
+});

@@ -184,6 +184,16 @@ pub enum CoreError {
         /// What the system says.
         source: io::Error,
     },
+    /// Vectors whose stored content is not what was written.
+    #[error("{}", damaged_text(shard, ids, *count))]
+    DamagedVectors {
+        /// Where.
+        shard: ShardId,
+        /// The first of them.
+        ids: Vec<VectorId>,
+        /// How many there are.
+        count: u64,
+    },
     /// Stored data cannot be read.
     #[error("damaged storage: {reason}: restore a backup, or sync into a new file")]
     Damaged {
@@ -220,6 +230,7 @@ impl CoreError {
             Self::Sqlite { .. }
             | Self::SyncFailed { .. }
             | Self::Io { .. }
+            | Self::DamagedVectors { .. }
             | Self::Damaged { .. }
             | Self::Storage { .. } => "ERR_STORAGE",
         }
@@ -229,6 +240,21 @@ impl CoreError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Busy { .. })
+    }
+
+    /// A vector whose stored content is not what was written.
+    pub(crate) fn damaged_vector(shard: &ShardId, id: &VectorId) -> Self {
+        Self::DamagedVectors { shard: shard.clone(), ids: vec![id.clone()], count: 1 }
+    }
+
+    /// Whether it is only one row that cannot be read, and others can.
+    pub(crate) fn is_damage_of_a_row(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Delta(_) => true,
+            // SQLite did not fail: a column has a value of another type.
+            Self::Sqlite { source, .. } => source.sqlite_error_code().is_none(),
+            _ => false,
+        }
     }
 
     /// The same error for another of several callers.
@@ -274,6 +300,23 @@ fn storage_text(place: &Path, source: &rusqlite::Error) -> String {
         Some(ErrorCode::DatabaseCorrupt) => format!("{place}: the file is corrupt: {source}"),
         Some(ErrorCode::NotADatabase) => format!("{place}: not a SQLite database: {source}"),
         _ => format!("{place}: {source}"),
+    }
+}
+
+fn damaged_text(shard: &ShardId, ids: &[VectorId], count: u64) -> String {
+    let way_out = "with its vector and metadata, delete it, or restore a backup";
+    match ids {
+        [id] if count == 1 => {
+            format!("vector '{id}' of shard '{shard}' no longer matches its hash: write it anew {way_out}")
+        }
+        ids => {
+            let named: Vec<String> = ids.iter().map(|id| format!("'{id}'")).collect();
+            let more = if count > ids.len() as u64 { " and more" } else { "" };
+            format!(
+                "{count} vectors of shard '{shard}' no longer match their hashes, {}{more}: write each anew {way_out}",
+                named.join(", ")
+            )
+        }
     }
 }
 

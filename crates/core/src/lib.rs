@@ -44,7 +44,7 @@ pub use db::overview::{Overview, ShardOverview, StorageStatistics};
 pub use db::peers::PeerLag;
 pub use db::query::{QueryOptions, Rows, Value};
 pub use db::search::distance::Metric;
-pub use db::search::{Hit, Search};
+pub use db::search::{Hit, Hits, Search};
 pub use db::shard::{Shard, Transaction};
 pub use db::status::ShardStatistics;
 pub use db::vectors::Entry;

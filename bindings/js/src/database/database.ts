@@ -7,13 +7,14 @@ import { checkOptionalText, checkPath, checkText } from '../check/text';
 import { checkVector } from '../check/vector';
 import { abortable } from '../lifecycle/abort';
 import { asyncDispose } from '../lifecycle/disposal';
+import { warnOfDamage } from '../lifecycle/process-warning';
 import { addon } from '../native/addon';
 import type { NativeDatabase } from '../native/native';
 import { registerHandle } from './handle';
 import { type IterateOptions, type IteratedVector, checkIterate, walk } from './iteration';
 import { type VectrDBOptions, checkOpenOptions } from './open-options';
 import { type QueryOptions, checkParameters, checkQuery, rowsOf } from './query';
-import { type SearchOptions, type SearchResult, checkSearch, searchResults } from './search';
+import { type SearchOptions, type SearchResult, checkSearch, newlyDamaged, searchResults } from './search';
 import type { StorageStatistics } from './storage';
 import { Transaction } from './transaction';
 import {
@@ -44,6 +45,8 @@ export class VectrDB implements VectorWrites {
   // Ends the waits for what the work of transactions returns.
   readonly #atClose = new Set<() => void>();
   #closing: Promise<void> | null = null;
+  // What searches have warned of.
+  readonly #damaged = new Set<string>();
 
   /** Databases are opened with `VectrDB.open`: this throws a TypeError. */
   constructor(handle?: unknown) {
@@ -109,7 +112,8 @@ export class VectrDB implements VectorWrites {
     return native(this.#scope().insertBatch(items, options));
   }
 
-  /** Replaces what is given and keeps the rest. ERR_NOT_FOUND for an unknown id, else errors as of `insert`. */
+  /** Replaces what is given and keeps the rest. ERR_NOT_FOUND for an unknown id, ERR_STORAGE if what would be kept no
+   *  longer matches its hash, else errors as of `insert`. */
   async update(
     id: string,
     vector?: Float32Array | number[],
@@ -132,21 +136,28 @@ export class VectrDB implements VectorWrites {
   /**
    * The `k` nearest vectors (default 10), the nearest first, ties in the order of the bytes of their ids: an exact scan
    * of the committed shard. Scores are computed in doubles, component after component. ERR_DIMENSIONS for a query of another length, ERR_ABORTED through the signal.
+   *
+   * A vector whose stored bytes no longer match their hash is no result. A process warning (`VectrDamageWarning`,
+   * ERR_STORAGE) names it, once.
    */
   async search(query: Float32Array | number[], k?: number, options?: SearchOptions): Promise<SearchResult[]> {
     this.#checkOpen();
     const components = checkVector('query', query);
     const { search, signal } = checkSearch(k, options);
-    return abortable(signal, async (cancellation) =>
-      searchResults(await native(this.#native.search(components, search, cancellation))),
-    );
+    return abortable(signal, async (cancellation) => {
+      const found = await native(this.#native.search(components, search, cancellation));
+      const shardId = search.shardId ?? this.shardId;
+      for (const id of newlyDamaged(shardId, found, this.#damaged)) warnOfDamage(shardId, id);
+      return searchResults(found);
+    });
   }
 
   /**
    * Every live vector of a shard, in the order of ids, without the vectors themselves unless `includeVectors` is set.
    * Each walk reads one consistent snapshot of what was committed when it began. The write-ahead log keeps all later
    * changes meanwhile; a walk that keeps it above `logLimitBytes` is cut off with ERR_BUSY, and `after`, the last id it
-   * gave, takes it up on a new snapshot.
+   * gave, takes it up on a new snapshot. Vectors whose stored bytes no longer match their hashes are left out; once all
+   * others have been given, the walk throws ERR_STORAGE, which names them.
    */
   iterate(options?: IterateOptions): AsyncIterable<IteratedVector> {
     this.#checkOpen();

@@ -55,6 +55,16 @@ export function checkSearch(
   return { search, signal: checkSignal('options.signal', given.signal) };
 }
 
+/** The ids of damaged vectors that are left out and were not in `seen`, which remembers them. @internal */
+export function newlyDamaged(shardId: string, { damaged }: HitColumns, seen: Set<string>): string[] {
+  return damaged.filter((id) => {
+    const key = `${shardId}\n${id}`;
+    if (seen.has(key) || seen.size >= MOST_REMEMBERED) return false;
+    seen.add(key);
+    return true;
+  });
+}
+
 /** Objects, the nearest first. @internal */
 export function searchResults({ ids, distances, similarities, metadata, vectors }: HitColumns): SearchResult[] {
   return ids.map((id, index) => {
@@ -68,5 +78,8 @@ export function searchResults({ ids, distances, similarities, metadata, vectors 
     };
   });
 }
+
+// Bounds what a database remembers of its damage.
+const MOST_REMEMBERED = 1000;
 
 const METRICS: readonly DistanceMetric[] = ['cosine', 'euclidean', 'dot'];

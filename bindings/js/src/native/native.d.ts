@@ -453,6 +453,8 @@ export interface HitColumns {
   metadata: Array<string | undefined | null>
   /** All components, vector after vector. */
   vectors?: Float32Array
+  /** The ids of damaged vectors that are left out. */
+  damaged: Array<string>
 }
 
 /** A version vector with one key counted up. */

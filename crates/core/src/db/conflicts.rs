@@ -42,7 +42,7 @@ impl VectrDB {
     /// vector is in conflict, also across openings of the file.
     ///
     /// Returns the conflict that is left, under a new id, if there are versions that the id did not cover, or `None` if
-    /// the vector is resolved. If `expected` names a shard and a vector, the conflict must be theirs.
+    /// the vector is resolved, or what is left is damaged. If `expected` names a shard and a vector, the conflict must be theirs.
     ///
     /// # Errors
     /// `ERR_NOT_FOUND` if the id is unknown or covers no current version; `ERR_ARGUMENT` if the conflict is not the
@@ -66,7 +66,8 @@ impl VectrDB {
     }
 
     /// The conflicts that wait for [`VectrDB::resolve_conflict`]: those of one shard or of all whose strategy is
-    /// manual, by shard, ordered by their last changes.
+    /// manual, by shard, ordered by their last changes. Those of damaged vectors are left out, which [`VectrDB::get`]
+    /// reports: nothing may be chosen from bytes that nobody wrote.
     ///
     /// # Errors
     /// As [`VectrDB::count`].
@@ -74,7 +75,7 @@ impl VectrDB {
         self.list(shard, |strategy| strategy == Strategy::Manual)
     }
 
-    /// The vectors with several concurrent versions, of one shard or of all, under every strategy.
+    /// The vectors with several concurrent versions, of one shard or of all, under every strategy, without damaged ones.
     ///
     /// # Errors
     /// As [`VectrDB::count`].
@@ -186,13 +187,17 @@ fn conflicts_of(
     Ok(conflicts)
 }
 
-/// The conflict in a row of the shard; `None` if the row has only one version.
+/// The conflict in a row of the shard; `None` if the row has only one version, or is damaged: what is chosen from damaged
+/// versions would become a sound one.
 fn stored_conflict<S: ShardRead<Error = CoreError>>(
     shard: &S,
     rows: StoredRows<'_>,
     stored: StoredRow,
 ) -> Result<Option<StoredConflict>, CoreError> {
     let StoredRow { change_id, applied_at, entry, .. } = stored;
+    if !entry.row.is_intact() {
+        return Ok(None);
+    }
     let Some(conflict) = ConflictId::of(shard.shard(), &entry.id, &entry.row) else { return Ok(None) };
     let mut names = BTreeMap::new();
     for (site, _) in entry.row.context().iter() {

@@ -6,8 +6,8 @@ use std::ops::ControlFlow;
 
 use vectr_delta::changes::{DeltaBudget, DeltaRows, StoredChange, decode_rows, encode_rows};
 use vectr_delta::{
-    Applied, ChangeId, CommitNo, DeltaError, NodeName, Refusal, ShardId, ShardRead, ShardWrite, Sibling,
-    SiteId, SiteReset, Timestamp, VectorRow, join_rows,
+    Applied, ChangeId, CommitNo, DeltaError, NodeName, Refusal, ShardId, ShardRead, ShardWrite, SiteId,
+    SiteReset, Timestamp, VectorRow, join_rows,
 };
 
 use crate::storage::snapshot::ReadShard;
@@ -201,7 +201,7 @@ impl RowSelection<'_> {
             let Some(entry) = row.filter(|entry| !self.is_known(entry)) else {
                 return ControlFlow::Continue(());
             };
-            if !entry.row.siblings().iter().all(Sibling::is_intact) {
+            if !entry.row.is_intact() {
                 damaged = Some(entry.id);
                 return ControlFlow::Break(());
             }
@@ -213,9 +213,7 @@ impl RowSelection<'_> {
             ControlFlow::Continue(())
         })?;
         match damaged {
-            Some(id) => Err(CoreError::Damaged {
-                reason: format!("vector '{id}' of shard '{}' no longer matches its hash", shard.shard()),
-            }),
+            Some(id) => Err(CoreError::damaged_vector(shard.shard(), &id)),
             None => Ok(found),
         }
     }

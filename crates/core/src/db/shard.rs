@@ -3,7 +3,7 @@
 use vectr_delta::{Digest, Metadata, Payload, ShardId, Strategy, VectorId};
 
 use crate::db::iter::Iteration;
-use crate::db::search::{Hit, Search};
+use crate::db::search::{Hits, Search};
 use crate::db::status::ShardStatistics;
 use crate::db::vectors::Entry;
 use crate::writer::TransactionId;
@@ -191,7 +191,7 @@ impl Shard {
     ///
     /// # Errors
     /// As [`VectrDB::search`].
-    pub fn search(&self, query: &[f32], k: usize) -> Result<Vec<Hit>, CoreError> {
+    pub fn search(&self, query: &[f32], k: usize) -> Result<Hits, CoreError> {
         self.db.search(Search::new(self.id.clone(), query.to_vec()).k(k))
     }
 

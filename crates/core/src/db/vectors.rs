@@ -2,8 +2,7 @@
 
 use bytes::Bytes;
 use vectr_delta::{
-    DeltaError, LocalWrite, Metadata, Payload, Row, ShardRead, ShardWrite, Sibling, Timestamp, VectorId,
-    write_local,
+    DeltaError, LocalWrite, Metadata, Payload, Row, ShardRead, ShardWrite, Timestamp, VectorId, write_local,
 };
 
 use crate::random::random_uuid;
@@ -71,8 +70,9 @@ impl VectrDB {
     /// Writes a new version of a vector. What is `None` keeps its current value.
     ///
     /// # Errors
-    /// `ERR_NOT_FOUND`, `ERR_VECTOR`, `ERR_DIMENSIONS`, `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`; `ERR_ARGUMENT` if
-    /// the metadata that would be kept is merged from several versions and exceeds the limit.
+    /// `ERR_NOT_FOUND`, `ERR_VECTOR`, `ERR_DIMENSIONS`, `ERR_TRANSACTION`, `ERR_BUSY`, `ERR_STORAGE`, also if
+    /// stored bytes that would be kept do not match their hash; `ERR_ARGUMENT` if the metadata that would be kept is
+    /// merged from several versions and exceeds the limit.
     pub fn update(
         &self,
         target: Target<'_>,
@@ -89,6 +89,9 @@ impl VectrDB {
             };
             if vector.is_none() && metadata.is_none() {
                 return Ok(());
+            }
+            if let Some(row) = old.as_ref().filter(|_| vector.is_none() || metadata.is_none()) {
+                ensure_intact(shard, &id, row)?;
             }
             let metadata = match metadata {
                 None => kept_metadata(&id, shown.metadata)?,
@@ -196,12 +199,14 @@ fn is_shown(shard: &WriteShard<'_>, row: Option<&Row>) -> bool {
     row.is_some_and(|row| shard.state().strategy.view(row).is_some())
 }
 
+/// What is read or kept of a row must be what was written.
+fn ensure_intact<S: ShardRead>(shard: &S, id: &VectorId, row: &Row) -> Result<(), CoreError> {
+    if row.is_intact() { Ok(()) } else { Err(CoreError::damaged_vector(shard.shard(), id)) }
+}
+
 fn show<S: ShardRead>(shard: &S, id: VectorId, row: Option<Row>) -> Result<Option<Entry>, CoreError> {
     let Some(row) = row else { return Ok(None) };
-    if !row.siblings().iter().all(Sibling::is_intact) {
-        let reason = format!("vector '{id}' of shard '{}' no longer matches its hash", shard.shard());
-        return Err(CoreError::Damaged { reason });
-    }
+    ensure_intact(shard, &id, &row)?;
     Ok(shard.state().strategy.view(&row).map(|view| Entry {
         id,
         vector: view.vector,

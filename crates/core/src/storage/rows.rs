@@ -66,7 +66,12 @@ impl<'a> StoredRows<'a> {
         rows.next()?.map(|row| self.read(row)).transpose()
     }
 
-    /// Visits the rows with concurrent versions.
+    /// The row with this number; `None` if it is damaged.
+    pub(crate) fn intact_by_rowid(&self, n: i64) -> Result<Option<StoredRow>, CoreError> {
+        intact(self.by_rowid(n))
+    }
+
+    /// Visits the rows with concurrent versions, except for those that cannot be read.
     pub(crate) fn visit_concurrent(
         &self,
         mut visit: impl FnMut(StoredRow) -> Result<(), CoreError>,
@@ -74,24 +79,29 @@ impl<'a> StoredRows<'a> {
         let mut statement = self.connection.prepare_cached(CONCURRENT)?;
         let mut rows = statement.query([self.shard])?;
         while let Some(row) = rows.next()? {
-            visit(self.read(row)?)?;
+            match self.read(row) {
+                Err(error) if error.is_damage_of_a_row() => {}
+                read => visit(read?)?,
+            }
         }
         Ok(())
     }
 
-    /// At most `limit` rows after `after`, ordered by id.
+    /// At most `limit` rows after `after`, ordered by id. A damaged one is `None`.
     pub(crate) fn page_by_id(
         &self,
         after: Option<&VectorId>,
         limit: usize,
-    ) -> Result<Vec<VectorRow>, CoreError> {
+    ) -> Result<Vec<(VectorId, Option<Row>)>, CoreError> {
         let mut statement = self.connection.prepare_cached(BEHIND_ID)?;
         let after = after.map_or("", VectorId::as_str);
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
         let mut rows = statement.query((self.shard, after, limit))?;
         let mut page = Vec::new();
         while let Some(row) = rows.next()? {
-            page.push(self.read(row)?.entry);
+            let id = row.get_ref(ID)?.as_str().ok().and_then(|id| VectorId::new(id).ok());
+            let id = id.ok_or_else(|| damaged(row.get(N).unwrap_or_default(), "its id is none"))?;
+            page.push((id, intact(self.read(row))?.map(|stored| stored.entry.row)));
         }
         Ok(page)
     }
@@ -241,6 +251,15 @@ impl<'a> StoredRows<'a> {
     fn context(&self, text: &str) -> Result<VersionVector, CoreError> {
         let entries = parse_context(text)?;
         entries.into_iter().map(|(n, seq)| Ok((self.sites.site(self.connection, n)?, seq))).collect()
+    }
+}
+
+/// A row that was read, or `None` if it is not what was written.
+fn intact(read: Result<StoredRow, CoreError>) -> Result<Option<StoredRow>, CoreError> {
+    match read {
+        Ok(stored) => Ok(Some(stored).filter(|stored| stored.entry.row.is_intact())),
+        Err(error) if error.is_damage_of_a_row() => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

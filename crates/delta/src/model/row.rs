@@ -141,10 +141,12 @@ impl Sibling {
         (self.timestamp, self.dot.site, self.dot.seq)
     }
 
-    /// A duplicate dot with other content comes only from a copied file; every node then keeps the greater one.
+    /// A duplicate dot with other content comes only from a copied file; every node then keeps the greater one. Of equal
+    /// content, a copy that no longer matches its hash gives way to one that does.
     fn greater(&self, other: &Self) -> Self {
         match self.content().cmp(&other.content()) {
             Ordering::Less => other.clone(),
+            Ordering::Equal if !self.is_intact() => other.clone(),
             _ => self.clone(),
         }
     }
@@ -256,6 +258,12 @@ impl Row {
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.siblings.iter().any(Sibling::is_live)
+    }
+
+    /// Whether the payloads of all versions still match their hashes.
+    #[must_use]
+    pub fn is_intact(&self) -> bool {
+        self.siblings.iter().all(Sibling::is_intact)
     }
 
     /// Whether any version is news to a node that holds all that `filter` covers.
@@ -379,6 +387,11 @@ mod tests {
             sibling.operation(),
             Some((rotten, sibling.hash())),
         );
-        assert!(sibling.is_intact() && !stored.unwrap().is_intact());
+        let stored = stored.unwrap();
+        assert!(sibling.is_intact() && !stored.is_intact());
+        let [sound, rotten] = [sibling, stored].map(|one| Row::of_write(one, VersionVector::new()));
+        assert!(sound.is_intact() && !rotten.is_intact());
+        assert!(sound.join(&rotten).is_intact() && rotten.join(&sound).is_intact());
+        assert_eq!(sound.join(&rotten), rotten.join(&sound));
     }
 }

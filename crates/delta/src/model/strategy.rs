@@ -166,7 +166,8 @@ mod tests {
     use crate::{Dot, Payload, SiteId, VersionVector};
 
     fn put(site: u64, at: u64, vector: &[f32], metadata: Option<&str>) -> Sibling {
-        let metadata = metadata.map(|text| Metadata::new(text).unwrap());
+        // Not checked: former builds accepted doubled keys.
+        let metadata = metadata.map(Metadata::from_checked);
         let dot = Dot { site: SiteId::new(site), seq: 1 };
         Sibling::put(
             dot,

@@ -112,7 +112,7 @@ impl Page {
     fn take(&mut self, entry: VectorRow) {
         let code = if check_counts(&entry.row).is_err() {
             "ERR_LIMIT"
-        } else if !entry.row.siblings().iter().all(Sibling::is_intact) {
+        } else if !entry.row.is_intact() {
             "ERR_CHECKSUM"
         } else {
             self.rows.push(entry);

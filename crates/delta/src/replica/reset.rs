@@ -57,7 +57,8 @@ impl SiteReset {
         shard.visit_rows(0, None, &mut |_, row| {
             let Some(entry) = row else { return ControlFlow::Continue(()) };
             let mine = entry.row.siblings().iter().filter(|sibling| own.contains(&sibling.dot().site));
-            let hit = mine.filter(|sibling| self.hits(sibling, wall));
+            // Damaged content never becomes a new version.
+            let hit = mine.filter(|sibling| self.hits(sibling, wall) && sibling.is_intact());
             affected.extend(hit.map(|sibling| (entry.id.clone(), sibling.dot())));
             ControlFlow::Continue(())
         })?;

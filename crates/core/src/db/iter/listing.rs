@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use vectr_delta::{Metadata, ShardId, Strategy, Timestamp, VectorId, VectorRow};
+use vectr_delta::{Metadata, Row, ShardId, Strategy, Timestamp, VectorId};
 
 use crate::CoreError;
 use crate::storage::catalog::StoredShard;
@@ -32,7 +32,7 @@ pub(crate) enum Listing {
     /// A read transaction of its own.
     File(Box<Position>),
     /// In memory everything is read at once.
-    Memory(VecDeque<ListedVector>),
+    Memory(VecDeque<ListedVector>, View),
 }
 
 pub(crate) struct Position {
@@ -40,9 +40,17 @@ pub(crate) struct Position {
     hold: Arc<Hold>,
     /// `None` once the last page was read.
     shard: Option<i64>,
+    after: Option<VectorId>,
+    view: View,
+}
+
+/// What is shown of rows, and which of them could not be.
+pub(crate) struct View {
+    shard: ShardId,
     strategy: Strategy,
     include_vectors: bool,
-    after: Option<VectorId>,
+    /// The first damaged vectors, and the number of all.
+    damaged: (Vec<VectorId>, u64),
 }
 
 impl Listing {
@@ -56,19 +64,24 @@ impl Listing {
         Ok(Self::File(Box::new(Position::begin(readers, shard, include_vectors, after)?)))
     }
 
-    pub(crate) fn of_rows(rows: Vec<VectorRow>, strategy: Strategy, include_vectors: bool) -> Self {
-        Self::Memory(rows.into_iter().filter_map(|row| list(row, strategy, include_vectors)).collect())
+    pub(crate) fn of_rows(rows: Vec<(VectorId, Option<Row>)>, mut view: View) -> Self {
+        let listed = rows.into_iter().filter_map(|(id, row)| view.show(id, row)).collect();
+        Self::Memory(listed, view)
     }
 
-    /// At most `limit` vectors; none at the end.
+    /// At most `limit` vectors; none at the end. If vectors were damaged, the end is an error first, which names them.
     pub(crate) fn next_page(&mut self, limit: usize) -> Result<Vec<ListedVector>, CoreError> {
-        match self {
-            Self::File(position) => position.next_page(limit),
-            Self::Memory(rest) => {
+        let (page, view) = match self {
+            Self::File(position) => (position.next_page(limit)?, &mut position.view),
+            Self::Memory(rest, view) => {
                 let count = limit.min(rest.len());
-                Ok(rest.drain(..count).collect())
+                (rest.drain(..count).collect(), view)
             }
+        };
+        if page.is_empty() && limit > 0 {
+            view.report_damage()?;
         }
+        Ok(page)
     }
 }
 
@@ -80,7 +93,7 @@ impl Position {
         after: Option<VectorId>,
     ) -> Result<Self, CoreError> {
         let hold = readers.log.held.hold()?;
-        let (shard, strategy) = {
+        let (number, strategy) = {
             let _page = readers.page()?;
             let mut reader = readers.open()?;
             let end = hold.outside_end();
@@ -92,7 +105,8 @@ impl Position {
             let strategy = stored.as_ref().map(|stored| stored.state.strategy).unwrap_or_default();
             (stored.map(|stored| stored.n), strategy)
         };
-        Ok(Self { readers, hold, shard, strategy, include_vectors, after })
+        let view = View::new(shard.clone(), strategy, include_vectors);
+        Ok(Self { readers, hold, shard: number, after, view })
     }
 
     fn next_page(&mut self, limit: usize) -> Result<Vec<ListedVector>, CoreError> {
@@ -126,8 +140,8 @@ impl Position {
             if found.len() < wanted {
                 shard = None;
             }
-            after = found.last().map(|row| row.id.clone()).or(after);
-            page.extend(found.into_iter().filter_map(|row| list(row, self.strategy, self.include_vectors)));
+            after = found.last().map(|(id, _)| id.clone()).or(after);
+            page.extend(found.into_iter().filter_map(|(id, row)| self.view.show(id, row)));
         }
         (self.shard, self.after) = (shard, after);
         Ok(page)
@@ -141,14 +155,41 @@ impl Position {
     }
 }
 
-fn list(row: VectorRow, strategy: Strategy, include_vectors: bool) -> Option<ListedVector> {
-    let view = strategy.view(&row.row)?;
-    Some(ListedVector {
-        id: row.id,
-        vector: include_vectors.then_some(view.vector),
-        metadata: view.metadata,
-        timestamp: view.timestamp,
-    })
+impl View {
+    pub(crate) const fn new(shard: ShardId, strategy: Strategy, include_vectors: bool) -> Self {
+        Self { shard, strategy, include_vectors, damaged: (Vec::new(), 0) }
+    }
+
+    fn show(&mut self, id: VectorId, row: Option<Row>) -> Option<ListedVector> {
+        let Some(row) = row else {
+            self.note_damage(id);
+            return None;
+        };
+        let view = self.strategy.view(&row)?;
+        Some(ListedVector {
+            id,
+            vector: self.include_vectors.then_some(view.vector),
+            metadata: view.metadata,
+            timestamp: view.timestamp,
+        })
+    }
+
+    fn note_damage(&mut self, id: VectorId) {
+        let (named, count) = &mut self.damaged;
+        *count += 1;
+        if named.len() < MOST_NAMED {
+            named.push(id);
+        }
+    }
+
+    /// Once: after that there is nothing left to report.
+    fn report_damage(&mut self) -> Result<(), CoreError> {
+        match std::mem::take(&mut self.damaged) {
+            (_, 0) => Ok(()),
+            (ids, count) => Err(CoreError::DamagedVectors { shard: self.shard.clone(), ids, count }),
+        }
+    }
 }
 
 const WHAT: &str = "the iteration";
+const MOST_NAMED: usize = 10;

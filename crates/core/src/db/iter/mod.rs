@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use vectr_delta::{ShardId, ShardRead, VectorId};
 
-use crate::db::iter::listing::{ListedVector, Listing};
+use crate::db::iter::listing::{ListedVector, Listing, View};
 use crate::{CoreError, VectrDB};
 
 /// The vectors of a shard from one snapshot, ordered by id. While it is open, the write-ahead log keeps all later
@@ -45,9 +45,9 @@ impl VectrDB {
             None => {
                 let (shard, after) = (shard.clone(), after.cloned());
                 self.read(move |snapshot| {
-                    let shard = snapshot.shard(&shard)?;
-                    let rows = shard.rows().page_by_id(after.as_ref(), usize::MAX)?;
-                    Ok(Listing::of_rows(rows, shard.state().strategy, include_vectors))
+                    let read = snapshot.shard(&shard)?;
+                    let rows = read.rows().page_by_id(after.as_ref(), usize::MAX)?;
+                    Ok(Listing::of_rows(rows, View::new(shard, read.state().strategy, include_vectors)))
                 })?
             }
         };
@@ -60,7 +60,9 @@ impl Iteration {
     ///
     /// # Errors
     /// `ERR_BUSY` if the iteration was cut off because its snapshot kept the write-ahead log from being emptied:
-    /// iterate again after the last id. `ERR_STORAGE`; `ERR_CLOSED` after the database was closed.
+    /// iterate again after the last id. `ERR_STORAGE`; `ERR_CLOSED` after the database was closed. Vectors that no longer
+    /// match their hashes are left out. After all others, where the end would be, one [`CoreError::DamagedVectors`] names
+    /// them, so that nobody takes what is left for the whole.
     pub fn next_page(&mut self, limit: usize) -> Result<Vec<ListedVector>, CoreError> {
         if self.closed.load(Ordering::Acquire) {
             return Err(CoreError::Closed);

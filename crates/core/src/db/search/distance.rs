@@ -61,6 +61,11 @@ impl<'q> Probe<'q> {
         Self { metric, query, square, error: relative_error(query.len()) }
     }
 
+    /// The number of components.
+    pub(crate) const fn count(&self) -> usize {
+        self.query.len()
+    }
+
     /// The score, finite if the vector is.
     pub(crate) fn score(&self, vector: &[u8]) -> Score {
         let rank = match self.metric {

@@ -3,13 +3,16 @@ mod kernel;
 
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering as Memory};
 
 use bytes::Bytes;
-use vectr_delta::{DeltaError, Dimensions, Metadata, ShardId, ShardRead, VectorId, View};
+use rusqlite::types::ValueRef;
+use vectr_delta::{DeltaError, Dimensions, Metadata, Operation, ShardId, ShardRead, VectorId};
 
 use crate::db::search::distance::{Metric, Probe, Score};
+use crate::storage::rows::StoredRows;
 use crate::storage::snapshot::ReadShard;
 use crate::{CoreError, VectrDB};
 
@@ -95,20 +98,67 @@ pub struct Hit {
     pub vector: Option<Bytes>,
 }
 
+/// What a search found, the nearest first. It is a slice of hits.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct Hits {
+    /// The hits.
+    pub hits: Vec<Hit>,
+    /// The vectors that might have been among the hits but are left out, because what is stored of them does not match its
+    /// hash. At most [`Hits::MAX_NAMED`].
+    pub damaged: Vec<VectorId>,
+}
+
+impl Hits {
+    /// The most damaged vectors that are named.
+    pub const MAX_NAMED: usize = 100;
+}
+
+impl Deref for Hits {
+    type Target = [Hit];
+
+    fn deref(&self) -> &[Hit] {
+        &self.hits
+    }
+}
+
+impl IntoIterator for Hits {
+    type Item = Hit;
+    type IntoIter = std::vec::IntoIter<Hit>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.hits.into_iter()
+    }
+}
+
+impl<'h> IntoIterator for &'h Hits {
+    type Item = &'h Hit;
+    type IntoIter = std::slice::Iter<'h, Hit>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.hits.iter()
+    }
+}
+
 impl VectrDB {
     /// Finds the nearest vectors by an exact scan of the shard, nearest first. Vectors that are equally near are in the
     /// order of the bytes of their ids. Scores are computed in f64, and so is what is compared with the threshold.
     ///
+    /// Hits are checked against their hashes. A damaged vector is no hit and makes no search fail: [`Hits::damaged`] names
+    /// it.
+    ///
     /// # Errors
     /// `ERR_DIMENSIONS` and `ERR_VECTOR` for a query that does not fit the shard, `ERR_ABORTED` once cancelled,
     /// `ERR_STORAGE`, `ERR_CLOSED`; in memory `ERR_BUSY` too.
-    pub fn search(&self, search: &Search) -> Result<Vec<Hit>, CoreError> {
+    pub fn search(&self, search: &Search) -> Result<Hits, CoreError> {
         let search = search.clone();
         self.read(move |snapshot| {
             let shard = snapshot.shard(&search.shard)?;
             check(&search, shard.state().descriptor.dimensions)?;
-            let nearest = scan(&shard, &search)?;
-            nearest.into_iter().map(|candidate| hit(&shard, candidate, search.include_vectors)).collect()
+            match Scan::new(&shard, &search, Verify::Hits).run()? {
+                (hits, Displaced(false)) => Ok(hits),
+                _ => Ok(Scan::new(&shard, &search, Verify::Candidates).run()?.0),
+            }
         })
     }
 }
@@ -126,54 +176,149 @@ fn check(search: &Search, expected: Option<Dimensions>) -> Result<(), CoreError>
     Ok(())
 }
 
-/// The best candidates, best first.
-fn scan(shard: &ReadShard<'_>, search: &Search) -> Result<Vec<Candidate>, CoreError> {
-    let mut best = Best::new(search);
-    if search.k == 0 {
-        return Ok(Vec::new());
-    }
-    let rows = shard.rows();
-    let bytes = search.query.len() * size_of::<f32>();
-    let mut statement = rows.connection.prepare_cached(SCAN)?;
-    let mut scan = statement.query([rows.shard])?;
-    let mut seen = 0_u32;
-    while let Some(row) = scan.next()? {
-        seen = seen.wrapping_add(1);
-        if seen.is_multiple_of(256) && search.cancel.load(Memory::Relaxed) {
-            return Err(CoreError::Aborted);
-        }
-        let shown = match row.get::<_, i64>(1)? {
-            1 => None,
-            _ => match shard.state().strategy.view(&rows.by_rowid(row.get(0)?)?.entry.row) {
-                Some(view) => Some(view),
-                None => continue,
-            },
-        };
-        let vector = match &shown {
-            Some(view) => view.vector.as_ref(),
-            None => row.get_ref(3)?.as_blob().unwrap_or_default(),
-        };
-        // A tombstone has none. A merge that found other dimensions cannot be compared, nor can damaged bytes.
-        if vector.len() != bytes {
-            continue;
-        }
-        if let Some(score) = best.score(vector) {
-            let id = row.get_ref(2)?.as_str().map_err(rusqlite::Error::from)?;
-            best.take(Candidate { score, id: VectorId::new(id)?, n: row.get(0)?, shown });
-        }
-    }
-    Ok(best.heap.into_sorted_vec())
+/// Which rows are checked against their hashes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verify {
+    /// Those that were found, in the end.
+    Hits,
+    /// Those that are among the best when they are looked at.
+    Candidates,
 }
 
-fn hit(shard: &ReadShard<'_>, candidate: Candidate, include_vectors: bool) -> Result<Hit, CoreError> {
-    let Candidate { score, id, n, shown } = candidate;
-    let view = match shown {
-        Some(view) => Some(view),
-        None => shard.state().strategy.view(&shard.rows().by_rowid(n)?.entry.row),
-    };
-    let (metadata, vector) = view.map_or((None, None), |view| (view.metadata, Some(view.vector)));
-    let Score { distance, similarity, .. } = score;
-    Ok(Hit { id, distance, similarity, metadata, vector: vector.filter(|_| include_vectors) })
+/// One look at all rows.
+struct Scan<'s> {
+    shard: &'s ReadShard<'s>,
+    search: &'s Search,
+    verify: Verify,
+    best: Best<'s>,
+    damaged: Vec<VectorId>,
+}
+
+impl<'s> Scan<'s> {
+    fn new(shard: &'s ReadShard<'s>, search: &'s Search, verify: Verify) -> Self {
+        Self { shard, search, verify, best: Best::new(search), damaged: Vec::new() }
+    }
+
+    fn run(mut self) -> Result<(Hits, Displaced), CoreError> {
+        if self.search.k > 0 {
+            self.rows()?;
+        }
+        let mut displaced = Displaced(false);
+        let mut hits = Vec::with_capacity(self.best.heap.len());
+        for candidate in std::mem::take(&mut self.best.heap).into_sorted_vec() {
+            match self.hit(&candidate)? {
+                Some(hit) => hits.push(hit),
+                None => {
+                    displaced = Displaced(true);
+                    self.note_damage(candidate.id);
+                }
+            }
+        }
+        Ok((Hits { hits, damaged: self.damaged }, displaced))
+    }
+
+    fn rows(&mut self) -> Result<(), CoreError> {
+        let rows = self.shard.rows();
+        let mut statement = rows.connection.prepare_cached(SCAN)?;
+        let mut scan = statement.query([rows.shard])?;
+        let mut seen = 0_u32;
+        while let Some(row) = scan.next()? {
+            seen = seen.wrapping_add(1);
+            if seen.is_multiple_of(256) && self.search.cancel.load(Memory::Relaxed) {
+                return Err(CoreError::Aborted);
+            }
+            if self.look_at(rows, row)? == Looked::Damaged
+                && let Some(id) = id_of(row)
+            {
+                self.note_damage(id);
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at(&mut self, rows: StoredRows<'_>, row: &rusqlite::Row<'_>) -> Result<Looked, CoreError> {
+        let n = row.get(N)?;
+        let shown = match row.get_ref(VERSIONS)? {
+            ValueRef::Integer(1) => None,
+            _ => {
+                let Some(stored) = rows.intact_by_rowid(n)? else { return Ok(Looked::Damaged) };
+                let Some(view) = self.shard.state().strategy.view(&stored.entry.row) else {
+                    return Ok(Looked::Seen);
+                };
+                Some(view.vector)
+            }
+        };
+        let vector = match (&shown, row.get_ref(VECTOR)?) {
+            (Some(shown), _) => shown.as_ref(),
+            (None, ValueRef::Blob(stored)) => stored,
+            (None, _) => &[],
+        };
+        if vector.len() != self.best.bytes() {
+            // A tombstone has none, and a merge that found other dimensions shows one that cannot be compared.
+            let lawful =
+                shown.is_some() || row.get_ref(OPERATION)? == ValueRef::Integer(Operation::Delete as i64);
+            return if lawful { Ok(Looked::Seen) } else { self.verified(n) };
+        }
+        let score = match self.best.score(vector) {
+            Scored::Far => return Ok(Looked::Seen),
+            Scored::NotFinite => return self.verified(n),
+            Scored::Near(score) => score,
+        };
+        if self.verify == Verify::Candidates && self.verified(n)? == Looked::Damaged {
+            return Ok(Looked::Damaged);
+        }
+        let Some(id) = id_of(row) else { return Ok(Looked::Damaged) };
+        self.best.take(Candidate { score, id, n });
+        Ok(Looked::Seen)
+    }
+
+    fn verified(&self, n: i64) -> Result<Looked, CoreError> {
+        let intact = self.shard.rows().intact_by_rowid(n)?.is_some();
+        Ok(if intact { Looked::Seen } else { Looked::Damaged })
+    }
+
+    /// `None` if the row is damaged.
+    fn hit(&self, candidate: &Candidate) -> Result<Option<Hit>, CoreError> {
+        let Some(stored) = self.shard.rows().intact_by_rowid(candidate.n)? else { return Ok(None) };
+        let Some(view) = self.shard.state().strategy.view(&stored.entry.row) else { return Ok(None) };
+        let Score { distance, similarity, .. } = candidate.score;
+        Ok(Some(Hit {
+            id: candidate.id.clone(),
+            distance,
+            similarity,
+            metadata: view.metadata,
+            vector: self.search.include_vectors.then_some(view.vector),
+        }))
+    }
+
+    fn note_damage(&mut self, id: VectorId) {
+        if self.damaged.len() < Hits::MAX_NAMED {
+            self.damaged.push(id);
+        }
+    }
+}
+
+/// `None` for what is no id: it can be left out, but not named.
+fn id_of(row: &rusqlite::Row<'_>) -> Option<VectorId> {
+    VectorId::new(row.get_ref(ID).ok()?.as_str().ok()?).ok()
+}
+
+/// Whether damaged vectors took the places of others.
+struct Displaced(bool);
+
+#[derive(PartialEq, Eq)]
+enum Looked {
+    Seen,
+    Damaged,
+}
+
+/// How near a vector is.
+enum Scored {
+    Near(Score),
+    /// Not among the best.
+    Far,
+    /// A component is not finite, which no write accepts.
+    NotFinite,
 }
 
 /// The k best so far, the worst of them on top.
@@ -194,19 +339,25 @@ impl<'s> Best<'s> {
         }
     }
 
-    /// The score of a vector; `None` if the vector is not among the best.
-    fn score(&self, vector: &[u8]) -> Option<Score> {
+    /// The bytes that a vector has.
+    const fn bytes(&self) -> usize {
+        self.probe.count() * size_of::<f32>()
+    }
+
+    fn score(&self, vector: &[u8]) -> Scored {
         let worst = self.heap.peek().filter(|_| self.heap.len() >= self.k).map(|worst| worst.score.rank);
         if worst.is_some() || self.threshold > f64::NEG_INFINITY {
             let floor = self.probe.rank_floor(vector);
             if worst.is_some_and(|worst| floor > worst) || self.probe.similarity(floor) < self.threshold {
-                return None;
+                return Scored::Far;
             }
         }
         let score = self.probe.score(vector);
-        // A component that is not finite is damage: no write accepts one.
-        let is_near = score.rank.is_finite() && worst.is_none_or(|worst| score.rank <= worst);
-        (is_near && score.similarity >= self.threshold).then_some(score)
+        if !score.rank.is_finite() {
+            return Scored::NotFinite;
+        }
+        let is_near = worst.is_none_or(|worst| score.rank <= worst) && score.similarity >= self.threshold;
+        if is_near { Scored::Near(score) } else { Scored::Far }
     }
 
     fn take(&mut self, candidate: Candidate) {
@@ -221,8 +372,6 @@ struct Candidate {
     score: Score,
     id: VectorId,
     n: i64,
-    /// Where several versions stand.
-    shown: Option<View>,
 }
 
 impl Ord for Candidate {
@@ -246,5 +395,10 @@ impl PartialEq for Candidate {
 impl Eq for Candidate {}
 
 // In the order of the changelog, which is mostly that of the file.
-const SCAN: &str =
-    "SELECT n, versions, id, vector FROM row INDEXED BY row_change WHERE shard = ?1 ORDER BY change_id";
+const SCAN: &str = "SELECT n, versions, operation, id, vector FROM row INDEXED BY row_change WHERE shard = ?1 \
+     ORDER BY change_id";
+const N: usize = 0;
+const VERSIONS: usize = 1;
+const OPERATION: usize = 2;
+const ID: usize = 3;
+const VECTOR: usize = 4;
