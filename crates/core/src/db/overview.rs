@@ -134,7 +134,9 @@ fn shard_overview(snapshot: &Snapshot<'_>, id: &ShardId) -> Result<ShardOverview
 }
 
 fn count_concurrent(snapshot: &Snapshot<'_>, shard: &ReadShard<'_>) -> Result<u64, CoreError> {
-    let sql = "SELECT count(*) FROM row WHERE shard = ?1 AND versions > 1";
+    // Versions that differ in nothing but their number are no conflict.
+    let sql = "SELECT count(*) FROM row WHERE shard = ?1 AND versions > 1 AND EXISTS (SELECT 1 FROM sibling WHERE \
+               sibling.row = row.n AND (sibling.timestamp <> row.timestamp OR sibling.hash IS NOT row.hash))";
     let mut statement = snapshot.connection().prepare_cached(sql)?;
     let found: i64 = statement.query_row([shard.rows().shard], |row| row.get(0))?;
     Ok(found.unsigned_abs())

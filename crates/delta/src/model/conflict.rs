@@ -11,10 +11,10 @@ use crate::{DeltaError, Row, ShardId, Sibling, VectorId};
 pub struct ConflictId(u128);
 
 impl ConflictId {
-    /// The id of the conflict in `row`. `None` if the row has only one version.
+    /// The id of the conflict in `row`. `None` if the row has only one version, or none that differ.
     #[must_use]
     pub fn of(shard: &ShardId, id: &VectorId, row: &Row) -> Option<Self> {
-        if !row.is_concurrent() {
+        if !row.is_conflict() {
             return None;
         }
         let mut hasher = Xxh3Default::new();

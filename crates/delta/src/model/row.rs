@@ -1,4 +1,5 @@
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::sort::sort_by;
@@ -135,6 +136,12 @@ impl Sibling {
         self.payload.as_ref().is_none_or(|payload| payload.hash() == self.hash)
     }
 
+    /// Whether the other is the same version under another dot: two lives of one database may each have written it anew.
+    #[must_use]
+    pub fn is_twin(&self, other: &Self) -> bool {
+        (self.hash, self.timestamp, self.is_live()) == (other.hash, other.timestamp, other.is_live())
+    }
+
     /// The order in which versions win: by timestamp, then site, then sequence number.
     #[must_use]
     pub fn precedence(&self) -> (Timestamp, SiteId, u64) {
@@ -254,6 +261,14 @@ impl Row {
         self.siblings.len() > 1
     }
 
+    /// Whether there are versions that differ: twins are no conflict.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.siblings
+            .split_first()
+            .is_some_and(|(first, others)| others.iter().any(|other| !first.is_twin(other)))
+    }
+
     /// Whether any version is a put.
     #[must_use]
     pub fn is_live(&self) -> bool {
@@ -320,6 +335,16 @@ impl Row {
         let mut siblings: Vec<Sibling> = kept.chain([replacement]).collect();
         sort_by(&mut siblings, by_dot);
         Self { siblings, context }
+    }
+
+    /// The row with a context that covers nothing of `sites` but the versions that it still holds.
+    #[must_use]
+    pub(crate) fn without_history_of(mut self, sites: &BTreeSet<SiteId>) -> Self {
+        self.context.retain_sites(|site| !sites.contains(&site));
+        for sibling in &self.siblings {
+            self.context.add(sibling.dot);
+        }
+        self
     }
 }
 

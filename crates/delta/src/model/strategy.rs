@@ -49,18 +49,19 @@ impl Strategy {
     pub fn view(self, row: &Row) -> Option<View> {
         match row.siblings() {
             [only] => View::of(only, false),
-            many => self.view_of_many(many),
+            many => self.view_of_many(many, row.is_conflict()),
         }
     }
 
-    fn view_of_many(self, siblings: &[Sibling]) -> Option<View> {
+    fn view_of_many(self, siblings: &[Sibling], conflict: bool) -> Option<View> {
         let last = || siblings.iter().max_by_key(|sibling| sibling.precedence());
         match self {
             Self::LastWriteWins => View::of(last()?, false),
             Self::FirstWriteWins => {
                 View::of(siblings.iter().min_by_key(|sibling| sibling.precedence())?, false)
             }
-            Self::Manual => View::of(last()?, true),
+            Self::Manual => View::of(last()?, conflict),
+            _ if !conflict => View::of(last()?, false),
             Self::Merge => merge(siblings),
         }
     }
@@ -128,7 +129,15 @@ fn merge(siblings: &[Sibling]) -> Option<View> {
             merge_live(&pair, &pair.map(vector_of))
         }
         many => {
-            let mut live: Vec<&Sibling> = many.iter().filter(|sibling| sibling.is_live()).collect();
+            let mut live: Vec<&Sibling> = Vec::with_capacity(many.len());
+            // Of twins one counts.
+            for sibling in many.iter().filter(|sibling| sibling.is_live()) {
+                match live.iter_mut().find(|kept| kept.is_twin(sibling)) {
+                    Some(kept) if kept.precedence() < sibling.precedence() => *kept = sibling,
+                    Some(_) => {}
+                    None => live.push(sibling),
+                }
+            }
             sort_by(&mut live, |one, other| one.precedence().cmp(&other.precedence()));
             let vectors: Vec<&[u8]> = live.iter().map(|sibling| vector_of(sibling)).collect();
             merge_live(&live, &vectors)
@@ -255,6 +264,20 @@ mod tests {
         assert!(Strategy::Manual.view(&row).is_none());
         assert!(Strategy::FirstWriteWins.view(&row).is_some());
         assert!(Strategy::Merge.view(&row).is_some());
+    }
+
+    #[test]
+    fn versions_that_two_lives_wrote_alike_are_no_conflict() {
+        let twins = [put(1, 5, &[1.0, 0.1], None), put(2, 5, &[1.0, 0.1], None)];
+        let other = put(3, 6, &[2.0, 0.3], None);
+        let (alike, merged) = (row(&twins), row(&[twins[0].clone(), twins[1].clone(), other.clone()]));
+        assert!(!alike.is_conflict() && merged.is_conflict());
+        for strategy in Strategy::ALL {
+            let view = strategy.view(&alike).unwrap();
+            assert_eq!((numbers(&view), view.conflicted), (vec![1.0, 0.1], false), "{strategy}");
+        }
+        let once = Strategy::Merge.view(&row(&[twins[0].clone(), other]));
+        assert_eq!(Strategy::Merge.view(&merged), once);
     }
 
     #[test]
