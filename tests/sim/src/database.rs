@@ -62,6 +62,15 @@ impl Database {
         }
     }
 
+    /// The newest stamp among the versions of other nodes.
+    pub(crate) fn newest_foreign_stamp(&self) -> Timestamp {
+        let rows = self.shards.iter().flat_map(|shard| shard.rows.values());
+        let versions = rows.flat_map(|stored| stored.row.siblings());
+        let is_foreign = |site: SiteId| site != self.origin.site && !self.former.contains(&site);
+        let foreign = versions.filter(|version| is_foreign(version.dot().site));
+        foreign.map(vectr_delta::Sibling::timestamp).max().unwrap_or_default()
+    }
+
     pub(crate) fn read(&self, shard: usize) -> Snapshot<'_> {
         Snapshot { database: self, shard: &self.shards[shard] }
     }

@@ -57,7 +57,7 @@ impl World {
         }
     }
 
-    /// An older copy replaces the node's file. It then gets more writes than it has lost.
+    /// An older copy replaces the node's file. It then gets fewer writes than it has lost, as many, or more.
     pub(crate) fn restore(&mut self, node: usize) {
         let backups = self.nodes[node].backups.len();
         if backups == 0 {
@@ -81,9 +81,16 @@ impl World {
         }
         self.forget_replaced(node);
         self.nodes[node].up = true;
-        let more = self.random.between(1, 4);
+        let writes = match self.random.below(3) {
+            0 => lost / 2,
+            1 => lost,
+            _ => lost + self.random.between(1, 4),
+        };
+        if writes <= lost {
+            self.struck.count(Strike::FewerAfterRestore);
+        }
         self.nodes[node].owed = lost + 1;
-        self.write_soon(node, lost + more);
+        self.write_soon(node, writes);
     }
 
     /// A second node starts from a copy of this one's file, with the same certificate or its own. If there are already

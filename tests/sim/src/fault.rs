@@ -16,11 +16,13 @@ pub enum Fault {
     RestoredCopyKeepsSite,
     /// A cursor stays below the rows held back in its own batch, but not below those of earlier batches.
     CursorPassesHeldRow,
+    /// A node takes its clock for corrected, and writes its versions again, because its last stamp is in the future.
+    ClockWithoutEvidence,
 }
 
 impl Fault {
     /// All faults.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::JoinOfSingleSiblings,
         Self::VersionVectorBeforeEnd,
         Self::VersionVectorAfterPage,
@@ -28,5 +30,6 @@ impl Fault {
         Self::ChangeIdUsedAgain,
         Self::RestoredCopyKeepsSite,
         Self::CursorPassesHeldRow,
+        Self::ClockWithoutEvidence,
     ];
 }

@@ -55,4 +55,11 @@ impl Node {
     }
 }
 
+impl crate::world::World {
+    /// What a clock shows that is right.
+    pub(crate) const fn right_time(now: Moment) -> Timestamp {
+        Timestamp::from_micros(EPOCH + now)
+    }
+}
+
 const EPOCH: Moment = 1_700_000_000 * SECOND;

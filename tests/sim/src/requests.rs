@@ -1,6 +1,8 @@
+use std::collections::BTreeSet;
+
 use vectr_delta::{
-    Applied, Batch, CommitNo, Cursor, Dot, Hello, Refusal, RemoteApply, Row, ShardWrite, SiteReset,
-    StoreReply, StoreRequest, VectorRow, read_hello, read_page,
+    Applied, Batch, ClockEvidence, CommitNo, Cursor, Dot, Hello, MAX_CLOCK_SKEW, Refusal, RemoteApply, Row,
+    ShardWrite, SiteReset, StoreReply, StoreRequest, Timestamp, VectorRow, read_hello, read_page,
 };
 
 use crate::database::StoreError;
@@ -22,7 +24,6 @@ impl World {
         }
         let reply = match request {
             StoreRequest::ReadHello { peer, offer } => {
-                self.correct_clock(node);
                 let database = self.nodes[node].store.current();
                 let (hello, _) = read_hello(&database.read(shard), &peer, &offer)
                     .expect("a snapshot reads without errors");
@@ -35,7 +36,13 @@ impl World {
                 page.commit_no = self.leaving_commit(node);
                 StoreReply::Page(Box::new(page))
             }
-            StoreRequest::AcceptHello(hello) => self.meet(node, shard, &hello),
+            StoreRequest::AcceptHello(hello) => {
+                if self.correct_clock(node, hello.clock) {
+                    StoreReply::SiteReset
+                } else {
+                    self.meet(node, shard, &hello)
+                }
+            }
             StoreRequest::Apply { remote, batches } => self.apply(from, node, shard, *remote, batches),
             StoreRequest::End { remote, batches, end } => {
                 self.take_end(from, node, shard, *remote, batches, &end)
@@ -262,12 +269,34 @@ impl World {
 }
 
 impl World {
-    /// A node whose clock was ahead first rewrites the versions that its peers do not accept.
-    pub(crate) fn correct_clock(&mut self, node: usize) {
-        let last = self.nodes[node].store.current().last_stamp;
-        if let Some(renewal) = SiteReset::of_clock(last, self.nodes[node].wall(self.now)) {
-            self.struck.count(Strike::ClockCorrected);
-            self.renew(node, renewal);
+    /// A node whose clock was ahead rewrites the versions that its peers do not accept, once one of them shows that it is
+    /// right. Returns whether it did.
+    fn correct_clock(&mut self, node: usize, peer: Timestamp) -> bool {
+        let wall = self.nodes[node].wall(self.now);
+        let database = self.nodes[node].store.current();
+        let evidence = ClockEvidence {
+            wall,
+            peer: if self.fault == Some(Fault::ClockWithoutEvidence) { wall } else { peer },
+            newest_foreign: match self.fault {
+                Some(Fault::ClockWithoutEvidence) => Timestamp::default(),
+                _ => database.newest_foreign_stamp(),
+            },
+            not_before: Timestamp::default(),
+        };
+        let Some(reset) = SiteReset::of_clock(database.last_stamp, &evidence) else { return false };
+        self.struck.count(Strike::ClockCorrected);
+        self.check_correction(node, peer);
+        self.renew(node, reset);
+        true
+    }
+
+    /// A clock that is behind, as a peer with a right one shows, must not rewrite anything.
+    fn check_correction(&mut self, node: usize, peer: Timestamp) {
+        let right = World::right_time(self.now);
+        let wall = self.nodes[node].wall(self.now);
+        let peer_is_right = right.since(peer).max(peer.since(right)) <= MAX_CLOCK_SKEW;
+        if peer_is_right && right.since(wall) > 3 * MAX_CLOCK_SKEW {
+            self.violate(format!("node {node} rewrites its versions by a clock that is behind"));
         }
     }
 
@@ -276,11 +305,15 @@ impl World {
         let wall = self.nodes[node].wall(self.now);
         self.note(|| format!("node {node} renews: {renewal:?}, site {site}"));
         let rewrite = |all: &mut Transaction| -> Result<(), StoreError> {
+            let left = all.database.origin.site;
             all.take_site(site, (renewal == SiteReset::Forked).then_some(changelog));
-            if renewal == SiteReset::ClockCorrected {
-                all.set_last_stamp(wall);
-            }
-            let own = all.database.former.clone();
+            let own = match renewal {
+                SiteReset::Forked => BTreeSet::from([left]),
+                SiteReset::ClockCorrected => {
+                    all.set_last_stamp(wall);
+                    all.database.former.clone()
+                }
+            };
             for shard in 0..all.database.shards.len() {
                 all.shard = shard;
                 renewal.rewrite(all, &own, wall)?;

@@ -37,7 +37,6 @@ impl World {
         if !self.nodes[node].up || self.nodes[node].life != life || writes == 0 {
             return;
         }
-        self.correct_clock(node);
         let shard = self.random.index(self.shards.len());
         let plan: Vec<(VectorId, LocalWrite)> = (0..writes).map(|_| self.new_write(node, shard)).collect();
         let (fuse, wall) = (self.new_fuse(), self.nodes[node].wall(self.now));

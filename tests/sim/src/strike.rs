@@ -37,6 +37,7 @@ strikes! {
     BarrierBroken "barriers interrupted",
     Restored "nodes replaced by an older copy of themselves",
     RewrittenAfterRestore "restored nodes that wrote more than they had lost",
+    FewerAfterRestore "restored nodes that wrote no more than they had lost",
     Cloned "nodes started from a copy of another",
     WriteRolledBack "local writes rolled back",
     ApplyRolledBack "batches rolled back",

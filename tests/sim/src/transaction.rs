@@ -112,6 +112,11 @@ impl ShardWrite for Transaction {
         self.step()
     }
 
+    fn forget_cursors(&mut self) -> Result<(), StoreError> {
+        self.database.shards[self.shard].cursors.clear();
+        self.step()
+    }
+
     fn name_site(&mut self, site: SiteId, name: &NodeName) -> Result<(), StoreError> {
         self.database.names.insert(site, name.clone());
         Ok(())

@@ -37,6 +37,11 @@ fn a_cursor_that_passes_a_row_held_back_earlier_in_the_session_is_caught() {
     assert_caught(Fault::CursorPassesHeldRow);
 }
 
+#[test]
+fn a_clock_that_is_called_corrected_without_evidence_is_caught() {
+    assert_caught(Fault::ClockWithoutEvidence);
+}
+
 fn assert_caught(fault: Fault) {
     let outcome = run_seeds(0, SEEDS, Some(fault));
     let (seed, what) = outcome.failure.unwrap_or_else(|| panic!("{fault:?} went unnoticed in {SEEDS} seeds"));

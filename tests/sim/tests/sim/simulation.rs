@@ -49,4 +49,4 @@ fn number(variable: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{variable}={text} is no number")))
 }
 
-const SEEDS: u64 = 1_200;
+const SEEDS: u64 = 3_000;
