@@ -71,12 +71,13 @@ fn next_version<'s, W: ShardWrite + ?Sized>(
     wall: Timestamp,
 ) -> Result<Sibling, DeltaError> {
     let over = superseded.clone().any(Sibling::is_live);
-    // Do not follow a timestamp that no peer would accept; the context makes the write supersede that version anyway.
     let newest = superseded.map(Sibling::timestamp).max();
-    let newest = newest.filter(|newest| newest.since(wall) <= MAX_CLOCK_SKEW);
-    let stamp = Timestamp::of_write(wall, shard.last_stamp(), newest);
+    let near = newest.filter(|newest| newest.since(wall) <= MAX_CLOCK_SKEW);
+    let last = Timestamp::of_write(wall, shard.last_stamp(), near);
+    // A stamp far ahead is followed by this write, as this clock may well be behind, but by no other.
+    let stamp = last.max(newest.map_or(last, Timestamp::next));
     let dot = next_dot(shard)?;
-    shard.set_last_stamp(stamp);
+    shard.set_last_stamp(last);
     Ok(match write {
         LocalWrite::Put(payload) => Sibling::put(dot, stamp, over, payload),
         LocalWrite::Delete => Sibling::tombstone(dot, stamp),
