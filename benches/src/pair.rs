@@ -22,7 +22,7 @@ pub fn shard_id() -> Result<ShardId, BenchError> {
 /// Where it cannot be opened.
 pub fn database(folder: &Path, name: &str) -> Result<VectrDB, BenchError> {
     let mut config = Config::default();
-    config.path(database_path(folder, name)).shard(shard_id()?).state_dir(folder.join("state"));
+    config.path(database_path(folder, name)).shard(shard_id()?);
     Ok(VectrDB::new(config)?)
 }
 

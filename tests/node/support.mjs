@@ -10,7 +10,6 @@ const scratch = mkdtempSync(join(tmpdir(), 'vectr-node-'));
 after(() => rmSync(scratch, { recursive: true, force: true }));
 
 // Proofs of continuity belong to a computer; those of tests must not stay on it.
-process.env.VECTR_STATE_DIR ??= join(scratch, 'state');
 
 /** A new folder, removed at the end. */
 export function folder() {

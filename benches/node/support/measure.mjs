@@ -11,7 +11,6 @@ export const SHARD = 'phrases';
 export async function inFolder(work) {
   const folder = mkdtempSync(join(tmpdir(), 'vectr-bench-'));
   // Proofs of identity belong to the databases: they go with them.
-  process.env.VECTR_STATE_DIR = join(folder, 'state');
   try {
     return await work(folder);
   } finally {

@@ -80,8 +80,8 @@ fn shard() -> Outcome<ShardId> {
 }
 
 fn open(folder: &tempfile::TempDir) -> Outcome<VectrDB> {
-    let mut config = Config::file(folder.path().join("notes.db"));
-    Ok(config.state_dir(folder.path().join("state")).open()?)
+    let config = Config::file(folder.path().join("notes.db"));
+    Ok(config.open()?)
 }
 
 fn payload(seed: u64) -> Outcome<Payload> {

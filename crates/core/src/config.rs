@@ -21,9 +21,10 @@ pub struct Config {
     pub node: Option<NodeName>,
     /// Dimensions of shards that have no vector yet. Default: those of the first vector.
     pub dimensions: Option<Dimensions>,
-    /// Folder of the records that prove that a file is the one that this computer closed or crashed with. Default:
-    /// `$VECTR_STATE_DIR`, else the system's folder for application state.
-    pub state_dir: Option<PathBuf>,
+    /// Folder in volatile memory (a tmpfs) for the proof that nothing happened to a file between two openings. Default:
+    /// `$VECTR_RUNTIME_DIR`, else in `$XDG_RUNTIME_DIR` or `/dev/shm`. On a disk it proves nothing, and each opening that
+    /// writes takes a new site.
+    pub runtime_dir: Option<PathBuf>,
     /// The wall clock. Default: the system's.
     pub clock: Clock,
     /// How long calls wait for an open transaction to end before they fail with `ERR_BUSY`. Default: 5 s.
@@ -41,7 +42,7 @@ impl Default for Config {
             shard: None,
             node: None,
             dimensions: None,
-            state_dir: None,
+            runtime_dir: None,
             clock: Clock::default(),
             busy_timeout: Duration::from_secs(5),
             log_limit: 256 << 20,
@@ -81,8 +82,8 @@ impl Config {
     }
 
     /// Sets the folder of the record that proves a file's continuity.
-    pub fn state_dir(&mut self, state_dir: impl Into<PathBuf>) -> &mut Self {
-        self.state_dir = Some(state_dir.into());
+    pub fn runtime_dir(&mut self, runtime_dir: impl Into<PathBuf>) -> &mut Self {
+        self.runtime_dir = Some(runtime_dir.into());
         self
     }
 
@@ -107,29 +108,46 @@ impl Config {
 
 /// A wall clock.
 #[derive(Clone)]
-pub struct Clock(Arc<dyn Fn() -> Timestamp + Send + Sync>);
+pub struct Clock {
+    now: Arc<dyn Fn() -> Timestamp + Send + Sync>,
+    of_system: bool,
+}
 
 impl Clock {
     /// A clock that reads what `now` returns.
     #[must_use]
     pub fn new(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
-        Self(Arc::new(now))
+        Self { now: Arc::new(now), of_system: false }
     }
 
     /// The current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        (self.0)()
+        (self.now)()
+    }
+
+    /// A moment that has certainly passed by the system's clock.
+    pub(crate) fn not_before(&self) -> Timestamp {
+        if self.of_system { RELEASED } else { Timestamp::default() }
+    }
+
+    /// Whether a jump of it can be told from the time since the boot.
+    pub(crate) const fn is_of_system(&self) -> bool {
+        self.of_system
     }
 }
+
+/// When this code was released: the system's clock is behind if it shows an earlier time. Raise it with each release.
+const RELEASED: Timestamp = Timestamp::from_micros(1_795_910_400_000_000);
 
 impl Default for Clock {
     /// The system's clock. A time before 1970 reads as 1970.
     fn default() -> Self {
-        Self::new(|| {
+        let clock = Self::new(|| {
             let elapsed = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             Timestamp::default().after(elapsed)
-        })
+        });
+        Self { of_system: true, ..clock }
     }
 }
 

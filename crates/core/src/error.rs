@@ -23,6 +23,17 @@ pub enum CoreError {
         /// What it is instead.
         what: &'static str,
     },
+    /// The file has several names.
+    #[error(
+        "'{path}' has {names} names (hard links), and each would get a log of its own: keep one name, or make a copy \
+         with `backup`"
+    )]
+    HardLinks {
+        /// One of them.
+        path: PathBuf,
+        /// How many there are.
+        names: u64,
+    },
     /// `query` does not run this statement.
     #[error("query refused: {reason}")]
     Query {
@@ -157,6 +168,19 @@ pub enum CoreError {
         /// Why, and what to do.
         reason: String,
     },
+    /// The log beside the file does not continue it. Both were left as they are.
+    #[error(
+        "'{log}' does not continue '{path}': {reason}. Both were left as they are. To use the file as it is, move the \
+         log away; to go on with the log, put back the file that it was written for"
+    )]
+    ForeignLog {
+        /// The file.
+        path: PathBuf,
+        /// The log.
+        log: PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
     /// SQLite failed.
     #[error("{}", storage_text(place, source))]
     Sqlite {
@@ -214,7 +238,10 @@ impl CoreError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Delta(error) => error.code(),
-            Self::NoFile { .. } | Self::Query { .. } | Self::OtherConflict { .. } => "ERR_ARGUMENT",
+            Self::NoFile { .. }
+            | Self::HardLinks { .. }
+            | Self::Query { .. }
+            | Self::OtherConflict { .. } => "ERR_ARGUMENT",
             Self::DeltaRow { row, .. } => row.code,
             Self::DeltaSize { .. } | Self::QuerySize { .. } => "ERR_LIMIT",
             Self::NotHeld { .. } => "ERR_NOT_HELD",
@@ -227,7 +254,8 @@ impl CoreError {
             Self::QueryTimeout { .. } => "ERR_TIMEOUT",
             Self::Closed => "ERR_CLOSED",
             Self::Schema { .. } => "ERR_CONFIG",
-            Self::Sqlite { .. }
+            Self::ForeignLog { .. }
+            | Self::Sqlite { .. }
             | Self::SyncFailed { .. }
             | Self::Io { .. }
             | Self::DamagedVectors { .. }

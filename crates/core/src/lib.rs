@@ -28,6 +28,7 @@
 mod config;
 mod db;
 mod error;
+mod file;
 mod incarnation;
 mod inspect;
 mod random;

@@ -20,9 +20,9 @@ pub use model::{
     ShardId, Sibling, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector, View, components,
 };
 pub use replica::{
-    Applied, CommitNo, Ended, HelloOffer, JoinReport, LocalWrite, Origin, Page, PageEnd, PageSize, Refusal,
-    RefusedRow, RemoteApply, RowVisitor, ShardRead, ShardState, ShardWrite, SiteReset, Withheld, join_rows,
-    read_hello, read_page, replace_row, write_local, write_resolution,
+    Applied, ClockEvidence, CommitNo, Ended, HelloOffer, JoinReport, LocalWrite, Origin, Page, PageEnd,
+    PageSize, Refusal, RefusedRow, RemoteApply, RowVisitor, ShardRead, ShardState, ShardWrite, SiteReset,
+    Withheld, join_rows, read_hello, read_page, replace_row, write_local, write_resolution,
 };
 pub use session::{
     ChangeSpan, Ending, PeerProgress, Session, SessionConfig, SessionReport, StoreReply, StoreRequest,

@@ -54,7 +54,7 @@ impl Node {
             _ => (format!("node-{}", std::process::id()), 0),
         };
         let mut config = Config::default();
-        config.path(PathBuf::from(database)).state_dir(PathBuf::from(state)).shard(phrases()?);
+        config.path(PathBuf::from(database)).shard(phrases()?);
         let db = VectrDB::new(config)?;
         let name = db.node().map_or_else(|| NodeName::new(&name), Ok)?;
         let mut sync = SyncConfig::default();

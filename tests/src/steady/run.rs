@@ -132,7 +132,7 @@ impl Drop for Writer {
 
 pub(super) fn open(folder: &Path, name: &str) -> Result<(VectrDB, SyncEngine), Failure> {
     let mut config = Config::default();
-    config.path(folder.join(format!("{name}.db"))).state_dir(folder.join("state")).shard(shard()?);
+    config.path(folder.join(format!("{name}.db"))).shard(shard()?);
     let db = VectrDB::new(config)?;
     let engine =
         SyncEngine::new(db.clone(), NodeName::new(name)?, SyncConfig::default(), NetworkConfig::default())?;

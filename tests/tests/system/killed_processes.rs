@@ -87,7 +87,7 @@ fn fill(path: &Path, state: &Path) {
     let embeddings = Embeddings::load();
     let shard = ShardId::new("phrases").expect("it is short");
     let mut config = Config::default();
-    config.path(path.to_owned()).state_dir(state.to_owned()).shard(shard.clone());
+    config.path(path.to_owned()).shard(shard.clone());
     let db = VectrDB::new(config).expect("a new file opens");
     for start in (0..ROWS as usize).step_by(5_000) {
         let entries = (start..start + 5_000).map(|index| embeddings.entry(index)).collect();

@@ -62,10 +62,7 @@ async fn sync_two_nodes() -> bool {
     let folder = tempfile::tempdir().unwrap();
     let shard = ShardId::new("notes").unwrap();
     let node = |name: &str| {
-        let state_dir = Some(folder.path().join("state"));
-        let mut config = Config::file(folder.path().join(format!("{name}.db")));
-        config.state_dir = state_dir;
-        let db = VectrDB::new(config).unwrap();
+        let db = VectrDB::open(folder.path().join(format!("{name}.db"))).unwrap();
         // A quarter of it is what UDP has before TCP is tried.
         let mut endpoint = EndpointConfig::default();
         endpoint.connect_timeout(Duration::from_secs(20));

@@ -78,7 +78,7 @@ struct Node {
 impl Node {
     fn open(folder: &Path, name: &'static str) -> Self {
         let mut config = Config::default();
-        config.path(folder.join(format!("{name}.db"))).state_dir(folder.join("state")).shard(shard());
+        config.path(folder.join(format!("{name}.db"))).shard(shard());
         let db = VectrDB::new(config).unwrap();
         // A retry would hide what this is about.
         let mut sync = SyncConfig::default();

@@ -34,14 +34,13 @@ impl Scratch {
     }
 
     pub(crate) fn open(&self, name: &str) -> VectrDB {
-        let mut config = Config::file(self.path(name));
-        VectrDB::new(config.state_dir(self.state())).unwrap()
+        VectrDB::open(self.path(name)).unwrap()
     }
 
     /// The program, to be given arguments.
     pub(crate) fn vectr(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_vectr"));
-        command.env("VECTR_STATE_DIR", self.state()).env_remove("QUIC_PINNED_FINGERPRINTS");
+        command.env_remove("QUIC_PINNED_FINGERPRINTS");
         command.current_dir(self.folder.path());
         command
     }

@@ -57,7 +57,8 @@ fn vacuum_into(connection: &Connection, draft: &Path) -> Result<(), CoreError> {
 fn finish(draft: &Path, path: &Path) -> Result<(), CoreError> {
     let copy = open_writer(draft)?;
     copy.execute_batch(
-        "PRAGMA synchronous = FULL; UPDATE counter SET token = NULL; DELETE FROM sync_session",
+        "PRAGMA synchronous = FULL; UPDATE counter SET token = NULL, former_token = NULL; \
+         UPDATE site SET own = 2 WHERE own = 1; DELETE FROM sync_session",
     )?;
     copy.close().map_err(|(_, error)| error)?;
     let synced = File::options().read(true).write(true).open(draft).and_then(|file| file.sync_all());

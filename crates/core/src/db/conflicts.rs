@@ -56,7 +56,6 @@ impl VectrDB {
         let conflict = *conflict;
         let expected = expected.map(|(shard, id)| (shard.clone(), id.clone()));
         self.call(JobKind::Autocommit, move |writer| {
-            writer.reset_site_after_clock_correction()?;
             writer.write(|connection| {
                 let recorded = RecordedConflict::find(connection, conflict)?;
                 recorded.expect(expected)?;

@@ -25,9 +25,9 @@ use std::time::Duration;
 
 use vectr_delta::{Dimensions, NodeName, ShardId, SiteId, Timestamp};
 
-use crate::db::open::open;
+use crate::db::open::{Held, open};
 use crate::db::query::guard::QueryGuard;
-use crate::incarnation::lock::Lock;
+use crate::replication::own_hellos::OwnHellos;
 use crate::storage::reader_pool::ReaderPool;
 use crate::storage::snapshot::Snapshot;
 use crate::writer::commit_notifier::CommitNotifier;
@@ -78,6 +78,7 @@ pub(crate) struct Inner {
     pub(crate) readers: Option<Arc<ReaderPool>>,
     pub(crate) busy_timeout: Duration,
     pub(crate) query_guard: QueryGuard,
+    pub(crate) own_hellos: OwnHellos,
     pub(crate) closed: Arc<AtomicBool>,
     running: Mutex<Option<Running>>,
 }
@@ -85,7 +86,7 @@ pub(crate) struct Inner {
 /// Held while the database is open.
 struct Running {
     writer: JoinHandle<Result<(), CoreError>>,
-    _lock: Option<Lock>,
+    _held: Option<Held>,
 }
 
 impl VectrDB {
@@ -114,8 +115,9 @@ impl VectrDB {
             readers,
             busy_timeout: config.busy_timeout,
             query_guard: QueryGuard::default(),
+            own_hellos: OwnHellos::default(),
             closed: Arc::default(),
-            running: Mutex::new(Some(Running { writer, _lock: opened.lock })),
+            running: Mutex::new(Some(Running { writer, _held: opened.held })),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -234,7 +236,7 @@ impl Inner {
     fn close(&self) -> Result<(), CoreError> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         self.closed.store(true, Ordering::Release);
-        let Some(Running { writer, _lock }) = running.take() else { return Ok(()) };
+        let Some(Running { writer, _held }) = running.take() else { return Ok(()) };
         if let Some(readers) = &self.readers {
             readers.close();
         }

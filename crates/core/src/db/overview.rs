@@ -6,9 +6,9 @@ use vectr_delta::{ChangeId, Digest, Dimensions, NodeName, ShardId, ShardRead, Si
 
 use crate::db::peers::{PeerLag, lags};
 use crate::db::status::count;
+use crate::file::header::log_of;
 use crate::storage::catalog::shard_ids;
 use crate::storage::snapshot::{ReadShard, Snapshot};
-use crate::writer::log_rewrite::log_path;
 use crate::{CoreError, VectrDB};
 
 /// The state of a database, from one snapshot.
@@ -105,8 +105,8 @@ pub(crate) fn overview(snapshot: &Snapshot<'_>, path: Option<PathBuf>) -> Result
     let counters = snapshot.counters();
     let shards = shard_ids(snapshot.connection())?;
     Ok(Overview {
-        bytes: path.as_deref().map_or(0, |path| size(path) + size(&log_path(path))),
-        log_bytes: path.as_deref().map_or(0, |path| size(&log_path(path))),
+        bytes: path.as_deref().map_or(0, |path| size(path) + size(&log_of(path))),
+        log_bytes: path.as_deref().map_or(0, |path| size(&log_of(path))),
         path,
         node: counters.origin.node.clone(),
         site: counters.origin.site,

@@ -149,10 +149,7 @@ impl VectrDB {
         work: impl FnOnce(&mut WriteShard<'_>) -> Result<T, CoreError> + Send + 'static,
     ) -> Result<T, CoreError> {
         let shard = target.shard.clone();
-        self.call(target.job_kind(), move |writer| {
-            writer.reset_site_after_clock_correction()?;
-            writer.write_shard(&shard, work)
-        })
+        self.call(target.job_kind(), move |writer| writer.write_shard(&shard, work))
     }
 }
 

@@ -1,8 +1,8 @@
-use std::ffi::OsString;
 use std::fs::{File, TryLockError};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::CoreError;
+use crate::file::location::beside;
 
 /// Locks a database for one opening, across processes. The system releases it when the process dies.
 ///
@@ -10,9 +10,9 @@ use crate::CoreError;
 pub(crate) struct Lock(#[allow(dead_code, reason = "held, not read")] File);
 
 impl Lock {
-    /// Locks `<path>.lock`.
+    /// Locks `<path>.lock`, where `path` has been [resolved](crate::file::location::resolve).
     pub(crate) fn take(path: &Path) -> Result<Self, CoreError> {
-        let place = lock_path(path);
+        let place = beside(path, ".lock");
         let file = File::options()
             .create(true)
             .truncate(false)
@@ -22,17 +22,15 @@ impl Lock {
             .map_err(CoreError::io(&place))?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(CoreError::Busy {
-                what: format!("'{}'", path.display()),
-                reason: "it is open elsewhere, in this process or another: close it there first".into(),
-            }),
+            Err(TryLockError::WouldBlock) => Err(open_elsewhere(path)),
             Err(TryLockError::Error(error)) => Err(CoreError::Io { path: place, source: error }),
         }
     }
 }
 
-fn lock_path(path: &Path) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(".lock");
-    name.into()
+pub(crate) fn open_elsewhere(path: &Path) -> CoreError {
+    CoreError::Busy {
+        what: format!("'{}'", path.display()),
+        reason: "it is open elsewhere, in this process or another: close it there first".into(),
+    }
 }

@@ -1,125 +1,136 @@
-pub(crate) mod host;
-pub(crate) mod lock;
+//! Lives of a database. A site is one continuous life, and its numbers must never be given out twice, so a site goes on
+//! only if it is proven that nothing happened to the file in between.
+//!
+//! The proof lies where no snapshot, image, backup or copy of a disk reaches: in volatile memory of this boot
+//! ([`runtime_folder`]). Whatever does not match it exactly is a new life, with a new site and a new changelog.
+
+pub(crate) mod boot;
 pub(crate) mod record;
+pub(crate) mod runtime_folder;
 
-use std::path::{Path, PathBuf};
-
-use vectr_delta::{ChangeId, SiteId};
+use std::path::Path;
 
 use crate::CoreError;
-use crate::incarnation::record::{FileLocation, IncarnationRecord, default_folder};
+use crate::file::location::FileNumber;
+use crate::incarnation::boot::{boot_moment, may_have_resumed};
+use crate::incarnation::record::{LifeRecord, Place, RecordFile};
 use crate::random::random_number;
 use crate::storage::catalog::Counters;
 
-/// Proves that a file is the one that this computer last closed or crashed with.
+/// The current life of a database.
 ///
-/// If no record can be kept, the database works all the same and takes a new site each time it is opened.
+/// If no record can be kept, the database works all the same and takes a new site each time it is opened and written.
 pub(crate) struct Incarnation {
-    folder: Option<PathBuf>,
-    file: Option<PathBuf>,
-    /// The site and token of this opening, once it has written.
-    opening: Option<(SiteId, String)>,
-    /// Its record, if one could be stored.
-    record: Option<IncarnationRecord>,
+    /// `None` where nothing can be proven.
+    kept: Option<(RecordFile, Place)>,
+    /// Of this life, once it has committed.
+    token: Option<String>,
+    /// When this life began. `None` if the database has a clock of its own, or the system cannot tell.
+    boot_moment: Option<i64>,
 }
 
-/// How the database was left, according to its record.
+/// What the record says of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum LastShutdown {
+pub(crate) enum Continuity {
     /// It was closed, and nothing has touched it since.
-    Clean,
-    /// Its process died, and the computer has run on since.
-    Crash,
+    Closed,
+    /// Its process died, and nothing has touched it since.
+    Crashed,
     /// It may have been restored, copied or moved, or have lost its last transactions.
-    Unknown,
+    Unproven,
 }
 
 impl Incarnation {
-    /// For a file. Records are kept in `folder`, or else where the system keeps application state.
-    pub(crate) fn of_file(file: &Path, folder: Option<PathBuf>) -> Self {
-        Self {
-            folder: folder.or_else(default_folder),
-            file: Some(file.to_owned()),
-            opening: None,
-            record: None,
-        }
+    /// For the open file at `path`, whose record is kept in `folder`.
+    ///
+    /// # Errors
+    /// `ERR_BUSY` if the file is open elsewhere, under whatever name.
+    pub(crate) fn of_file(path: &Path, folder: Option<&Path>, watch_clock: bool) -> Result<Self, CoreError> {
+        let number = FileNumber::of(path).map_err(CoreError::io(path))?;
+        let kept = match (runtime_folder::find(folder), number) {
+            (Some(folder), Some(number)) => {
+                RecordFile::open(&folder, path, number)?.map(|record| (record, Place::of(path, number)))
+            }
+            _ => None,
+        };
+        Ok(Self { kept, token: None, boot_moment: boot_moment().filter(|_| watch_clock) })
     }
 
     /// In memory nothing is left to prove.
     pub(crate) const fn in_memory() -> Self {
-        Self { folder: None, file: None, opening: None, record: None }
+        Self { kept: None, token: None, boot_moment: None }
     }
 
-    /// Whether the file continues where its site left off.
-    pub(crate) fn last_shutdown(&self, counters: &Counters) -> LastShutdown {
-        let record =
-            self.folder.as_deref().and_then(|folder| IncarnationRecord::load(folder, counters.origin.site));
-        let (Some(record), Some(location)) = (record, self.location()) else { return LastShutdown::Unknown };
-        if counters.token.as_ref() != Some(&record.token) || !record.location.is_same_file(&location) {
-            return LastShutdown::Unknown;
+    /// Whether the file continues where the last life left off.
+    pub(crate) fn continuity(&self, counters: &Counters) -> Continuity {
+        let Some((file, place)) = &self.kept else { return Continuity::Unproven };
+        let Some(record) = file.read() else { return Continuity::Unproven };
+        let same_boot = record.place == *place && !may_have_resumed(record.boot_moment, self.boot_moment);
+        let same_state = record.site == counters.origin.site
+            && counters.token.as_ref() == Some(&record.token)
+            && (counters.change_id, counters.commit_no) == (record.head, record.commit_no);
+        match same_boot && same_state {
+            true if record.clean => Continuity::Closed,
+            true => Continuity::Crashed,
+            false => Continuity::Unproven,
         }
-        if record.clean {
-            return if counters.change_id == record.head {
-                LastShutdown::Clean
-            } else {
-                LastShutdown::Unknown
-            };
-        }
-        let ran_on = record.location.is_same_boot(&location) && counters.change_id >= record.head;
-        if ran_on { LastShutdown::Crash } else { LastShutdown::Unknown }
     }
 
-    /// Before a transaction commits: the first one of this opening, or of a new site, puts a new token into the
-    /// record and into the database. `head` is the newest change id committed so far.
-    pub(crate) fn before_write(&mut self, counters: &mut Counters, head: ChangeId) -> Result<(), CoreError> {
-        let Some(folder) = &self.folder else { return Ok(()) };
-        let site = counters.origin.site;
-        let is_ours =
-            |(own, token): &(SiteId, String)| *own == site && counters.token.as_ref() == Some(token);
-        if self.opening.as_ref().is_some_and(is_ours) {
-            return Ok(());
+    /// Before a transaction commits: the first one of this life draws a token, which invalidates every older record, and
+    /// true is returned.
+    pub(crate) fn draw_token(&mut self, counters: &mut Counters) -> Result<bool, CoreError> {
+        if self.token.is_some() && self.token == counters.token {
+            return Ok(false);
         }
-        let token = format!("{:016x}{:016x}", random_number()?, random_number()?);
-        // Even without a record, the new token invalidates an older one.
+        let token = match self.token.take() {
+            // The commit that was to store it has failed.
+            Some(token) => token,
+            None => format!("{:016x}{:016x}", random_number()?, random_number()?),
+        };
         counters.token = Some(token.clone());
-        self.opening = Some((site, token.clone()));
-        self.record = self
-            .location()
-            .map(|location| IncarnationRecord { site, token, clean: false, head, location })
-            .filter(|record| record.store(folder).is_ok());
-        Ok(())
+        self.token = Some(token);
+        Ok(true)
     }
 
-    /// Records that everything up to `head` survives a power cut. The record itself need not: it counts only within one
-    /// boot.
-    pub(crate) fn record_durable(&mut self, site: SiteId, head: ChangeId) {
-        self.update(site, head, false);
+    /// After each commit.
+    pub(crate) fn record_commit(&self, counters: &Counters) {
+        self.record(counters, false);
     }
 
     /// Records that the database was closed and that all of it survives a power cut.
-    pub(crate) fn record_close(&mut self, site: SiteId, head: ChangeId) {
-        self.update(site, head, true);
+    pub(crate) fn record_close(&self, counters: &Counters) {
+        self.record(counters, true);
     }
 
-    /// Removes the record of a site that is no longer used.
-    pub(crate) fn remove_record(&self, site: SiteId) {
-        if let Some(folder) = &self.folder {
-            IncarnationRecord::remove(folder, site);
+    /// Whether the machine may have been resumed from a snapshot, with this process in its memory, since this was asked
+    /// last or the life began. The wall clock then jumps, which it also does when it is corrected by as much.
+    pub(crate) fn has_resumed(&mut self) -> bool {
+        let Some(then) = self.boot_moment else { return false };
+        let now = boot_moment();
+        let resumed = may_have_resumed(Some(then), now);
+        if resumed {
+            self.boot_moment = now;
         }
+        resumed
     }
 
-    fn update(&mut self, site: SiteId, head: ChangeId, clean: bool) {
-        let (Some(folder), Some(record)) = (&self.folder, &mut self.record) else { return };
-        if record.site != site || (record.head, record.clean) == (head, clean) {
-            return;
-        }
-        record.head = head;
-        record.clean = clean;
-        // On failure the record is older than the file, which costs a new site at worst.
-        let _ = if clean { record.store(folder) } else { record.overwrite(folder) };
+    /// Ends this life: the next commit is the first of another.
+    pub(crate) fn end_life(&mut self) {
+        self.token = None;
     }
 
-    fn location(&self) -> Option<FileLocation> {
-        FileLocation::of(self.file.as_deref()?).ok()
+    fn record(&self, counters: &Counters, clean: bool) {
+        let (Some((file, place)), Some(token)) = (&self.kept, &self.token) else { return };
+        let record = LifeRecord {
+            site: counters.origin.site,
+            token: token.clone(),
+            clean,
+            head: counters.change_id,
+            commit_no: counters.commit_no,
+            place: place.clone(),
+            boot_moment: self.boot_moment,
+        };
+        // On failure the record is older than the file, which costs a new site.
+        let _ = file.write(&record);
     }
 }

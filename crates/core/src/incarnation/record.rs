@@ -1,98 +1,117 @@
-//! The record of how a database was left, kept outside of the database's folder.
+//! The record of how a database was left, in volatile memory.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::path::Path;
 
-use vectr_delta::{ChangeId, SiteId};
+use vectr_delta::{ChangeId, CommitNo, SiteId};
 
-use crate::incarnation::host::Host;
+use crate::CoreError;
+use crate::file::location::FileNumber;
+use crate::file::lock::open_elsewhere;
+use crate::incarnation::boot::boot_id;
 
-/// How one site of a database was left.
+/// The state that the last commit left.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct IncarnationRecord {
+pub(crate) struct LifeRecord {
     pub(crate) site: SiteId,
-    /// Random, new for each opening. The database stores it too.
+    /// Random, new for each life. The database stores it too.
     pub(crate) token: String,
-    /// Whether it was closed.
+    /// Whether the database was closed, with all of it on disk.
     pub(crate) clean: bool,
-    /// The newest change id known to be in the file.
+    /// The newest change id.
     pub(crate) head: ChangeId,
-    pub(crate) location: FileLocation,
+    pub(crate) commit_no: CommitNo,
+    pub(crate) place: Place,
+    /// See [`boot_moment`](crate::incarnation::boot::boot_moment).
+    pub(crate) boot_moment: Option<i64>,
 }
 
-/// Which file, on which computer.
+/// Which file, in which boot.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FileLocation {
+pub(crate) struct Place {
+    /// Quoted, so that it is one line whatever it contains.
     path: String,
-    machine: String,
+    number: FileNumber,
     boot: String,
-    device: u64,
-    inode: u64,
 }
 
-impl FileLocation {
-    /// Of an existing file.
-    pub(crate) fn of(path: &Path) -> io::Result<Self> {
-        let (device, inode) = file_number(&fs::metadata(path)?);
-        let Host { id, boot } = Host::here();
-        // Quoted, so that it is one line whatever the path contains.
-        Ok(Self { path: format!("{path:?}"), machine: id, boot, device, inode })
+impl Place {
+    /// Of the file with this number, in the current boot.
+    pub(crate) fn of(path: &Path, number: FileNumber) -> Self {
+        Self { path: format!("{path:?}"), number, boot: boot_id() }
     }
 
-    /// Whether this is the same file on the same computer.
-    pub(crate) fn is_same_file(&self, other: &Self) -> bool {
-        let key = |location: &Self| {
-            (location.path.clone(), location.machine.clone(), location.device, location.inode)
-        };
-        key(self) == key(other)
-    }
-
-    /// Whether the computer has not been restarted in between.
-    pub(crate) fn is_same_boot(&self, other: &Self) -> bool {
-        !self.boot.is_empty() && self.boot == other.boot
+    /// Whether no such file exists any more.
+    fn is_gone(&self) -> bool {
+        let quoted = self.path.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+        // An escaped path is left alone.
+        quoted.filter(|path| !path.contains('\\')).is_some_and(
+            |path| !matches!(FileNumber::of(Path::new(path)), Ok(Some(number)) if number == self.number),
+        )
     }
 }
 
-impl IncarnationRecord {
-    /// Reads the record of a site. `None` if there is none or it cannot be read.
-    pub(crate) fn load(folder: &Path, site: SiteId) -> Option<Self> {
-        Self::parse(&fs::read_to_string(file(folder, site)).ok()?).filter(|record| record.site == site)
-    }
+/// The file that holds the record of one database, named by the database's device and inode. It is locked while the
+/// database is open, so that a file is opened once under whatever name.
+pub(crate) struct RecordFile(File);
 
-    /// Stores the record, which survives a power cut from then on.
-    pub(crate) fn store(&self, folder: &Path) -> io::Result<()> {
-        make_folder(folder)?;
-        let target = file(folder, self.site);
-        let draft = target.with_extension("new");
-        let mut written = File::create(&draft)?;
-        written.write_all(self.text().as_bytes())?;
-        written.sync_all()?;
-        fs::rename(&draft, &target)?;
-        if cfg!(unix) {
-            File::open(folder)?.sync_all()?;
+impl RecordFile {
+    /// Opens and locks the record of a file, or creates it. `None` if the folder does not allow it.
+    ///
+    /// # Errors
+    /// `ERR_BUSY` if the database is open elsewhere.
+    pub(crate) fn open(folder: &Path, path: &Path, number: FileNumber) -> Result<Option<Self>, CoreError> {
+        let place = folder.join(format!("{:x}-{:x}.life", number.device, number.inode));
+        if !place.exists() {
+            sweep(folder);
         }
-        Ok(())
+        for _ in 0..ATTEMPTS {
+            let opened = File::options().create(true).truncate(false).read(true).write(true).open(&place);
+            let Ok(file) = opened else { return Ok(None) };
+            match file.try_lock() {
+                // A sweep may have removed the name before the lock was taken.
+                Ok(()) if is_named(&file, &place) => return Ok(Some(Self(file))),
+                Ok(()) => {}
+                Err(TryLockError::WouldBlock) => return Err(open_elsewhere(path)),
+                Err(TryLockError::Error(_)) => return Ok(None),
+            }
+        }
+        Ok(None)
     }
 
-    /// Overwrites the record without a sync, for as long as the computer runs. It is one write of the same length; a
-    /// torn one fails its checksum and costs a new site.
-    pub(crate) fn overwrite(&self, folder: &Path) -> io::Result<()> {
-        File::options().write(true).open(file(folder, self.site))?.write_all(self.text().as_bytes())
+    /// `None` if there is no intact record.
+    pub(crate) fn read(&self) -> Option<LifeRecord> {
+        let mut text = String::new();
+        let mut file = &self.0;
+        io::Seek::rewind(&mut file).ok()?;
+        io::Read::read_to_string(&mut file, &mut text).ok()?;
+        LifeRecord::parse(&text)
     }
 
-    /// Removes the record of a site that is no longer used. If this fails, the leftover proves nothing.
-    pub(crate) fn remove(folder: &Path, site: SiteId) {
-        let _ = fs::remove_file(file(folder, site));
+    /// Overwrites the record. A torn one fails its checksum and costs a new site.
+    pub(crate) fn write(&self, record: &LifeRecord) -> io::Result<()> {
+        let text = record.text();
+        let mut file = &self.0;
+        io::Seek::rewind(&mut file)?;
+        io::Write::write_all(&mut file, text.as_bytes())?;
+        // A record of a longer path may have been here.
+        if file.metadata()?.len() != text.len() as u64 { file.set_len(text.len() as u64) } else { Ok(()) }
     }
+}
 
+impl LifeRecord {
     fn text(&self) -> String {
-        let Self { site, token, clean, head, location } = self;
-        let FileLocation { path, machine, boot, device, inode } = location;
+        let Self { site, token, clean, head, commit_no, place: Place { path, number, boot }, boot_moment } =
+            self;
+        let FileNumber { device, inode } = number;
+        let moment = boot_moment.map_or_else(|| "none".into(), |moment| format!("{moment:020}"));
+        // Numbers keep their width: the record of one life is overwritten in place.
         let body = format!(
-            "format 1\nsite {site}\ntoken {token}\nclean {clean}\nhead {head:016}\npath {path}\nmachine {machine}\n\
-             boot {boot}\ndevice {device}\ninode {inode}\n"
+            "format 2\nsite {site}\ntoken {token}\nclean {}\nhead {head:020}\ncommit {commit_no:020}\npath {path}\n\
+             device {device}\ninode {inode}\nboot {boot}\nmoment {moment}\n",
+            u8::from(*clean)
         );
         let sum = checksum(&body);
         format!("{body}checksum {sum:016x}\n")
@@ -105,62 +124,54 @@ impl IncarnationRecord {
         }
         let fields: BTreeMap<&str, &str> = body.lines().filter_map(|line| line.split_once(' ')).collect();
         let field = |name| fields.get(name).copied();
-        if field("format")? != "1" {
+        if field("format")? != "2" {
             return None;
         }
+        let number =
+            FileNumber { device: field("device")?.parse().ok()?, inode: field("inode")?.parse().ok()? };
         Some(Self {
             site: field("site")?.parse().ok()?,
             token: field("token")?.to_owned(),
-            clean: field("clean")?.parse().ok()?,
+            clean: field("clean")? == "1",
             head: field("head")?.parse().ok()?,
-            location: FileLocation {
-                path: field("path")?.to_owned(),
-                machine: field("machine")?.to_owned(),
-                boot: field("boot")?.to_owned(),
-                device: field("device")?.parse().ok()?,
-                inode: field("inode")?.parse().ok()?,
-            },
+            commit_no: field("commit")?.parse().ok()?,
+            place: Place { path: field("path")?.to_owned(), number, boot: field("boot")?.to_owned() },
+            boot_moment: field("moment")?.parse().ok(),
         })
     }
 }
 
-/// The default folder of records. `None` if the system has no folder for application state.
-pub(crate) fn default_folder() -> Option<PathBuf> {
-    let variable = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    if let Some(folder) = variable("VECTR_STATE_DIR") {
-        return Some(folder);
+/// Removes records of files that are gone, as tests and temporary files leave them.
+fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let records = entries.flatten().map(|entry| entry.path());
+    for place in records.filter(|place| place.extension().is_some_and(|end| end == "life")).take(SWEPT) {
+        let Ok(file) = File::open(&place) else { continue };
+        if file.try_lock().is_err() {
+            continue;
+        }
+        let record = RecordFile(file);
+        let gone = record.read().is_none_or(|record| record.place.is_gone());
+        if gone && is_named(&record.0, &place) {
+            // If it stays, it proves nothing.
+            let _ = fs::remove_file(&place);
+        }
     }
-    if cfg!(windows) {
-        return Some(variable("LOCALAPPDATA")?.join("vectr"));
-    }
-    if cfg!(target_os = "macos") {
-        return Some(variable("HOME")?.join("Library/Application Support/vectr"));
-    }
-    let state = variable("XDG_STATE_HOME").or_else(|| Some(variable("HOME")?.join(".local/state")))?;
-    Some(state.join("vectr"))
 }
 
-fn file(folder: &Path, site: SiteId) -> PathBuf {
-    folder.join(format!("{site}.site"))
-}
-
-fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
+/// Whether the open file still has this name.
 #[cfg(unix)]
-fn file_number(metadata: &fs::Metadata) -> (u64, u64) {
+fn is_named(file: &File, place: &Path) -> bool {
     use std::os::unix::fs::MetadataExt;
-    (metadata.dev(), metadata.ino())
+    match (file.metadata(), fs::metadata(place)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
 }
 
 #[cfg(not(unix))]
-fn file_number(_metadata: &fs::Metadata) -> (u64, u64) {
-    (0, 0)
+const fn is_named(_file: &File, _place: &Path) -> bool {
+    true
 }
 
 /// FNV-1a, 64 bits (Fowler, Noll, Vo): it detects torn or edited records, not attacks.
@@ -169,39 +180,68 @@ fn checksum(text: &str) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
+/// How often to try again when the record is swept away meanwhile.
+const ATTEMPTS: usize = 10;
+/// How many records a sweep looks at.
+const SWEPT: usize = 64;
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn record(folder: &Path) -> IncarnationRecord {
-        let file = folder.join("a b\n.db");
-        fs::write(&file, "x").unwrap();
-        IncarnationRecord {
+    fn record(path: &Path) -> LifeRecord {
+        fs::write(path, "x").unwrap();
+        LifeRecord {
             site: SiteId::new(7),
             token: "0123".into(),
             clean: false,
             head: 12,
-            location: FileLocation::of(&file).unwrap(),
+            commit_no: 13,
+            place: Place::of(path, FileNumber::of(path).unwrap().unwrap()),
+            boot_moment: Some(5),
         }
     }
 
     #[test]
-    fn a_stored_record_reads_back() {
+    fn a_record_reads_back_and_locks_its_database() {
         let folder = tempfile::tempdir().unwrap();
-        let record = record(folder.path());
-        record.store(&folder.path().join("deep/er")).unwrap();
-        assert_eq!(IncarnationRecord::load(&folder.path().join("deep/er"), record.site), Some(record));
-        assert_eq!(IncarnationRecord::load(folder.path(), SiteId::new(7)), None);
+        let path = folder.path().join("a b\n.db");
+        let record = record(&path);
+        let open = || RecordFile::open(folder.path(), &path, record.place.number);
+        let file = open().unwrap().unwrap();
+        assert_eq!(file.read(), None);
+        file.write(&record).unwrap();
+        assert_eq!(file.read(), Some(record.clone()));
+        assert_eq!(open().err().unwrap().code(), "ERR_BUSY");
+        drop(file);
+        assert_eq!(open().unwrap().unwrap().read(), Some(record.clone()));
     }
 
     #[test]
     fn a_torn_or_edited_record_is_none() {
         let folder = tempfile::tempdir().unwrap();
-        let record = record(folder.path());
+        let record = record(&folder.path().join("a.db"));
         let text = record.text();
-        assert_eq!(IncarnationRecord::parse(&text), Some(record));
-        assert_eq!(IncarnationRecord::parse(&text.replace("12\npath", "99\npath")), None);
-        assert_eq!(IncarnationRecord::parse(&text[..text.len() - 3]), None);
-        assert_eq!(IncarnationRecord::parse(""), None);
+        assert_eq!(LifeRecord::parse(&text), Some(record));
+        assert_eq!(LifeRecord::parse(&text.replace("12\ncommit", "99\ncommit")), None);
+        assert_eq!(LifeRecord::parse(&text[..text.len() - 3]), None);
+        assert_eq!(LifeRecord::parse(""), None);
+    }
+
+    #[test]
+    fn a_sweep_removes_only_what_nobody_can_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let (kept, gone) = (folder.path().join("kept.db"), folder.path().join("gone.db"));
+        for path in [&kept, &gone] {
+            let record = record(path);
+            // Opening the second one sweeps, and must leave the first.
+            let file = RecordFile::open(folder.path(), path, record.place.number).unwrap().unwrap();
+            file.write(&record).unwrap();
+        }
+        fs::rename(&gone, folder.path().join("moved.db")).unwrap();
+        sweep(folder.path());
+        let left = fs::read_dir(folder.path()).unwrap().flatten();
+        let records = left.filter(|entry| entry.path().extension().is_some_and(|end| end == "life")).count();
+        assert_eq!(records, 1);
     }
 }

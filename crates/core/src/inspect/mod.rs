@@ -2,8 +2,10 @@ pub(crate) mod verification;
 
 use std::path::{Path, PathBuf};
 
-use crate::db::open::check_file;
 use crate::db::overview::overview;
+use crate::file::location::check_kind;
+use crate::file::log;
+use crate::file::open_files::OpenFile;
 use crate::inspect::verification::verify;
 use crate::storage::pragmas::open_reader;
 use crate::storage::reader::Reader;
@@ -20,6 +22,7 @@ use crate::{CoreError, Overview, Verification};
 pub struct Inspection {
     reader: Reader,
     path: PathBuf,
+    _open_file: OpenFile,
 }
 
 impl Inspection {
@@ -33,14 +36,17 @@ impl Inspection {
         if !path.exists() {
             return Err(CoreError::NoFile { path: path.to_owned(), what: "not there" });
         }
-        check_file(path)?;
+        check_kind(path)?;
         let path = std::fs::canonicalize(path).map_err(CoreError::io(path))?;
-        let connection = open_reader(&path).map_err(|error| error.with_path(Some(&path)))?;
+        schema::check_header(&path)?;
+        log::check_in_use(&path)?;
+        let opened = OpenFile::with(&path, false, || open_reader(&path));
+        let (open_file, connection) = opened.map_err(|error| error.with_path(Some(&path)))?;
         let version = schema::check(&connection, &path).map_err(|error| error.with_path(Some(&path)))?;
         if version == 0 {
             return Err(CoreError::NoFile { path, what: "empty" });
         }
-        Ok(Self { reader: Reader { connection, sites: SiteNumbers::default() }, path })
+        Ok(Self { reader: Reader { connection, sites: SiteNumbers::default() }, path, _open_file: open_file })
     }
 
     /// Whether the file is marked as a database of this program, in its header or in the log beside it.

@@ -6,6 +6,7 @@
 
 mod commit_watch;
 mod notes;
+pub(crate) mod own_hellos;
 mod read;
 mod serve;
 mod session_id;

@@ -1,27 +1,27 @@
 //! What a peer is told, read in one snapshot each.
 
 use vectr_delta::{
-    ChangeId, Fingerprint, HelloOffer, PageSize, ShardId, SiteReset, StoreReply, VersionVector, read_hello,
-    read_page,
+    ChangeId, Fingerprint, HelloOffer, PageSize, ShardId, StoreReply, VersionVector, read_hello, read_page,
 };
 
 use crate::writer::Writer;
 use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
 
-/// Reads the Hello about a shard. A shard that does not exist reads as an empty one. Resets the site first if the clock
-/// was ahead and has been corrected.
+/// Reads the Hello about a shard. A shard that does not exist reads as an empty one. A life that has yet to commit is
+/// stored first.
 pub(super) fn hello(
     db: &VectrDB,
     shard: &ShardId,
     peer: &Fingerprint,
     offer: &HelloOffer,
 ) -> Result<StoreReply, CoreError> {
-    let read = |reset: bool| {
+    db.inner.own_hellos.note(offer.nonce);
+    let site = db.site();
+    let read = |settled: bool| {
         let (shard, peer, offer) = (shard.clone(), *peer, offer.clone());
         db.read(move |snapshot| {
-            // The database's own clock decides whether to reset; once is enough, whatever the offer says.
-            if !reset && SiteReset::of_clock(snapshot.last_stamp(), offer.clock).is_some() {
+            if !settled && snapshot.counters().origin.site != site {
                 return Ok(None);
             }
             read_hello(&snapshot.shard(&shard)?, &peer, &offer).map(Some)
@@ -30,8 +30,8 @@ pub(super) fn hello(
     let (hello, commit_no) = match read(false)? {
         Some(read) => read,
         None => {
-            db.call(JobKind::Autocommit, Writer::reset_site_after_clock_correction)?;
-            read(true)?.expect("the second look does not ask for a reset")
+            db.call(JobKind::Autocommit, Writer::settle_life)?;
+            read(true)?.expect("the second look takes what it finds")
         }
     };
     Ok(StoreReply::Hello { hello: Box::new(hello), commit_no })

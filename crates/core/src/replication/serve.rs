@@ -59,6 +59,14 @@ pub fn serve(
             block(db, done, move |db| read::page(db, &shard, after, filter, size))
         }
         StoreRequest::AcceptHello(hello) => {
+            if db.inner.own_hellos.contains(hello.nonce) {
+                done(StoreReply::Failed {
+                    code: "ERR_CONFIG".into(),
+                    reason: OWN_ADDRESS.into(),
+                    retry: false,
+                });
+                return Serving::Submitted;
+            }
             submit(db, done, move |writer| write::meet(writer, &shard, &hello))
         }
         StoreRequest::Apply { remote, batches } => {
@@ -134,3 +142,5 @@ fn refused(refusal: Refusal<CoreError>, path: Option<&Path>) -> StoreReply {
 fn failed(error: CoreError) -> StoreReply {
     StoreReply::Failed { code: error.code().into(), reason: error.to_string(), retry: error.is_transient() }
 }
+
+const OWN_ADDRESS: &str = "the address of this peer leads to this very database: take it off the list of peers. Nothing was changed";

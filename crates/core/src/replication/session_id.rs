@@ -22,7 +22,13 @@ pub struct SyncSessionId {
 /// # Errors
 /// `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
 pub fn restore_session(db: &VectrDB) -> Result<SyncSessionId, CoreError> {
-    if let Some(session) = db.read(|snapshot| SyncSessionId::load(snapshot.connection()))? {
+    let site = db.site();
+    let found = db.read(move |snapshot| {
+        // A life that has yet to commit has no session yet.
+        let current = snapshot.counters().origin.site == site;
+        if current { SyncSessionId::load(snapshot.connection()) } else { Ok(None) }
+    })?;
+    if let Some(session) = found {
         return Ok(session);
     }
     db.call(JobKind::Autocommit, |writer| writer.write(SyncSessionId::load_or_create))
@@ -37,6 +43,7 @@ impl SyncSessionId {
     }
 
     fn load_or_create(connection: &mut WriteConnection) -> Result<Self, CoreError> {
+        connection.enter_life()?;
         // Another caller may have created it since the read.
         if let Some(session) = Self::load(&connection.sqlite)? {
             return Ok(session);

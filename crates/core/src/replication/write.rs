@@ -9,8 +9,12 @@ use crate::writer::Writer;
 
 pub(super) type Outcome = Result<StoreReply, Refusal<CoreError>>;
 
-/// Takes over what the peer says of the shard; creates the shard if it does not exist.
+/// Takes over what the peer says of the shard; creates the shard if it does not exist. Begins a new life instead if the
+/// peer's clock shows that this node's was ahead and has been corrected.
 pub(super) fn meet(writer: &mut Writer, shard: &ShardId, hello: &Hello) -> Outcome {
+    if writer.reset_site_after_clock_correction(hello.clock)? {
+        return Ok(StoreReply::SiteReset);
+    }
     writer.write_shard(shard, |shard| RemoteApply::accept_hello(shard, hello))?;
     Ok(StoreReply::HelloAccepted)
 }

@@ -14,6 +14,7 @@ use crate::storage::rows::{integer, number};
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Counters {
     pub(crate) origin: Origin,
+    /// Of the life that wrote last: see [`Incarnation`](crate::incarnation::Incarnation).
     pub(crate) token: Option<String>,
     pub(crate) default_shard: ShardId,
     pub(crate) last_stamp: Timestamp,
@@ -43,6 +44,12 @@ impl Counters {
             commit_no: number(row, 7)?,
             last_applied_at: Timestamp::from_micros(number(row, 8)?),
         })
+    }
+
+    /// Stores the token of the life before, when a life begins.
+    pub(crate) fn store_former_token(connection: &Connection, token: Option<&str>) -> Result<(), CoreError> {
+        connection.prepare_cached("UPDATE counter SET former_token = ?1")?.execute([token])?;
+        Ok(())
     }
 
     pub(crate) fn store(&self, connection: &Connection) -> Result<(), CoreError> {

@@ -333,3 +333,13 @@ const COUNT_DOTS: &str = "WITH dot (seq) AS ( \
        SELECT sibling.seq FROM sibling, row, site \
        WHERE row.n = sibling.row AND row.shard = ?1 AND site.site = ?2 AND sibling.site = site.n \
      ) SELECT count(*) FROM dot WHERE seq > ?3 AND seq <= ?4";
+
+/// The newest stamp among the versions of other nodes; 0 if there are none.
+pub(crate) fn newest_foreign_stamp(connection: &Connection) -> Result<Timestamp, CoreError> {
+    let newest: i64 = connection.query_row(NEWEST_FOREIGN, [], |row| row.get(0))?;
+    Ok(Timestamp::from_micros(newest.unsigned_abs()))
+}
+
+const NEWEST_FOREIGN: &str = "SELECT coalesce(max(timestamp), 0) FROM (\
+     SELECT site, timestamp FROM row UNION ALL SELECT site, timestamp FROM sibling\
+     ) AS version JOIN site ON site.n = version.site WHERE site.own = 0";

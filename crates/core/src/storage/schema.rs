@@ -1,48 +1,45 @@
 //! Recognizing database files, and migrating them to the current schema.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use rusqlite::Connection;
 use vectr_delta::{ChangelogId, ShardId};
 
 use crate::CoreError;
+use crate::file::header::{Header, log_of};
+use crate::file::open_files::OpenFile;
 use crate::random::random_number;
 use crate::storage::pragmas::open_reader;
 
 /// Checks the header of a file. Enough to leave a foreign file alone; the log beside it may have newer pages.
-pub(crate) fn check_head(head: &[u8], path: &Path) -> Result<(), CoreError> {
-    if head.is_empty() {
-        return Ok(());
+pub(crate) fn check_header(path: &Path) -> Result<(), CoreError> {
+    match Header::read(path)? {
+        // This process has the file open, and so it was checked.
+        None | Some(Header::Empty | Header::Sqlite { user_version: 0, application_id: 0 }) => Ok(()),
+        Some(Header::Foreign) => {
+            Err(CoreError::NoFile { path: path.to_owned(), what: "not a SQLite database" })
+        }
+        Some(Header::Sqlite { user_version, application_id }) => {
+            check_version(application_id, user_version, path)
+        }
     }
-    if head.len() < 100 || !head.starts_with(MAGIC) {
-        return Err(CoreError::NoFile { path: path.to_owned(), what: "not a SQLite database" });
-    }
-    let (version, application) = numbers(head);
-    if application == 0 && version == 0 { Ok(()) } else { check_version(application, version, path) }
 }
 
 /// Whether the file's header names this program. If it names none yet, the log beside it may.
 pub(crate) fn is_ours(path: &Path) -> Result<bool, CoreError> {
-    let mut head = Vec::new();
-    let file = File::open(path).map_err(CoreError::io(path))?;
-    file.take(100).read_to_end(&mut head).map_err(CoreError::io(path))?;
-    if head.len() < 100 || !head.starts_with(MAGIC) {
-        return Ok(false);
+    match Header::read(path)? {
+        None => Ok(true),
+        Some(Header::Empty | Header::Foreign) => Ok(false),
+        Some(Header::Sqlite { user_version: 0, application_id: 0 }) => {
+            if !log_of(path).exists() {
+                return Ok(false);
+            }
+            let (_open, connection) = OpenFile::with(path, false, || open_reader(path))?;
+            let named: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+            Ok(named == APPLICATION_ID)
+        }
+        Some(Header::Sqlite { application_id, .. }) => Ok(application_id == APPLICATION_ID),
     }
-    let (version, application) = numbers(&head);
-    if application != 0 || version != 0 {
-        return Ok(application == APPLICATION_ID);
-    }
-    let mut log = path.as_os_str().to_owned();
-    log.push("-wal");
-    if !Path::new(&log).exists() {
-        return Ok(false);
-    }
-    let connection = open_reader(path)?;
-    let named: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
-    Ok(named == APPLICATION_ID)
 }
 
 /// The schema version of the open file; 0 for a new one.
@@ -87,12 +84,6 @@ pub(crate) fn write_counters(connection: &Connection, shard: &ShardId) -> Result
     Ok(())
 }
 
-/// `user_version` and `application_id` in the first 100 bytes.
-fn numbers(head: &[u8]) -> (i32, i32) {
-    let number = |at: usize| i32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-    (number(60), number(68))
-}
-
 fn check_version(application: i32, version: i32, path: &Path) -> Result<(), CoreError> {
     let refuse = |reason: String| Err(CoreError::Schema { path: path.to_owned(), reason });
     if application != APPLICATION_ID {
@@ -107,14 +98,13 @@ fn check_version(application: i32, version: i32, path: &Path) -> Result<(), Core
     Ok(())
 }
 
-const MAGIC: &[u8] = b"SQLite format 3\0";
-
 /// "vctr".
 const APPLICATION_ID: i32 = 0x7663_7472;
 
-const MIGRATIONS: [&str; 4] = [
+const MIGRATIONS: [&str; 5] = [
     include_str!("migrations/0001_shards.sql"),
     include_str!("migrations/0002_conflicts.sql"),
     include_str!("migrations/0003_peers.sql"),
     include_str!("migrations/0004_readable_metadata.sql"),
+    include_str!("migrations/0005_lives.sql"),
 ];

@@ -42,10 +42,6 @@ impl<'c> Snapshot<'c> {
         &self.counters
     }
 
-    pub(crate) const fn last_stamp(&self) -> Timestamp {
-        self.counters.last_stamp
-    }
-
     /// When the last row was applied, or later. All rows to come are applied after it.
     pub(crate) const fn last_applied_at(&self) -> Timestamp {
         self.counters.last_applied_at

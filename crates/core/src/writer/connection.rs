@@ -2,7 +2,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use rusqlite::Connection;
-use vectr_delta::{ChangelogId, Cursor, Dimensions, NodeName, ShardId, SiteId, Timestamp, VectorId};
+use vectr_delta::{ChangelogId, Cursor, Dimensions, NodeName, Origin, ShardId, SiteId, Timestamp, VectorId};
 
 use crate::incarnation::Incarnation;
 use crate::random::random_number;
@@ -22,6 +22,8 @@ pub(crate) struct WriteConnection {
     pub(crate) cache: Cache,
     /// The counter row as of the last commit.
     stored: Counters,
+    /// The site and changelog of a life that has not committed yet: an opening that writes nothing takes none.
+    next_life: Option<NextLife>,
     /// Whether the cache must be read again, after a rollback.
     stale: bool,
     /// The row that was read last in this transaction: putting it back needs no lookup.
@@ -30,6 +32,9 @@ pub(crate) struct WriteConnection {
     /// When the next row will be applied: later than any before it, whatever the clock does.
     applied_at: Timestamp,
 }
+
+/// The site and changelog of a life.
+pub(crate) type NextLife = (SiteId, ChangelogId);
 
 /// As of the open transaction.
 #[derive(Clone)]
@@ -40,6 +45,8 @@ pub(crate) struct Cache {
     pub(crate) sites: SiteNumbers,
     names: HashMap<SiteId, Option<NodeName>>,
     pub(crate) cursors: HashMap<(i64, [u8; 32]), Cursor>,
+    /// Whether this transaction has entered the life that begins with it.
+    life_entered: bool,
     /// Whether a table other than `shard` and `counter` was written in this transaction.
     pub(crate) dirty: bool,
 }
@@ -71,6 +78,7 @@ impl WriteConnection {
             dimensions,
             cache: Cache::new(counters.clone()),
             stored: counters,
+            next_life: None,
             stale: false,
             last_read: None,
             wall: Timestamp::default(),
@@ -84,6 +92,10 @@ impl WriteConnection {
         self.sqlite.prepare_cached("BEGIN")?.execute([])?;
         self.last_read = None;
         self.cache.dirty = false;
+        self.cache.life_entered = false;
+        if self.next_life.is_some() {
+            self.cache.counters.origin = self.origin();
+        }
         self.wall = self.clock.now();
         self.applied_at = self.wall.max(self.cache.counters.last_applied_at.next()).max(FIRST_APPLICATION);
         Ok(())
@@ -109,7 +121,11 @@ impl WriteConnection {
     /// Commits what was written; returns false if there was nothing. A transaction that changed nothing takes no
     /// number, so that nobody waits for it to become durable. After an error it must be rolled back.
     pub(crate) fn commit(&mut self, incarnation: &mut Incarnation) -> Result<bool, CoreError> {
-        let mut changed = self.cache.dirty || self.cache.counters != self.stored;
+        let counters_changed = match self.next_life {
+            None => self.cache.counters != self.stored,
+            Some(_) => self.cache.counters != Counters { origin: self.origin(), ..self.stored.clone() },
+        };
+        let mut changed = self.cache.dirty || counters_changed;
         for shard in self.cache.shards.iter_mut().filter(|shard| shard.changed) {
             shard.stored.store(&self.sqlite, self.applied_at)?;
             shard.changed = false;
@@ -119,13 +135,18 @@ impl WriteConnection {
             self.sqlite.prepare_cached("ROLLBACK")?.execute([])?;
             return Ok(false);
         }
+        self.enter_life()?;
         let counters = &mut self.cache.counters;
         counters.commit_no += 1;
         counters.last_applied_at = self.applied_at;
-        incarnation.before_write(counters, self.stored.change_id)?;
+        if incarnation.draw_token(counters)? {
+            Counters::store_former_token(&self.sqlite, self.stored.token.as_deref())?;
+        }
         counters.store(&self.sqlite)?;
         self.sqlite.prepare_cached("COMMIT")?.execute([])?;
+        incarnation.record_commit(counters);
         self.stored = counters.clone();
+        self.next_life = None;
         Ok(true)
     }
 
@@ -199,19 +220,43 @@ impl WriteConnection {
         &self.stored
     }
 
-    /// Takes a new site and changelog, and ends the sync session. The former site stays marked as this database's own.
-    pub(crate) fn take_new_site(&mut self) -> Result<(), CoreError> {
-        let site = SiteId::new(random_number()?);
+    /// Who writes: as of the last commit, or of the life that the next one begins.
+    pub(crate) fn origin(&self) -> Origin {
+        let mut origin = self.stored.origin.clone();
+        if let Some((site, changelog)) = self.next_life {
+            (origin.site, origin.changelog) = (site, changelog);
+        }
+        origin
+    }
+
+    /// Lets the next commit begin a new life, with a new site and changelog. Outside of transactions only. Returns what
+    /// the next commit was to begin before.
+    pub(crate) fn begin_new_life(&mut self) -> Result<Option<NextLife>, CoreError> {
+        let life = (SiteId::new(random_number()?), ChangelogId::new(random_number()?));
+        Ok(self.next_life.replace(life))
+    }
+
+    /// Takes back a life that could not be entered.
+    pub(crate) const fn abandon_new_life(&mut self, before: Option<NextLife>) {
+        self.next_life = before;
+    }
+
+    /// Stores the life that begins in this transaction, if one does, and ends the sync session of the former one. Its
+    /// site stays marked as this database's own, and its versions stay as they are.
+    pub(crate) fn enter_life(&mut self) -> Result<(), CoreError> {
+        if self.next_life.is_none() || self.cache.life_entered {
+            return Ok(());
+        }
+        self.cache.life_entered = true;
+        let Origin { site, node, .. } = self.cache.counters.origin.clone();
         let number = self.intern(site)?;
         self.sqlite.prepare_cached("UPDATE site SET own = 1 WHERE n = ?1")?.execute([number])?;
         self.run("DELETE FROM sync_session")?;
-        let origin = &mut self.cache.counters.origin;
-        origin.site = site;
-        origin.changelog = ChangelogId::new(random_number()?);
-        if let Some(node) = origin.node.clone() {
-            self.name_site(site, &node)?;
+        self.cache.dirty = true;
+        match node {
+            Some(node) => self.name_site(site, &node),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Names the node. `ERR_NODE_ID` if it has another name.
@@ -288,6 +333,7 @@ impl Cache {
             sites: SiteNumbers::default(),
             names: HashMap::new(),
             cursors: HashMap::new(),
+            life_entered: false,
             dirty: false,
         }
     }

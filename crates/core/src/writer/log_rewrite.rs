@@ -5,14 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
-
-/// The log of a database.
-pub(crate) fn log_path(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push("-wal");
-    name.into()
-}
+use std::path::Path;
 
 /// Writes each frame of the log over itself and syncs it, so that what the system had given up is written again. No
 /// other connection may write meanwhile; it may read. Returns the number of frames.
@@ -143,7 +136,7 @@ mod tests {
                  INSERT INTO t VALUES (zeroblob(20000)); INSERT INTO t VALUES ('last')",
             )
             .unwrap();
-        let log = log_path(&path);
+        let log = log_of(&path);
         let frames = (std::fs::metadata(&log).unwrap().len() - HEADER as u64) / (FRAME_HEADER as u64 + 4096);
         (connection, log, u32::try_from(frames).unwrap())
     }

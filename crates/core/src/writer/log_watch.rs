@@ -4,10 +4,10 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use crate::file::header::log_of;
 use crate::storage::held_readers::HeldReaders;
 use crate::storage::pragmas::PAGE_BYTES;
 use crate::writer::disk_trust::DiskTrust;
-use crate::writer::log_rewrite::log_path;
 
 /// What the writer, the checkpointing thread and the readers know of the log.
 pub(crate) struct LogWatch {
@@ -52,7 +52,7 @@ impl LogWatch {
     /// `log_was_left`: the log was there before this opening.
     pub(crate) fn new(database: &Path, limit: u64, log_was_left: bool) -> Self {
         Self {
-            path: log_path(database),
+            path: log_of(database),
             limit,
             held: HeldReaders::default(),
             trust: DiskTrust::new(log_was_left),

@@ -9,15 +9,17 @@ pub(crate) mod log_watch;
 pub(crate) mod queue;
 pub(crate) mod shard;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use vectr_delta::{CommitNo, ShardId, SiteReset};
+use vectr_delta::{ClockEvidence, CommitNo, MAX_CLOCK_SKEW, ShardId, SiteReset, Timestamp};
 
 use crate::CoreError;
 use crate::incarnation::Incarnation;
 use crate::storage::catalog::shard_ids;
+use crate::storage::rows::newest_foreign_stamp;
 use crate::writer::checkpoint::Checkpointer;
 use crate::writer::commit_notifier::CommitNotifier;
 use crate::writer::connection::WriteConnection;
@@ -55,7 +57,7 @@ impl Writer {
         if self.open.is_some() {
             return self.write_within(work);
         }
-        self.connection.begin()?;
+        self.begin_connection()?;
         match work(&mut self.connection) {
             Ok(done) => {
                 self.commit()?;
@@ -77,33 +79,64 @@ impl Writer {
         self.write(|connection| work(&mut WriteShard::open(connection, shard)?))
     }
 
-    /// Before a local write: takes a new site if the clock was ahead and has been corrected.
-    pub(crate) fn reset_site_after_clock_correction(&mut self) -> Result<(), CoreError> {
-        self.connection.refresh()?;
-        let last = self.connection.committed().last_stamp;
-        match SiteReset::of_clock(last, self.connection.clock.now()) {
-            Some(renewal) if self.open.is_none() => self.reset_site(renewal),
-            _ => Ok(()),
+    /// Begins a transaction, which begins a new life if this process was resumed from a snapshot.
+    fn begin_connection(&mut self) -> Result<(), CoreError> {
+        if self.incarnation.has_resumed() {
+            self.incarnation.end_life();
+            let _ = self.connection.begin_new_life()?;
         }
+        self.connection.begin()
     }
 
-    /// Takes a new site and writes this node's affected versions again.
+    /// Stores a life that has yet to commit, so that a peer may hear of it.
+    pub(crate) fn settle_life(&mut self) -> Result<(), CoreError> {
+        if self.open.is_some() { Ok(()) } else { self.write(WriteConnection::enter_life) }
+    }
+
+    /// Begins a new life if this node's clock was ahead and has been corrected, as the clock of a peer and all else that
+    /// is known of the true time confirm. Returns whether it did.
+    pub(crate) fn reset_site_after_clock_correction(&mut self, peer: Timestamp) -> Result<bool, CoreError> {
+        self.connection.refresh()?;
+        let (last, wall) = (self.connection.committed().last_stamp, self.connection.clock.now());
+        if self.open.is_some() || last.since(wall) <= MAX_CLOCK_SKEW {
+            return Ok(false);
+        }
+        let evidence = ClockEvidence {
+            wall,
+            peer,
+            newest_foreign: newest_foreign_stamp(&self.connection.sqlite)?,
+            not_before: self.connection.clock.not_before(),
+        };
+        let Some(reset) = SiteReset::of_clock(last, &evidence) else { return Ok(false) };
+        self.reset_site(reset)?;
+        Ok(true)
+    }
+
+    /// Begins a new life and writes this node's affected versions again.
     pub(crate) fn reset_site(&mut self, renewal: SiteReset) -> Result<(), CoreError> {
-        let former = self.connection.committed().origin.site;
-        self.write(|connection| {
-            if renewal == SiteReset::ClockCorrected {
-                connection.cache.counters.last_stamp = connection.wall;
-            }
-            connection.take_new_site()?;
-            let own = connection.former_sites()?;
+        self.connection.refresh()?;
+        let left = self.connection.origin().site;
+        let before = self.connection.begin_new_life()?;
+        self.incarnation.end_life();
+        let done = self.write(|connection| {
+            connection.enter_life()?;
+            let own = match renewal {
+                SiteReset::Forked => BTreeSet::from([left]),
+                SiteReset::ClockCorrected => {
+                    connection.cache.counters.last_stamp = connection.wall;
+                    connection.former_sites()?
+                }
+            };
             let wall = connection.wall;
             for shard in shard_ids(&connection.sqlite)? {
                 renewal.rewrite(&mut WriteShard::open(connection, &shard)?, &own, wall)?;
             }
-            Ok::<_, CoreError>(())
-        })?;
-        self.incarnation.remove_record(former);
-        Ok(())
+            Ok(())
+        });
+        if done.is_err() {
+            self.connection.abandon_new_life(before);
+        }
+        done
     }
 
     /// Opens a transaction of several steps.
@@ -113,8 +146,7 @@ impl Writer {
                 reason: "a transaction is already open: commit it or roll it back first",
             });
         }
-        self.reset_site_after_clock_correction()?;
-        self.connection.begin()?;
+        self.begin_connection()?;
         self.transactions += 1;
         let id = TransactionId(self.transactions);
         self.open = Some(id);
@@ -140,10 +172,7 @@ impl Writer {
 
     /// Makes everything committed so far survive a power cut. Outside of transactions only.
     pub(crate) fn barrier(&mut self) -> Result<CommitNo, CoreError> {
-        let (site, head, covered) = {
-            let counters = self.connection.committed();
-            (counters.origin.site, counters.change_id, counters.commit_no)
-        };
+        let covered = self.connection.committed().commit_no;
         let connection = &self.connection.sqlite;
         if let Some(checkpointer) = &self.checkpointer {
             checkpointer.make_sound(connection)?;
@@ -158,7 +187,6 @@ impl Writer {
             Some(checkpointer) => checkpointer.barrier_failed(error),
             None => error.into(),
         })?;
-        self.incarnation.record_durable(site, head);
         Ok(covered)
     }
 
@@ -168,15 +196,15 @@ impl Writer {
     /// `ERR_STORAGE` if not everything is known to be on the disk. The record then says that the database was not
     /// closed.
     pub(crate) fn close(self) -> Result<(), CoreError> {
-        let Self { mut connection, mut incarnation, checkpointer, .. } = self;
+        let Self { mut connection, incarnation, checkpointer, .. } = self;
         connection.rollback();
         let refreshed = connection.refresh();
         let finished = checkpointer.map(|checkpointer| checkpointer.finish(&connection.sqlite)).transpose();
-        let (site, head) = (connection.committed().origin.site, connection.committed().change_id);
+        let counters = connection.committed().clone();
         connection.sqlite.close().map_err(|(_, error)| error)?;
         refreshed?;
         if finished? == Some(true) {
-            incarnation.record_close(site, head);
+            incarnation.record_close(&counters);
         }
         Ok(())
     }
@@ -236,7 +264,7 @@ mod tests {
     };
 
     use crate::writer::queue::JobKind;
-    use crate::{Config, CoreError, Target, VectrDB};
+    use crate::{CoreError, Target, VectrDB};
 
     fn payload() -> Payload {
         Payload::from_components(&[0.5; 384], None).unwrap()
@@ -254,8 +282,7 @@ mod tests {
     }
 
     fn open(folder: &tempfile::TempDir) -> VectrDB {
-        let state_dir = Some(folder.path().join("state"));
-        VectrDB::new(Config { state_dir, ..Config::file(folder.path().join("notes.db")) }).unwrap()
+        VectrDB::open(folder.path().join("notes.db")).unwrap()
     }
 
     #[test]
@@ -362,7 +389,7 @@ mod tests {
         let id = VectorId::new("a").unwrap();
         let panicking = db.call(JobKind::Autocommit, |writer| -> Result<(), CoreError> {
             writer.write(|connection| {
-                connection.take_new_site()?;
+                connection.intern(SiteId::new(9))?;
                 panic!("in the middle")
             })
         });

@@ -243,6 +243,14 @@ impl ShardWrite for WriteShard<'_> {
         Ok(())
     }
 
+    fn forget_cursors(&mut self) -> Result<(), CoreError> {
+        let shard = self.number();
+        self.connection.sqlite.prepare_cached("DELETE FROM cursor WHERE shard = ?1")?.execute([shard])?;
+        self.connection.cache.cursors.retain(|(of, _), _| *of != shard);
+        self.connection.cache.dirty = true;
+        Ok(())
+    }
+
     fn name_site(&mut self, site: SiteId, name: &NodeName) -> Result<(), CoreError> {
         // A peer does not name this node.
         if site == self.connection.cache.counters.origin.site {

@@ -121,7 +121,7 @@ fn a_file_restored_as_it_was_left_goes_on() {
 fn without_its_record_a_database_takes_a_new_site() {
     let scratch = Scratch::new();
     let site = written(&scratch, "a.db");
-    std::fs::remove_dir_all(scratch.state_dir()).unwrap();
+    std::fs::remove_dir_all(scratch.runtime_dir()).unwrap();
     assert_ne!(scratch.open("a.db").site(), site);
 }
 
@@ -131,7 +131,7 @@ fn where_no_record_can_be_kept_the_database_works_under_new_sites() {
     written(&scratch, "other.db");
     // A file in the place of the folder.
     let blocked = scratch.path("other.db");
-    let open = || VectrDB::new(scratch.config("a.db").state_dir(blocked.clone())).unwrap();
+    let open = || VectrDB::new(scratch.config("a.db").runtime_dir(blocked.clone())).unwrap();
     let db = open();
     put(&db, "a", &[1.0]);
     db.close().unwrap();
@@ -190,7 +190,7 @@ fn a_fork_that_no_record_shows_is_noticed_by_the_sync() {
     sync(&shard(), (&a, 0), (&b, 1), NOW);
     a.close().unwrap();
     let file = std::fs::read(scratch.path("a.db")).unwrap();
-    let state = copy_of_folder(&scratch.state_dir());
+    let state = copy_of_folder(&scratch.runtime_dir());
     let a = scratch.open_at("a.db", &wall);
     let site = a.site();
     put(&a, "first", &[1.0]);
@@ -259,7 +259,7 @@ fn child() {
     let Some(folder) = std::env::var_os("VECTR_TEST_CHILD") else { return };
     let folder = std::path::PathBuf::from(folder);
     let mut config = Config::file(folder.join("data/a.db"));
-    config.state_dir(folder.join("state")).shard(shard());
+    config.shard(shard());
     let db = VectrDB::new(config).unwrap();
     // Few enough that no checkpoint runs: all of it is in the log when the process dies.
     for i in 0..100 {
@@ -274,10 +274,11 @@ fn child() {
 }
 
 fn child_that_writes(scratch: &Scratch) -> (SiteId, std::process::Child) {
-    let folder = scratch.state_dir().parent().unwrap().to_owned();
+    let folder = scratch.path("").parent().unwrap().to_owned();
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "incarnation::child", "--ignored", "--nocapture"])
         .env("VECTR_TEST_CHILD", folder)
+        .env("VECTR_RUNTIME_DIR", scratch.runtime_dir())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

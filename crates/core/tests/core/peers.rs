@@ -122,7 +122,10 @@ fn a_file_from_before_there_were_peers_is_looked_at_too() {
     put(&db, "a", &[1.0]);
     db.close().unwrap();
     let raw = Connection::open(scratch.path("a.db")).unwrap();
-    raw.execute_batch("DROP TABLE peer; PRAGMA user_version = 2").unwrap();
+    raw.execute_batch(
+        "DROP TABLE peer; ALTER TABLE counter DROP COLUMN former_token; PRAGMA user_version = 2",
+    )
+    .unwrap();
     raw.close().unwrap();
     let inspection = Inspection::open(&scratch.path("a.db")).unwrap();
     assert_eq!(inspection.overview().unwrap().shards[0].peers, []);

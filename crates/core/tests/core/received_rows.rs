@@ -11,7 +11,8 @@ const NOW: Timestamp = Timestamp::from_micros(crate::support::Wall::START);
 
 fn hello(db: &VectrDB) -> Hello {
     let offer = HelloOffer {
-        nonce: 1,
+        // Each database says its own.
+        nonce: db.site().number(),
         codecs: vec![0],
         live: false,
         node: NodeName::new("peer").unwrap(),

@@ -98,7 +98,7 @@ fn a_builder_opens_what_it_was_told() {
     let scratch = Scratch::new();
     let db = VectrDB::builder()
         .path(scratch.path("agent.db"))
-        .state_dir(scratch.state_dir())
+        .runtime_dir(scratch.runtime_dir())
         .node("agent-1".try_into().unwrap())
         .dimensions(2.try_into().unwrap())
         .shard("notes".try_into().unwrap())

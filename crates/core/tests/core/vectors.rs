@@ -301,8 +301,7 @@ fn a_node_keeps_its_name() {
 #[test]
 fn the_default_shard_is_the_files_stem_and_is_recorded() {
     let scratch = Scratch::new();
-    let open =
-        |name: &str| VectrDB::new(Config::file(scratch.path(name)).state_dir(scratch.state_dir())).unwrap();
+    let open = |name: &str| VectrDB::new(Config::file(scratch.path(name))).unwrap();
     let db = open("agent_001.db");
     assert_eq!(db.default_shard().as_str(), "agent_001");
     db.close().unwrap();

@@ -41,9 +41,6 @@ pub fn join_rows<W: ShardWrite + ?Sized>(
 ) -> Result<JoinReport, Refusal<W::Error>> {
     let mut report = JoinReport::default();
     for entry in rows {
-        if claims_unknown_changes(shard, entry.row.context()) {
-            return Err(Refusal::Forked);
-        }
         report.applied.received += 1;
         match join_row(shard, entry, wall)? {
             Joined::Unchanged => {}
@@ -83,6 +80,9 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
     entry: &VectorRow,
     wall: Timestamp,
 ) -> Result<Joined, Refusal<W::Error>> {
+    if claims_unknown_changes(shard, entry.row.context()) {
+        return Err(Refusal::Forked);
+    }
     if let Err(code) = check_row(shard.state(), &entry.row, wall) {
         return Ok(Joined::Refused(code));
     }
@@ -109,8 +109,10 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
     if new.siblings().is_empty() || check_counts(&new).is_err() {
         return Ok(Joined::Refused("ERR_LIMIT"));
     }
-    let gained = |sibling: &Sibling| old.as_ref().is_none_or(|old| old.sibling(sibling.dot()).is_none());
-    let conflict = new.is_concurrent() && new.siblings().iter().any(gained);
+    let held = old.as_ref().map_or(&[][..], Row::siblings);
+    let gained =
+        |sibling: &Sibling| !held.iter().any(|old| old.dot() == sibling.dot() || old.is_twin(sibling));
+    let conflict = new.is_conflict() && new.siblings().iter().any(gained);
     adopt_dimensions(shard, &new);
     replace_row(shard, &entry.id, old.as_ref(), &new)?;
     Ok(Joined::Changed { conflict })

@@ -16,5 +16,5 @@ pub use join::{JoinReport, RefusedRow, join_rows};
 pub use local_write::{LocalWrite, write_local, write_resolution};
 pub use outcome::{Applied, Ended, Refusal};
 pub use page::{Page, PageEnd, PageSize, Withheld, read_page};
-pub use reset::SiteReset;
+pub use reset::{ClockEvidence, SiteReset};
 pub use shard::{CommitNo, Origin, RowVisitor, ShardRead, ShardState, ShardWrite, replace_row};

@@ -128,6 +128,12 @@ pub trait ShardWrite: ShardRead {
     /// If the storage fails.
     fn set_cursor(&mut self, peer: &Fingerprint, cursor: Cursor) -> Result<(), Self::Error>;
 
+    /// Forgets how far the changelogs of all peers have been read: each is read from its start again.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    fn forget_cursors(&mut self) -> Result<(), Self::Error>;
+
     /// Stores the name of a site's node.
     ///
     /// # Errors

@@ -77,7 +77,7 @@ pub enum Warning {
         /// Why.
         code: &'static str,
     },
-    /// Another copy of the file is in use under this node's site; this database now has a new site.
+    /// A copy of this node goes on under its site; this database now has a new site.
     Forked,
 }
 
@@ -97,7 +97,8 @@ impl fmt::Display for Warning {
                 write!(f, "{code}: vector '{id}' was not sent: its stored content is damaged or too large")
             }
             Self::Forked => f.write_str(
-                "another copy of this database file is in use under the same identity: this copy has taken a new one",
+                "a copy of this node, made while it ran, has written under the same site: this one has taken a new site and \
+                 written its versions again. Do not clone the memory of running nodes",
             ),
         }
     }

@@ -13,7 +13,7 @@ fn shard(name: &str) -> ShardId {
 }
 
 fn open(folder: &Path, file: &str) -> VectrDB {
-    VectrDB::new(Config::file(folder.join(file)).state_dir(folder.join("state"))).unwrap()
+    VectrDB::new(Config::file(folder.join(file))).unwrap()
 }
 
 fn put(db: &VectrDB, shard: &ShardId, name: &str) {

@@ -23,7 +23,7 @@ pub(crate) fn id(text: &str) -> VectorId {
 
 pub(crate) fn config(folder: &Path) -> Config {
     let mut config = Config::file(folder.join("agent.db"));
-    config.state_dir(folder.join("state")).shard(shard());
+    config.shard(shard());
     config
 }
 

@@ -128,7 +128,10 @@ fn write_first_schema(from: &Path, to: &Path) {
     connection.execute_batch(include_str!("../../../src/storage/migrations/0001_shards.sql")).unwrap();
     connection.execute_batch("PRAGMA application_id = 0x76637472; PRAGMA user_version = 1").unwrap();
     connection.execute("ATTACH ?1 AS present", [from.to_str().unwrap()]).unwrap();
-    for table in ["counter", "site", "shard", "row", "sibling", "cursor"] {
+    let columns = "one, site, changelog, token, node, shard, last_stamp, change_id, commit_no, last_applied_at, barriers";
+    let counter = format!("INSERT INTO counter SELECT {columns} FROM present.counter");
+    connection.execute_batch(&counter).unwrap();
+    for table in ["site", "shard", "row", "sibling", "cursor"] {
         connection.execute_batch(&format!("INSERT INTO {table} SELECT * FROM present.{table}")).unwrap();
     }
     connection.close().unwrap();
@@ -145,7 +148,7 @@ fn migrated() -> (Cluster, VectrDB, ConflictId) {
     let db = cluster.scratch.open_at("first.db", &cluster.wall);
     assert_eq!(db.digest(&shard()).unwrap(), digest);
     let version = db.query("PRAGMA user_version", vec![]).unwrap().rows;
-    assert_eq!(version, [[vectr_core::Value::Integer(4)]]);
+    assert_eq!(version, [[vectr_core::Value::Integer(5)]]);
     assert_sound(&db);
     (cluster, db, listed)
 }

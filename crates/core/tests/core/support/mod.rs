@@ -39,24 +39,26 @@ pub fn both(test: impl Fn(&VectrDB)) {
 /// A folder for databases, and one for what is kept outside of it.
 pub struct Scratch {
     folder: TempDir,
+    /// In volatile memory.
+    runtime: TempDir,
 }
 
 impl Scratch {
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap() }
+        Self { folder: tempfile::tempdir().unwrap(), runtime: tempfile::tempdir_in("/dev/shm").unwrap() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("data").join(name)
     }
 
-    pub fn state_dir(&self) -> PathBuf {
-        self.folder.path().join("state")
+    pub fn runtime_dir(&self) -> PathBuf {
+        self.runtime.path().join("vectr")
     }
 
     pub fn config(&self, name: &str) -> Config {
         let mut config = Config::file(self.path(name));
-        config.state_dir(self.state_dir()).shard(shard());
+        config.runtime_dir(self.runtime_dir()).shard(shard());
         config
     }
 
