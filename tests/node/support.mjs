@@ -1,6 +1,6 @@
 // What the Node tests share: folders and handles that go away after their test, real vectors, and expected failures.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after } from 'node:test';
@@ -9,7 +9,12 @@ import { VectorQuicSync, VectrDB } from '@agentic-flow/sqlite-vector';
 const scratch = mkdtempSync(join(tmpdir(), 'vectr-node-'));
 after(() => rmSync(scratch, { recursive: true, force: true }));
 
-// Proofs of continuity belong to a computer; those of tests must not stay on it.
+// Proofs of continuity lie in the memory of a computer; those of tests must not stay there.
+if (process.env.VECTR_RUNTIME_DIR === undefined && existsSync('/dev/shm')) {
+  const runtime = mkdtempSync('/dev/shm/vectr-node-');
+  process.env.VECTR_RUNTIME_DIR = runtime;
+  after(() => rmSync(runtime, { recursive: true, force: true }));
+}
 
 /** A new folder, removed at the end. */
 export function folder() {

@@ -13,7 +13,6 @@ export const NAME = '@agentic-flow/sqlite-vector';
 
 const scratch = mkdtempSync(join(tmpdir(), 'vectr-packaging-'));
 after(() => rmSync(scratch, { recursive: true, force: true }));
-// Proofs of continuity belong to a computer; those of tests must not stay on it.
 
 /** A new folder outside of the repository, removed at the end: nothing there finds the repository's packages. */
 export function folder() {

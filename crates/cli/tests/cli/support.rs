@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use vectr_core::{Config, Target, VectrDB};
+use vectr_core::{Target, VectrDB};
 use vectr_delta::{Metadata, Payload, ShardId, VectorId};
 
 /// A folder for databases, and one for the proofs of their continuity.
@@ -48,10 +48,6 @@ impl Scratch {
     /// Runs the program to its end.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         Ran::from(self.vectr().args(arguments).output().unwrap())
-    }
-
-    pub(crate) fn state(&self) -> PathBuf {
-        self.path("state")
     }
 }
 

@@ -124,7 +124,7 @@ impl LogMarks {
             };
             match &mut marks {
                 None => {
-                    marks = Some(Self { tokens: vec![mark.token.clone()], first: mark.clone(), last: mark })
+                    marks = Some(Self { tokens: vec![mark.token.clone()], first: mark.clone(), last: mark });
                 }
                 Some(marks) => {
                     if marks.last.token != mark.token {

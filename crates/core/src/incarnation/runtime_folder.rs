@@ -28,7 +28,7 @@ fn prepare(folder: PathBuf) -> Option<PathBuf> {
     use std::os::unix::fs::{DirBuilderExt, MetadataExt};
     let existing = folder.ancestors().find(|folder| folder.exists())?;
     let kind = rustix::fs::statfs(existing).ok()?.f_type;
-    if ![TMPFS, RAMFS].contains(&i64::from(kind)) {
+    if ![TMPFS, RAMFS].contains(&kind) {
         return None;
     }
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).ok()?;
@@ -38,6 +38,6 @@ fn prepare(folder: PathBuf) -> Option<PathBuf> {
 
 /// `TMPFS_MAGIC` and `RAMFS_MAGIC` of Linux.
 #[cfg(target_os = "linux")]
-const TMPFS: i64 = 0x0102_1994;
+const TMPFS: rustix::fs::FsWord = 0x0102_1994;
 #[cfg(target_os = "linux")]
-const RAMFS: i64 = 0x8584_58f6;
+const RAMFS: rustix::fs::FsWord = 0x8584_58f6;
