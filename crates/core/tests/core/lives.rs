@@ -5,10 +5,13 @@
 use std::fs;
 
 use vectr_core::{Config, Target, VectrDB};
-use vectr_delta::{Ending, Strategy, Timestamp};
+use vectr_delta::{
+    Batch, Dot, Ending, HelloOffer, MAX_SAFE_INTEGER, NodeName, RemoteApply, Row, Sibling, Strategy, Timestamp,
+    VectorRow, VersionVector,
+};
 
 use crate::support::sync::{session, sync};
-use crate::support::{Scratch, Wall, assert_sound, id, put, shard, shown};
+use crate::support::{Scratch, Wall, assert_sound, id, payload, peer, put, shard, shown, store};
 
 const NOW: Timestamp = Timestamp::from_micros(Wall::START);
 
@@ -185,6 +188,57 @@ fn a_database_that_meets_itself_says_so_and_changes_nothing() {
         (a.site(), after.change_id, after.version_vector),
         (site, before.change_id, before.version_vector)
     );
+}
+
+#[test]
+fn a_row_that_claims_this_nodes_future_does_not_keep_its_vector_from_syncing() {
+    let scratch = Scratch::new();
+    let wall = Wall::new();
+    let (v, w, liar) =
+        (scratch.open_at("v.db", &wall), scratch.open_at("w.db", &wall), scratch.open_at("l.db", &wall));
+    v.set_strategy(&shard(), Strategy::Manual).unwrap();
+    put(&v, "mine", &[1.0]);
+    put(&w, "other", &[1.0]);
+    sync(&shard(), (&v, 0), (&w, 1), NOW);
+    let dot = Dot { site: liar.site(), seq: 1 };
+    let version = Sibling::put(dot, NOW, true, payload(&[6.0]));
+    let context = [(v.site(), MAX_SAFE_INTEGER)].into_iter().collect();
+    let row = VectorRow { id: id("x"), row: Row::of_write(version, context) };
+    let offer = HelloOffer {
+        nonce: 77,
+        codecs: vec![0],
+        live: false,
+        node: NodeName::new("liar").unwrap(),
+        clock: NOW,
+        window: 4,
+    };
+    let (hello, _) = store::read_hello(&liar, peer(1), offer);
+    store::meet(&w, hello.clone());
+    let batch = Batch {
+        nonce: 77,
+        index: 0,
+        position: 1,
+        frontier: VersionVector::new(),
+        names: [].into(),
+        rows: vec![row],
+    };
+    store::apply(&w, Box::new(RemoteApply::new(peer(7), &hello, 0)), vec![batch]);
+    put(&v, "x", &[100.0]);
+    for i in 0..20 {
+        put(&v, &format!("after{i}"), &[1.0]);
+    }
+    for _ in 0..2 {
+        sync(&shard(), (&v, 0), (&w, 1), NOW);
+    }
+    put(&v, "x", &[101.0]);
+    sync(&shard(), (&v, 0), (&w, 1), NOW);
+    assert_equal(&[&v, &w]);
+    for db in [&v, &w] {
+        assert_eq!((shown(db, "x"), shown(db, "mine")), (Some(vec![101.0]), Some(vec![1.0])));
+        assert_eq!(db.count(&shard()).unwrap(), 23);
+    }
+    // What was written again is no conflict.
+    assert!(v.conflicts(None).unwrap().is_empty());
 }
 
 #[test]

@@ -98,7 +98,10 @@ fn a_file_of_a_former_build_gets_the_views_that_pass_over_such_rows() {
     let views = include_str!("../../src/storage/migrations/0001_shards.sql").split(';');
     let old: String =
         views.filter(|sql| sql.contains("CREATE VIEW v")).map(|sql| format!("{sql};\n")).collect();
-    let undo = format!("DROP VIEW vectors; DROP VIEW vector_changelog; {old} PRAGMA user_version = 3");
+    let undo = format!(
+        "DROP VIEW vectors; DROP VIEW vector_changelog; {old} ALTER TABLE counter DROP COLUMN former_token; \
+         PRAGMA user_version = 3"
+    );
     raw.execute_batch(&undo).unwrap();
     let look = "SELECT count(json_extract(metadata, '$.a')) FROM vectors";
     assert!(raw.query_row(look, [], |row| row.get::<_, i64>(0)).is_err());
