@@ -35,8 +35,8 @@ impl NodeProcess {
     /// # Panics
     /// Where the process cannot be started.
     #[must_use]
-    pub fn start(program: &str, database: &Path, state: &Path) -> Self {
-        Self::spawn(Command::new(program).arg(database).arg(state))
+    pub fn start(program: &str, database: &Path) -> Self {
+        Self::spawn(Command::new(program).arg(database))
     }
 
     /// As [`NodeProcess::start`], with the name that a new database gets, and how often a sync is tried again.
@@ -44,8 +44,8 @@ impl NodeProcess {
     /// # Panics
     /// Where the process cannot be started.
     #[must_use]
-    pub fn start_named(program: &str, database: &Path, state: &Path, name: &str, retries: u32) -> Self {
-        Self::spawn(Command::new(program).arg(database).arg(state).arg(name).arg(retries.to_string()))
+    pub fn start_named(program: &str, database: &Path, name: &str, retries: u32) -> Self {
+        Self::spawn(Command::new(program).arg(database).arg(name).arg(retries.to_string()))
     }
 
     /// Sends a command and returns the rest of the line that answers it.

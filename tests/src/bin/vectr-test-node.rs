@@ -1,4 +1,4 @@
-//! A node for the tests that kill processes: `vectr-test-node <database> <state folder> [<name> <retries>]`, then
+//! A node for the tests that kill processes: `vectr-test-node <database> [<name> <retries>]`, then
 //! commands on standard input, each answered with a line:
 //!
 //! - `listen [<address>]`: the bound address, or `failed <code>`;
@@ -45,8 +45,8 @@ struct Node {
 impl Node {
     fn open() -> Outcome<Self> {
         let arguments: Vec<String> = std::env::args().skip(1).collect();
-        let [database, state, rest @ ..] = &arguments[..] else {
-            return Err("usage: vectr-test-node <database> <state folder> [<name> <retries>]".into());
+        let [database, rest @ ..] = &arguments[..] else {
+            return Err("usage: vectr-test-node <database> [<name> <retries>]".into());
         };
         let (name, retries) = match rest {
             [name, retries] => (name.clone(), retries.parse()?),

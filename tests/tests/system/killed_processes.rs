@@ -19,11 +19,11 @@ fn a_killed_node_resumes_and_loses_nothing() {
     let mut random = Random::new(Random::seed("VECTR_KILL_SEED"));
     let folder = tempfile::tempdir().unwrap();
     let source = folder.path().join("source.db");
-    fill(&source, folder.path());
+    fill(&source);
     let mut amid = 0;
     for round in 0..KILLS {
         let target = folder.path().join(format!("target-{round}.db"));
-        amid += u64::from(kill_and_resume(round, &source, &target, folder.path(), &mut random));
+        amid += u64::from(kill_and_resume(round, &source, &target, &mut random));
         for ending in ["", "-wal", "-shm", ".key", ".lock"] {
             let _ = std::fs::remove_file(format!("{}{ending}", target.display()));
         }
@@ -33,10 +33,10 @@ fn a_killed_node_resumes_and_loses_nothing() {
 }
 
 /// Returns whether the kill struck while rows were still to come.
-fn kill_and_resume(round: u64, source: &Path, target: &Path, state: &Path, random: &mut Random) -> bool {
-    let mut sender = NodeProcess::start(PROGRAM, source, state);
+fn kill_and_resume(round: u64, source: &Path, target: &Path, random: &mut Random) -> bool {
+    let mut sender = NodeProcess::start(PROGRAM, source);
     let address = sender.ask("listen");
-    let mut receiver = NodeProcess::start(PROGRAM, target, state);
+    let mut receiver = NodeProcess::start(PROGRAM, target);
     let at = 1 + random.below(ROWS - 1);
     let kills_sender = random.below(2) == 0;
     let mut before = Report::default();
@@ -45,12 +45,12 @@ fn kill_and_resume(round: u64, source: &Path, target: &Path, state: &Path, rando
     let (mut sender, address) = if kills_sender {
         sender.kill();
         receiver.finish_sync(&mut before);
-        let mut again = NodeProcess::start(PROGRAM, source, state);
+        let mut again = NodeProcess::start(PROGRAM, source);
         let address = again.ask("listen");
         (again, address)
     } else {
         receiver.kill();
-        receiver = NodeProcess::start(PROGRAM, target, state);
+        receiver = NodeProcess::start(PROGRAM, target);
         (sender, address)
     };
     let finished_early = matches!(before.outcome, Some(Ok(_)));
@@ -83,7 +83,7 @@ fn kill_and_resume(round: u64, source: &Path, target: &Path, state: &Path, rando
     amid
 }
 
-fn fill(path: &Path, state: &Path) {
+fn fill(path: &Path) {
     let embeddings = Embeddings::load();
     let shard = ShardId::new("phrases").expect("it is short");
     let mut config = Config::default();

@@ -6,7 +6,7 @@
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use vectr_core::{Config, Target, VectrDB};
+use vectr_core::{Target, VectrDB};
 use vectr_delta::{NodeName, Payload, ShardId};
 use vectr_sync::{NetworkConfig, SyncConfig, SyncEngine, SyncOptions};
 use vectr_transport::EndpointConfig;

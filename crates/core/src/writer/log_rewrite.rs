@@ -122,9 +122,12 @@ const MAGIC: u32 = 0x377f_0682;
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use rusqlite::Connection;
 
     use super::*;
+    use crate::file::header::log_of;
 
     /// An open database whose log has a few frames.
     fn logged(folder: &tempfile::TempDir) -> (Connection, PathBuf, u32) {

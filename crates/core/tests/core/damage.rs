@@ -71,7 +71,7 @@ fn a_damaged_vector_blocks_no_other_and_is_not_healed_in_silence() {
 }
 
 fn ids<'h>(hits: impl IntoIterator<Item = &'h VectorId>) -> Vec<&'h str> {
-    hits.into_iter().map(|id| id.as_str()).collect()
+    hits.into_iter().map(VectorId::as_str).collect()
 }
 
 // It was shown with its damaged bytes, and took the place of a sound one.

@@ -99,9 +99,9 @@ fn a_log_whose_file_is_gone_is_refused_and_kept() {
     let (file, log) = killed(&scratch, "a.db", "first", "last");
     for gone in [true, false] {
         if gone {
-            fs::remove_file(scratch.path("a.db")).unwrap()
+            fs::remove_file(scratch.path("a.db")).unwrap();
         } else {
-            fs::write(scratch.path("a.db"), "").unwrap()
+            fs::write(scratch.path("a.db"), "").unwrap();
         }
         let (code, text) = refused(&scratch, "a.db");
         assert!(code == "ERR_STORAGE" && text.contains("missing"), "{text}");

@@ -6,8 +6,8 @@ use std::fs;
 
 use vectr_core::{Config, Target, VectrDB};
 use vectr_delta::{
-    Batch, Dot, Ending, HelloOffer, MAX_SAFE_INTEGER, NodeName, RemoteApply, Row, Sibling, Strategy, Timestamp,
-    VectorRow, VersionVector,
+    Batch, Dot, Ending, HelloOffer, MAX_SAFE_INTEGER, NodeName, RemoteApply, Row, Sibling, Strategy,
+    Timestamp, VectorRow, VersionVector,
 };
 
 use crate::support::sync::{session, sync};

@@ -173,7 +173,7 @@ impl Disk {
 
     fn open(&self) -> VectrDB {
         let mut config = Config::file(self.watched.join(NAME));
-        config.state_dir(self.kept.with_file_name("state")).shard(shard());
+        config.shard(shard());
         VectrDB::new(config).unwrap()
     }
 
@@ -196,7 +196,7 @@ impl Disk {
             std::fs::copy(entry.path(), folder.path().join(entry.file_name())).unwrap();
         }
         let mut config = Config::file(folder.path().join(NAME));
-        config.state_dir(folder.path().join("state")).shard(shard());
+        config.shard(shard());
         let db = VectrDB::new(config).unwrap();
         let checked = db.query("PRAGMA integrity_check", vec![]).unwrap().rows;
         assert_eq!(checked, [[vectr_core::Value::Text("ok".into())]]);

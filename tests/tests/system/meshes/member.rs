@@ -188,8 +188,7 @@ impl Member {
 
     fn start_process(&mut self) {
         let database = self.folder.join(format!("{}.db", self.name));
-        let state = self.folder.join("state");
-        self.process = Some(NodeProcess::start_named(PROGRAM, &database, &state, &self.name, RETRIES));
+        self.process = Some(NodeProcess::start_named(PROGRAM, &database, &self.name, RETRIES));
     }
 
     fn process(&mut self) -> &mut NodeProcess {
