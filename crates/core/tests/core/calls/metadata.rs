@@ -95,7 +95,7 @@ fn a_file_of_a_former_build_gets_the_views_that_pass_over_such_rows() {
     db.close().unwrap();
     plant(&scratch, "a.db", "deep", &[1.0], &nested(5_000));
     let raw = Connection::open(scratch.path("a.db")).unwrap();
-    let views = include_str!("../../src/storage/migrations/0001_shards.sql").split(';');
+    let views = include_str!("../../../src/storage/migrations/0001_shards.sql").split(';');
     let old: String =
         views.filter(|sql| sql.contains("CREATE VIEW v")).map(|sql| format!("{sql};\n")).collect();
     let undo = format!(
