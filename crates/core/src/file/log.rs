@@ -6,7 +6,7 @@
 //! numbers place the file on the log, and the tokens of the lives tell one history from another.
 
 use std::fs::File;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::thread::sleep;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use rusqlite::Connection;
 
 use crate::CoreError;
 use crate::file::header::log_of;
-use crate::file::log_frames::LogFrames;
+use crate::file::log_frames::{Frames, commits, content_of, page_of};
 use crate::file::open_files::OpenFile;
 use crate::storage::pragmas::PAGE_BYTES;
 
@@ -108,33 +108,38 @@ impl FileMark {
 impl LogMarks {
     /// `None` if the log holds no counters: SQLite ignores it, or it changes nothing that counts.
     fn read(log: &Path) -> Result<Option<Self>, CoreError> {
-        let file = File::open(log).map_err(CoreError::io(log))?;
-        let Some(mut frames) = LogFrames::open(BufReader::new(file)).map_err(CoreError::io(log))? else {
-            return Ok(None);
-        };
+        let mut file = File::open(log).map_err(CoreError::io(log))?;
+        let Some(mut frames) = Frames::read(&mut file).map_err(CoreError::io(log))? else { return Ok(None) };
         let reader = MarkReader::new()?;
         let mut marks: Option<Self> = None;
         let mut open = None;
-        while let Some(frame) = frames.next().map_err(CoreError::io(log))? {
-            if frame.page == COUNTER_PAGE {
-                open = Some(frame.content);
+        let walked = frames.each(&mut file, |_, _, frame| {
+            if page_of(frame) == COUNTER_PAGE {
+                open = Some(content_of(frame).to_vec());
             }
-            let Some(mark) = open.take_if(|_| frame.commits).and_then(|page| reader.read(&page)) else {
-                continue;
-            };
-            match &mut marks {
-                None => {
-                    marks = Some(Self { tokens: vec![mark.token.clone()], first: mark.clone(), last: mark });
-                }
-                Some(marks) => {
-                    if marks.last.token != mark.token {
-                        marks.tokens.push(mark.token.clone());
-                    }
-                    marks.last = mark;
-                }
+            let closed = open.take_if(|_| commits(frame));
+            if let Some(mark) = closed.and_then(|page| reader.read(&page)) {
+                marks = Some(match marks.take() {
+                    None => Self::at(mark),
+                    Some(marks) => marks.then(mark),
+                });
             }
-        }
+            Ok(())
+        });
+        walked.map_err(CoreError::io(log))?;
         Ok(marks)
+    }
+
+    fn at(mark: Mark) -> Self {
+        Self { tokens: vec![mark.token.clone()], first: mark.clone(), last: mark }
+    }
+
+    fn then(mut self, mark: Mark) -> Self {
+        if self.last.token != mark.token {
+            self.tokens.push(mark.token.clone());
+        }
+        self.last = mark;
+        self
     }
 
     /// Why this log does not continue the file.
