@@ -49,9 +49,11 @@ impl World {
             }
             StoreRequest::AwaitDurable(commit_no) => return self.await_durable(node, commit_no, from),
             StoreRequest::AwaitCommit(commit_no) => return self.await_commit(node, commit_no, from),
-            StoreRequest::ResetSite => {
+            StoreRequest::ResetSite(forked) => {
                 self.forks += 1;
-                self.renew(node, SiteReset::Forked);
+                if self.nodes[node].store.current().origin.site == forked {
+                    self.renew(node, SiteReset::Forked);
+                }
                 StoreReply::SiteReset
             }
         };
@@ -240,6 +242,7 @@ impl World {
     fn refused(&mut self, node: usize, strike: Strike, refusal: Refusal<StoreError>) -> StoreReply {
         match refusal {
             Refusal::Frontier => StoreReply::Frontier,
+            Refusal::NewLife => StoreReply::SiteReset,
             Refusal::Forked => StoreReply::Forked,
             Refusal::Shard(error) => {
                 StoreReply::Failed { code: error.code().into(), reason: error.to_string(), retry: false }

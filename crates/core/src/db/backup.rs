@@ -56,9 +56,11 @@ fn vacuum_into(connection: &Connection, draft: &Path) -> Result<(), CoreError> {
 /// Takes the identity out, and puts the copy in its place, whole or not at all.
 fn finish(draft: &Path, path: &Path) -> Result<(), CoreError> {
     let copy = open_writer(draft)?;
+    // A token of its own: no log continues the copy.
+    let token = format!("{:016x}{:016x}", random_number()?, random_number()?);
+    copy.execute("UPDATE counter SET token = ?1, former_token = NULL", [token])?;
     copy.execute_batch(
-        "PRAGMA synchronous = FULL; UPDATE counter SET token = NULL, former_token = NULL; \
-         UPDATE site SET own = 2 WHERE own = 1; DELETE FROM sync_session",
+        "PRAGMA synchronous = FULL; UPDATE site SET own = 2 WHERE own = 1; DELETE FROM sync_session",
     )?;
     copy.close().map_err(|(_, error)| error)?;
     let synced = File::options().read(true).write(true).open(draft).and_then(|file| file.sync_all());

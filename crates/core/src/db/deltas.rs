@@ -169,7 +169,7 @@ fn into_error(refusal: Refusal<CoreError>) -> CoreError {
     match refusal {
         Refusal::Store(error) => error,
         Refusal::Shard(error) => error.into(),
-        Refusal::Forked | Refusal::Frontier => {
+        Refusal::Forked | Refusal::Frontier | Refusal::NewLife => {
             let reason = "it says of this database what it never did".to_owned();
             DeltaError::Malformed { what: "delta", reason }.into()
         }

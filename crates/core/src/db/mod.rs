@@ -27,6 +27,7 @@ use vectr_delta::{Dimensions, NodeName, ShardId, SiteId, Timestamp};
 
 use crate::db::open::{Held, open};
 use crate::db::query::guard::QueryGuard;
+use crate::incarnation::boot::BootWatch;
 use crate::replication::own_hellos::OwnHellos;
 use crate::storage::reader_pool::ReaderPool;
 use crate::storage::snapshot::Snapshot;
@@ -79,6 +80,7 @@ pub(crate) struct Inner {
     pub(crate) busy_timeout: Duration,
     pub(crate) query_guard: QueryGuard,
     pub(crate) own_hellos: OwnHellos,
+    pub(crate) boot: Arc<BootWatch>,
     pub(crate) closed: Arc<AtomicBool>,
     running: Mutex<Option<Running>>,
 }
@@ -100,6 +102,7 @@ impl VectrDB {
         let config = config.borrow();
         let opened = open(config)?;
         let log = opened.writer.checkpointer.as_ref().map(|checkpointer| Arc::clone(&checkpointer.log));
+        let boot = Arc::clone(&opened.writer.incarnation.boot);
         let readers = opened.path.as_deref().zip(log).map(|(path, log)| Arc::new(ReaderPool::new(path, log)));
         let (queue, writer) = WriteQueue::start(opened.writer, config.busy_timeout).map_err(|source| {
             CoreError::Storage { reason: format!("cannot start the writer thread: {source}") }
@@ -116,6 +119,7 @@ impl VectrDB {
             busy_timeout: config.busy_timeout,
             query_guard: QueryGuard::default(),
             own_hellos: OwnHellos::default(),
+            boot,
             closed: Arc::default(),
             running: Mutex::new(Some(Running { writer, _held: opened.held })),
         };

@@ -104,7 +104,7 @@ fn finish(
     let mut connection = WriteConnection::load(connection, config.clock.clone(), config.dimensions)?;
     let continuity = incarnation.continuity(connection.committed());
     if continuity == Continuity::Unproven {
-        let _ = connection.begin_new_life()?;
+        connection.begin_new_life()?;
     }
     let shard = config.shard.clone().unwrap_or_else(|| connection.committed().default_shard.clone());
     // After a crash, committed transactions may not be on disk yet; neither is what this opening commits.

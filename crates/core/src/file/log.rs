@@ -15,7 +15,7 @@ use rusqlite::Connection;
 
 use crate::CoreError;
 use crate::file::header::log_of;
-use crate::file::log_frames::{Frames, commits, content_of, page_of};
+use crate::file::log_frames::{Frames, HEADER, commits, content_of, page_of};
 use crate::file::open_files::OpenFile;
 use crate::storage::pragmas::PAGE_BYTES;
 
@@ -42,15 +42,26 @@ pub(crate) fn check(path: &Path) -> Result<(), CoreError> {
 /// As [`check`], for a file that another process may be writing: the log may begin anew between the two looks, so only
 /// what several of them find is a fault.
 pub(crate) fn check_in_use(path: &Path) -> Result<(), CoreError> {
-    let mut outcome = check(path);
-    for _ in 1..LOOKS {
-        if !matches!(outcome, Err(CoreError::ForeignLog { .. })) {
+    for _ in 0..LOOKS {
+        let before = start_of_log(path);
+        let outcome = check(path);
+        // A log that began anew meanwhile says nothing.
+        if !matches!(outcome, Err(CoreError::ForeignLog { .. })) || before == start_of_log(path) {
             return outcome;
         }
         sleep(PAUSE);
-        outcome = check(path);
     }
-    outcome
+    Ok(())
+}
+
+/// The header of the log, which is another one whenever the log begins anew. Read only while this process has no handle.
+fn start_of_log(path: &Path) -> Option<[u8; HEADER]> {
+    let look = || {
+        let mut header = [0; HEADER];
+        let read = File::open(log_of(path)).and_then(|mut log| log.read_exact(&mut header));
+        Ok(read.ok().map(|()| header))
+    };
+    OpenFile::look_before(path, look).ok().flatten().flatten()
 }
 
 /// One state of a database, from its counters.
@@ -161,7 +172,7 @@ impl LogMarks {
 
     fn leads_to(&self, file: &Mark) -> bool {
         let from_before = match &self.first.former_token {
-            Some(former) => file.token.as_ref() == Some(former),
+            Some(former) => file.token.as_deref().unwrap_or_default() == former,
             // The first builds did not store it.
             None => true,
         };
@@ -189,14 +200,18 @@ impl MarkReader {
         let mut image = Connection::open_in_memory().ok()?;
         image.deserialize_read_exact("main", &bytes[..], bytes.len(), true).ok()?;
         let mark = image.query_row("SELECT commit_no, token, former_token FROM counter", [], |row| {
-            Ok(Mark {
-                commit_no: row.get::<_, i64>(0)?.cast_unsigned(),
-                token: row.get(1)?,
-                former_token: row.get(2)?,
-            })
+            let commit_no = u64::try_from(row.get::<_, i64>(0)?).ok();
+            let (token, former_token): (Option<String>, Option<String>) = (row.get(1)?, row.get(2)?);
+            let lawful = [&token, &former_token].into_iter().flatten().all(|token| is_token(token));
+            Ok(commit_no.filter(|_| lawful).map(|commit_no| Mark { commit_no, token, former_token }))
         });
-        mark.ok()
+        mark.ok().flatten()
     }
+}
+
+/// What a torn page holds is mostly none.
+fn is_token(text: &str) -> bool {
+    text.is_empty() || text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// The root of the table `counter`, the first one that is created.

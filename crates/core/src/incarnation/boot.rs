@@ -1,6 +1,7 @@
 //! The current boot of the computer.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 /// The id of the current boot. Empty if the system has none.
 #[cfg(target_os = "linux")]
@@ -20,7 +21,10 @@ pub(crate) const fn boot_id() -> String {
 /// a snapshot. `None` if the system cannot tell.
 #[cfg(target_os = "linux")]
 pub(crate) fn boot_moment() -> Option<i64> {
+    use std::time::{SystemTime, UNIX_EPOCH};
+
     use rustix::time::{ClockId, clock_gettime};
+
     let up = clock_gettime(ClockId::Boottime);
     let up = Duration::new(u64::try_from(up.tv_sec).ok()?, u32::try_from(up.tv_nsec).ok()?);
     let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -30,6 +34,34 @@ pub(crate) fn boot_moment() -> Option<i64> {
 #[cfg(not(target_os = "linux"))]
 pub(crate) const fn boot_moment() -> Option<i64> {
     None
+}
+
+/// The moment of the boot as the current life knows it, for the writer and for readers.
+#[derive(Debug, Default)]
+pub(crate) struct BootWatch(Option<AtomicI64>);
+
+impl BootWatch {
+    /// Watches the system's clock from now on.
+    pub(crate) fn start() -> Self {
+        Self(boot_moment().map(AtomicI64::new))
+    }
+
+    pub(crate) fn moment(&self) -> Option<i64> {
+        self.0.as_ref().map(|moment| moment.load(Ordering::Relaxed))
+    }
+
+    /// Whether this process may have been resumed from a snapshot of the machine since the life began: the wall clock
+    /// has jumped, which it also does when it is corrected by as much.
+    pub(crate) fn has_moved(&self) -> bool {
+        self.0.is_some() && may_have_resumed(self.moment(), boot_moment())
+    }
+
+    /// The life that begins now knows of the move.
+    pub(crate) fn accept(&self) {
+        if let (Some(moment), Some(now)) = (&self.0, boot_moment()) {
+            moment.store(now, Ordering::Relaxed);
+        }
+    }
 }
 
 /// Whether the two moments are so far apart that the machine may have been resumed from a snapshot in between. A clock

@@ -9,10 +9,11 @@ pub(crate) mod record;
 pub(crate) mod runtime_folder;
 
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::CoreError;
 use crate::file::location::FileNumber;
-use crate::incarnation::boot::{boot_moment, may_have_resumed};
+use crate::incarnation::boot::{BootWatch, may_have_resumed};
 use crate::incarnation::record::{LifeRecord, Place, RecordFile};
 use crate::random::random_number;
 use crate::storage::catalog::Counters;
@@ -25,8 +26,8 @@ pub(crate) struct Incarnation {
     kept: Option<(RecordFile, Place)>,
     /// Of this life, once it has committed.
     token: Option<String>,
-    /// When this life began. `None` if the database has a clock of its own, or the system cannot tell.
-    boot_moment: Option<i64>,
+    /// Watches nothing if the database has a clock of its own, or the system cannot tell.
+    pub(crate) boot: Arc<BootWatch>,
 }
 
 /// What the record says of a file.
@@ -53,19 +54,20 @@ impl Incarnation {
             }
             _ => None,
         };
-        Ok(Self { kept, token: None, boot_moment: boot_moment().filter(|_| watch_clock) })
+        let boot = if watch_clock { BootWatch::start() } else { BootWatch::default() };
+        Ok(Self { kept, token: None, boot: Arc::new(boot) })
     }
 
     /// In memory nothing is left to prove.
-    pub(crate) const fn in_memory() -> Self {
-        Self { kept: None, token: None, boot_moment: None }
+    pub(crate) fn in_memory() -> Self {
+        Self { kept: None, token: None, boot: Arc::default() }
     }
 
     /// Whether the file continues where the last life left off.
     pub(crate) fn continuity(&self, counters: &Counters) -> Continuity {
         let Some((file, place)) = &self.kept else { return Continuity::Unproven };
         let Some(record) = file.read() else { return Continuity::Unproven };
-        let same_boot = record.place == *place && !may_have_resumed(record.boot_moment, self.boot_moment);
+        let same_boot = record.place == *place && !may_have_resumed(record.boot_moment, self.boot.moment());
         let same_state = record.site == counters.origin.site
             && counters.token.as_ref() == Some(&record.token)
             && (counters.change_id, counters.commit_no) == (record.head, record.commit_no);
@@ -102,21 +104,10 @@ impl Incarnation {
         self.record(counters, true);
     }
 
-    /// Whether the machine may have been resumed from a snapshot, with this process in its memory, since this was asked
-    /// last or the life began. The wall clock then jumps, which it also does when it is corrected by as much.
-    pub(crate) fn has_resumed(&mut self) -> bool {
-        let Some(then) = self.boot_moment else { return false };
-        let now = boot_moment();
-        let resumed = may_have_resumed(Some(then), now);
-        if resumed {
-            self.boot_moment = now;
-        }
-        resumed
-    }
-
     /// Ends this life: the next commit is the first of another.
     pub(crate) fn end_life(&mut self) {
         self.token = None;
+        self.boot.accept();
     }
 
     fn record(&self, counters: &Counters, clean: bool) {
@@ -128,7 +119,7 @@ impl Incarnation {
             head: counters.change_id,
             commit_no: counters.commit_no,
             place: place.clone(),
-            boot_moment: self.boot_moment,
+            boot_moment: self.boot.moment(),
         };
         // On failure the record is older than the file, which costs a new site.
         let _ = file.write(&record);

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
+use std::thread::sleep;
+use std::time::Duration;
 
 use vectr_delta::{ChangeId, CommitNo, SiteId};
 
@@ -67,13 +69,15 @@ impl RecordFile {
         if !place.exists() {
             sweep(folder);
         }
-        for _ in 0..ATTEMPTS {
+        for attempt in 1..=ATTEMPTS {
             let opened = File::options().create(true).truncate(false).read(true).write(true).open(&place);
             let Ok(file) = opened else { return Ok(None) };
             match file.try_lock() {
                 // A sweep may have removed the name before the lock was taken.
                 Ok(()) if is_named(&file, &place) => return Ok(Some(Self(file))),
                 Ok(()) => {}
+                // A sweep holds the lock for a moment, an opening for as long as it lives.
+                Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => return Err(open_elsewhere(path)),
                 Err(TryLockError::Error(_)) => return Ok(None),
             }
@@ -180,8 +184,9 @@ fn checksum(text: &str) -> u64 {
         .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
-/// How often to try again when the record is swept away meanwhile.
+/// How often to try while a sweep is at work.
 const ATTEMPTS: usize = 10;
+const PAUSE: Duration = Duration::from_millis(10);
 /// How many records a sweep looks at.
 const SWEPT: usize = 64;
 

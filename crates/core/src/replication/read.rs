@@ -18,10 +18,11 @@ pub(super) fn hello(
 ) -> Result<StoreReply, CoreError> {
     db.inner.own_hellos.note(offer.nonce);
     let site = db.site();
+    let resumed = db.inner.boot.has_moved();
     let read = |settled: bool| {
         let (shard, peer, offer) = (shard.clone(), *peer, offer.clone());
         db.read(move |snapshot| {
-            if !settled && snapshot.counters().origin.site != site {
+            if !settled && (resumed || snapshot.counters().origin.site != site) {
                 return Ok(None);
             }
             read_hello(&snapshot.shard(&shard)?, &peer, &offer).map(Some)

@@ -75,7 +75,7 @@ pub fn serve(
         StoreRequest::End { remote, batches, end } => {
             submit(db, done, move |writer| write::end(writer, &shard, remote, &batches, &end))
         }
-        StoreRequest::ResetSite => submit(db, done, write::reset_site),
+        StoreRequest::ResetSite(site) => submit(db, done, move |writer| write::reset_site(writer, site)),
         StoreRequest::AwaitDurable(commit_no) => {
             db.when_durable(commit_no, |durable| done(durable.map_or_else(failed, StoreReply::Durable)));
             Serving::Submitted
@@ -130,6 +130,7 @@ fn submit(
 fn refused(refusal: Refusal<CoreError>, path: Option<&Path>) -> StoreReply {
     match refusal {
         Refusal::Frontier => StoreReply::Frontier,
+        Refusal::NewLife => StoreReply::SiteReset,
         Refusal::Forked => StoreReply::Forked,
         Refusal::Shard(error) => {
             StoreReply::Failed { code: error.code().into(), reason: error.to_string(), retry: false }

@@ -1,7 +1,8 @@
 //! What a peer says, written in one transaction each. A refusal rolls it back.
 
 use vectr_delta::{
-    Applied, Batch, ChangeSpan, End, Hello, Refusal, RemoteApply, ShardId, ShardRead, SiteReset, StoreReply,
+    Applied, Batch, ChangeSpan, End, Hello, Refusal, RemoteApply, ShardId, ShardRead, SiteId, SiteReset,
+    StoreReply,
 };
 
 use crate::CoreError;
@@ -61,8 +62,11 @@ pub(super) fn end(
     Ok(StoreReply::Ended { remote, applied, changes, ended, commit_no })
 }
 
-/// Takes a new site and writes this node's affected versions again.
-pub(super) fn reset_site(writer: &mut Writer) -> Outcome {
-    writer.reset_site(SiteReset::Forked)?;
+/// Takes a new site and writes this node's versions again, unless `forked` has been left already.
+pub(super) fn reset_site(writer: &mut Writer, forked: SiteId) -> Outcome {
+    writer.connection.refresh()?;
+    if writer.connection.origin().site == forked {
+        writer.reset_site(SiteReset::Forked)?;
+    }
     Ok(StoreReply::SiteReset)
 }

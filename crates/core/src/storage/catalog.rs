@@ -46,8 +46,8 @@ impl Counters {
         })
     }
 
-    /// Stores the token of the life before, when a life begins.
-    pub(crate) fn store_former_token(connection: &Connection, token: Option<&str>) -> Result<(), CoreError> {
+    /// Stores the token of the life before, when a life begins; empty if there was none.
+    pub(crate) fn store_former_token(connection: &Connection, token: &str) -> Result<(), CoreError> {
         connection.prepare_cached("UPDATE counter SET former_token = ?1")?.execute([token])?;
         Ok(())
     }

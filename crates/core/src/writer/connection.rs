@@ -24,6 +24,8 @@ pub(crate) struct WriteConnection {
     stored: Counters,
     /// The site and changelog of a life that has not committed yet: an opening that writes nothing takes none.
     next_life: Option<NextLife>,
+    /// What `next_life` was before this transaction took another one.
+    life_before: Option<Option<NextLife>>,
     /// Whether the cache must be read again, after a rollback.
     stale: bool,
     /// The row that was read last in this transaction: putting it back needs no lookup.
@@ -79,6 +81,7 @@ impl WriteConnection {
             cache: Cache::new(counters.clone()),
             stored: counters,
             next_life: None,
+            life_before: None,
             stale: false,
             last_read: None,
             wall: Timestamp::default(),
@@ -140,13 +143,14 @@ impl WriteConnection {
         counters.commit_no += 1;
         counters.last_applied_at = self.applied_at;
         if incarnation.draw_token(counters)? {
-            Counters::store_former_token(&self.sqlite, self.stored.token.as_deref())?;
+            // Not NULL, which says that an earlier build wrote the row.
+            Counters::store_former_token(&self.sqlite, self.stored.token.as_deref().unwrap_or_default())?;
         }
         counters.store(&self.sqlite)?;
         self.sqlite.prepare_cached("COMMIT")?.execute([])?;
         incarnation.record_commit(counters);
         self.stored = counters.clone();
-        self.next_life = None;
+        (self.next_life, self.life_before) = (None, None);
         Ok(true)
     }
 
@@ -155,6 +159,9 @@ impl WriteConnection {
         if !self.sqlite.is_autocommit() {
             // If this fails, SQLite has rolled back by itself.
             let _ = self.sqlite.execute_batch("ROLLBACK");
+        }
+        if let Some(before) = self.life_before.take() {
+            self.next_life = before;
         }
         self.forget();
     }
@@ -229,16 +236,19 @@ impl WriteConnection {
         origin
     }
 
-    /// Lets the next commit begin a new life, with a new site and changelog. Outside of transactions only. Returns what
-    /// the next commit was to begin before.
-    pub(crate) fn begin_new_life(&mut self) -> Result<Option<NextLife>, CoreError> {
-        let life = (SiteId::new(random_number()?), ChangelogId::new(random_number()?));
-        Ok(self.next_life.replace(life))
+    /// Lets the next commit begin a new life, with a new site and changelog. Outside of transactions only.
+    pub(crate) fn begin_new_life(&mut self) -> Result<(), CoreError> {
+        self.next_life = Some((SiteId::new(random_number()?), ChangelogId::new(random_number()?)));
+        Ok(())
     }
 
-    /// Takes back a life that could not be entered.
-    pub(crate) const fn abandon_new_life(&mut self, before: Option<NextLife>) {
-        self.next_life = before;
+    /// Begins a new life in this transaction, which writes more than that: if it is rolled back, so is the life.
+    pub(crate) fn take_new_life(&mut self) -> Result<(), CoreError> {
+        self.life_before = Some(self.next_life);
+        self.begin_new_life()?;
+        self.cache.counters.origin = Origin { node: self.cache.counters.origin.node.take(), ..self.origin() };
+        self.cache.life_entered = false;
+        self.enter_life()
     }
 
     /// Stores the life that begins in this transaction, if one does, and ends the sync session of the former one. Its

@@ -81,11 +81,16 @@ impl Writer {
 
     /// Begins a transaction, which begins a new life if this process was resumed from a snapshot.
     fn begin_connection(&mut self) -> Result<(), CoreError> {
-        if self.incarnation.has_resumed() {
-            self.incarnation.end_life();
-            let _ = self.connection.begin_new_life()?;
+        if self.incarnation.boot.has_moved() {
+            self.begin_new_life()?;
         }
         self.connection.begin()
+    }
+
+    fn begin_new_life(&mut self) -> Result<(), CoreError> {
+        self.connection.begin_new_life()?;
+        self.incarnation.end_life();
+        Ok(())
     }
 
     /// Stores a life that has yet to commit, so that a peer may hear of it.
@@ -112,14 +117,15 @@ impl Writer {
         Ok(true)
     }
 
-    /// Begins a new life and writes this node's affected versions again.
+    /// Begins a new life and writes this node's affected versions again. Outside of open transactions only.
     pub(crate) fn reset_site(&mut self, renewal: SiteReset) -> Result<(), CoreError> {
-        self.connection.refresh()?;
-        let left = self.connection.origin().site;
-        let before = self.connection.begin_new_life()?;
+        if self.open.is_some() {
+            return Err(CoreError::Transaction { reason: "a transaction is open: end it first" });
+        }
         self.incarnation.end_life();
-        let done = self.write(|connection| {
-            connection.enter_life()?;
+        self.write(|connection| {
+            let left = connection.cache.counters.origin.site;
+            connection.take_new_life()?;
             let own = match renewal {
                 SiteReset::Forked => BTreeSet::from([left]),
                 SiteReset::ClockCorrected => {
@@ -132,11 +138,7 @@ impl Writer {
                 renewal.rewrite(&mut WriteShard::open(connection, &shard)?, &own, wall)?;
             }
             Ok(())
-        });
-        if done.is_err() {
-            self.connection.abandon_new_life(before);
-        }
-        done
+        })
     }
 
     /// Opens a transaction of several steps.
@@ -222,6 +224,18 @@ impl Writer {
     }
 
     fn commit(&mut self) -> Result<(), CoreError> {
+        if self.incarnation.boot.has_moved() {
+            // The other copy may have given the numbers of this transaction to its own.
+            self.connection.rollback();
+            self.begin_new_life()?;
+            return Err(CoreError::Busy {
+                what: "the database".into(),
+                reason:
+                    "the clock jumped during the transaction, as when a machine is resumed from a snapshot; \
+                         nothing was written: do it again"
+                        .into(),
+            });
+        }
         match self.connection.commit(&mut self.incarnation) {
             Ok(true) => {
                 let counters = self.connection.committed();

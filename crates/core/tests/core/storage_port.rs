@@ -34,7 +34,7 @@ fn a_read_is_left_to_the_caller_to_run() {
 fn a_write_is_answered_by_the_writer() {
     let scratch = Scratch::new();
     let db = scratch.open("a.db");
-    let (site, (serving, replies)) = (db.site(), ask(&db, StoreRequest::ResetSite));
+    let (site, (serving, replies)) = (db.site(), ask(&db, StoreRequest::ResetSite(db.site())));
     assert!(matches!(serving, Serving::Submitted));
     assert!(matches!(replies.recv().unwrap(), StoreReply::SiteReset));
     assert_ne!(db.site(), site);
@@ -73,7 +73,7 @@ fn a_closed_database_answers_that_it_is_closed() {
     let scratch = Scratch::new();
     let db = scratch.open("a.db");
     db.close().unwrap();
-    for request in [read_page(), StoreRequest::ResetSite, StoreRequest::AwaitDurable(1)] {
+    for request in [read_page(), StoreRequest::ResetSite(db.site()), StoreRequest::AwaitDurable(1)] {
         match serve_blocking(&db, &shard(), request) {
             StoreReply::Failed { code, retry, .. } => assert_eq!((&code[..], retry), ("ERR_CLOSED", false)),
             other => panic!("{other:?}"),

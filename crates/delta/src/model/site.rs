@@ -9,7 +9,7 @@ use crate::DeltaError;
 ///
 /// A restored, copied or otherwise doubtful file takes a new one, so that two incarnations never use the same change
 /// numbers.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SiteId(u64);
 

@@ -14,6 +14,8 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct RemoteApply {
     peer: Fingerprint,
+    /// The site that the session's Hello named. What the peer sends is filtered by what that life claimed.
+    life: Option<SiteId>,
     changelog: ChangelogId,
     version_vector: VersionVector,
     position: ChangeId,
@@ -28,6 +30,7 @@ impl RemoteApply {
     pub fn new(peer: Fingerprint, hello: &Hello, position: ChangeId) -> Self {
         Self {
             peer,
+            life: None,
             changelog: hello.changelog,
             version_vector: hello.version_vector.clone(),
             position,
@@ -41,6 +44,13 @@ impl RemoteApply {
     #[must_use]
     pub fn without_cursor(mut self) -> Self {
         self.keeps_cursor = false;
+        self
+    }
+
+    /// Refuses everything with [`Refusal::NewLife`] once the database's site is no longer `site`.
+    #[must_use]
+    pub const fn in_life_of(mut self, site: SiteId) -> Self {
+        self.life = Some(site);
         self
     }
 
@@ -74,6 +84,7 @@ impl RemoteApply {
         batches: &[Batch],
         wall: Timestamp,
     ) -> Result<Applied, Refusal<W::Error>> {
+        self.check_life(shard)?;
         let mut applied = Applied::default();
         for batch in batches {
             self.check_frontiers(shard.state(), &batch.frontier)?;
@@ -108,6 +119,7 @@ impl RemoteApply {
         shard: &mut W,
         end: &End,
     ) -> Result<Ended, Refusal<W::Error>> {
+        self.check_life(shard)?;
         self.check_frontiers(shard.state(), &end.frontier)?;
         if claims_unknown_changes(shard, &end.version_vector) {
             return Err(Refusal::Forked);
@@ -128,6 +140,13 @@ impl RemoteApply {
             version_vector: state.version_vector.clone(),
             digests_differ: comparable && state.digest != end.digest,
         })
+    }
+
+    fn check_life<W: ShardWrite + ?Sized>(&self, shard: &W) -> Result<(), Refusal<W::Error>> {
+        match self.life {
+            Some(life) if life != shard.origin().site => Err(Refusal::NewLife),
+            _ => Ok(()),
+        }
     }
 
     /// Neither node may have collected tombstones that the other still needs.

@@ -47,6 +47,8 @@ pub enum Refusal<E> {
     Frontier,
     /// Another copy of the file is in use under this node's site: take a new site, then sync again.
     Forked,
+    /// The database began a new life after this session's Hello named its site: sync again.
+    NewLife,
     /// The shards are incompatible.
     Shard(DeltaError),
     /// The storage failed.

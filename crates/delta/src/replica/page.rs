@@ -9,6 +9,8 @@ use crate::{
 /// Rows read in one transaction for a peer.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
+    /// The database's site: a new life has another changelog.
+    pub site: SiteId,
     /// The rows that are news to the receiver, each of them whole.
     pub rows: Vec<VectorRow>,
     /// The names of their sites' nodes.
@@ -76,6 +78,7 @@ pub fn read_page<R: ShardRead + ?Sized>(
     size: PageSize,
 ) -> Result<Page, R::Error> {
     let mut page = Page {
+        site: shard.origin().site,
         position: after,
         commit_no: shard.commit_no(),
         frontier: shard.state().frontier.clone(),

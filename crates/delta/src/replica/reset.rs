@@ -60,7 +60,10 @@ impl SiteReset {
         wall: Timestamp,
     ) -> Result<usize, W::Error> {
         if self == Self::Forked {
-            shard.state_mut().version_vector.retain_sites(|site| !own.contains(&site));
+            let state = shard.state_mut();
+            state.version_vector.retain_sites(|site| !own.contains(&site));
+            // Nobody may ever claim the last of them; what comes back is counted again.
+            state.received.retain_sites(|site| !own.contains(&site));
             shard.forget_cursors()?;
         }
         let affected = self.affected(shard, own, wall)?;

@@ -133,6 +133,10 @@ impl Session {
                 self.durable = self.durable.max(commit_no);
             }
             StoreReply::HelloAccepted => self.begin_transfer(),
+            // The Hello spoke of another changelog.
+            StoreReply::Page(page) if self.local.as_ref().is_some_and(|local| local.site != page.site) => {
+                self.reject_new_life();
+            }
             StoreReply::Page(page) => {
                 if let Some(outgoing) = &mut self.outgoing {
                     outgoing.take_page(*page, &mut self.report);
@@ -155,9 +159,7 @@ impl Session {
                 self.report.digests_differ |= ended.digests_differ;
                 self.after_durable.push((commit_no, AfterDurable::ConfirmEnd(ended.version_vector)));
             }
-            StoreReply::SiteReset => {
-                self.reject("ERR_RESTART", "one of the nodes is taking a new site: sync again", true);
-            }
+            StoreReply::SiteReset => self.reject_new_life(),
             StoreReply::Frontier => {
                 self.reject("ERR_RESTART", "tombstones were collected meanwhile: sync again", true);
             }
@@ -341,7 +343,7 @@ impl Session {
     fn open_incoming(&self) -> Option<Incoming> {
         let (local, peer) = (self.local.as_ref()?, self.peer.as_ref()?);
         let direction = Direction::between(peer, local)?;
-        let mut remote = RemoteApply::new(self.config.peer, peer, direction.start);
+        let mut remote = RemoteApply::new(self.config.peer, peer, direction.start).in_life_of(local.site);
         if !self.config.keeps_cursor {
             remote = remote.without_cursor();
         }
@@ -369,9 +371,15 @@ impl Session {
         }
     }
 
+    fn reject_new_life(&mut self) {
+        self.reject("ERR_RESTART", "one of the nodes is taking a new site: sync again", true);
+    }
+
     fn reset_site(&mut self) {
         self.report.warn(Warning::Forked);
-        self.store.push_back(StoreRequest::ResetSite);
+        if let Some(local) = &self.local {
+            self.store.push_back(StoreRequest::ResetSite(local.site));
+        }
     }
 
     /// Does everything that is now possible.
@@ -443,6 +451,6 @@ impl Session {
         self.ending.get_or_insert(ending);
         // A fork that only this Hello reveals must be noticed even if the peer has left.
         self.store
-            .retain(|request| matches!(request, StoreRequest::ResetSite | StoreRequest::AcceptHello(_)));
+            .retain(|request| matches!(request, StoreRequest::ResetSite(_) | StoreRequest::AcceptHello(_)));
     }
 }

@@ -1,6 +1,6 @@
 use crate::{
     Applied, Batch, ChangeId, CommitNo, End, Ended, Fingerprint, Hello, HelloOffer, Page, PageSize,
-    RemoteApply, VersionVector,
+    RemoteApply, SiteId, VersionVector,
 };
 
 /// What a session asks of the shard's storage. Each request is one transaction, or a wait.
@@ -45,9 +45,9 @@ pub enum StoreRequest {
     AwaitDurable(CommitNo),
     /// Wait for a transaction after this one; answered by [`StoreReply::Committed`].
     AwaitCommit(CommitNo),
-    /// Take a new site and write this node's versions again ([`SiteReset::Forked`](crate::SiteReset)); answered by
-    /// [`StoreReply::SiteReset`].
-    ResetSite,
+    /// Take a new site and write this node's versions again ([`SiteReset::Forked`](crate::SiteReset)), unless the site is
+    /// no longer this one: several sessions may find the same fork. Answered by [`StoreReply::SiteReset`].
+    ResetSite(SiteId),
 }
 
 /// Replies to [`StoreRequest`]s.

@@ -75,7 +75,7 @@ fn a_fork_resets_the_site_even_if_the_peer_has_left_first() {
     assert!(matches!(session.poll_store(), Some(StoreRequest::AcceptHello(_))));
     session.handle_disconnect("gone");
     session.handle_store(StoreReply::Forked);
-    assert!(matches!(session.poll_store(), Some(StoreRequest::ResetSite)));
+    assert!(matches!(session.poll_store(), Some(StoreRequest::ResetSite(_))));
 }
 
 #[test]
@@ -209,7 +209,7 @@ fn page(commit_no: u64) -> StoreReply {
         tight: true,
         names: Default::default(),
     };
-    StoreReply::Page(Box::new(Page { commit_no, end: Some(end), ..Page::default() }))
+    StoreReply::Page(Box::new(Page { site: SiteId::new(1), commit_no, end: Some(end), ..Page::default() }))
 }
 
 fn count_ends(session: &mut Session) -> usize {

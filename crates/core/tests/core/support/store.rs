@@ -51,7 +51,7 @@ pub fn end(db: &VectrDB, remote: Box<RemoteApply>, batches: Vec<Batch>, end: End
 
 /// Takes a new site, as after a fork.
 pub fn renew(db: &VectrDB) {
-    let reply = ask(db, StoreRequest::ResetSite);
+    let reply = ask(db, StoreRequest::ResetSite(db.site()));
     assert!(matches!(reply, StoreReply::SiteReset), "{reply:?}");
 }
 
