@@ -237,11 +237,10 @@ impl<'s> Scan<'s> {
     }
 
     fn look_at(&mut self, rows: StoredRows<'_>, row: &rusqlite::Row<'_>) -> Result<Looked, CoreError> {
-        let n = row.get(N)?;
         let shown = match row.get_ref(VERSIONS)? {
             ValueRef::Integer(1) => None,
             _ => {
-                let Some(stored) = rows.intact_by_rowid(n)? else { return Ok(Looked::Damaged) };
+                let Some(stored) = rows.intact_by_rowid(row.get(N)?)? else { return Ok(Looked::Damaged) };
                 let Some(view) = self.shard.state().strategy.view(&stored.entry.row) else {
                     return Ok(Looked::Seen);
                 };
@@ -257,13 +256,14 @@ impl<'s> Scan<'s> {
             // A tombstone has none, and a merge that found other dimensions shows one that cannot be compared.
             let lawful =
                 shown.is_some() || row.get_ref(OPERATION)? == ValueRef::Integer(Operation::Delete as i64);
-            return if lawful { Ok(Looked::Seen) } else { self.verified(n) };
+            return if lawful { Ok(Looked::Seen) } else { self.verified(row.get(N)?) };
         }
         let score = match self.best.score(vector) {
             Scored::Far => return Ok(Looked::Seen),
-            Scored::NotFinite => return self.verified(n),
+            Scored::NotFinite => return self.verified(row.get(N)?),
             Scored::Near(score) => score,
         };
+        let n = row.get(N)?;
         if self.verify == Verify::Candidates && self.verified(n)? == Looked::Damaged {
             return Ok(Looked::Damaged);
         }
