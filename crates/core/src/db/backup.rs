@@ -1,6 +1,6 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
@@ -65,14 +65,30 @@ fn finish(draft: &Path, path: &Path) -> Result<(), CoreError> {
     copy.close().map_err(|(_, error)| error)?;
     let synced = File::options().read(true).write(true).open(draft).and_then(|file| file.sync_all());
     synced.map_err(CoreError::io(draft))?;
-    // Unlike a rename, a link never replaces what someone has put there meanwhile.
-    match fs::hard_link(draft, path) {
-        Ok(()) => fs::remove_file(draft).map_err(CoreError::io(draft)),
+    match rename_to_new(draft, path) {
+        Ok(()) => Ok(()),
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
             Err(CoreError::FileExists { path: path.to_owned() })
         }
         Err(_) => fs::rename(draft, path).map_err(CoreError::io(path)),
     }
+}
+
+/// Renames a file, and never replaces what someone has put there meanwhile.
+fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{CWD, RenameFlags, renameat_with};
+        use rustix::io::Errno;
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // Not every file system can.
+            Err(Errno::INVAL | Errno::NOSYS) => {}
+            renamed => return renamed.map_err(io::Error::from),
+        }
+    }
+    // If the process dies in between, the file has two names.
+    fs::hard_link(from, to)?;
+    fs::remove_file(from)
 }
 
 fn draft_of(path: &Path) -> Result<PathBuf, CoreError> {
