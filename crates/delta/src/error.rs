@@ -46,14 +46,10 @@ pub enum DeltaError {
         reason: String,
     },
     /// Metadata whose objects and arrays nest too deep.
-    #[error(
-        "metadata nests too deep for its readers, SQL among them: give at most 1000 levels of objects and arrays"
-    )]
+    #[error("metadata nests too deep for SQL: give at most 1000 levels")]
     MetadataDepth,
     /// Metadata with a key twice in one object.
-    #[error(
-        "metadata has the key '{key}' twice in one object, of which readers take different ones: give each key once"
-    )]
+    #[error("metadata has the key '{key}' twice in one object: give each key once")]
     MetadataKey {
         /// The key as it is written, shortened.
         key: String,

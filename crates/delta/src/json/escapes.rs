@@ -1,34 +1,53 @@
 //! Strings with escapes, read and written.
 
+use std::str::Chars;
+
 /// The UTF-16 code units of a well-formed string's text, with its escapes resolved.
-pub(super) fn code_units(text: &str) -> Vec<u16> {
-    let mut units = Vec::with_capacity(text.len());
-    let mut chars = text.chars();
-    while let Some(c) = chars.next() {
-        if c != '\\' {
-            units.extend_from_slice(c.encode_utf16(&mut [0; 2]));
-            continue;
+pub(super) struct CodeUnits<'a> {
+    rest: Chars<'a>,
+    /// The second unit of a character that has two.
+    second: Option<u16>,
+}
+
+impl<'a> CodeUnits<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        Self { rest: text.chars(), second: None }
+    }
+}
+
+impl Iterator for CodeUnits<'_> {
+    type Item = u16;
+
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
+    fn next(&mut self) -> Option<u16> {
+        if let Some(unit) = self.second.take() {
+            return Some(unit);
         }
-        units.push(match chars.next().unwrap_or('\\') {
+        let c = self.rest.next()?;
+        if c != '\\' {
+            let mut units = [0; 2];
+            let count = c.encode_utf16(&mut units).len();
+            self.second = (count == 2).then_some(units[1]);
+            return Some(units[0]);
+        }
+        Some(match self.rest.next()? {
             'b' => 8,
             'f' => 12,
             'n' => 10,
             'r' => 13,
             't' => 9,
-            'u' => {
-                let digits =
-                    chars.by_ref().take(4).map(|digit| digit.to_digit(16).unwrap_or_default() as u16);
-                digits.fold(0, |unit, digit| unit << 4 | digit)
-            }
+            'u' => (0..4).fold(0, |unit, _| {
+                let digit = self.rest.next().and_then(|digit| digit.to_digit(16));
+                unit << 4 | digit.unwrap_or_default() as u16
+            }),
             other => other as u16,
-        });
+        })
     }
-    units
 }
 
 /// A well-formed string's text with its escapes resolved; `None` if it has a lone surrogate.
 pub(super) fn unescaped(text: &str) -> Option<String> {
-    String::from_utf16(&code_units(text)).ok()
+    char::decode_utf16(CodeUnits::of(text)).collect::<Result<_, _>>().ok()
 }
 
 /// Appends `text` as a JSON string with as few escapes as possible.

@@ -148,7 +148,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes the key that was read from `start` on.
-    #[inline]
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
+    #[cfg_attr(not(target_arch = "wasm32"), inline)]
     fn note_key(&mut self, start: usize, escaped: bool) {
         if let Some(rules) = &mut self.rules {
             rules.keys.add(self.text.get(start..self.at - 1).unwrap_or_default(), escaped);
@@ -156,7 +157,8 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks the keys of the object that ends, which are those after the first `keys`.
-    #[inline]
+    #[cfg_attr(target_arch = "wasm32", inline(never))]
+    #[cfg_attr(not(target_arch = "wasm32"), inline)]
     fn close_object(&mut self, keys: usize) -> Read<()> {
         let Some(rules) = &mut self.rules else { return Ok(()) };
         match rules.keys.close(keys) {
