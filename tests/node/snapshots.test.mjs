@@ -112,8 +112,12 @@ test('two copies of a file that go on are two nodes, straight and through a hub'
 test('a log that belongs to another file is refused, and both are left as they were', async (t) => {
   const [path, other] = [file('a.db'), file('b.db')];
   for (const [at, name] of [[path, 'a'], [other, 'b']]) {
-    const node = await startNode(t, { path: at, name });
+    // Closed once: what a new file holds is in its log alone.
+    let node = await startNode(t, { path: at, name });
     await write(node, 'base', BASE, 0);
+    await node.close();
+    node = await startNode(t, { path: at, name });
+    await write(node, 'new', 1, 1);
     await node.kill();
   }
   copyFileSync(`${other}-wal`, `${path}-wal`);
