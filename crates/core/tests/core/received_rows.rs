@@ -3,8 +3,8 @@
 use crate::support::{Scratch, id, peer, put, shard, store};
 use vectr_core::VectrDB;
 use vectr_delta::{
-    Applied, Batch, ChangeSpan, End, Hello, HelloOffer, NodeName, PageSize, RemoteApply, Timestamp,
-    VectorRow, VersionVector,
+    Applied, Batch, ChangeSpan, End, Hello, HelloOffer, NodeName, PageSize, RemoteApply, StoreReply,
+    StoreRequest, Timestamp, VectorRow, VersionVector,
 };
 
 const NOW: Timestamp = Timestamp::from_micros(crate::support::Wall::START);
@@ -112,4 +112,35 @@ fn an_intake_without_a_cursor_takes_rows_in_and_remembers_no_place() {
         assert_eq!(hello(&near).cursor.is_some(), keeps_cursor);
         assert_eq!(hello(&near).version_vector, hello(&far).version_vector);
     }
+}
+
+#[test]
+fn a_session_of_a_former_life_changes_nothing() {
+    let (_scratch, near, far) = pair();
+    put(&near, "mine", &[1.0]);
+    put(&far, "a", &[2.0]);
+    store::meet(&near, hello(&far));
+    let remote = RemoteApply::new(peer(1), &hello(&far), 0).in_life_of(near.site());
+    store::renew(&near);
+    let before = (near.digest(&shard()).unwrap(), hello(&near).version_vector, hello(&near).cursor);
+    let (batch, end) = transfer(&far);
+    let apply = StoreRequest::Apply { remote: Box::new(remote.clone()), batches: vec![batch.clone()] };
+    let end = StoreRequest::End { remote: Box::new(remote), batches: vec![batch], end: Box::new(end) };
+    for request in [apply, end] {
+        assert!(matches!(store::ask(&near, request), StoreReply::SiteReset));
+    }
+    assert_eq!((near.digest(&shard()).unwrap(), hello(&near).version_vector, hello(&near).cursor), before);
+}
+
+#[test]
+fn sessions_that_find_one_fork_reset_the_site_once() {
+    let (_scratch, near, _far) = pair();
+    put(&near, "mine", &[1.0]);
+    let forked = near.site();
+    let mut sites = Vec::new();
+    for _ in 0..3 {
+        assert!(matches!(store::ask(&near, StoreRequest::ResetSite(forked)), StoreReply::SiteReset));
+        sites.push(near.site());
+    }
+    assert!(sites[0] != forked && sites.iter().all(|site| *site == sites[0]));
 }

@@ -1,9 +1,9 @@
 //! Sessions driven by hand, for what a driver cannot observe.
 
 use vectr_delta::{
-    Batch, ChangelogId, Cursor, Descriptor, Digest, End, Fingerprint, Hello, HelloOffer, Message, NodeName,
-    Page, PageEnd, PageSize, Session, SessionConfig, ShardId, SiteId, StoreReply, StoreRequest, Strategy,
-    Timestamp, VersionVector,
+    Batch, ChangelogId, Cursor, Descriptor, Digest, End, Ending, Fingerprint, Hello, HelloOffer, Message,
+    NodeName, Page, PageEnd, PageSize, Session, SessionConfig, ShardId, SiteId, StoreReply, StoreRequest,
+    Strategy, Timestamp, VersionVector,
 };
 
 #[test]
@@ -153,6 +153,19 @@ fn end(nonce: u64, index: u64) -> End {
         tight: true,
         names: Default::default(),
     }
+}
+
+#[test]
+fn a_page_of_another_life_ends_the_session() {
+    let mut session = begun(false, 4);
+    assert!(matches!(session.poll_store(), Some(StoreRequest::ReadPage { .. })));
+    let StoreReply::Page(page) = page(0) else { unreachable!("it makes a page") };
+    session.handle_store(StoreReply::Page(Box::new(Page { site: SiteId::new(9), ..*page })));
+    let ending = session.ending();
+    assert!(
+        matches!(ending, Some(Ending::Failed { code, retry: true, .. }) if code == "ERR_RESTART"),
+        "{ending:?}"
+    );
 }
 
 fn begun(live: bool, window: u16) -> Session {

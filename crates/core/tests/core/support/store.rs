@@ -55,6 +55,6 @@ pub fn renew(db: &VectrDB) {
     assert!(matches!(reply, StoreReply::SiteReset), "{reply:?}");
 }
 
-fn ask(db: &VectrDB, request: StoreRequest) -> StoreReply {
+pub fn ask(db: &VectrDB, request: StoreRequest) -> StoreReply {
     serve_blocking(db, &shard(), request)
 }
