@@ -94,10 +94,14 @@ async fn an_answer_that_is_too_large_is_an_error_on_both_sides() {
 async fn without_an_answer_only_the_callers_limit_ends_a_request() {
     let ((server, acks), client) = (answering(), Talker::silent());
     let address = server.listen().await;
-    let limit = Some(Duration::from_millis(20));
-    let error = within(client.messenger.request(&address, task("keep", 1), limit)).await.unwrap_err();
+    // The limit counts from the call: the connection is made before, and the message has time to arrive.
+    ask(&client.messenger, &address, task("echo", 0)).await.unwrap();
+    let enough = Some(Duration::from_millis(500));
+    let error = within(client.messenger.request(&address, task("keep", 1), enough)).await.unwrap_err();
     assert_eq!(error.code(), "ERR_TIMEOUT");
+    let limit = Some(Duration::from_millis(20));
     // The late answer changes nothing.
+    until(|| acks.lock().unwrap().len() == 1).await;
     acks.lock().unwrap().pop().unwrap().answer(message("work", "late")).unwrap();
     assert_eq!(ask(&client.messenger, &address, task("echo", 2)).await.unwrap().id, "2");
 
