@@ -8,7 +8,7 @@ use std::time::Instant;
 use rusqlite::Connection;
 use vectr_delta::{DeltaError, NodeName, ShardId};
 
-use crate::file::header::log_of;
+use crate::file::location::log_of;
 use crate::file::location::{check_kind, check_single_name, resolve};
 use crate::file::lock::Lock;
 use crate::file::log;
@@ -116,7 +116,7 @@ fn finish(
         return Err(error);
     }
     let counters = connection.committed();
-    let notifier = Arc::new(CommitNotifier::new(counters.commit_no, connection.origin().clone()));
+    let notifier = Arc::new(CommitNotifier::new(counters.commit_no, connection.origin()));
     let writer = Writer {
         connection,
         incarnation,

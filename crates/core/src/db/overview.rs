@@ -6,7 +6,7 @@ use vectr_delta::{ChangeId, Digest, Dimensions, NodeName, ShardId, ShardRead, Si
 
 use crate::db::peers::{PeerLag, lags};
 use crate::db::status::count;
-use crate::file::header::log_of;
+use crate::file::location::log_of;
 use crate::storage::catalog::shard_ids;
 use crate::storage::snapshot::{ReadShard, Snapshot};
 use crate::{CoreError, VectrDB};
@@ -97,7 +97,9 @@ impl VectrDB {
     /// `ERR_STORAGE`, `ERR_CLOSED`; in memory `ERR_BUSY` too.
     pub fn overview(&self) -> Result<Overview, CoreError> {
         let path = self.path().map(Path::to_owned);
-        self.read(move |snapshot| overview(snapshot, path))
+        // Of a life that has yet to commit, the file does not know the site.
+        let site = self.site();
+        self.read(move |snapshot| Ok(Overview { site, ..overview(snapshot, path)? }))
     }
 }
 

@@ -5,7 +5,6 @@ use std::io::Read;
 use std::path::Path;
 
 use crate::CoreError;
-use crate::file::location::beside;
 use crate::file::open_files::OpenFile;
 
 /// What the header says. See <https://www.sqlite.org/fileformat2.html#the_database_header>.
@@ -44,11 +43,6 @@ impl Header {
         let number = |at: usize| i32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
         Self::Sqlite { user_version: number(60), application_id: number(68) }
     }
-}
-
-/// The log beside a file.
-pub(crate) fn log_of(path: &Path) -> std::path::PathBuf {
-    beside(path, "-wal")
 }
 
 const MAGIC: &[u8] = b"SQLite format 3\0";

@@ -82,6 +82,11 @@ pub(crate) fn check_single_name(path: &Path) -> Result<(), CoreError> {
     }
 }
 
+/// The log beside a file.
+pub(crate) fn log_of(path: &Path) -> PathBuf {
+    beside(path, "-wal")
+}
+
 /// The path of a companion: the file's with `suffix` appended.
 pub(crate) fn beside(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();

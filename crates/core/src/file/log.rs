@@ -14,7 +14,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 use crate::CoreError;
-use crate::file::header::log_of;
+use crate::file::location::log_of;
 use crate::file::log_frames::{Frames, HEADER, commits, content_of, page_of};
 use crate::file::open_files::OpenFile;
 use crate::storage::pragmas::PAGE_BYTES;

@@ -6,7 +6,8 @@ use rusqlite::Connection;
 use vectr_delta::{ChangelogId, ShardId};
 
 use crate::CoreError;
-use crate::file::header::{Header, log_of};
+use crate::file::header::Header;
+use crate::file::location::log_of;
 use crate::file::open_files::OpenFile;
 use crate::random::random_number;
 use crate::storage::pragmas::open_reader;

@@ -44,7 +44,7 @@ mod tests {
     use rusqlite::Connection;
 
     use super::*;
-    use crate::file::header::log_of;
+    use crate::file::location::log_of;
     use crate::file::log_frames::{FRAME_HEADER, HEADER};
 
     /// An open database whose log has a few frames.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use crate::file::header::log_of;
+use crate::file::location::log_of;
 use crate::storage::held_readers::HeldReaders;
 use crate::storage::pragmas::PAGE_BYTES;
 use crate::writer::disk_trust::DiskTrust;

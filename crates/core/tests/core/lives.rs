@@ -148,6 +148,7 @@ fn an_opening_that_writes_nothing_and_meets_nobody_takes_no_site() {
     for _ in 0..5 {
         let db = scratch.open("a.db");
         assert_eq!(shown(&db, "a"), Some(vec![1.0]));
+        assert_eq!(db.overview().unwrap().site, db.site());
         db.close().unwrap();
     }
     let raw = rusqlite::Connection::open(scratch.path("a.db")).unwrap();
