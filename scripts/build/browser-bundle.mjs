@@ -31,6 +31,8 @@ export async function bundleForBrowsers(dist) {
     target: 'es2022',
     minify: true,
     legalComments: 'none',
+    // A library prints nothing: wasm-bindgen would name parameters that we do not use, and a missing MIME type.
+    drop: ['console'],
     logLevel: 'warning',
     plugins: [module],
   });

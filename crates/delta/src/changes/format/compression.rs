@@ -66,7 +66,7 @@ impl Compression {
     fn pack(self, raw: &[u8]) -> Result<Vec<u8>, DeltaError> {
         match self {
             Self::Zstd => zstd::pack(raw),
-            _ => Ok(lz4_flex::block::compress(raw)),
+            _ => lz4(raw),
         }
     }
 
@@ -98,6 +98,14 @@ impl TryFrom<u8> for Compression {
             }
         }
     }
+}
+
+fn lz4(raw: &[u8]) -> Result<Vec<u8>, DeltaError> {
+    let mut packed = vec![0; lz4_flex::block::get_maximum_output_size(raw.len())];
+    let length = lz4_flex::block::compress_into(raw, &mut packed);
+    packed
+        .truncate(length.map_err(|_| DeltaError::Codec { codec: "lz4", way_out: "use msgpack".to_owned() })?);
+    Ok(packed)
 }
 
 fn if_smaller(raw: &[u8], mode: Mode, packed: Vec<u8>) -> (Mode, Cow<'_, [u8]>) {

@@ -1,9 +1,10 @@
 use crate::model::{mean, merged_metadata};
-use crate::sort::sort_by;
+use crate::sort::{sort, sort_by};
 use crate::{DeltaError, Dot, Metadata, Operation, Strategy};
 
 use super::heads::Heads;
 use super::resolve::{ConflictHash, MERGED, winner};
+use super::tie_break::payload_hash;
 use crate::changes::change::{Change, Changes};
 use crate::changes::flat::{Flat, FlatRef};
 use crate::changes::hash::hex;
@@ -61,7 +62,7 @@ impl Outcome {
             outcome.winners.push(winner);
             if winner == MERGED {
                 let conflict = names.conflict(changes, &heads, group);
-                outcome.merged.push(Merged::of(changes, &heads.dots, &members, conflict)?);
+                outcome.merged.push(Merged::of(changes, &heads, &members, conflict)?);
             }
         }
         Ok(outcome)
@@ -108,9 +109,15 @@ impl Outcome {
 
 impl Merged {
     /// Merges versions in the order in which they win.
-    fn of(changes: &Changes<'_>, dots: &[Dot], versions: &[u32], conflict: u128) -> Result<Self, DeltaError> {
+    fn of(
+        changes: &Changes<'_>,
+        heads: &Heads,
+        versions: &[u32],
+        conflict: u128,
+    ) -> Result<Self, DeltaError> {
         let live = versions.iter().copied().filter(|index| changes.list[*index as usize].is_live());
-        let live: Vec<u32> = live.collect();
+        let mut live: Vec<u32> = live.collect();
+        drop_twins(changes, heads, &mut live);
         let list: Vec<&Change<'_>> = live.iter().map(|index| &changes.list[*index as usize]).collect();
         let mut key = String::with_capacity(MERGER.len() + 33);
         key.push_str(MERGER);
@@ -120,10 +127,28 @@ impl Merged {
         Ok(Self {
             newest: live[live.len() - 1],
             key,
-            history: join(changes, dots, versions),
+            history: join(changes, &heads.dots, versions),
             content: MergedContent::of(&list)?,
         })
     }
+}
+
+/// Leaves of live versions that are the same under several dots (see [`Sibling::is_twin`](crate::Sibling::is_twin))
+/// only the last. They are in the order in which they win, and stay in it.
+fn drop_twins(changes: &Changes<'_>, heads: &Heads, live: &mut Vec<u32>) {
+    let order = |one: u32, two: u32| {
+        let (one, two) = (&changes.list[one as usize], &changes.list[two as usize]);
+        one.timestamp.cmp(&two.timestamp).then_with(|| payload_hash(one).cmp(&payload_hash(two)))
+    };
+    sort(live, &order);
+    live.dedup_by(|later, kept| {
+        let is_twin = order(*later, *kept).is_eq();
+        if is_twin {
+            *kept = *later;
+        }
+        is_twin
+    });
+    heads.sort_by_precedence(changes, live);
 }
 
 /// The content that live versions merge to.

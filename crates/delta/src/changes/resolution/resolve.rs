@@ -12,7 +12,8 @@ use crate::changes::parse::{MetadataRule, parse};
 pub struct Verdict {
     /// For each vector, in the order of ids: the winner's index, the number of heads, and their indices in the order in
     /// which they win, the latest last. The winner is [`MERGED`] if [`merge`](crate::changes::merge) has to make it.
-    /// More than one head is a conflict, whatever the strategy.
+    /// More than one head is a conflict, whatever the strategy, also if their contents, which are not read here, are
+    /// the same.
     pub groups: Vec<u32>,
     /// Pairs of changes with the same dot that have yet to be compared; the first of a pair is in the groups. Only
     /// filled if vectors were omitted. If all pairs are equal in vector, metadata, timestamp and operation, the result
