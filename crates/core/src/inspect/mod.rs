@@ -3,10 +3,11 @@ pub(crate) mod verification;
 use std::path::{Path, PathBuf};
 
 use crate::db::overview::overview;
-use crate::file::location::check_kind;
+use crate::file::location::{beside, check_kind};
 use crate::file::log;
 use crate::file::open_files::OpenFile;
 use crate::inspect::verification::verify;
+use crate::storage::catalog::is_begun;
 use crate::storage::pragmas::open_reader;
 use crate::storage::reader::Reader;
 use crate::storage::schema;
@@ -40,10 +41,14 @@ impl Inspection {
         let path = std::fs::canonicalize(path).map_err(CoreError::io(path))?;
         schema::check_header(&path)?;
         log::check_in_use(&path)?;
+        if beside(&path, "-journal").exists() {
+            // Only the opening that makes a file has such a journal, and this one was interrupted.
+            return Err(CoreError::NoFile { path, what: "empty" });
+        }
         let opened = OpenFile::with(&path, false, || open_reader(&path));
         let (open_file, connection) = opened.map_err(|error| error.with_path(Some(&path)))?;
         let version = schema::check(&connection, &path).map_err(|error| error.with_path(Some(&path)))?;
-        if version == 0 {
+        if version == 0 || !is_begun(&connection)? {
             return Err(CoreError::NoFile { path, what: "empty" });
         }
         Ok(Self { reader: Reader { connection, sites: SiteNumbers::default() }, path, _open_file: open_file })

@@ -163,3 +163,9 @@ fn text<'r>(row: &'r rusqlite::Row<'_>, at: usize) -> Result<&'r str, CoreError>
 fn damaged(reason: &str) -> CoreError {
     CoreError::Damaged { reason: reason.to_owned() }
 }
+
+/// Whether a database has lived in this file: what an interrupted first opening leaves has tables, and nothing in them.
+pub(crate) fn is_begun(connection: &Connection) -> Result<bool, CoreError> {
+    let shards = "SELECT 1 FROM shard LIMIT 1";
+    Ok(has_counters(connection)? || connection.query_row(shards, [], |_| Ok(())).optional()?.is_some())
+}

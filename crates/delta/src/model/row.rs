@@ -189,7 +189,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// The most siblings that a row may have.
+    /// The most siblings that a row may have. Of more the oldest give way; see [`Row::within_limit`].
     pub const MAX_SIBLINGS: usize = 100;
 
     /// A row from its parts. The context is extended to cover the siblings; duplicate dots are resolved as in a join.
@@ -324,6 +324,20 @@ impl Row {
         }
         sort_by(&mut siblings, by_dot);
         Self { siblings, context: self.context.joined(&other.context) }
+    }
+
+    /// The row with its [`Row::MAX_SIBLINGS`] latest versions, in the order in which they win. The others count as
+    /// superseded: the context still covers them.
+    ///
+    /// Rows that were joined from the same versions keep the same ones, in whatever order they met.
+    #[must_use]
+    pub fn within_limit(mut self) -> Self {
+        if self.siblings.len() > Self::MAX_SIBLINGS {
+            sort_by(&mut self.siblings, |one, other| other.precedence().cmp(&one.precedence()));
+            self.siblings.truncate(Self::MAX_SIBLINGS);
+            sort_by(&mut self.siblings, by_dot);
+        }
+        self
     }
 
     /// The row after `replacement` has superseded those of its versions whose dots are in `old`, and no others.

@@ -95,7 +95,7 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
         return Err(Refusal::Forked);
     }
     let new = match &old {
-        Some(old) => old.join(&entry.row),
+        Some(old) => old.join(&entry.row).within_limit(),
         None => match join_frontier(&entry.row, &shard.state().frontier) {
             Some(row) => row,
             None => return Ok(Joined::Unchanged),

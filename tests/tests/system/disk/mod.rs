@@ -1,7 +1,11 @@
 //! A disk that fails once: what counts as durable afterwards survives a power cut all the same.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+mod crash_matrix;
+mod library;
+
+use std::path::PathBuf;
+
+use library::build_library;
 
 use vectr_core::{Config, Target, VectrDB};
 use vectr_delta::{Payload, ShardId, VectorId};
@@ -12,15 +16,7 @@ use crate::alone::{in_a_process, turn};
 fn on_a_failing_disk(tests: &[&str]) {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
-    let library = folder.path().join("failing_disk.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/system/disk/failing_disk.c");
-    let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
-    let built = Command::new(&compiler)
-        .args(["-shared", "-fPIC", "-O1", "-o"])
-        .args([&library, &source])
-        .args(["-ldl", "-lpthread"])
-        .status();
-    assert!(built.is_ok_and(|status| status.success()), "{compiler} cannot compile {}", source.display());
+    let library = build_library(folder.path());
     for folder in ["watched", "kept"].map(|name| folder.path().join(name)) {
         std::fs::create_dir(folder).unwrap();
     }

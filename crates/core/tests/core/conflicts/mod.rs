@@ -1,5 +1,6 @@
 //! Conflicts, listed and settled.
 
+mod crowd;
 mod histories;
 mod ids;
 

@@ -1,5 +1,5 @@
 use proptest::prelude::*;
-use vectr_delta::{Dot, Row, Sibling};
+use vectr_delta::{Dot, Row, Sibling, SiteId, VersionVector};
 
 use crate::support::draw::Draw;
 use crate::support::history::{rows, three};
@@ -93,4 +93,38 @@ fn all(states: &[Row]) -> Row {
 fn dots() -> impl Iterator<Item = Dot> {
     let sites = (1..=4).map(vectr_delta::SiteId::new);
     sites.flat_map(|site| (1..=5).map(move |seq| Dot { site, seq }))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_crowd_of_versions_leaves_the_same_ones_in_whatever_order_they_meet(seed: u64) {
+        let mut draw = Draw::new(seed);
+        let count = Row::MAX_SIBLINGS as u64 + draw.below(30) + 1;
+        let writes: Vec<Row> = (0..count)
+            .map(|number| {
+                let dot = Dot { site: SiteId::new(number + 1), seq: draw.below(9) + 1 };
+                Row::of_write(draw.sibling(dot, 2), VersionVector::new())
+            })
+            .collect();
+        let expected: Vec<Dot> = {
+            let mut all: Vec<&Sibling> = writes.iter().flat_map(Row::siblings).collect();
+            all.sort_by_key(|sibling| std::cmp::Reverse(sibling.precedence()));
+            let mut kept: Vec<Dot> = all[..Row::MAX_SIBLINGS].iter().map(|sibling| sibling.dot()).collect();
+            kept.sort_unstable();
+            kept
+        };
+        for _ in 0..3 {
+            // Any two rows meet, until all have met.
+            let mut rows = writes.clone();
+            while rows.len() > 1 {
+                let one = rows.swap_remove(draw.index(rows.len()));
+                let at = draw.index(rows.len());
+                rows[at] = rows[at].join(&one).within_limit();
+            }
+            prop_assert_eq!(&rows[0].siblings().iter().map(Sibling::dot).collect::<Vec<_>>(), &expected);
+            prop_assert!(writes.iter().all(|write| rows[0].join(write) == rows[0]), "what gave way comes back");
+        }
+    }
 }
