@@ -8,7 +8,11 @@ mod disk;
 mod killed_processes;
 mod meshes;
 mod no_udp;
+#[cfg(target_os = "linux")]
+mod preload;
 mod protocol_vectors;
+#[cfg(target_os = "linux")]
+mod resumed;
 mod simultaneous;
 #[cfg(target_os = "linux")]
 mod steady;

@@ -1,22 +1,20 @@
 //! A disk that fails once: what counts as durable afterwards survives a power cut all the same.
 
 mod crash_matrix;
-mod library;
 
 use std::path::PathBuf;
-
-use library::build_library;
 
 use vectr_core::{Config, Target, VectrDB};
 use vectr_delta::{Payload, ShardId, VectorId};
 
 use crate::alone::{in_a_process, turn};
+use crate::preload;
 
 /// Runs ignored tests of this file on a disk that fails, one after the other, in a process each.
 fn on_a_failing_disk(tests: &[&str]) {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
-    let library = build_library(folder.path());
+    let library = preload::library(folder.path(), SOURCE);
     for folder in ["watched", "kept"].map(|name| folder.path().join(name)) {
         std::fs::create_dir(folder).unwrap();
     }
@@ -221,3 +219,4 @@ fn shard() -> ShardId {
 }
 
 const NAME: &str = "a.db";
+const SOURCE: &str = "disk/failing_disk.c";

@@ -14,14 +14,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use aftermath::Aftermath;
 
-use super::library::build_library;
+use super::SOURCE;
 use crate::alone::turn;
+use crate::preload;
 
 #[test]
 fn a_write_or_sync_that_goes_wrong_loses_nothing_that_was_called_durable() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
-    let library = build_library(folder.path());
+    let library = preload::library(folder.path(), SOURCE);
     let (writes, syncs) = Stage::new(&library, "").rehearse();
     let calls =
         (1..=writes).flat_map(|at| ["fails", "tears", "is lost"].map(|fate| format!("write {at} {fate}")));
@@ -58,7 +59,7 @@ fn a_write_or_sync_that_goes_wrong_loses_nothing_that_was_called_durable() {
 fn a_disk_that_lies_is_caught_by_the_same_checks() {
     let _turn = turn();
     let folder = tempfile::tempdir().unwrap();
-    let library = build_library(folder.path());
+    let library = preload::library(folder.path(), SOURCE);
     let stage = Stage::new(&library, "sync 0 lies");
     assert!(!stage.play());
     assert!(

@@ -1,12 +1,12 @@
-//! The library that makes the disk fail.
+//! Libraries for `LD_PRELOAD`, which stand between a process and its system.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Compiles `failing_disk.c` into the folder.
-pub(super) fn build_library(folder: &Path) -> PathBuf {
-    let library = folder.join("failing_disk.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/system/disk/failing_disk.c");
+/// Compiles a source of this program's folder into `folder`.
+pub(crate) fn library(folder: &Path, source: &str) -> PathBuf {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/system").join(source);
+    let library = folder.join(source.with_extension("so").file_name().unwrap());
     let compiler = std::env::var("CC").unwrap_or_else(|_| "cc".into());
     let built = Command::new(&compiler)
         .args(["-shared", "-fPIC", "-O1", "-o"])
