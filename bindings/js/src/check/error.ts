@@ -52,20 +52,10 @@ export function nativeNow<T>(call: () => T): T {
   }
 }
 
-/** The stable code of a thrown value, if it has one. @internal */
+/** The stable code of an error of this package. What others throw goes to `check/thrown`. @internal */
 export function codeOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | null | undefined)?.code;
   return typeof code === 'string' ? code : undefined;
-}
-
-/** The message of a thrown value, whatever it is. @internal */
-export function messageOf(thrown: unknown): string {
-  return isError(thrown) ? thrown.message : describe(thrown);
-}
-
-/** Whether a thrown value is an Error of any realm. @internal */
-export function isError(thrown: unknown): thrown is Error {
-  return thrown instanceof Error || (typeof thrown === 'object' && thrown !== null && kindOf(thrown) === 'Error');
 }
 
 /** A short description of a value for messages. @internal */

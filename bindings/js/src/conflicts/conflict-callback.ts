@@ -1,6 +1,7 @@
 // `onConflict`: the addon says what to ask when, and writes the answers.
 import { AsyncLocalStorage } from 'node:async_hooks';
-import { VectrError, messageOf, native, nativeNow } from '../check/error';
+import { VectrError, native, nativeNow } from '../check/error';
+import { messageOf } from '../check/thrown';
 import type { EventHub } from '../events/event-hub';
 import { type Log, logResolution } from '../events/logger';
 import { type AbortSignalLike, isSettledFirst } from '../lifecycle/abort';

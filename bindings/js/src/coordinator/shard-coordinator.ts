@@ -1,8 +1,9 @@
 // Keeps many shards in sync with many peers.
-import { closedError, codeOf, messageOf, native, nativeNow, wrongType } from '../check/error';
+import { closedError, native, nativeNow, wrongType } from '../check/error';
 import { DAY_MS, checkInteger } from '../check/number';
 import { checkOptions } from '../check/options';
 import { checkText } from '../check/text';
+import { codeOf, messageOf } from '../check/thrown';
 import type { OpenDatabase } from '../database/open-database';
 import { checkId } from '../delta/name';
 import { type AbortSignalLike, abortable, checkSignal } from '../lifecycle/abort';

@@ -1,5 +1,5 @@
 // Distributes events to listeners and readers.
-import { messageOf } from '../check/error';
+import { guarded, messageOf } from '../check/thrown';
 import type { AbortSignalLike } from '../lifecycle/abort';
 import { weakCall } from '../lifecycle/weak-call';
 import type { NativeSubscription, NativeSync } from '../native/native';
@@ -115,12 +115,10 @@ export class EventHub {
   }
 
   #call(listener: Listener, event: SyncEvent): void {
-    try {
-      const answer = listener(event as never) as { then?: unknown } | null | undefined;
-      if (typeof answer?.then === 'function') answer.then(undefined, (error: unknown) => this.#threw(event, error));
-    } catch (error) {
-      this.#threw(event, error);
-    }
+    guarded(
+      () => listener(event as never),
+      (thrown) => this.#threw(event, thrown),
+    );
   }
 
   #threw({ type, shardId, peerAddress }: SyncEvent, cause: unknown): void {

@@ -3,6 +3,7 @@ import { didYouMean } from '../check/did-you-mean';
 import { VectrError, argumentError, describe, wrongType } from '../check/error';
 import { isPlain } from '../check/metadata';
 import { checkOptions } from '../check/options';
+import { guarded, messageOf } from '../check/thrown';
 import { warnOfListener } from '../lifecycle/process-warning';
 import type { SyncEvent } from './event';
 
@@ -53,14 +54,9 @@ export class Log {
 
   #tell(level: LogLevel, message: string, details: object): void {
     if (this.#levels.includes(level)) {
-      process.stderr.write(`${new Date().toISOString()} vectr ${level} ${message} ${JSON.stringify(details)}\n`);
+      process.stderr.write(`${new Date().toISOString()} vectr ${level} ${message} ${shown(details)}\n`);
     }
-    try {
-      const answer = this.#logger[level]?.(message, details) as { then?: unknown } | null | undefined;
-      if (typeof answer?.then === 'function') answer.then(undefined, warn);
-    } catch (error) {
-      warn(error);
-    }
+    guarded(() => this.#logger[level]?.(message, details), warn);
   }
 }
 
@@ -133,6 +129,12 @@ function levelOf(value: string | undefined): LogLevel | undefined {
     'ERR_CONFIG',
     `the environment variable ${VARIABLE} is ${describe(value)}: give ${LEVELS.join(', ')}${didYouMean(value, LEVELS)}`,
   );
+}
+
+// A cause is whatever was thrown, and need not be JSON.
+function shown(details: { cause?: unknown }): string {
+  const { cause, ...rest } = details;
+  return JSON.stringify(cause === undefined ? rest : { ...rest, cause: messageOf(cause) });
 }
 
 function warn(thrown: unknown): void {

@@ -1,5 +1,6 @@
 // AbortSignals end calls of the addon, and waits of the facade.
-import { VectrError, codeOf, wrongType } from '../check/error';
+import { VectrError, wrongType } from '../check/error';
+import { codeOf } from '../check/thrown';
 import { addon } from '../native/addon';
 import type { NativeCancellation } from '../native/native';
 

@@ -1,5 +1,5 @@
 // Process warnings, where no call could fail instead: callbacks that threw, and vectors that are left out.
-import { isError } from '../check/error';
+import { stackOf } from '../check/thrown';
 
 /** Reports what a listener or a logger threw. @internal */
 export function warnOfListener(message: string, thrown: unknown): void {
@@ -20,5 +20,5 @@ export function warnOfDamage(shardId: string, id: string): void {
 }
 
 function emit(message: string, thrown: unknown, type: string, code: string): void {
-  process.emitWarning(message, { type, code, detail: isError(thrown) ? thrown.stack : String(thrown) });
+  process.emitWarning(message, { type, code, detail: stackOf(thrown) });
 }

@@ -1,5 +1,6 @@
 // Shards that an engine keeps in sync with peers.
-import { codeOf, messageOf, nativeNow } from '../check/error';
+import { nativeNow } from '../check/error';
+import { codeOf, messageOf } from '../check/thrown';
 import type { EventHub } from '../events/event-hub';
 import type { ProcessRef } from '../lifecycle/process-ref';
 import type { NativeSync } from '../native/native';

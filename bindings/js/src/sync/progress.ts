@@ -1,4 +1,5 @@
 // Calls `onProgress` for reports of the addon.
+import { guarded } from '../check/thrown';
 import { warnOfListener } from '../lifecycle/process-warning';
 import type { ProgressRecord } from '../native/native';
 import type { SyncProgress } from './result';
@@ -21,18 +22,8 @@ export class ProgressReports {
   readonly report = ({ sent, received, bytes }: ProgressRecord): void => {
     // Reports are queued and may arrive after the sync has settled.
     if (this.#ended) return;
-    try {
-      const answer = this.#listener({
-        shardId: this.#shardId,
-        peerAddress: this.#peerAddress,
-        sent,
-        received,
-        bytes,
-      }) as { then?: unknown } | null | undefined | void;
-      if (typeof answer?.then === 'function') answer.then(undefined, warn);
-    } catch (error) {
-      warn(error);
-    }
+    const progress = { shardId: this.#shardId, peerAddress: this.#peerAddress, sent, received, bytes };
+    guarded(() => this.#listener(progress), warn);
   };
 
   end(): void {

@@ -1,5 +1,5 @@
 // Results and progress of syncs.
-import { codeOf, messageOf } from '../check/error';
+import { codeOf, messageOf } from '../check/thrown';
 import { type SyncConflict, conflictOf } from '../conflicts/conflict';
 import type { SyncOutcome } from '../native/native';
 

@@ -1,7 +1,8 @@
 // The sync engine of one database.
-import { VectrError, closedError, codeOf, messageOf, native, nativeNow, wrongType } from '../check/error';
+import { VectrError, closedError, native, nativeNow, wrongType } from '../check/error';
 import { checkFlag, checkFunction, checkOptions } from '../check/options';
 import { checkFingerprint, checkOptionalText, checkText } from '../check/text';
+import { codeOf, messageOf } from '../check/thrown';
 import { type ConflictWinner, type SyncConflict, checkWinner } from '../conflicts/conflict';
 import { ConflictCaller } from '../conflicts/conflict-callback';
 import { UnresolvedConflicts } from '../conflicts/unresolved-conflicts';

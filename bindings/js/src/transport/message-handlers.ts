@@ -1,5 +1,5 @@
 // Handlers of incoming messages, called from the addon.
-import { isError } from '../check/error';
+import { type Thrown, messageOf as textOfThrown } from '../check/thrown';
 import { warnOfHandler } from '../lifecycle/process-warning';
 import type { DeliveryRecord, MessageRecord, NativeTransport } from '../native/native';
 import { type AgentMessage, checkMessage, isAnswer, messageOf } from './agent-message';
@@ -56,26 +56,26 @@ export class MessageHandlers {
 
   async #handle({ number, address, wantsAnswer, message: record }: DeliveryRecord, handlers: InboundMessageHandler[]) {
     let settled = false;
-    const settle = (answer?: AgentMessage, failure?: unknown): void => {
+    const settle = (answer?: AgentMessage, failure?: Thrown): void => {
       if (settled) return;
       // An answer uses the stream of its request.
       const { stream, streamForm } = record;
       const sent = answer && { ...checkMessage('the answer', answer), stream, streamForm };
       settled = true;
-      this.#transport?.settle(number, sent, failure === undefined ? undefined : textOf(failure));
+      this.#transport?.settle(number, sent, failure && textOf(failure));
     };
-    const failures: unknown[] = [];
+    const failures: Thrown[] = [];
     for (const returned of this.#call(address, record, handlers)) {
       try {
         const answer = await returned;
         if (isAnswer(answer) && wantsAnswer) settle(answer);
-      } catch (error) {
-        failures.push(error);
+      } catch (thrown) {
+        failures.push({ thrown });
       }
     }
     const unheard = settled || !wantsAnswer ? failures : failures.slice(1);
     settle(undefined, failures[0]);
-    unheard.forEach(warn);
+    for (const { thrown } of unheard) warnOfHandler('a message handler threw', thrown);
   }
 
   // All are called in the same turn: the next message must not overtake this one in any of them.
@@ -100,16 +100,12 @@ export class MessageHandlers {
   }
 }
 
-function textOf(failure: unknown): string {
-  const text = isError(failure) ? failure.message : String(failure);
+function textOf({ thrown }: Thrown): string {
+  const text = textOfThrown(thrown);
   return text === '' ? 'the handler threw an empty message' : wellFormed(text);
 }
 
 // The addon rejects lone surrogates.
 function wellFormed(text: string): string {
   return text.replace(/\p{Surrogate}/gu, '\ufffd');
-}
-
-function warn(thrown: unknown): void {
-  warnOfHandler('a message handler threw', thrown);
 }
