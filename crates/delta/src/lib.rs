@@ -20,17 +20,19 @@ pub use model::{
     ShardId, Sibling, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector, View, components,
 };
 pub use replica::{
-    Applied, ClockEvidence, CommitNo, Ended, HelloOffer, JoinReport, LocalWrite, Origin, Page, PageEnd,
-    PageSize, Refusal, RefusedRow, RemoteApply, RowVisitor, ShardRead, ShardState, ShardWrite, SiteReset,
-    Withheld, join_rows, read_hello, read_page, replace_row, write_local, write_resolution,
+    Alteration, Applied, ClockEvidence, CommitNo, EndRule, Ended, HelloOffer, JoinReport, LocalWrite, Origin,
+    Page, PageEnd, PageSize, Preference, RangeCounts, RangeDigests, RangePage, RangeVisitor, Refusal,
+    RefusedRow, RemoteApply, Repaired, RowVisitor, ShardRead, ShardState, ShardWrite, SiteReset, Withheld,
+    compare_ranges, join_rows, read_hello, read_page, read_range, replace_row, settle_repair, split_ranges,
+    write_local, write_resolution,
 };
 pub use session::{
     ChangeSpan, Ending, PeerProgress, Session, SessionConfig, SessionReport, StoreReply, StoreRequest,
     Warning,
 };
 pub use wire::{
-    Batch, Codec, End, Frame, FrameDecoder, Held, Hello, Lz4Columns, Message, MessageDecoder, Reject,
-    Uncompressed,
+    Batch, Codec, End, Frame, FrameDecoder, Held, Hello, IdRange, Lz4Columns, Message, MessageDecoder,
+    RangeDigest, RangeRows, Reject, RepairMessage, ShardSummary, Uncompressed,
 };
 
 /// The examples of the README compile.

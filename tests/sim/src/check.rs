@@ -1,15 +1,19 @@
 use std::collections::BTreeSet;
 
-use vectr_delta::{Message, SiteId, Strategy, VersionVector};
+use vectr_delta::{Batch, Message, RepairMessage, SiteId, Strategy, VectorRow, VersionVector};
 
 use crate::database::Database;
+use crate::repairs::is_sound;
 use crate::world::World;
 
 impl World {
     /// Whether all nodes hold the same. The error says what differs.
     pub(crate) fn check_converged(&self) -> Result<(), String> {
         let first = self.nodes[0].store.current();
-        for (number, node) in self.nodes.iter().enumerate().skip(1) {
+        for (number, node) in self.nodes.iter().enumerate() {
+            if !is_sound(node.store.current()) {
+                return Err(format!("node {number} has rows to be repaired"));
+            }
             for shard in 0..self.shards.len() {
                 same_shard(first, node.store.current(), shard)
                     .map_err(|what| format!("nodes 0 and {number}, shard {shard}: {what}"))?;
@@ -58,7 +62,7 @@ impl World {
 
     /// Checks one node at any time: what it holds now, and what would survive a power cut.
     pub(crate) fn check_node(&mut self, node: usize) {
-        if !self.checks {
+        if !self.checks || !self.is_trusted(node) {
             return;
         }
         let store = &self.nodes[node].store;
@@ -71,6 +75,11 @@ impl World {
         }
     }
 
+    /// Whether nothing is altered behind the node's back.
+    fn is_trusted(&self, node: usize) -> bool {
+        node == 0 || !self.climate.tampers
+    }
+
     /// Whether all that a message says would survive a power cut of its sender.
     pub(crate) fn check_leaving(&self, node: usize, shard: usize, message: &Message) -> Result<(), String> {
         let durable = self.nodes[node].store.durable();
@@ -79,14 +88,26 @@ impl World {
             Message::End(end) => covered(durable, shard, &end.version_vector),
             Message::Durable(version_vector) => {
                 covered(durable, shard, version_vector)?;
-                if self.checks { self.oracle.check_claims(durable) } else { Ok(()) }
+                let checks = self.checks && self.is_trusted(node);
+                if checks { self.oracle.check_claims(durable) } else { Ok(()) }
             }
-            Message::Batch(batch) => batch
-                .rows
-                .iter()
-                .try_for_each(|entry| self.oracle.check_held(durable, shard, &entry.id, &entry.row)),
+            Message::Batch(batch) => self.check_rows(node, shard, batch),
+            Message::Repair(repair) => match &**repair {
+                RepairMessage::Rows(rows) => self.check_rows(node, shard, &rows.rows),
+                RepairMessage::State(state) => covered(durable, shard, &state.version_vector),
+                _ => Ok(()),
+            },
             _ => Ok(()),
         }
+    }
+
+    fn check_rows(&self, node: usize, shard: usize, batch: &Batch) -> Result<(), String> {
+        if !self.is_trusted(node) {
+            return Ok(());
+        }
+        let durable = self.nodes[node].store.durable();
+        let held = |entry: &VectorRow| self.oracle.check_held(durable, shard, &entry.id, &entry.row);
+        batch.rows.iter().try_for_each(held)
     }
 }
 

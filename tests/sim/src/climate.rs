@@ -21,6 +21,8 @@ pub(crate) struct Climate {
     pub(crate) window: u64,
     /// One message in this many is slow.
     pub(crate) slow: u64,
+    /// Whether rows are damaged and removed behind the nodes' backs. No disk is replaced then.
+    pub(crate) tampers: bool,
 }
 
 impl Climate {
@@ -36,6 +38,7 @@ impl Climate {
             page: random.between(1, 4),
             window: random.between(1, 4),
             slow: random.between(8, 40),
+            tampers: random.one_in(4),
         }
     }
 
@@ -52,6 +55,7 @@ impl Climate {
             page: 2,
             window: 2,
             slow: 0,
+            tampers: false,
         }
     }
 }

@@ -3,8 +3,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use vectr_delta::{
-    ChangeId, CommitNo, Cursor, DeltaError, Digest, Fingerprint, NodeName, Origin, Row, RowVisitor, ShardId,
-    ShardRead, ShardState, SiteId, Timestamp, VectorId, VectorRow, VersionVector,
+    Alteration, ChangeId, CommitNo, Cursor, DeltaError, Digest, Fingerprint, IdRange, NodeName, Origin,
+    RangeVisitor, Row, RowVisitor, ShardId, ShardRead, ShardState, SiteId, Timestamp, VectorId, VectorRow,
+    VersionVector,
 };
 
 /// The content of one node's file at one commit. A plain value: a snapshot is a copy, and a rollback drops one.
@@ -31,6 +32,7 @@ pub(crate) struct Shard {
     /// The changelog. A deliberate fault may give one number to two vectors.
     pub(crate) changes: BTreeSet<(ChangeId, VectorId)>,
     pub(crate) cursors: BTreeMap<Fingerprint, Cursor>,
+    pub(crate) alteration: Alteration,
 }
 
 /// A row and its place in the changelog.
@@ -48,6 +50,7 @@ impl Database {
             rows: BTreeMap::new(),
             changes: BTreeSet::new(),
             cursors: BTreeMap::new(),
+            alteration: Alteration::None,
         };
         let names = origin.node.iter().map(|name| (origin.site, name.clone())).collect();
         Self {
@@ -83,6 +86,13 @@ impl Shard {
             self.changes.remove(&(old.change_id, id.clone()));
         }
         self.changes.insert((change_id, id.clone()));
+    }
+
+    /// Removes a row as another program does, without a trace.
+    pub(crate) fn remove(&mut self, id: &VectorId) {
+        if let Some(old) = self.rows.remove(id) {
+            self.changes.remove(&(old.change_id, id.clone()));
+        }
     }
 
     /// The digest computed from the rows.
@@ -144,6 +154,25 @@ impl ShardRead for Snapshot<'_> {
             }
         }
         Ok(())
+    }
+
+    fn visit_range(&self, range: &IdRange, visit: RangeVisitor<'_>) -> Result<(), StoreError> {
+        for entry in self.entries().filter(|entry| range.contains(&entry.id)) {
+            if visit(Some(entry)).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn alteration(&self) -> Result<Alteration, StoreError> {
+        Ok(self.shard.alteration)
+    }
+}
+
+impl Snapshot<'_> {
+    fn entries(&self) -> impl Iterator<Item = VectorRow> {
+        self.shard.rows.iter().map(|(id, stored)| VectorRow { id: id.clone(), row: (*stored.row).clone() })
     }
 }
 

@@ -18,11 +18,15 @@ pub enum Fault {
     CursorPassesHeldRow,
     /// A node takes its clock for corrected, and writes its versions again, because its last stamp is in the future.
     ClockWithoutEvidence,
+    /// A repair joins only one version of each row, with the context of all.
+    RepairOfSingleSiblings,
+    /// A repair adds the versions that it joins to the version vector.
+    RepairMovesVersionVector,
 }
 
 impl Fault {
     /// All faults.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::JoinOfSingleSiblings,
         Self::VersionVectorBeforeEnd,
         Self::VersionVectorAfterPage,
@@ -31,5 +35,7 @@ impl Fault {
         Self::RestoredCopyKeepsSite,
         Self::CursorPassesHeldRow,
         Self::ClockWithoutEvidence,
+        Self::RepairOfSingleSiblings,
+        Self::RepairMovesVersionVector,
     ];
 }

@@ -13,6 +13,7 @@ mod link;
 mod node;
 mod oracle;
 mod random;
+mod repairs;
 mod requests;
 mod run;
 mod schedule;

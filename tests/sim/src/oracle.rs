@@ -11,6 +11,9 @@ pub(crate) struct Oracle {
     vectors: BTreeMap<(usize, VectorId), Vec<Write>>,
     /// For each node the writes that are not yet durable.
     pending: BTreeMap<usize, Vec<(CommitNo, WriteId)>>,
+    /// Whether rows are removed behind the nodes' backs: a write to such a vector supersedes what its site wrote before,
+    /// seen or not.
+    rows_vanish: bool,
 }
 
 #[derive(Debug)]
@@ -29,6 +32,11 @@ struct WriteId {
 }
 
 impl Oracle {
+    /// `rows_vanish`: rows are removed behind the nodes' backs.
+    pub(crate) fn new(rows_vanish: bool) -> Self {
+        Self { rows_vanish, ..Self::default() }
+    }
+
     /// Records the rows that a transaction of local writes has committed.
     pub(crate) fn record(&mut self, node: usize, commit_no: CommitNo, puts: &[RowPut]) -> Result<(), String> {
         for put in puts {
@@ -44,6 +52,9 @@ impl Oracle {
             for version in put.new.siblings() {
                 if find(writes, version).is_some() {
                     continue;
+                }
+                if self.rows_vanish {
+                    see_own(writes, version, &mut seen);
                 }
                 let place = writes.len();
                 writes.push(Write { version: version.clone(), seen: seen.clone(), acknowledged: false });
@@ -164,6 +175,16 @@ fn history(writes: &[Write], row: &Row) -> Result<WriteSet, Sibling> {
 /// Versions are distinguished by content as well, because a forked site gives one dot to two of them.
 fn find(writes: &[Write], sibling: &Sibling) -> Option<usize> {
     writes.iter().rposition(|write| write.version == *sibling)
+}
+
+/// What the version's site wrote to the vector before.
+fn see_own(writes: &[Write], version: &Sibling, seen: &mut WriteSet) {
+    let Dot { site, seq } = version.dot();
+    let before = |write: &Write| write.version.dot().site == site && write.version.dot().seq < seq;
+    for (place, write) in writes.iter().enumerate().filter(|(_, write)| before(write)) {
+        seen.insert(place);
+        seen.join(&write.seen);
+    }
 }
 
 fn superseded(put: &RowPut) -> impl Iterator<Item = &Sibling> {

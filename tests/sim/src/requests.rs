@@ -47,6 +47,12 @@ impl World {
             StoreRequest::End { remote, batches, end } => {
                 self.take_end(from, node, shard, *remote, batches, &end)
             }
+            StoreRequest::SplitRanges(_)
+            | StoreRequest::CompareRanges(_)
+            | StoreRequest::ReadRange { .. }
+            | StoreRequest::JoinRange { .. }
+            | StoreRequest::FinishRepair { .. }
+            | StoreRequest::SettleRepair(_) => self.carry_repair(from, request),
             StoreRequest::AwaitDurable(commit_no) => return self.await_durable(node, commit_no, from),
             StoreRequest::AwaitCommit(commit_no) => return self.await_commit(node, commit_no, from),
             StoreRequest::ResetSite(forked) => {
@@ -131,7 +137,7 @@ impl World {
     }
 
     /// The commit that must be durable before what is read now may be sent.
-    fn leaving_commit(&self, node: usize) -> CommitNo {
+    pub(crate) fn leaving_commit(&self, node: usize) -> CommitNo {
         let database = self.nodes[node].store.current();
         match self.fault {
             Some(Fault::BarrierOfLocalChanges) => database.own_commit,
@@ -239,7 +245,12 @@ impl World {
         Some((peer, Cursor { changelog, position: position? }))
     }
 
-    fn refused(&mut self, node: usize, strike: Strike, refusal: Refusal<StoreError>) -> StoreReply {
+    pub(crate) fn refused(
+        &mut self,
+        node: usize,
+        strike: Strike,
+        refusal: Refusal<StoreError>,
+    ) -> StoreReply {
         match refusal {
             Refusal::Frontier => StoreReply::Frontier,
             Refusal::NewLife => StoreReply::SiteReset,
@@ -331,7 +342,7 @@ impl World {
 }
 
 /// The entry without the versions in `held`, but with its whole context.
-fn without(entry: VectorRow, held: impl Fn(Dot) -> bool) -> Option<VectorRow> {
+pub(crate) fn without(entry: VectorRow, held: impl Fn(Dot) -> bool) -> Option<VectorRow> {
     let kept = entry.row.siblings().iter().filter(|sibling| !held(sibling.dot())).cloned().collect();
     Row::new(kept, entry.row.context().clone()).map(|row| VectorRow { id: entry.id, row })
 }

@@ -25,6 +25,7 @@ impl World {
             900..916 => self.crash(node),
             916..932 => self.cut_power(node),
             932..940 => self.close_and_open(node),
+            940..961 if self.climate.tampers => self.tamper(node),
             940..952 => self.restore(node),
             952..961 => self.clone_node(node),
             961..985 if self.climate.wild_clocks => self.nodes[node].skew = self.new_skew(),

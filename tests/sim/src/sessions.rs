@@ -162,8 +162,11 @@ impl World {
                 self.hold_back(held);
             }
         }
-        if report.digests_differ {
+        if report.digests_differ && !self.climate.tampers {
             self.violate("two nodes that claim the same changes hold different content");
+        }
+        if report.repairs > 0 && !self.climate.tampers {
+            self.violate("a session began a repair although nothing was damaged");
         }
         if let Ending::Failed { code, reason, by_peer: false, .. } = ending
             && self.links[place.link].fair

@@ -48,6 +48,9 @@ strikes! {
     StaleEnd "ends that were overtaken by a commit",
     RacingWrite "commits while a page was on its way",
     Conflict "vectors that gained concurrent versions",
+    RowRemoved "rows removed behind a node's back",
+    RowDamaged "rows damaged on a disk",
+    Repaired "rows that a repair changed or brought back",
 }
 
 /// How often each [`Strike`] occurred.

@@ -1,8 +1,9 @@
 use std::ops::ControlFlow;
 
 use vectr_delta::{
-    ChangeId, ChangelogId, CommitNo, Cursor, Fingerprint, NodeName, Origin, Row, RowVisitor, ShardId,
-    ShardRead, ShardState, ShardWrite, SiteId, Timestamp, VectorId, VersionVector,
+    Alteration, ChangeId, ChangelogId, CommitNo, Cursor, Fingerprint, IdRange, NodeName, Origin,
+    RangeVisitor, Row, RowVisitor, ShardId, ShardRead, ShardState, ShardWrite, SiteId, Timestamp, VectorId,
+    VersionVector,
 };
 
 use crate::database::{Database, StoreError};
@@ -86,6 +87,14 @@ impl ShardRead for Transaction {
         let visit: &mut dyn FnMut(_, _) -> ControlFlow<()> = visit;
         self.database.read(self.shard).visit_rows(after, filter, visit)
     }
+
+    fn visit_range(&self, range: &IdRange, visit: RangeVisitor<'_>) -> Result<(), StoreError> {
+        self.database.read(self.shard).visit_range(range, visit)
+    }
+
+    fn alteration(&self) -> Result<Alteration, StoreError> {
+        self.database.read(self.shard).alteration()
+    }
 }
 
 impl ShardWrite for Transaction {
@@ -104,6 +113,12 @@ impl ShardWrite for Transaction {
         self.database.shards[self.shard].put(id, self.database.last_change, new);
         self.puts.push(RowPut { shard: self.shard, id: id.clone(), old: old.cloned(), new: new.clone() });
         self.step()
+    }
+
+    fn set_alteration(&mut self, alteration: Alteration) -> Result<(), StoreError> {
+        self.step()?;
+        self.database.shards[self.shard].alteration = alteration;
+        Ok(())
     }
 
     fn set_cursor(&mut self, peer: &Fingerprint, cursor: Cursor) -> Result<(), StoreError> {

@@ -86,7 +86,7 @@ impl World {
             nodes: Vec::new(),
             links: Vec::new(),
             shards: (0..climate.shards).map(name).collect(),
-            oracle: Oracle::default(),
+            oracle: Oracle::new(climate.tampers),
             struck: Struck::default(),
             faulty: climate.acts > 0,
             forks: 0,

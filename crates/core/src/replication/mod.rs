@@ -8,6 +8,7 @@ mod commit_watch;
 mod notes;
 pub(crate) mod own_hellos;
 mod read;
+mod repair;
 mod serve;
 mod session_id;
 mod write;

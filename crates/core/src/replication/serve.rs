@@ -5,7 +5,7 @@ use std::sync::mpsc::sync_channel;
 use vectr_delta::{Refusal, ShardId, StoreReply, StoreRequest};
 
 use crate::replication::commit_watch::await_commit;
-use crate::replication::{read, write};
+use crate::replication::{read, repair, write};
 use crate::writer::Writer;
 use crate::writer::queue::JobKind;
 use crate::{CoreError, Subscription, VectrDB};
@@ -74,6 +74,20 @@ pub fn serve(
         }
         StoreRequest::End { remote, batches, end } => {
             submit(db, done, move |writer| write::end(writer, &shard, remote, &batches, &end))
+        }
+        StoreRequest::SplitRanges(ranges) => block(db, done, move |db| repair::split(db, &shard, ranges)),
+        StoreRequest::CompareRanges(theirs) => block(db, done, move |db| repair::compare(db, &shard, theirs)),
+        StoreRequest::ReadRange { range, size } => {
+            block(db, done, move |db| repair::read(db, &shard, range, size))
+        }
+        StoreRequest::JoinRange { remote, rows, preference } => {
+            submit(db, done, move |writer| repair::join(writer, &shard, remote, &rows, preference))
+        }
+        StoreRequest::SettleRepair(peer) => {
+            submit(db, done, move |writer| repair::settle(writer, &shard, &peer))
+        }
+        StoreRequest::FinishRepair { remote, matches } => {
+            submit(db, done, move |writer| repair::finish(writer, &shard, remote, matches))
         }
         StoreRequest::ResetSite(site) => submit(db, done, move |writer| write::reset_site(writer, site)),
         StoreRequest::AwaitDurable(commit_no) => {

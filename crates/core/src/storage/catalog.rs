@@ -2,8 +2,8 @@
 
 use rusqlite::{Connection, OptionalExtension};
 use vectr_delta::{
-    ChangeId, CommitNo, Descriptor, Digest, Dimensions, ElementType, NodeName, Origin, ShardId, ShardState,
-    Strategy, Timestamp,
+    Alteration, ChangeId, CommitNo, Descriptor, Digest, Dimensions, ElementType, NodeName, Origin, ShardId,
+    ShardState, Strategy, Timestamp,
 };
 
 use crate::CoreError;
@@ -142,6 +142,32 @@ impl StoredShard {
         ))?;
         Ok(())
     }
+}
+
+/// What is known of altered rows in the shard with this number.
+pub(crate) fn alteration(connection: &Connection, shard: i64) -> Result<Alteration, CoreError> {
+    let mut statement = connection.prepare_cached("SELECT present FROM altered WHERE shard = ?1")?;
+    let present: Option<bool> = statement.query_row([shard], |row| row.get(0)).optional()?;
+    Ok(match present {
+        None => Alteration::None,
+        Some(false) => Alteration::Repaired,
+        Some(true) => Alteration::Present,
+    })
+}
+
+/// Stores what [`alteration`] answers.
+pub(crate) fn set_alteration(
+    connection: &Connection,
+    shard: i64,
+    alteration: Alteration,
+) -> Result<(), CoreError> {
+    connection.prepare_cached("DELETE FROM altered WHERE shard = ?1")?.execute([shard])?;
+    if alteration != Alteration::None {
+        connection
+            .prepare_cached("INSERT INTO altered (shard, present) VALUES (?1, ?2)")?
+            .execute((shard, alteration == Alteration::Present))?;
+    }
+    Ok(())
 }
 
 /// All shards, in the order of ids.

@@ -5,8 +5,8 @@ use bytes::Bytes;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 use vectr_delta::{
-    ChangeId, Dot, Metadata, Operation, Payload, PayloadHash, Row, RowVisitor, Sibling, SiteId, Timestamp,
-    VectorId, VectorRow, VersionVector,
+    ChangeId, Dot, IdRange, Metadata, Operation, Payload, PayloadHash, RangeVisitor, Row, RowVisitor,
+    Sibling, SiteId, Timestamp, VectorId, VectorRow, VersionVector,
 };
 
 use crate::CoreError;
@@ -106,6 +106,33 @@ impl<'a> StoredRows<'a> {
         Ok(page)
     }
 
+    /// As [`ShardRead::visit_range`](vectr_delta::ShardRead::visit_range).
+    pub(crate) fn visit_range(&self, range: &IdRange, visit: RangeVisitor<'_>) -> Result<(), CoreError> {
+        let after = range.after.as_ref().map_or("", VectorId::as_str);
+        let (mut behind, mut within);
+        let mut rows = match &range.to {
+            None => {
+                behind = self.connection.prepare_cached(ALL_BEHIND_ID)?;
+                behind.query((self.shard, after))?
+            }
+            Some(to) => {
+                within = self.connection.prepare_cached(WITHIN_IDS)?;
+                within.query((self.shard, after, to.as_str()))?
+            }
+        };
+        while let Some(row) = rows.next()? {
+            let entry = match self.read(row) {
+                Ok(stored) => Some(stored.entry),
+                Err(error) if error.is_damage_of_a_row() => None,
+                Err(error) => return Err(error),
+            };
+            if visit(entry).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// The newest change id; 0 if there is none.
     pub(crate) fn newest_change(&self) -> Result<ChangeId, CoreError> {
         let mut statement =
@@ -178,8 +205,11 @@ impl<'a> StoredRows<'a> {
         };
         let whole = match row.get::<_, i64>(VERSIONS)? {
             1 => Row::of_write(first, context),
-            _ => {
-                let siblings = self.others(n)?.into_iter().chain([first]).collect();
+            versions => {
+                let siblings: Vec<Sibling> = self.others(n)?.into_iter().chain([first]).collect();
+                let lost = i64::try_from(siblings.len()) != Ok(versions);
+                // The context covers the lost version as well, and would keep it from coming back.
+                let context = if lost { VersionVector::new() } else { context };
                 Row::new(siblings, context).ok_or_else(|| damaged(n, "it has no version"))?
             }
         };
@@ -320,6 +350,10 @@ const CHANGE_DOTS: &str = "SELECT n, change_id, versions, site, seq FROM row \
 const BY_ID: &str = concat!("SELECT ", columns!(), " FROM row WHERE shard = ?1 AND id = ?2");
 const BEHIND_ID: &str =
     concat!("SELECT ", columns!(), " FROM row WHERE shard = ?1 AND id > ?2 ORDER BY id LIMIT ?3");
+const ALL_BEHIND_ID: &str =
+    concat!("SELECT ", columns!(), " FROM row WHERE shard = ?1 AND id > ?2 ORDER BY id");
+const WITHIN_IDS: &str =
+    concat!("SELECT ", columns!(), " FROM row WHERE shard = ?1 AND id > ?2 AND id <= ?3 ORDER BY id");
 const BY_NUMBER: &str = concat!("SELECT ", columns!(), " FROM row WHERE n = ?1");
 const CONCURRENT: &str = concat!("SELECT ", columns!(), " FROM row WHERE shard = ?1 AND versions > 1");
 const SIBLINGS: &str =

@@ -1,11 +1,11 @@
 use rusqlite::Connection;
 use vectr_delta::{
-    ChangeId, CommitNo, Cursor, Dimensions, Fingerprint, NodeName, Origin, RowVisitor, ShardId, ShardRead,
-    ShardState, SiteId, Timestamp, VersionVector,
+    Alteration, ChangeId, CommitNo, Cursor, Dimensions, Fingerprint, IdRange, NodeName, Origin, RangeVisitor,
+    RowVisitor, ShardId, ShardRead, ShardState, SiteId, Timestamp, VersionVector,
 };
 
 use crate::CoreError;
-use crate::storage::catalog::{Counters, StoredShard};
+use crate::storage::catalog::{Counters, StoredShard, alteration};
 use crate::storage::rows::{StoredRows, integer, number};
 use crate::storage::sites::{SiteNumbers, site_name};
 
@@ -119,6 +119,14 @@ impl ShardRead for ReadShard<'_> {
         visit: RowVisitor<'_>,
     ) -> Result<(), CoreError> {
         self.rows().visit(after, filter, reads_payloads(filter, &self.stored.state), visit)
+    }
+
+    fn visit_range(&self, range: &IdRange, visit: RangeVisitor<'_>) -> Result<(), CoreError> {
+        self.rows().visit_range(range, visit)
+    }
+
+    fn alteration(&self) -> Result<Alteration, CoreError> {
+        alteration(self.snapshot.connection, self.stored.n)
     }
 }
 

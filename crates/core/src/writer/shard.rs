@@ -1,10 +1,12 @@
 use rusqlite::{Statement, ToSql};
 use vectr_delta::{
-    ChangeId, CommitNo, ConflictId, Cursor, Fingerprint, Metadata, NodeName, Origin, Row, RowVisitor,
-    ShardId, ShardRead, ShardState, ShardWrite, Sibling, SiteId, Timestamp, VectorId, VersionVector,
+    Alteration, ChangeId, CommitNo, ConflictId, Cursor, Fingerprint, IdRange, Metadata, NodeName, Origin,
+    RangeVisitor, Row, RowVisitor, ShardId, ShardRead, ShardState, ShardWrite, Sibling, SiteId, Timestamp,
+    VectorId, VersionVector,
 };
 
 use crate::CoreError;
+use crate::storage::catalog::{alteration, set_alteration};
 use crate::storage::conflict_log;
 use crate::storage::json::context_text;
 use crate::storage::rows::{StoredRows, integer};
@@ -101,7 +103,12 @@ impl<'c> WriteShard<'c> {
         if !old.is_concurrent() {
             return Ok(());
         }
-        self.connection.sqlite.prepare_cached("DELETE FROM sibling WHERE row = ?1")?.execute([n])?;
+        // Otherwise the triggers would take it for the work of another program.
+        self.connection
+            .sqlite
+            .prepare_cached("UPDATE sibling SET row = -row WHERE row = ?1")?
+            .execute([n])?;
+        self.connection.sqlite.prepare_cached("DELETE FROM sibling WHERE row = -?1")?.execute([n])?;
         if new.is_concurrent() {
             // In a file of the first schema the conflict is not recorded yet, and its id may have been handed out.
             self.record_conflict(n, id, old)
@@ -188,6 +195,14 @@ impl ShardRead for WriteShard<'_> {
     ) -> Result<(), CoreError> {
         self.rows().visit(after, filter, reads_payloads(filter, self.state()), visit)
     }
+
+    fn visit_range(&self, range: &IdRange, visit: RangeVisitor<'_>) -> Result<(), CoreError> {
+        self.rows().visit_range(range, visit)
+    }
+
+    fn alteration(&self) -> Result<Alteration, CoreError> {
+        alteration(&self.connection.sqlite, self.number())
+    }
 }
 
 impl ShardWrite for WriteShard<'_> {
@@ -228,6 +243,14 @@ impl ShardWrite for WriteShard<'_> {
         self.connection.cache.dirty = true;
         self.insert_siblings(n, id, new)?;
         Ok(true)
+    }
+
+    fn set_alteration(&mut self, alteration: Alteration) -> Result<(), CoreError> {
+        if self.alteration()? != alteration {
+            set_alteration(&self.connection.sqlite, self.number(), alteration)?;
+            self.connection.cache.dirty = true;
+        }
+        Ok(())
     }
 
     fn set_cursor(&mut self, peer: &Fingerprint, cursor: Cursor) -> Result<(), CoreError> {

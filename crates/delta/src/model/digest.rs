@@ -16,10 +16,21 @@ pub struct Digest {
 impl Digest {
     /// Adds `row`, if it counts.
     pub fn add(&mut self, shard: &ShardId, id: &VectorId, row: &Row) {
-        let Some(hash) = row_hash(shard, id, row) else { return };
-        self.rows += 1;
+        if row.is_live() {
+            self.add_any(shard, id, row);
+        }
+    }
+
+    /// Adds `row`, even if it has nothing but tombstones. A repair compares these as well.
+    pub fn add_any(&mut self, shard: &ShardId, id: &VectorId, row: &Row) {
+        self.absorb(&Self { rows: 1, sum: row_hash(shard, id, row) });
+    }
+
+    /// Adds all rows of another digest, which has none in common with this one.
+    pub fn absorb(&mut self, other: &Self) {
+        self.rows = self.rows.wrapping_add(other.rows);
         let mut carry = false;
-        for (word, part) in self.sum.iter_mut().zip(hash) {
+        for (word, part) in self.sum.iter_mut().zip(other.sum) {
             let (sum, first) = word.overflowing_add(part);
             let (sum, second) = sum.overflowing_add(u64::from(carry));
             (*word, carry) = (sum, first | second);
@@ -28,10 +39,12 @@ impl Digest {
 
     /// Removes a row that was added before.
     pub fn remove(&mut self, shard: &ShardId, id: &VectorId, row: &Row) {
-        let Some(hash) = row_hash(shard, id, row) else { return };
+        if !row.is_live() {
+            return;
+        }
         self.rows = self.rows.wrapping_sub(1);
         let mut borrow = false;
-        for (word, part) in self.sum.iter_mut().zip(hash) {
+        for (word, part) in self.sum.iter_mut().zip(row_hash(shard, id, row)) {
             let (rest, first) = word.overflowing_sub(part);
             let (rest, second) = rest.overflowing_sub(u64::from(borrow));
             (*word, borrow) = (rest, first | second);
@@ -86,10 +99,7 @@ impl fmt::Debug for Digest {
 
 /// BLAKE3 over: shard id and vector id, each after its length (u32); then for each sibling, in the order of dots,
 /// site (big-endian), number, timestamp, operation (u8), payload hash. Integers little-endian but for the site.
-fn row_hash(shard: &ShardId, id: &VectorId, row: &Row) -> Option<[u64; 4]> {
-    if !row.is_live() {
-        return None;
-    }
+fn row_hash(shard: &ShardId, id: &VectorId, row: &Row) -> [u64; 4] {
     let mut text = Vec::with_capacity(128);
     for name in [shard.as_str(), id.as_str()] {
         text.extend_from_slice(&(name.len() as u32).to_le_bytes());
@@ -103,7 +113,7 @@ fn row_hash(shard: &ShardId, id: &VectorId, row: &Row) -> Option<[u64; 4]> {
     for (word, bytes) in words.iter_mut().zip(hash.as_bytes().chunks_exact(8)) {
         *word = u64::from_le_bytes(bytes.try_into().unwrap_or_default());
     }
-    Some(words)
+    words
 }
 
 fn put_sibling(text: &mut Vec<u8>, sibling: &Sibling) {

@@ -1,10 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 
-use super::join::{Joined, claims_unknown_changes, join_row};
-use super::outcome::{Applied, Ended, Refusal};
+use super::join::{Joined, Preference, claims_unknown_changes, join_row};
+use super::outcome::{Applied, Ended, Refusal, Repaired};
 use crate::{
-    Batch, ChangeId, ChangelogId, Cursor, End, Fingerprint, Held, Hello, ShardState, ShardWrite, SiteId,
-    Timestamp, VectorRow, VersionVector,
+    Alteration, Batch, ChangeId, ChangelogId, Cursor, Digest, End, Fingerprint, Held, Hello, IdRange,
+    ShardState, ShardSummary, ShardWrite, SiteId, Timestamp, VectorRow, VersionVector,
 };
 
 /// Applies what a peer sends in one session. Keeps the peer's state and what was held back so far.
@@ -22,6 +23,24 @@ pub struct RemoteApply {
     keeps_cursor: bool,
     held_back: bool,
     held_sites: BTreeSet<SiteId>,
+    rule: EndRule,
+    /// The last end that waits for a repair.
+    deferred: Option<Box<End>>,
+}
+
+/// What becomes of an end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum EndRule {
+    /// It is taken over. Whether the digests differ is reported.
+    #[default]
+    Compare,
+    /// It is taken over, unless both nodes would then claim the same changes and hold different content: it waits for a
+    /// repair.
+    CompareAndDefer,
+    /// It waits for a repair in any case.
+    Defer,
+    /// It is taken over without a comparison: its digest may be older than the repair.
+    TakeOver,
 }
 
 impl RemoteApply {
@@ -37,6 +56,8 @@ impl RemoteApply {
             keeps_cursor: true,
             held_back: false,
             held_sites: BTreeSet::new(),
+            rule: EndRule::Compare,
+            deferred: None,
         }
     }
 
@@ -52,6 +73,11 @@ impl RemoteApply {
     pub const fn in_life_of(mut self, site: SiteId) -> Self {
         self.life = Some(site);
         self
+    }
+
+    /// Sets what becomes of ends from now on.
+    pub const fn set_rule(&mut self, rule: EndRule) {
+        self.rule = rule;
     }
 
     /// Adopts what the peer's Hello says of the shard, before any of its rows arrive.
@@ -87,26 +113,28 @@ impl RemoteApply {
         self.check_life(shard)?;
         let mut applied = Applied::default();
         for batch in batches {
-            self.check_frontiers(shard.state(), &batch.frontier)?;
-            for (site, name) in &batch.names {
-                shard.name_site(*site, name)?;
-            }
-            let mut held = HeldRows::new(wall);
-            for entry in &batch.rows {
-                match join_row(shard, entry, wall)? {
-                    Joined::Unchanged => {}
-                    Joined::Changed { conflict } => applied.note_change(&entry.id, conflict),
-                    Joined::Refused(code) => {
-                        self.hold_back(entry);
-                        held.add(code, entry);
-                    }
-                }
-            }
+            self.join_batch(shard, batch, wall, Preference::Greater, &mut applied)?;
+            self.held_back |= !applied.held.is_empty();
             self.advance(batch.position);
-            applied.received += batch.rows.len() as u64;
-            applied.held.extend(held.into_messages());
         }
         self.store_cursor(shard)?;
+        Ok(applied)
+    }
+
+    /// Joins rows that a repair brings. Moves neither the cursor nor the version vector.
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn join_range<W: ShardWrite + ?Sized>(
+        &mut self,
+        shard: &mut W,
+        rows: &Batch,
+        wall: Timestamp,
+        preference: Preference,
+    ) -> Result<Applied, Refusal<W::Error>> {
+        self.check_life(shard)?;
+        let mut applied = Applied::default();
+        self.join_batch(shard, rows, wall, preference, &mut applied)?;
         Ok(applied)
     }
 
@@ -129,17 +157,103 @@ impl RemoteApply {
         }
         self.advance(end.position);
         self.store_cursor(shard)?;
-        let mut learnt = end.version_vector.clone();
-        learnt.retain_sites(|site| !self.held_sites.contains(&site));
+        let differs = self.rule != EndRule::TakeOver && self.would_differ(shard.state(), end);
+        let deferred = self.rule == EndRule::Defer || self.rule == EndRule::CompareAndDefer && differs;
+        if deferred {
+            // Later ends of the session are to wait as well.
+            self.rule = EndRule::Defer;
+            self.deferred = Some(Box::new(end.clone()));
+        } else {
+            self.take_over(shard, &end.version_vector);
+        }
+        Ok(Ended {
+            version_vector: shard.state().version_vector.clone(),
+            digests_differ: differs && !deferred,
+            deferred,
+        })
+    }
+
+    /// Ends a repair: takes over the end that waited for it, and lets later ends be taken over without a comparison.
+    /// Where the rows do not have the shard's digest, or were altered behind the database's back, the digest is computed
+    /// from them anew. `matches`: the rows had the shard's digest when they were read for the repair. The shard remains
+    /// to be repaired until [`settle_repair`].
+    ///
+    /// # Errors
+    /// See [`Refusal`].
+    pub fn finish_repair<W: ShardWrite + ?Sized>(
+        &mut self,
+        shard: &mut W,
+        matches: bool,
+    ) -> Result<Repaired, Refusal<W::Error>> {
+        self.check_life(shard)?;
+        self.rule = EndRule::TakeOver;
+        if let Some(end) = self.deferred.take() {
+            self.check_frontiers(shard.state(), &end.frontier)?;
+            self.take_over(shard, &end.version_vector);
+        }
+        let mut damaged = 0;
+        if !matches || shard.alteration()? == Alteration::Present {
+            damaged = recount(shard)?;
+            shard.set_alteration(Alteration::Present)?;
+        }
+        let state = shard.state();
+        let summary = ShardSummary {
+            version_vector: state.version_vector.clone(),
+            digest: state.digest,
+            tight: state.is_tight(),
+        };
+        Ok(Repaired { summary, damaged })
+    }
+
+    fn join_batch<W: ShardWrite + ?Sized>(
+        &mut self,
+        shard: &mut W,
+        batch: &Batch,
+        wall: Timestamp,
+        preference: Preference,
+        applied: &mut Applied,
+    ) -> Result<(), Refusal<W::Error>> {
+        self.check_frontiers(shard.state(), &batch.frontier)?;
+        for (site, name) in &batch.names {
+            shard.name_site(*site, name)?;
+        }
+        let mut held = HeldRows::new(wall);
+        for entry in &batch.rows {
+            match join_row(shard, entry, wall, preference)? {
+                Joined::Unchanged => {}
+                Joined::Changed { conflict } => applied.note_change(&entry.id, conflict),
+                Joined::Refused(code) => {
+                    self.held_sites.extend(entry.row.context().iter().map(|(site, _)| site));
+                    held.add(code, entry);
+                }
+            }
+        }
+        applied.received += batch.rows.len() as u64;
+        applied.held.extend(held.into_messages());
+        Ok(())
+    }
+
+    /// Whether both nodes claim the same changes but hold different content, once the end is taken over.
+    fn would_differ(&self, state: &ShardState, end: &End) -> bool {
+        if !end.tight || state.digest == end.digest {
+            return false;
+        }
+        let claimed = state.version_vector.joined(&self.learnt(&end.version_vector));
+        claimed == end.version_vector && claimed.covers_all(&state.received)
+    }
+
+    fn take_over<W: ShardWrite + ?Sized>(&self, shard: &mut W, claimed: &VersionVector) {
+        let learnt = self.learnt(claimed);
         if !shard.state().version_vector.covers_all(&learnt) {
             shard.state_mut().version_vector.join(&learnt);
         }
-        let state = shard.state();
-        let comparable = state.version_vector == end.version_vector && state.is_tight() && end.tight;
-        Ok(Ended {
-            version_vector: state.version_vector.clone(),
-            digests_differ: comparable && state.digest != end.digest,
-        })
+    }
+
+    /// What the peer claims, except for the sites of rows held back.
+    fn learnt(&self, claimed: &VersionVector) -> VersionVector {
+        let mut learnt = claimed.clone();
+        learnt.retain_sites(|site| !self.held_sites.contains(&site));
+        learnt
     }
 
     fn check_life<W: ShardWrite + ?Sized>(&self, shard: &W) -> Result<(), Refusal<W::Error>> {
@@ -160,11 +274,6 @@ impl RemoteApply {
         if open { Ok(()) } else { Err(Refusal::Frontier) }
     }
 
-    fn hold_back(&mut self, entry: &VectorRow) {
-        self.held_back = true;
-        self.held_sites.extend(entry.row.context().iter().map(|(site, _)| site));
-    }
-
     /// Once a row is held back, the cursor stays below it for the rest of the session.
     const fn advance(&mut self, position: ChangeId) {
         if !self.held_back {
@@ -178,6 +287,36 @@ impl RemoteApply {
         }
         shard.set_cursor(&self.peer, Cursor { changelog: self.changelog, position: self.position })
     }
+}
+
+/// Notes that a shard was repaired with a peer that holds `peer` after the repair, unless rows are damaged still. A peer
+/// that lacks some of what is claimed here may lack what was lost here as well: the shard then remains to be repaired.
+///
+/// # Errors
+/// If the storage fails.
+pub fn settle_repair<W: ShardWrite + ?Sized>(shard: &mut W, peer: &VersionVector) -> Result<(), W::Error> {
+    let is_present = shard.alteration()? == Alteration::Present;
+    if is_present && peer.covers_all(&shard.state().version_vector) && recount(shard)? == 0 {
+        shard.set_alteration(Alteration::Repaired)?;
+    }
+    Ok(())
+}
+
+/// Computes the digest from the rows anew. Returns how many of them do not match their hashes.
+fn recount<W: ShardWrite + ?Sized>(shard: &mut W) -> Result<u64, W::Error> {
+    let (mut digest, mut damaged) = (Digest::default(), 0);
+    let id = shard.shard().clone();
+    shard.visit_range(&IdRange::default(), &mut |entry| {
+        damaged += u64::from(entry.as_ref().is_none_or(|entry| !entry.row.is_intact()));
+        if let Some(entry) = entry {
+            digest.add(&id, &entry.id, &entry.row);
+        }
+        ControlFlow::Continue(())
+    })?;
+    if shard.state().digest != digest {
+        shard.state_mut().digest = digest;
+    }
+    Ok(damaged)
 }
 
 struct HeldRows {

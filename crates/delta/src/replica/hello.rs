@@ -1,4 +1,4 @@
-use crate::{CommitNo, Fingerprint, Hello, NodeName, ShardRead, Timestamp};
+use crate::{Alteration, CommitNo, Fingerprint, Hello, NodeName, ShardRead, Timestamp};
 
 /// What a session puts into its [`Hello`] besides the shard's state.
 #[derive(Clone, Debug)]
@@ -27,10 +27,15 @@ pub fn read_hello<R: ShardRead + ?Sized>(
     offer: &HelloOffer,
 ) -> Result<(Hello, CommitNo), R::Error> {
     let (origin, state) = (shard.origin(), shard.state());
+    let mut codecs = offer.codecs.clone();
+    codecs.push(Hello::REPAIRS);
+    if shard.alteration()? == Alteration::Present {
+        codecs.push(Hello::ALTERED);
+    }
     let hello = Hello {
         nonce: offer.nonce,
         protocol: (Hello::PROTOCOL, Hello::PROTOCOL),
-        codecs: offer.codecs.clone(),
+        codecs,
         shard: shard.shard().clone(),
         live: offer.live,
         node: origin.node.clone().unwrap_or_else(|| offer.node.clone()),

@@ -1,10 +1,24 @@
+use std::borrow::Cow;
+
 use super::acceptance::{check_content, check_counts};
 use super::outcome::{Applied, Refusal};
 use super::shard::insert_row;
 use crate::{
-    MAX_CLOCK_SKEW, Operation, Row, ShardState, ShardWrite, Sibling, Timestamp, VectorId, VectorRow,
-    VersionVector, replace_row,
+    Alteration, MAX_CLOCK_SKEW, Operation, Row, ShardState, ShardWrite, Sibling, Timestamp, VectorId,
+    VectorRow, VersionVector, replace_row,
 };
+
+/// Which content of one version is kept where two nodes differ about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preference {
+    /// The greater on both nodes. That the two differ about a version of this node's site is a sign of a copy that goes on
+    /// under the same site, and so is one that this node never wrote.
+    Greater,
+    /// The peer's: rows of this shard are known to be lost or altered. No difference is a sign of a copy.
+    Peers,
+    /// This node's: rows of the peer are known to be lost or altered. No difference is a sign of a copy.
+    Own,
+}
 
 /// The result of [`join_rows`].
 #[derive(Clone, Debug, Default)]
@@ -42,7 +56,7 @@ pub fn join_rows<W: ShardWrite + ?Sized>(
     let mut report = JoinReport::default();
     for entry in rows {
         report.applied.received += 1;
-        match join_row(shard, entry, wall)? {
+        match join_row(shard, entry, wall, Preference::Greater)? {
             Joined::Unchanged => {}
             Joined::Changed { conflict } => report.applied.note_change(&entry.id, conflict),
             Joined::Refused(code) => {
@@ -79,6 +93,7 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
     shard: &mut W,
     entry: &VectorRow,
     wall: Timestamp,
+    preference: Preference,
 ) -> Result<Joined, Refusal<W::Error>> {
     if claims_unknown_changes(shard, entry.row.context()) {
         return Err(Refusal::Forked);
@@ -91,11 +106,18 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
         return Ok(Joined::Changed { conflict: false });
     }
     let old = shard.row(&entry.id)?;
-    if has_forked_dot(shard, &entry.row, old.as_ref()) {
+    let is_greater = preference == Preference::Greater;
+    let believed = |mine: &Sibling| mine.is_intact() && preference != Preference::Peers;
+    let healed = old.as_ref().map(|old| replace_unsound(old, &entry.row, believed));
+    if is_greater && has_forked_dot(shard, &entry.row, healed.as_deref())? {
         return Err(Refusal::Forked);
     }
-    let new = match &old {
-        Some(old) => old.join(&entry.row).within_limit(),
+    let theirs = match &healed {
+        Some(healed) if preference == Preference::Own => replace_unsound(&entry.row, healed, |_| false),
+        _ => Cow::Borrowed(&entry.row),
+    };
+    let new = match &healed {
+        Some(healed) => healed.join(&theirs).within_limit(),
         None => match join_frontier(&entry.row, &shard.state().frontier) {
             Some(row) => row,
             None => return Ok(Joined::Unchanged),
@@ -135,16 +157,34 @@ fn is_new_insert<W: ShardWrite + ?Sized>(shard: &W, row: &Row) -> bool {
         && shard.state().frontier.is_empty()
 }
 
-/// Whether the row has a dot of this node's site that this node did not give to this vector, or gave to other content.
-fn has_forked_dot<W: ShardWrite + ?Sized>(shard: &W, row: &Row, old: Option<&Row>) -> bool {
+/// Whether the row has a dot of this node's site that this node did not give to this vector, or gave to other content. A
+/// node that has lost rows cannot tell the former.
+fn has_forked_dot<W: ShardWrite + ?Sized>(shard: &W, row: &Row, old: Option<&Row>) -> Result<bool, W::Error> {
     let site = shard.origin().site;
     let context = old.map_or(&shard.state().frontier, Row::context);
-    row.siblings().iter().filter(|sibling| sibling.dot().site == site).any(|sibling| {
+    let mut unknown = false;
+    for sibling in row.siblings().iter().filter(|sibling| sibling.dot().site == site) {
         match old.and_then(|old| old.sibling(sibling.dot())) {
-            Some(held) => held != sibling,
-            None => !context.covers(sibling.dot()),
+            Some(held) if held != sibling => return Ok(true),
+            Some(_) => {}
+            None => unknown |= !context.covers(sibling.dot()),
         }
-    })
+    }
+    Ok(unknown && shard.alteration()? == Alteration::None)
+}
+
+/// The row with those of its versions that are not believed replaced by the other's, where that one has a sound one.
+/// Nothing of a damaged version is to be believed but its dot, not even the hash.
+fn replace_unsound<'r>(row: &'r Row, other: &Row, is_believed: impl Fn(&Sibling) -> bool) -> Cow<'r, Row> {
+    let sounder = |version: &Sibling| {
+        other.sibling(version.dot()).filter(|theirs| !is_believed(version) && theirs.is_intact())
+    };
+    if row.siblings().iter().all(|version| sounder(version).is_none()) {
+        return Cow::Borrowed(row);
+    }
+    let siblings = row.siblings().iter().map(|version| sounder(version).unwrap_or(version).clone());
+    let replaced = Row::new(siblings.collect(), row.context().clone());
+    replaced.map_or(Cow::Borrowed(row), Cow::Owned)
 }
 
 /// Joins a row with what remains of a collected vector: no siblings, and the frontier as its context.

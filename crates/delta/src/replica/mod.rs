@@ -1,4 +1,5 @@
-//! Operations on one shard: local writes, applying rows of a peer, taking a new site, and reading pages for a peer.
+//! Operations on one shard: local writes, applying rows of a peer, taking a new site, reading pages for a peer, and
+//! comparing ranges with it.
 
 mod acceptance;
 mod apply;
@@ -7,14 +8,18 @@ mod join;
 mod local_write;
 mod outcome;
 mod page;
+mod ranges;
 mod reset;
 mod shard;
 
-pub use apply::RemoteApply;
+pub use apply::{EndRule, RemoteApply, settle_repair};
 pub use hello::{HelloOffer, read_hello};
-pub use join::{JoinReport, RefusedRow, join_rows};
+pub use join::{JoinReport, Preference, RefusedRow, join_rows};
 pub use local_write::{LocalWrite, write_local, write_resolution};
-pub use outcome::{Applied, Ended, Refusal};
+pub use outcome::{Applied, Ended, Refusal, Repaired};
 pub use page::{Page, PageEnd, PageSize, Withheld, read_page};
+pub use ranges::{RangeCounts, RangeDigests, RangePage, compare_ranges, read_range, split_ranges};
 pub use reset::{ClockEvidence, SiteReset};
-pub use shard::{CommitNo, Origin, RowVisitor, ShardRead, ShardState, ShardWrite, replace_row};
+pub use shard::{
+    Alteration, CommitNo, Origin, RangeVisitor, RowVisitor, ShardRead, ShardState, ShardWrite, replace_row,
+};

@@ -1,4 +1,4 @@
-use crate::{DeltaError, Held, VectorId, VersionVector};
+use crate::{DeltaError, Held, ShardSummary, VectorId, VersionVector};
 
 /// The effect of applying batches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,6 +38,17 @@ pub struct Ended {
     pub version_vector: VersionVector,
     /// Both nodes claim the same changes but hold different content: a storage fault, never a matter of timing.
     pub digests_differ: bool,
+    /// The end was stored for after a repair, and its version vector is not taken over yet.
+    pub deferred: bool,
+}
+
+/// The effect of the end of a repair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Repaired {
+    /// The shard now.
+    pub summary: ShardSummary,
+    /// The rows that still do not match their hashes. Counted only where rows had been altered.
+    pub damaged: u64,
 }
 
 /// Why the transaction must be rolled back and the session ended.

@@ -126,18 +126,18 @@ impl Page {
     }
 }
 
-fn weight(entry: &VectorRow) -> usize {
+pub(super) fn weight(entry: &VectorRow) -> usize {
     let payloads = entry.row.siblings().iter().filter_map(Sibling::payload);
     let bytes =
         payloads.map(|payload| payload.vector().len() + payload.metadata().map_or(0, |m| m.as_str().len()));
     entry.id.len() + 24 * (entry.row.siblings().len() + entry.row.context().len()) + bytes.sum::<usize>()
 }
 
-fn sites_of(row: &Row) -> impl Iterator<Item = SiteId> + '_ {
+pub(super) fn sites_of(row: &Row) -> impl Iterator<Item = SiteId> + '_ {
     row.context().iter().map(|(site, _)| site)
 }
 
-fn names<R: ShardRead + ?Sized>(
+pub(super) fn names<R: ShardRead + ?Sized>(
     shard: &R,
     sites: impl Iterator<Item = SiteId>,
 ) -> Result<BTreeMap<SiteId, NodeName>, R::Error> {

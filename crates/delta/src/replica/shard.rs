@@ -1,8 +1,8 @@
 use std::ops::ControlFlow;
 
 use crate::{
-    ChangeId, ChangelogId, Cursor, DeltaError, Descriptor, Digest, Fingerprint, NodeName, Row, ShardId,
-    SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
+    ChangeId, ChangelogId, Cursor, DeltaError, Descriptor, Digest, Fingerprint, IdRange, NodeName, Row,
+    ShardId, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
 };
 
 /// The number of a write transaction of one database. What was read in a transaction may be sent only once it is
@@ -46,8 +46,24 @@ impl ShardState {
     }
 }
 
+/// What is known of rows that another program altered or removed, or that do not match their hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Alteration {
+    /// There were none.
+    #[default]
+    None,
+    /// There were some, and the digest is that of the rows again. What was lost may yet come back from a peer, this site's
+    /// own changes as well.
+    Repaired,
+    /// There are some: the next session is to repair the shard.
+    Present,
+}
+
 /// Called by [`ShardRead::visit_rows`] with each row's change id, and the row unless the filter covers it.
 pub type RowVisitor<'v> = &'v mut dyn FnMut(ChangeId, Option<VectorRow>) -> ControlFlow<()>;
+
+/// Called by [`ShardRead::visit_range`] with each row; `None` for one that cannot be read at all.
+pub type RangeVisitor<'v> = &'v mut dyn FnMut(Option<VectorRow>) -> ControlFlow<()>;
 
 /// One shard inside one read transaction: everything that it returns is of one snapshot.
 pub trait ShardRead {
@@ -89,6 +105,18 @@ pub trait ShardRead {
         filter: Option<&VersionVector>,
         visit: RowVisitor<'_>,
     ) -> Result<(), Self::Error>;
+
+    /// Visits the rows of a range, in the order of ids, until the visitor breaks.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    fn visit_range(&self, range: &IdRange, visit: RangeVisitor<'_>) -> Result<(), Self::Error>;
+
+    /// What is known of rows that were altered or lost behind the database's back.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    fn alteration(&self) -> Result<Alteration, Self::Error>;
 }
 
 /// One shard inside one write transaction. The caller commits it as a whole, or rolls all of it back.
@@ -121,6 +149,12 @@ pub trait ShardWrite: ShardRead {
         self.put_row(id, None, new)?;
         Ok(true)
     }
+
+    /// Stores what [`ShardRead::alteration`] answers, until another alteration is noticed.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    fn set_alteration(&mut self, alteration: Alteration) -> Result<(), Self::Error>;
 
     /// Stores how far the peer's changelog has been read.
     ///

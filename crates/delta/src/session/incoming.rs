@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 
 use super::{SessionReport, StoreRequest, Warning};
-use crate::{Applied, Batch, ChangeId, End, Message, RemoteApply};
+use crate::{Applied, Batch, ChangeId, End, EndRule, Message, Preference, RemoteApply};
 
 /// The receiving half: applies batches in order, several in one transaction if they have piled up.
 #[derive(Debug)]
@@ -21,6 +21,19 @@ pub(super) struct Incoming {
     seen_confirmations: u64,
     /// Whether the last arrival was an end.
     ended: bool,
+    /// What a repair is to write once all that has arrived is applied.
+    repair: Option<RepairWrite>,
+    /// Whether ends wait for a repair.
+    defers_ends: bool,
+}
+
+/// What a repair writes.
+#[derive(Debug)]
+pub(super) enum RepairWrite {
+    /// Rows to join.
+    Join(Batch, Preference),
+    /// The end of the repair. Whether the rows had the shard's digest.
+    Finish(bool),
 }
 
 #[derive(Debug)]
@@ -46,6 +59,8 @@ impl Incoming {
             confirmed_ends: 0,
             seen_confirmations: 0,
             ended: false,
+            repair: None,
+            defers_ends: false,
         }
     }
 
@@ -84,9 +99,12 @@ impl Incoming {
     /// transaction has a fixed cost.
     pub(super) fn next_request(&mut self) -> Option<StoreRequest> {
         if self.queue.is_empty() {
-            return None;
+            return self.next_repair();
         }
-        let remote = self.remote.take()?;
+        let mut remote = self.remote.take()?;
+        if self.defers_ends {
+            remote.set_rule(EndRule::Defer);
+        }
         let batches = self.take_batches();
         self.applying = batches.len() as u64;
         let end = self.queue.pop_front_if(|arrival| matches!(arrival, Arrival::End(_)));
@@ -94,6 +112,44 @@ impl Incoming {
             Some(Arrival::End(end)) => StoreRequest::End { remote, batches, end },
             _ => StoreRequest::Apply { remote, batches },
         })
+    }
+
+    fn next_repair(&mut self) -> Option<StoreRequest> {
+        self.repair.as_ref()?;
+        let remote = self.remote.take()?;
+        Some(match self.repair.take()? {
+            RepairWrite::Join(rows, preference) => StoreRequest::JoinRange { remote, rows, preference },
+            RepairWrite::Finish(matches) => StoreRequest::FinishRepair { remote, matches },
+        })
+    }
+
+    /// Has the repair write next, behind all that has arrived.
+    pub(super) fn repair(&mut self, write: RepairWrite) {
+        self.repair = Some(write);
+    }
+
+    /// Whether ends wait for a repair from now on.
+    pub(super) const fn defer_ends(&mut self, defers: bool) {
+        self.defers_ends = defers;
+    }
+
+    /// Rows of a repair were joined.
+    pub(super) fn take_joined(
+        &mut self,
+        remote: Box<RemoteApply>,
+        applied: Applied,
+        report: &mut SessionReport,
+    ) -> impl Iterator<Item = Message> + use<> {
+        self.remote = Some(remote);
+        report.rows_repaired += applied.changed;
+        report.conflicts += applied.conflicts;
+        applied.held.iter().for_each(|held| report.warn(Warning::Held(held.clone())));
+        applied.held.into_iter().map(Message::Held)
+    }
+
+    /// The repair has ended in the storage.
+    pub(super) fn take_back(&mut self, remote: Box<RemoteApply>) {
+        self.remote = Some(remote);
     }
 
     fn take_batches(&mut self) -> Vec<Batch> {

@@ -1,46 +1,37 @@
 //! One sync of one shard with one peer, as a state machine: messages and storage replies go in, messages and storage
 //! requests come out. Both nodes run the same machine, whichever of them opened the stream.
 
+mod barrier;
+mod config;
 mod direction;
+mod handshake;
 mod incoming;
 mod outgoing;
 mod peer_progress;
+mod repair;
 mod report;
 mod store;
 
 use std::collections::VecDeque;
 
+use barrier::{AfterDurable, Barrier};
+pub use config::SessionConfig;
 use direction::Direction;
-use incoming::Incoming;
+use handshake::check_hello;
+use incoming::{Incoming, RepairWrite};
 use outgoing::Outgoing;
 pub use peer_progress::PeerProgress;
+use repair::{Repair, Step};
 pub use report::{Ending, SessionReport, Warning};
 pub use store::{ChangeSpan, StoreReply, StoreRequest};
 
-use crate::{
-    CommitNo, Fingerprint, Hello, HelloOffer, Message, PageSize, Reject, RemoteApply, ShardId, VersionVector,
-};
-
-/// How a session is set up.
-#[derive(Clone, Debug)]
-pub struct SessionConfig {
-    /// The fingerprint of the certificate that the peer presented.
-    pub peer: Fingerprint,
-    /// The shard to sync.
-    pub shard: ShardId,
-    /// What this node's Hello says besides the shard's state.
-    pub offer: HelloOffer,
-    /// How large a page may get.
-    pub page: PageSize,
-    /// Whether to store how far the peer's changelog was read.
-    pub keeps_cursor: bool,
-}
+use crate::{Applied, CommitNo, Hello, Message, Reject, RemoteApply, RepairMessage, Repaired, VersionVector};
 
 /// The state machine of one sync. Poll [`Session::poll_store`] and [`Session::poll_transmit`] until both are empty
 /// after each input, or after a batch of inputs that were already there.
 ///
 /// Storage requests may run concurrently. The session issues those that write (`AcceptHello`, `Apply`, `End`,
-/// `ResetSite`) one at a time.
+/// `JoinRange`, `FinishRepair`, `ResetSite`) one at a time.
 #[derive(Debug)]
 pub struct Session {
     config: SessionConfig,
@@ -52,21 +43,14 @@ pub struct Session {
     prepared: bool,
     outgoing: Option<Outgoing>,
     incoming: Option<Incoming>,
+    repair: Option<Repair>,
     progress: Option<PeerProgress>,
     peer_holds_back: bool,
-    durable: CommitNo,
-    awaiting_durable: bool,
-    after_durable: Vec<(CommitNo, AfterDurable)>,
+    barrier: Barrier,
     store: VecDeque<StoreRequest>,
     transmit: VecDeque<Message>,
     ending: Option<Ending>,
     report: SessionReport,
-}
-
-#[derive(Debug)]
-enum AfterDurable {
-    SendHello,
-    ConfirmEnd(VersionVector),
 }
 
 impl Session {
@@ -84,11 +68,10 @@ impl Session {
             prepared: false,
             outgoing: None,
             incoming: None,
+            repair: None,
             progress: None,
             peer_holds_back: false,
-            durable: 0,
-            awaiting_durable: false,
-            after_durable: Vec::new(),
+            barrier: Barrier::default(),
             store: VecDeque::from([read]),
             transmit: VecDeque::new(),
             ending: None,
@@ -126,12 +109,9 @@ impl Session {
         match reply {
             StoreReply::Hello { hello, commit_no } => {
                 self.local = Some(*hello);
-                self.after_durable.push((commit_no, AfterDurable::SendHello));
+                self.barrier.after(commit_no, AfterDurable::SendHello);
             }
-            StoreReply::Durable(commit_no) => {
-                self.awaiting_durable = false;
-                self.durable = self.durable.max(commit_no);
-            }
+            StoreReply::Durable(commit_no) => self.barrier.reach(commit_no),
             StoreReply::HelloAccepted => self.begin_transfer(),
             // The Hello spoke of another changelog.
             StoreReply::Page(page) if self.local.as_ref().is_some_and(|local| local.site != page.site) => {
@@ -157,8 +137,21 @@ impl Session {
                     self.transmit.extend(incoming.take_applied(*remote, applied, &mut self.report));
                 }
                 self.report.digests_differ |= ended.digests_differ;
-                self.after_durable.push((commit_no, AfterDurable::ConfirmEnd(ended.version_vector)));
+                match self.repair.as_mut().filter(|_| ended.deferred) {
+                    Some(repair) => repair.hold_end(),
+                    None => self.confirm_end(commit_no, ended.version_vector),
+                }
             }
+            StoreReply::RangeJoined { remote, applied, .. } => self.take_joined(remote, applied),
+            StoreReply::RepairFinished { remote, repaired, commit_no } => {
+                self.take_repaired(remote, repaired, commit_no);
+            }
+            reply @ (StoreReply::RangeDigests(_) | StoreReply::RangeCounts(_) | StoreReply::RangePage(_)) => {
+                if let Some(Err(reason)) = self.repair.as_mut().map(|repair| repair.take_read(reply)) {
+                    self.reject("ERR_LIMIT", reason, true);
+                }
+            }
+            StoreReply::RepairSettled => {}
             StoreReply::SiteReset => self.reject_new_life(),
             StoreReply::Frontier => {
                 self.reject("ERR_RESTART", "tombstones were collected meanwhile: sync again", true);
@@ -248,7 +241,7 @@ impl Session {
     pub fn is_settled(&self) -> bool {
         let sent = self.outgoing.as_ref().is_none_or(Outgoing::is_settled);
         let received = self.incoming.as_ref().is_none_or(Incoming::is_settled);
-        self.established && self.after_durable.is_empty() && sent && received
+        self.established && self.barrier.is_clear() && sent && received && !self.is_repairing()
     }
 
     /// Whether to leave further messages of the peer unread until storage has caught up. Reading never waits for
@@ -262,17 +255,7 @@ impl Session {
         if self.peer.is_some() {
             return self.reject("ERR_PROTOCOL", "a second hello", false);
         }
-        let (oldest, newest) = hello.protocol;
-        if oldest > Hello::PROTOCOL || newest < Hello::PROTOCOL {
-            let reason = format!(
-                "protocol versions {oldest} to {newest} are not supported here, only {}",
-                Hello::PROTOCOL
-            );
-            return self.reject("ERR_PROTOCOL", &reason, false);
-        }
-        if hello.shard != self.config.shard {
-            let reason =
-                format!("the hello is for shard '{}' instead of '{}'", hello.shard, self.config.shard);
+        if let Err(reason) = check_hello(&hello, &self.config.shard) {
             return self.reject("ERR_PROTOCOL", &reason, false);
         }
         self.peer = Some(hello);
@@ -299,6 +282,7 @@ impl Session {
                 }
                 taken
             }
+            Message::Repair(message) => self.receive_repair(*message),
             // The engine handles `Open` before it creates the session.
             Message::Open(_) => Err("an open message after the first message"),
             Message::Hello(_) | Message::Held(_) | Message::Reject(_) => Ok(()),
@@ -344,6 +328,7 @@ impl Session {
         let (local, peer) = (self.local.as_ref()?, self.peer.as_ref()?);
         let direction = Direction::between(peer, local)?;
         let mut remote = RemoteApply::new(self.config.peer, peer, direction.start).in_life_of(local.site);
+        remote.set_rule(Repair::rule(local, peer));
         if !self.config.keeps_cursor {
             remote = remote.without_cursor();
         }
@@ -366,6 +351,7 @@ impl Session {
         let (Some(local), Some(peer)) = (&self.local, &self.peer) else { return };
         self.report.note_peer(local, peer);
         self.progress = Some(PeerProgress::new(self.config.peer, local, peer));
+        self.repair = Some(Repair::new(local, peer, self.config.page));
         if self.incoming.is_none() {
             self.incoming = self.open_incoming();
         }
@@ -384,12 +370,18 @@ impl Session {
 
     /// Does everything that is now possible.
     fn advance(&mut self) {
+        self.run_repair();
         self.run_durable_actions();
         self.accept_hello();
         self.prepare_transfer();
         if let Some(outgoing) = &mut self.outgoing {
             if self.established {
-                outgoing.send_pages(self.durable, &mut self.store, &mut self.transmit, &mut self.report);
+                outgoing.send_pages(
+                    self.barrier.durable(),
+                    &mut self.store,
+                    &mut self.transmit,
+                    &mut self.report,
+                );
             }
             self.store.extend(outgoing.read_ahead());
         }
@@ -398,20 +390,67 @@ impl Session {
     }
 
     fn run_durable_actions(&mut self) {
-        let durable = self.durable;
-        let due: Vec<_> = self.after_durable.extract_if(.., |(commit_no, _)| *commit_no <= durable).collect();
-        for (_, action) in due {
+        for action in self.barrier.take_due() {
             match action {
                 AfterDurable::SendHello => {
                     self.transmit.extend(self.local.clone().map(|hello| Message::Hello(Box::new(hello))));
                     self.hello_sent = true;
                 }
+                AfterDurable::Send(message) => self.transmit.push_back(Message::Repair(Box::new(message))),
                 AfterDurable::ConfirmEnd(version_vector) => {
                     if let Some(incoming) = &mut self.incoming {
                         incoming.confirm_end();
                     }
                     self.transmit.push_back(Message::Durable(version_vector));
                 }
+            }
+        }
+    }
+
+    fn confirm_end(&mut self, commit_no: CommitNo, held: VersionVector) {
+        self.barrier.after(commit_no, AfterDurable::ConfirmEnd(held));
+    }
+
+    fn receive_repair(&mut self, message: RepairMessage) -> Result<(), &'static str> {
+        let nonce = self.config.offer.nonce;
+        let repair = self.repair.as_mut().ok_or("a message before the handshake was complete")?;
+        repair.receive(message, nonce)
+    }
+
+    fn take_joined(&mut self, remote: Box<RemoteApply>, applied: Applied) {
+        let (Some(incoming), Some(repair)) = (&mut self.incoming, &mut self.repair) else { return };
+        self.transmit.extend(incoming.take_joined(remote, applied, &mut self.report));
+        repair.take_joined();
+    }
+
+    fn take_repaired(&mut self, remote: Box<RemoteApply>, repaired: Repaired, commit_no: CommitNo) {
+        let Repaired { summary, damaged } = repaired;
+        if self.report.rows_repaired + damaged > 0 {
+            self.report.warn(Warning::Repaired { rows: self.report.rows_repaired, damaged });
+        }
+        let (Some(incoming), Some(repair)) = (&mut self.incoming, &mut self.repair) else { return };
+        incoming.take_back(remote);
+        let held = summary.version_vector.clone();
+        for _ in 0..repair.take_finished(summary, commit_no) {
+            self.confirm_end(commit_no, held.clone());
+        }
+    }
+
+    fn is_repairing(&self) -> bool {
+        self.repair.as_ref().is_some_and(Repair::is_running)
+    }
+
+    fn run_repair(&mut self) {
+        let (Some(incoming), Some(repair)) = (&mut self.incoming, &mut self.repair) else { return };
+        incoming.defer_ends(repair.defers_ends());
+        self.report.digests_differ |= repair.differs();
+        self.report.repairs = repair.has_begun().into();
+        while let Some(step) = repair.poll() {
+            match step {
+                Step::Read(request) => self.store.push_back(request),
+                Step::Send(commit_no, message) => self.barrier.after(commit_no, AfterDurable::Send(message)),
+                Step::Join(rows, preference) => incoming.repair(RepairWrite::Join(rows, preference)),
+                Step::Finish(matches) => incoming.repair(RepairWrite::Finish(matches)),
             }
         }
     }
@@ -430,11 +469,8 @@ impl Session {
 
     fn request_durable(&mut self) {
         let pages = self.outgoing.as_ref().and_then(Outgoing::awaits_durable);
-        let actions = self.after_durable.iter().map(|(commit_no, _)| *commit_no);
-        let Some(newest) = actions.chain(pages).max() else { return };
-        if newest > self.durable && !self.awaiting_durable && self.ending.is_none() {
-            self.awaiting_durable = true;
-            self.store.push_back(StoreRequest::AwaitDurable(newest));
+        if self.ending.is_none() {
+            self.store.extend(self.barrier.next_request(pages));
         }
     }
 
@@ -442,15 +478,17 @@ impl Session {
         let started = self.established && self.local.is_some() && self.peer.is_some();
         let sent = self.outgoing.as_ref().is_none_or(Outgoing::is_done);
         let received = self.incoming.as_ref().is_none_or(Incoming::is_done);
-        if started && self.after_durable.is_empty() && sent && received {
+        if started && self.barrier.is_clear() && sent && received && !self.is_repairing() {
             self.end(Ending::Finished);
         }
     }
 
     fn end(&mut self, ending: Ending) {
         self.ending.get_or_insert(ending);
-        // A fork that only this Hello reveals must be noticed even if the peer has left.
-        self.store
-            .retain(|request| matches!(request, StoreRequest::ResetSite(_) | StoreRequest::AcceptHello(_)));
+        // A fork that only this Hello reveals must be noticed even if the peer has left, and a repair is remembered.
+        self.store.retain(|request| {
+            use StoreRequest::{AcceptHello, ResetSite, SettleRepair};
+            matches!(request, ResetSite(_) | AcceptHello(_) | SettleRepair(_))
+        });
     }
 }

@@ -38,8 +38,12 @@ pub struct SessionReport {
     pub rows_applied: u64,
     /// Vectors that gained concurrent siblings here.
     pub conflicts: u64,
-    /// Both nodes claim the same changes but hold different content.
+    /// Both nodes claim the same changes but hold different content, even after a repair where both can make one.
     pub digests_differ: bool,
+    /// Repairs begun: at most one a session.
+    pub repairs: u64,
+    /// Rows of this database that a repair has changed or brought back.
+    pub rows_repaired: u64,
     /// This node's strategy for the shard; `None` before the handshake is complete.
     pub strategy: Option<Strategy>,
     /// Whether neither node had a live row at the start.
@@ -77,6 +81,14 @@ pub enum Warning {
         /// Why.
         code: &'static str,
     },
+    /// The two nodes held different content of the same changes, or one of them knew that its rows were altered, and the
+    /// shards were compared.
+    Repaired {
+        /// Rows of this database that changed or came back.
+        rows: u64,
+        /// Rows of this database that still do not match their hashes.
+        damaged: u64,
+    },
     /// A copy of this node goes on under its site; this database now has a new site.
     Forked,
 }
@@ -95,6 +107,14 @@ impl fmt::Display for Warning {
             Self::PeerHeld(held) => write_held(f, held, "of this node", "by the peer"),
             Self::Withheld { id, code } => {
                 write!(f, "{code}: vector '{id}' was not sent: its stored content is damaged or too large")
+            }
+            Self::Repaired { rows, damaged } => {
+                write!(f, "stored content was damaged, lost or altered by another program: ")?;
+                write!(f, "{rows} vectors of this database were restored from the peer")?;
+                match damaged {
+                    0 => Ok(()),
+                    _ => write!(f, ", and {damaged} are still damaged: sync with a peer that has them"),
+                }
             }
             Self::Forked => f.write_str(
                 "a copy of this node, made while it ran, has written under the same site: this one has taken a new site and \

@@ -1,6 +1,7 @@
 use crate::{
-    Applied, Batch, ChangeId, CommitNo, End, Ended, Fingerprint, Hello, HelloOffer, Page, PageSize,
-    RemoteApply, SiteId, VersionVector,
+    Applied, Batch, ChangeId, CommitNo, End, Ended, Fingerprint, Hello, HelloOffer, IdRange, Page, PageSize,
+    Preference, RangeCounts, RangeDigest, RangeDigests, RangePage, RemoteApply, Repaired, SiteId,
+    VersionVector,
 };
 
 /// What a session asks of the shard's storage. Each request is one transaction, or a wait.
@@ -41,6 +42,35 @@ pub enum StoreRequest {
         /// The peer's state.
         end: Box<End>,
     },
+    /// [`split_ranges`](crate::split_ranges), answered by [`StoreReply::RangeDigests`].
+    SplitRanges(Vec<IdRange>),
+    /// [`compare_ranges`](crate::compare_ranges), answered by [`StoreReply::RangeCounts`].
+    CompareRanges(Vec<RangeDigest>),
+    /// [`read_range`](crate::read_range), answered by [`StoreReply::RangePage`].
+    ReadRange {
+        /// Which rows.
+        range: IdRange,
+        /// How large the page may get.
+        size: PageSize,
+    },
+    /// [`RemoteApply::join_range`], answered by [`StoreReply::RangeJoined`].
+    JoinRange {
+        /// Comes back in the reply.
+        remote: Box<RemoteApply>,
+        /// The peer's rows.
+        rows: Batch,
+        /// What is kept where the two nodes differ about one version.
+        preference: Preference,
+    },
+    /// [`RemoteApply::finish_repair`], answered by [`StoreReply::RepairFinished`].
+    FinishRepair {
+        /// Comes back in the reply.
+        remote: Box<RemoteApply>,
+        /// Whether the rows had the shard's digest when they were read.
+        matches: bool,
+    },
+    /// [`settle_repair`](crate::settle_repair) with what the peer holds, answered by [`StoreReply::RepairSettled`].
+    SettleRepair(VersionVector),
     /// Wait until this transaction is durable; answered by [`StoreReply::Durable`].
     AwaitDurable(CommitNo),
     /// Wait for a transaction after this one; answered by [`StoreReply::Committed`].
@@ -86,6 +116,32 @@ pub enum StoreReply {
         /// Must be durable before the peer is told.
         commit_no: CommitNo,
     },
+    /// The digests of parts of ranges.
+    RangeDigests(Box<RangeDigests>),
+    /// How ranges of the peer compare.
+    RangeCounts(Box<RangeCounts>),
+    /// Rows of a range.
+    RangePage(Box<RangePage>),
+    /// Rows of a range were joined.
+    RangeJoined {
+        /// For the next request.
+        remote: Box<RemoteApply>,
+        /// What the rows did.
+        applied: Applied,
+        /// The change ids of the rows that changed.
+        changes: Option<ChangeSpan>,
+    },
+    /// A repair was ended.
+    RepairFinished {
+        /// For the next request.
+        remote: Box<RemoteApply>,
+        /// What the shard is now.
+        repaired: Repaired,
+        /// Must be durable before the peer is told.
+        commit_no: CommitNo,
+    },
+    /// It is known whether the shard remains to be repaired.
+    RepairSettled,
     /// All transactions up to this one are durable.
     Durable(CommitNo),
     /// A later transaction was committed.
@@ -112,7 +168,9 @@ impl StoreReply {
     #[must_use]
     pub const fn applied(&self) -> Option<&Applied> {
         match self {
-            Self::Applied { applied, .. } | Self::Ended { applied, .. } => Some(applied),
+            Self::Applied { applied, .. }
+            | Self::Ended { applied, .. }
+            | Self::RangeJoined { applied, .. } => Some(applied),
             _ => None,
         }
     }
@@ -121,7 +179,9 @@ impl StoreReply {
     #[must_use]
     pub const fn changes(&self) -> Option<ChangeSpan> {
         match self {
-            Self::Applied { changes, .. } | Self::Ended { changes, .. } => *changes,
+            Self::Applied { changes, .. }
+            | Self::Ended { changes, .. }
+            | Self::RangeJoined { changes, .. } => *changes,
             _ => None,
         }
     }

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
-use super::batch_codec;
+use super::repair::RepairMessage;
+use super::{batch_codec, digest_bytes};
 use crate::{
     ChangeId, ChangelogId, Codec, Cursor, DeltaError, Descriptor, Digest, Frame, NodeName, ShardId, SiteId,
     Strategy, Timestamp, VectorId, VectorRow, VersionVector, bounded,
@@ -32,6 +33,8 @@ pub enum Message {
     Held(Held),
     /// The sender has ended the session.
     Reject(Reject),
+    /// A step of a repair. Only for a peer that says [`Hello::REPAIRS`].
+    Repair(Box<RepairMessage>),
 }
 
 /// A node's state of a shard, read in one transaction, and its capabilities.
@@ -41,7 +44,8 @@ pub struct Hello {
     pub nonce: u64,
     /// The oldest and newest protocol version supported.
     pub protocol: (u16, u16),
-    /// The numbers of the codecs that the node can read.
+    /// The numbers of the codecs that the node can read, and from 128 on of what else it can do or has to say. Unknown
+    /// numbers mean nothing.
     #[serde(deserialize_with = "bounded::list::<_, _, 64>")]
     pub codecs: Vec<u8>,
     /// The shard.
@@ -79,6 +83,22 @@ pub struct Hello {
 impl Hello {
     /// The protocol version of this build.
     pub const PROTOCOL: u16 = 1;
+    /// Among `codecs`: the node takes part in repairs.
+    pub const REPAIRS: u8 = 128;
+    /// Among `codecs`: another program has altered or removed rows of the shard, or some do not match their hashes.
+    pub const ALTERED: u8 = 129;
+
+    /// Whether the node takes part in repairs.
+    #[must_use]
+    pub fn can_repair(&self) -> bool {
+        self.codecs.contains(&Self::REPAIRS)
+    }
+
+    /// Whether the node knows that its rows were altered or lost.
+    #[must_use]
+    pub fn is_altered(&self) -> bool {
+        self.codecs.contains(&Self::ALTERED)
+    }
 }
 
 /// The sender's state in the transaction whose page reached the end of its changelog.
@@ -157,9 +177,10 @@ impl Message {
             Self::Done => {}
             Self::Held(held) => write(held, &mut buffer)?,
             Self::Reject(reject) => write(reject, &mut buffer)?,
+            Self::Repair(repair) => repair.encode(codec, &mut buffer)?,
         }
         let frames = Frame::seal(self.kind(), buffer);
-        if frames.len() > 1 && !matches!(self, Self::Batch(_)) {
+        if frames.len() > 1 && !spans_frames(self.kind()) {
             let size = frames.iter().map(Bytes::len).sum::<usize>() as u64;
             return Err(DeltaError::Limit { what: self.name(), size, limit: Frame::MAX_BYTES as u64 });
         }
@@ -179,6 +200,7 @@ impl Message {
             Self::Done => "done",
             Self::Held(_) => "held",
             Self::Reject(_) => "reject",
+            Self::Repair(repair) => repair.name(),
         }
     }
 
@@ -193,6 +215,7 @@ impl Message {
             Self::Held(_) => 7,
             Self::Reject(_) => 8,
             Self::Open(_) => 9,
+            Self::Repair(repair) => repair.kind(),
         }
     }
 
@@ -222,6 +245,7 @@ impl Message {
             7 => read("held", &body).map(Self::Held),
             8 => read("reject", &body).map(Self::Reject),
             9 => read("open", &body).map(Self::Open),
+            10..=14 => RepairMessage::decode(kind, body, codecs).map(|repair| Self::Repair(Box::new(repair))),
             _ => Err(DeltaError::Malformed { what: "frame", reason: format!("unknown kind {kind}") }),
         }
     }
@@ -231,7 +255,8 @@ impl Message {
 #[derive(Debug, Default)]
 pub struct MessageDecoder {
     pieces: Vec<u8>,
-    is_mid_batch: bool,
+    /// The kind of the message that has arrived in part.
+    unfinished: Option<u8>,
 }
 
 impl MessageDecoder {
@@ -241,10 +266,10 @@ impl MessageDecoder {
     /// `ERR_LIMIT` for a message above its limit, `ERR_PROTOCOL` for a malformed one. The decoder cannot be used after
     /// an error.
     pub fn receive(&mut self, frame: Frame, codecs: &[&dyn Codec]) -> Result<Option<Message>, DeltaError> {
-        if !self.is_mid_batch && !frame.more {
+        if self.unfinished.is_none() && !frame.more {
             return Message::decode(frame.kind, frame.body, codecs).map(Some);
         }
-        if frame.kind != BATCH {
+        if !spans_frames(frame.kind) || self.unfinished.is_some_and(|kind| kind != frame.kind) {
             let reason = format!("a frame of kind {} within a batch", frame.kind);
             return Err(DeltaError::Malformed { what: "frame", reason });
         }
@@ -257,15 +282,19 @@ impl MessageDecoder {
             });
         }
         self.pieces.extend_from_slice(&frame.body);
-        self.is_mid_batch = frame.more;
+        self.unfinished = frame.more.then_some(frame.kind);
         if frame.more {
             return Ok(None);
         }
-        Message::decode(BATCH, std::mem::take(&mut self.pieces).into(), codecs).map(Some)
+        Message::decode(frame.kind, std::mem::take(&mut self.pieces).into(), codecs).map(Some)
     }
 }
 
 const BATCH: u8 = 2;
+
+const fn spans_frames(kind: u8) -> bool {
+    matches!(kind, BATCH | RepairMessage::ROWS)
+}
 
 fn write<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<(), DeltaError> {
     value
@@ -290,22 +319,6 @@ mod strategy_byte {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Strategy, D::Error> {
         let byte = u8::deserialize(deserializer)?;
         Strategy::from_byte(byte).ok_or_else(|| Error::custom(format_args!("unknown strategy {byte}")))
-    }
-}
-
-mod digest_bytes {
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-    use serde_bytes::Bytes;
-
-    use crate::Digest;
-
-    pub(super) fn serialize<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_bytes(&digest.to_bytes())
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Digest, D::Error> {
-        let bytes = <&Bytes>::deserialize(deserializer)?;
-        Digest::from_bytes(bytes).ok_or_else(|| Error::custom("a digest has 40 bytes"))
     }
 }
 

@@ -5,10 +5,13 @@ mod batch_codec;
 mod batch_columns;
 mod batch_reader;
 mod codec;
+mod digest_bytes;
 mod frame;
 mod message;
+mod repair;
 
 pub use batch::Batch;
 pub use codec::{Codec, Lz4Columns, Uncompressed};
 pub use frame::{Frame, FrameDecoder};
 pub use message::{End, Held, Hello, Message, MessageDecoder, Reject};
+pub use repair::{IdRange, RangeDigest, RangeRows, RepairMessage, ShardSummary};

@@ -3,5 +3,6 @@
 
 mod changes;
 mod properties;
+mod repair;
 mod session;
 mod support;

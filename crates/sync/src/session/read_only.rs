@@ -16,9 +16,12 @@ pub(crate) fn withhold(request: StoreRequest, clock: Timestamp) -> ControlFlow<S
             remote,
             applied: refused(&batches, clock),
             changes: None,
-            ended: Ended { version_vector: VersionVector::default(), digests_differ: false },
+            ended: Ended { version_vector: VersionVector::default(), digests_differ: false, deferred: false },
             commit_no: 0,
         },
+        StoreRequest::JoinRange { remote, rows, .. } => {
+            StoreReply::RangeJoined { remote, applied: refused(&[rows], clock), changes: None }
+        }
         request => return ControlFlow::Continue(request),
     };
     ControlFlow::Break(reply)

@@ -84,7 +84,14 @@ impl ShardStore {
             hello.cursor = None;
         }
         // The rights may have changed while the page was read, and it may hold what was written since.
-        if matches!(reply, StoreReply::Page(_)) && self.access() == Some(Access::None) {
+        let shows = matches!(
+            reply,
+            StoreReply::Page(_)
+                | StoreReply::RangePage(_)
+                | StoreReply::RangeDigests(_)
+                | StoreReply::RangeCounts(_)
+        );
+        if shows && self.access() == Some(Access::None) {
             return forbidden();
         }
         reply
@@ -103,13 +110,22 @@ impl ShardStore {
     /// Returns a request that the peer's rights allow, or else the reply to it.
     fn permit(&mut self, request: StoreRequest) -> ControlFlow<StoreReply, StoreRequest> {
         let access = self.access();
-        let reads_rows = matches!(request, StoreRequest::ReadPage { .. });
+        let reads_rows = matches!(
+            request,
+            StoreRequest::ReadPage { .. }
+                | StoreRequest::SplitRanges(_)
+                | StoreRequest::CompareRanges(_)
+                | StoreRequest::ReadRange { .. }
+        );
         if reads_rows && access == Some(Access::None) {
             return ControlFlow::Break(forbidden());
         }
         let writes = matches!(
             request,
-            StoreRequest::AcceptHello(_) | StoreRequest::Apply { .. } | StoreRequest::End { .. }
+            StoreRequest::AcceptHello(_)
+                | StoreRequest::Apply { .. }
+                | StoreRequest::End { .. }
+                | StoreRequest::JoinRange { .. }
         );
         self.read_only |= writes && access != Some(Access::Write);
         if writes && self.read_only {

@@ -42,6 +42,16 @@ fn a_clock_that_is_called_corrected_without_evidence_is_caught() {
     assert_caught(Fault::ClockWithoutEvidence);
 }
 
+#[test]
+fn a_repair_of_single_siblings_is_caught() {
+    assert_caught(Fault::RepairOfSingleSiblings);
+}
+
+#[test]
+fn a_repair_that_moves_the_version_vector_is_caught() {
+    assert_caught(Fault::RepairMovesVersionVector);
+}
+
 fn assert_caught(fault: Fault) {
     let outcome = run_seeds(0, SEEDS, Some(fault));
     let (seed, what) = outcome.failure.unwrap_or_else(|| panic!("{fault:?} went unnoticed in {SEEDS} seeds"));

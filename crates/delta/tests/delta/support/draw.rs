@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use vectr_delta::{
-    Batch, ChangelogId, Cursor, Descriptor, Digest, Dot, End, Held, Hello, Message, Metadata, NodeName,
-    Payload, Reject, Row, ShardId, Sibling, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
+    Batch, ChangelogId, Cursor, Descriptor, Digest, Dot, End, Held, Hello, IdRange, Message, Metadata,
+    NodeName, Payload, RangeDigest, RangeRows, Reject, RepairMessage, Row, ShardId, ShardSummary, Sibling,
+    SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
 };
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014).
@@ -191,7 +192,30 @@ impl Draw {
         }
     }
 
-    /// Any message; a batch every second time.
+    fn range(&mut self) -> IdRange {
+        let mut id = || self.coin().then(|| VectorId::new(&self.text(9)).unwrap());
+        IdRange { after: id(), to: id() }
+    }
+
+    fn repair(&mut self) -> RepairMessage {
+        let count = self.below(9);
+        match self.below(5) {
+            0 => RepairMessage::Wanted,
+            1 => {
+                let part = |draw: &mut Self| RangeDigest { range: draw.range(), digest: draw.digest() };
+                RepairMessage::Digests((0..count).map(|_| part(self)).collect())
+            }
+            2 => RepairMessage::Counts((0..count).map(|_| self.coin().then(|| self.safe())).collect()),
+            3 => RepairMessage::Rows(RangeRows { range: self.range(), rows: self.batch(4, 6) }),
+            _ => RepairMessage::State(ShardSummary {
+                version_vector: self.vector(),
+                digest: self.digest(),
+                tight: self.coin(),
+            }),
+        }
+    }
+
+    /// Any message; a batch almost every second time.
     pub(crate) fn message(&mut self) -> Message {
         match self.below(16) {
             0 => Message::Hello(Box::new(self.hello())),
@@ -221,6 +245,7 @@ impl Draw {
                 retry: self.coin(),
             }),
             7 => Message::Open(ShardId::new(&self.text(9)).unwrap()),
+            8 => Message::Repair(Box::new(self.repair())),
             _ => Message::Batch(self.batch(6, 12)),
         }
     }

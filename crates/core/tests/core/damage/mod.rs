@@ -1,5 +1,7 @@
 //! Stored bytes that are no longer what was written.
 
+mod repair;
+
 use crate::support::store;
 use crate::support::sync::sync;
 use crate::support::{Scratch, Wall, bytes, delete, described, id, payload, put, shard, shown};
@@ -59,7 +61,8 @@ fn a_damaged_vector_blocks_no_other_and_is_not_healed_in_silence() {
     let b = scratch.open_at("b.db", &wall);
     for _ in 0..2 {
         let (report, _) = sync(&shard(), (&a, 0), (&b, 1), NOW);
-        assert_eq!(report.warnings, [Warning::Withheld { id: id("v2"), code: "ERR_CHECKSUM" }]);
+        let withheld = Warning::Withheld { id: id("v2"), code: "ERR_CHECKSUM" };
+        assert_eq!(report.warnings, [withheld, Warning::Repaired { rows: 0, damaged: 1 }]);
         assert_eq!((b.count(&shard()).unwrap(), shown(&b, "v2")), (2, None));
         assert!(b.shard_statistics(&shard()).unwrap().version_vector.is_empty());
     }

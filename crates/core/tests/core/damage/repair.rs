@@ -1,0 +1,207 @@
+//! Rows that were damaged, altered or removed behind the database's back come back from a peer.
+
+use super::{DAMAGES, NOW};
+use crate::support::cluster::Cluster;
+use crate::support::sync::{session, sync};
+use crate::support::{delete, id, put, shard, shown};
+use rusqlite::Connection;
+use vectr_core::{Inspection, Target, VectrDB};
+use vectr_delta::{Ending, LocalWrite, SessionReport, Strategy, Warning};
+
+/// Runs SQL on the closed file of a node, as another program does, and opens it again.
+fn alter(cluster: &mut Cluster, node: usize, sql: &str) {
+    cluster.nodes[node].close().unwrap();
+    let raw = Connection::open(cluster.scratch.path(&format!("{node}.db"))).unwrap();
+    raw.execute_batch(sql).unwrap();
+    raw.close().unwrap();
+    cluster.reopen(node);
+}
+
+/// Two nodes that hold the same: vectors written by the one and by the other.
+fn synced(rows: usize) -> Cluster {
+    let cluster = Cluster::new(2);
+    for (node, db) in cluster.nodes.iter().enumerate() {
+        let transaction = db.begin().unwrap();
+        let at = shard();
+        for number in 0..rows {
+            let target = Target { shard: &at, transaction: Some(transaction) };
+            let payload = crate::support::payload(&[number as f32, 1.0]);
+            db.upsert(target, &id(&format!("{node}-{number:05}")), payload).unwrap();
+        }
+        db.commit(transaction).unwrap();
+    }
+    cluster.settle();
+    cluster
+}
+
+/// One session, which must not end in a restart: a node that took lost rows for a fork would need one.
+fn once(cluster: &Cluster, a: usize, b: usize) -> (SessionReport, SessionReport) {
+    let (left, right) = session(&shard(), (&cluster.nodes[a], a as u8), (&cluster.nodes[b], b as u8), NOW);
+    assert_eq!((left.ending, right.ending), (Ending::Finished, Ending::Finished));
+    (left.report, right.report)
+}
+
+fn assert_whole(cluster: &Cluster) {
+    cluster.assert_equal();
+    for (number, db) in cluster.nodes.iter().enumerate() {
+        let found =
+            Inspection::open(&cluster.scratch.path(&format!("{number}.db"))).unwrap().verify().unwrap();
+        assert_eq!(found.faults, [], "node {number}");
+        assert_eq!(found.shards[0].computed, db.digest(&shard()).unwrap());
+    }
+}
+
+/// Whether the file says that the shard is to be repaired.
+fn is_marked(cluster: &Cluster, node: usize) -> bool {
+    let raw = Connection::open(cluster.scratch.path(&format!("{node}.db"))).unwrap();
+    let marks = "SELECT count(*) FROM altered WHERE present = 1";
+    raw.query_row(marks, [], |row| row.get::<_, i64>(0)).unwrap() == 1
+}
+
+// The peer took the row for held for ever, and its owner reported the damage at each use.
+#[test]
+fn a_damaged_vector_comes_back_with_the_next_sync() {
+    let more = ["timestamp = timestamp + 1", "operation = 2", "hash = zeroblob(16)", "context = '{}'"];
+    for damage in DAMAGES.into_iter().chain(more) {
+        for vector in ["0-00001", "1-00001"] {
+            let mut cluster = synced(3);
+            let site = cluster.nodes[0].site();
+            alter(&mut cluster, 0, &format!("UPDATE row SET {damage} WHERE id = '{vector}'"));
+            assert!(is_marked(&cluster, 0));
+            let (left, right) = once(&cluster, 0, 1);
+            assert_eq!((left.repairs, right.repairs), (1, 1), "{damage}");
+            assert_whole(&cluster);
+            assert_eq!(shown(&cluster.nodes[0], vector), Some(vec![1.0, 1.0]), "{damage}");
+            assert!(cluster.nodes[0].site() == site && !is_marked(&cluster, 0), "{damage}");
+            let (left, right) = once(&cluster, 0, 1);
+            assert_eq!((left.repairs, right.repairs, left.warnings.len()), (0, 0, 0), "{damage}");
+        }
+    }
+}
+
+#[test]
+fn a_repair_is_told() {
+    let mut cluster = synced(3);
+    alter(&mut cluster, 0, "UPDATE row SET vector = zeroblob(8) WHERE id = '1-00001'");
+    let (left, right) = once(&cluster, 0, 1);
+    assert_eq!((left.rows_repaired, right.rows_repaired, left.rows_applied), (1, 0, 0));
+    assert_eq!(left.warnings, [Warning::Repaired { rows: 1, damaged: 0 }]);
+    assert!(!left.digests_differ && !right.digests_differ);
+}
+
+// A vector that was removed with other tools stayed lost, and if the peer had written to it since, the node took itself
+// for a copy of a running one.
+#[test]
+fn a_removed_vector_comes_back_with_the_next_sync() {
+    for removed in ["id = '0-00001'", "id = '1-00001'", "id LIKE '0-%'", "true"] {
+        let mut cluster = synced(20);
+        let site = cluster.nodes[0].site();
+        alter(&mut cluster, 0, &format!("DELETE FROM row WHERE {removed}"));
+        put(&cluster.nodes[1], "0-00001", &[7.0, 7.0]);
+        let (left, _) = once(&cluster, 0, 1);
+        assert!(left.rows_repaired > 0 || removed == "id = '0-00001'", "{removed}");
+        assert_whole(&cluster);
+        assert_eq!(cluster.nodes[0].count(&shard()).unwrap(), 40);
+        assert_eq!(shown(&cluster.nodes[0], "0-00001"), Some(vec![7.0, 7.0]));
+        assert!(cluster.nodes[0].site() == site && !is_marked(&cluster, 0));
+        assert_eq!(once(&cluster, 0, 1).0.repairs, 0);
+    }
+}
+
+#[test]
+fn rows_lost_on_both_nodes_come_back_to_both() {
+    let mut cluster = synced(200);
+    alter(&mut cluster, 0, "DELETE FROM row WHERE id IN ('0-00007', '1-00008')");
+    alter(&mut cluster, 1, "DELETE FROM row WHERE id IN ('0-00100', '1-00101', '1-00102')");
+    let (left, right) = once(&cluster, 0, 1);
+    assert_eq!((left.rows_repaired, right.rows_repaired), (2, 3));
+    assert_whole(&cluster);
+    assert_eq!(cluster.nodes[0].count(&shard()).unwrap(), 400);
+}
+
+#[test]
+fn one_row_of_ten_thousand_is_found_without_sending_the_others() {
+    let mut cluster = synced(5_000);
+    alter(&mut cluster, 1, "UPDATE row SET vector = zeroblob(8) WHERE id = '0-03333'");
+    let (left, right) = once(&cluster, 0, 1);
+    assert_eq!((left.rows_repaired, right.rows_repaired, left.rows_sent), (0, 1, 0));
+    assert_whole(&cluster);
+}
+
+#[test]
+fn what_one_peer_lacks_comes_back_from_another() {
+    let mut cluster = Cluster::new(3);
+    for name in ["a", "b", "c"] {
+        put(&cluster.nodes[0], name, &[1.0]);
+    }
+    cluster.sync(0, 1);
+    let site = cluster.nodes[0].site();
+    alter(&mut cluster, 0, "DELETE FROM row WHERE id = 'b'");
+    // This peer believes what the damaged node claims.
+    once(&cluster, 0, 2);
+    assert_eq!((shown(&cluster.nodes[0], "b"), shown(&cluster.nodes[2], "b")), (None, None));
+    once(&cluster, 0, 1);
+    once(&cluster, 1, 2);
+    assert_whole(&cluster);
+    assert_eq!(shown(&cluster.nodes[2], "b"), Some(vec![1.0]));
+    assert_eq!(cluster.nodes[0].site(), site, "lost rows are no sign of a fork");
+}
+
+#[test]
+fn a_lost_version_of_a_conflict_comes_back() {
+    for sql in
+        ["DELETE FROM sibling", "UPDATE sibling SET vector = x'00000000'", "UPDATE sibling SET row = 99"]
+    {
+        let mut cluster = Cluster::new(2);
+        for (node, db) in cluster.nodes.iter().enumerate() {
+            db.set_strategy(&shard(), Strategy::Manual).unwrap();
+            put(db, "same", &[node as f32]);
+        }
+        cluster.settle();
+        alter(&mut cluster, 0, sql);
+        once(&cluster, 0, 1);
+        cluster.assert_equal();
+        for db in &cluster.nodes {
+            assert_eq!(db.pending_conflicts(None).unwrap()[0].row.siblings().len(), 2, "{sql}");
+        }
+    }
+}
+
+#[test]
+fn nothing_that_this_program_does_looks_like_the_work_of_another() {
+    let cluster = Cluster::new(2);
+    for (node, db) in cluster.nodes.iter().enumerate() {
+        db.set_strategy(&shard(), Strategy::Manual).unwrap();
+        for name in ["a", "b", "c", "d"] {
+            put(db, name, &[node as f32]);
+        }
+    }
+    cluster.settle();
+    let conflicts = cluster.nodes[0].pending_conflicts(None).unwrap();
+    cluster.nodes[0].resolve_conflict(&conflicts[0].conflict, None, LocalWrite::Delete).unwrap();
+    let payload = crate::support::payload(&[7.0]);
+    cluster.nodes[0].resolve_conflict(&conflicts[1].conflict, None, LocalWrite::Put(payload)).unwrap();
+    put(&cluster.nodes[1], "a", &[8.0]);
+    put(&cluster.nodes[1], "c", &[8.0]);
+    assert!(delete(&cluster.nodes[1], "d"));
+    cluster.settle();
+    let reports = once(&cluster, 0, 1);
+    assert_eq!((reports.0.repairs, is_marked(&cluster, 0), is_marked(&cluster, 1)), (0, false, false));
+}
+
+#[test]
+fn a_node_that_writes_on_during_the_repair_loses_nothing() {
+    let mut cluster = synced(50);
+    alter(&mut cluster, 0, "DELETE FROM row WHERE id LIKE '%7'");
+    put(&cluster.nodes[0], "0-00007", &[5.0, 5.0]);
+    put(&cluster.nodes[0], "new", &[6.0, 6.0]);
+    once(&cluster, 0, 1);
+    assert_whole(&cluster);
+    let of = |db: &VectrDB, name: &str| shown(db, name);
+    for db in &cluster.nodes {
+        assert_eq!((of(db, "0-00007"), of(db, "new")), (Some(vec![5.0, 5.0]), Some(vec![6.0, 6.0])));
+        assert_eq!(db.count(&shard()).unwrap(), 101);
+    }
+    let (report, _) = sync(&shard(), (&cluster.nodes[0], 0), (&cluster.nodes[1], 1), NOW);
+    assert_eq!(report.repairs, 0);
+}
