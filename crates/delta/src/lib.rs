@@ -29,7 +29,7 @@ pub use session::{
     Warning,
 };
 pub use wire::{
-    Batch, Codec, End, Frame, FrameDecoder, Held, Hello, Lz4Columns, Message, MessageDecoder, Reject,
+    Batch, Codec, End, Frame, FrameDecoder, Held, Hello, Lz4Columns, Message, MessageDecoder, Open, Reject,
     Uncompressed,
 };
 

@@ -6,8 +6,8 @@ use std::fmt::Write;
 use bytes::Bytes;
 use vectr_delta::{
     Batch, ChangelogId, ConflictId, Cursor, Descriptor, Digest, Dimensions, Dot, ElementType, End,
-    FrameDecoder, Held, Hello, Message, MessageDecoder, Metadata, NodeName, Payload, Reject, Row, ShardId,
-    Sibling, SiteId, Strategy, Timestamp, Uncompressed, VectorId, VectorRow, VersionVector,
+    FrameDecoder, Held, Hello, Message, MessageDecoder, Metadata, NodeName, Open, Payload, Reject, Row,
+    ShardId, Sibling, SiteId, Strategy, Timestamp, Uncompressed, VectorId, VectorRow, VersionVector,
 };
 
 #[test]
@@ -74,7 +74,8 @@ fn documented_vectors() -> BTreeMap<String, String> {
 
 fn messages() -> Vec<(&'static str, Message)> {
     vec![
-        ("open", Message::Open(shard())),
+        ("open", Message::Open(Open { shard: shard(), codecs: vec![] })),
+        ("open of a node that assembles messages", Message::Open(Open::of_this_build(shard()))),
         ("hello", Message::Hello(Box::new(hello()))),
         ("batch", Message::Batch(batch())),
         ("end", Message::End(Box::new(end()))),

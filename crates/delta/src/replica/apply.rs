@@ -2,9 +2,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::join::{Joined, claims_unknown_changes, join_row};
 use super::outcome::{Applied, Ended, Refusal};
+use crate::wire::MAX_SITES;
 use crate::{
-    Batch, ChangeId, ChangelogId, Cursor, End, Fingerprint, Held, Hello, ShardState, ShardWrite, SiteId,
-    Timestamp, VectorRow, VersionVector,
+    Batch, ChangeId, ChangelogId, Cursor, DeltaError, End, Fingerprint, Held, Hello, ShardState, ShardWrite,
+    SiteId, Timestamp, VectorRow, VersionVector,
 };
 
 /// Applies what a peer sends in one session. Keeps the peer's state and what was held back so far.
@@ -113,7 +114,7 @@ impl RemoteApply {
     /// Joins the peer's version vector after its last row, except for the sites of rows held back.
     ///
     /// # Errors
-    /// See [`Refusal`].
+    /// See [`Refusal`]; [`Refusal::Shard`] with `ERR_LIMIT` if no message could carry the version vector any more.
     pub fn end<W: ShardWrite + ?Sized>(
         &mut self,
         shard: &mut W,
@@ -132,7 +133,9 @@ impl RemoteApply {
         let mut learnt = end.version_vector.clone();
         learnt.retain_sites(|site| !self.held_sites.contains(&site));
         if !shard.state().version_vector.covers_all(&learnt) {
-            shard.state_mut().version_vector.join(&learnt);
+            let joined = shard.state().version_vector.joined(&learnt);
+            check_sites(&joined)?;
+            shard.state_mut().version_vector = joined;
         }
         let state = shard.state();
         let comparable = state.version_vector == end.version_vector && state.is_tight() && end.tight;
@@ -178,6 +181,15 @@ impl RemoteApply {
         }
         shard.set_cursor(&self.peer, Cursor { changelog: self.changelog, position: self.position })
     }
+}
+
+/// What no message can carry is never stored.
+fn check_sites<E>(version_vector: &VersionVector) -> Result<(), Refusal<E>> {
+    let (size, limit) = (version_vector.len() as u64, MAX_SITES as u64);
+    if size <= limit {
+        return Ok(());
+    }
+    Err(Refusal::Shard(DeltaError::Limit { what: "number of sites that changed a shard", size, limit }))
 }
 
 struct HeldRows {

@@ -36,7 +36,7 @@ pub struct PageEnd {
     pub digest: Digest,
     /// Whether the version vector covers every dot held.
     pub tight: bool,
-    /// The names of the sites in the version vector.
+    /// The names of the sites of which the version vector covers more than the filter.
     pub names: BTreeMap<SiteId, NodeName>,
 }
 
@@ -101,11 +101,13 @@ pub fn read_page<R: ShardRead + ?Sized>(
     page.names = names(shard, page.rows.iter().flat_map(|entry| sites_of(&entry.row)))?;
     if !full {
         let state = shard.state();
+        let known = |site: SiteId, seq| filter.is_some_and(|held| held.seq(site) >= seq);
+        let news = state.version_vector.iter().filter(|(site, seq)| !known(*site, *seq));
         page.end = Some(PageEnd {
             version_vector: state.version_vector.clone(),
             digest: state.digest,
             tight: state.is_tight(),
-            names: names(shard, state.version_vector.iter().map(|(site, _)| site))?,
+            names: names(shard, news.map(|(site, _)| site))?,
         });
     }
     Ok(page)

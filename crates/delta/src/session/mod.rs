@@ -2,6 +2,7 @@
 //! requests come out. Both nodes run the same machine, whichever of them opened the stream.
 
 mod direction;
+mod greeting;
 mod incoming;
 mod outgoing;
 mod peer_progress;
@@ -11,6 +12,7 @@ mod store;
 use std::collections::VecDeque;
 
 use direction::Direction;
+use greeting::{Greeting, with_abilities};
 use incoming::Incoming;
 use outgoing::Outgoing;
 pub use peer_progress::PeerProgress;
@@ -46,7 +48,7 @@ pub struct Session {
     config: SessionConfig,
     local: Option<Hello>,
     peer: Option<Hello>,
-    hello_sent: bool,
+    greeting: Greeting,
     accepting: bool,
     established: bool,
     prepared: bool,
@@ -72,13 +74,14 @@ enum AfterDurable {
 impl Session {
     /// A new session. Its first request reads this node's Hello.
     #[must_use]
-    pub fn new(config: SessionConfig) -> Self {
+    pub fn new(mut config: SessionConfig) -> Self {
+        config.offer = with_abilities(config.offer);
         let read = StoreRequest::ReadHello { peer: config.peer, offer: config.offer.clone() };
         Self {
             config,
             local: None,
             peer: None,
-            hello_sent: false,
+            greeting: Greeting::default(),
             accepting: false,
             established: false,
             prepared: false,
@@ -275,6 +278,7 @@ impl Session {
                 format!("the hello is for shard '{}' instead of '{}'", hello.shard, self.config.shard);
             return self.reject("ERR_PROTOCOL", &reason, false);
         }
+        self.greeting.reads_spans = Some(hello.reads_spans());
         self.peer = Some(hello);
     }
 
@@ -299,8 +303,7 @@ impl Session {
                 }
                 taken
             }
-            // The engine handles `Open` before it creates the session.
-            Message::Open(_) => Err("an open message after the first message"),
+            Message::Open(open) => self.receive_open(&open),
             Message::Hello(_) | Message::Held(_) | Message::Reject(_) => Ok(()),
         };
         if let Err(reason) = taken {
@@ -385,13 +388,19 @@ impl Session {
     /// Does everything that is now possible.
     fn advance(&mut self) {
         self.run_durable_actions();
+        self.send_hello();
         self.accept_hello();
         self.prepare_transfer();
         if let Some(outgoing) = &mut self.outgoing {
-            if self.established {
-                outgoing.send_pages(self.durable, &mut self.store, &mut self.transmit, &mut self.report);
-            }
+            let sent = if self.established {
+                outgoing.send_pages(self.durable, &mut self.store, &mut self.transmit, &mut self.report)
+            } else {
+                Ok(())
+            };
             self.store.extend(outgoing.read_ahead());
+            if let Err(sites) = sent {
+                self.reject_sites(sites);
+            }
         }
         self.request_durable();
         self.finish_if_done();
@@ -402,15 +411,12 @@ impl Session {
         let due: Vec<_> = self.after_durable.extract_if(.., |(commit_no, _)| *commit_no <= durable).collect();
         for (_, action) in due {
             match action {
-                AfterDurable::SendHello => {
-                    self.transmit.extend(self.local.clone().map(|hello| Message::Hello(Box::new(hello))));
-                    self.hello_sent = true;
-                }
+                AfterDurable::SendHello => self.greeting.is_due = true,
                 AfterDurable::ConfirmEnd(version_vector) => {
                     if let Some(incoming) = &mut self.incoming {
                         incoming.confirm_end();
                     }
-                    self.transmit.push_back(Message::Durable(version_vector));
+                    self.send_durable(version_vector);
                 }
             }
         }
@@ -419,7 +425,7 @@ impl Session {
     /// Waits until this node's Hello was sent: when two copies use one site, each must learn of the other, whichever
     /// notices first.
     fn accept_hello(&mut self) {
-        if self.accepting || !self.hello_sent || self.ending.is_some() {
+        if self.accepting || !self.greeting.is_sent || self.ending.is_some() {
             return;
         }
         if let Some(peer) = &self.peer {

@@ -2,6 +2,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::direction::Direction;
 use super::{SessionReport, StoreRequest, Warning};
+use crate::wire::TooManySites;
 use crate::{Batch, ChangeId, CommitNo, End, Hello, Message, Page, PageSize, SiteId, VersionVector};
 
 /// The sending half: reads pages ahead, holds them until they are durable, and keeps within the peer's window.
@@ -10,6 +11,8 @@ pub(super) struct Outgoing {
     nonce: u64,
     filter: Option<VersionVector>,
     live: bool,
+    /// Whether the peer assembles ends that span frames.
+    reads_spans: bool,
     size: PageSize,
     window: u64,
     /// The changelog has been read up to here.
@@ -46,6 +49,7 @@ impl Outgoing {
             nonce: peer.nonce,
             filter: direction.filter,
             live,
+            reads_spans: peer.reads_spans(),
             size,
             window: u64::from(peer.window.clamp(1, MAX_WINDOW)),
             position: direction.start,
@@ -112,20 +116,24 @@ impl Outgoing {
     }
 
     /// Sends durable pages within the peer's window.
+    ///
+    /// # Errors
+    /// If the peer's build cannot take in the version vector: the session has to end.
     pub(super) fn send_pages(
         &mut self,
         durable: CommitNo,
         store: &mut VecDeque<StoreRequest>,
         transmit: &mut VecDeque<Message>,
         report: &mut SessionReport,
-    ) {
+    ) -> Result<(), TooManySites> {
         while self.unacknowledged() < self.window {
             // Each end costs the peer an fsync; it refuses more unconfirmed ends than its window.
             let room = self.ends - self.durable_ends < self.window;
             let may_leave = |page: &mut Page| page.commit_no <= durable && (room || page.end.is_none());
             let Some(page) = self.pages.pop_front_if(may_leave) else { break };
-            self.send(page, store, transmit, report);
+            self.send(page, store, transmit, report)?;
         }
+        Ok(())
     }
 
     /// The next page to read, unless one is being read or enough are waiting.
@@ -163,7 +171,7 @@ impl Outgoing {
         store: &mut VecDeque<StoreRequest>,
         transmit: &mut VecDeque<Message>,
         report: &mut SessionReport,
-    ) {
+    ) -> Result<(), TooManySites> {
         if !self.withheld {
             self.announced = page.position;
         }
@@ -180,19 +188,19 @@ impl Outgoing {
                 rows: page.rows,
             }));
         }
-        let Some(end) = page.end else { return };
+        let Some(end) = page.end else { return Ok(()) };
         if self.live {
             store.push_back(StoreRequest::AwaitCommit(page.commit_no));
         }
         let mut version_vector = end.version_vector;
         version_vector.retain_sites(|site| !self.withheld_sites.contains(&site));
         if self.is_redundant(&version_vector, &page.frontier) {
-            return;
+            return Ok(());
         }
         self.ends += 1;
         self.unconfirmed.push_back(self.announced);
         self.last_end = Some(LastEnd { position: self.announced, frontier: page.frontier.clone() });
-        transmit.push_back(Message::End(Box::new(End {
+        let mut end = End {
             nonce: self.nonce,
             index: self.take_index(),
             position: self.announced,
@@ -202,7 +210,10 @@ impl Outgoing {
             // The digest counts the withheld rows, which the peer cannot have.
             tight: end.tight && !self.withheld,
             names: end.names,
-        })));
+        };
+        end.fit(self.reads_spans)?;
+        transmit.push_back(Message::End(Box::new(end)));
+        Ok(())
     }
 
     /// Whether an end would only echo what the peer has just sent. If such ends were sent, two live nodes would answer

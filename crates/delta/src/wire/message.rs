@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
 use super::batch_codec;
+use super::span::{self, Open};
 use crate::{
     ChangeId, ChangelogId, Codec, Cursor, DeltaError, Descriptor, Digest, Frame, NodeName, ShardId, SiteId,
     Strategy, Timestamp, VectorId, VectorRow, VersionVector, bounded,
@@ -14,8 +15,8 @@ use crate::{
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
     /// Sent first by the node that opened the stream if its Hello is not durable yet, so that the peer can read its own
-    /// Hello in the meantime.
-    Open(ShardId),
+    /// Hello in the meantime, or if the peer may not be able to assemble its Hello.
+    Open(Open),
     /// The first message of a session, in both directions.
     Hello(Box<Hello>),
     /// Rows.
@@ -60,8 +61,10 @@ pub struct Hello {
     #[serde(with = "strategy_byte")]
     pub strategy: Strategy,
     /// Everything it covers is held, superseded by something held, or below the frontier.
+    #[serde(deserialize_with = "span::version_vector")]
     pub version_vector: VersionVector,
     /// Tombstones below it may have been collected.
+    #[serde(deserialize_with = "span::version_vector")]
     pub frontier: VersionVector,
     /// How far this node has read the peer's changelog.
     pub cursor: Option<Cursor>,
@@ -91,15 +94,17 @@ pub struct End {
     /// The sender's changelog has been read up to here.
     pub position: ChangeId,
     /// The sender's version vector, without the sites of rows that it could not send.
+    #[serde(deserialize_with = "span::version_vector")]
     pub version_vector: VersionVector,
     /// The sender's collected frontier.
+    #[serde(deserialize_with = "span::version_vector")]
     pub frontier: VersionVector,
     /// The digest of the sender's shard.
     #[serde(with = "digest_bytes")]
     pub digest: Digest,
     /// Whether the version vector covers every dot that the sender holds.
     pub tight: bool,
-    /// The names of the sites in the version vector.
+    /// Names of sites in the version vector of which the receiver may not have heard.
     #[serde(with = "names")]
     pub names: BTreeMap<SiteId, NodeName>,
 }
@@ -148,7 +153,7 @@ impl Message {
         let mut buffer = Vec::with_capacity(self.expected_size());
         buffer.resize(Frame::HEAD, 0);
         match self {
-            Self::Open(shard) => write(shard, &mut buffer)?,
+            Self::Open(open) => open.write(&mut buffer)?,
             Self::Hello(hello) => write(hello, &mut buffer)?,
             Self::Batch(batch) => batch_codec::encode(batch, codec, &mut buffer)?,
             Self::End(end) => write(end, &mut buffer)?,
@@ -158,12 +163,8 @@ impl Message {
             Self::Held(held) => write(held, &mut buffer)?,
             Self::Reject(reject) => write(reject, &mut buffer)?,
         }
-        let frames = Frame::seal(self.kind(), buffer);
-        if frames.len() > 1 && !matches!(self, Self::Batch(_)) {
-            let size = frames.iter().map(Bytes::len).sum::<usize>() as u64;
-            return Err(DeltaError::Limit { what: self.name(), size, limit: Frame::MAX_BYTES as u64 });
-        }
-        Ok(frames)
+        check_size(self.kind(), self.name(), buffer.len() - Frame::HEAD)?;
+        Ok(Frame::seal(self.kind(), buffer))
     }
 
     /// The name of this kind of message.
@@ -184,11 +185,11 @@ impl Message {
 
     const fn kind(&self) -> u8 {
         match self {
-            Self::Hello(_) => 1,
+            Self::Hello(_) => HELLO,
             Self::Batch(_) => BATCH,
-            Self::End(_) => 3,
+            Self::End(_) => END,
             Self::Ack(_) => 4,
-            Self::Durable(_) => 5,
+            Self::Durable(_) => DURABLE,
             Self::Done => 6,
             Self::Held(_) => 7,
             Self::Reject(_) => 8,
@@ -197,7 +198,13 @@ impl Message {
     }
 
     fn expected_size(&self) -> usize {
-        let Self::Batch(batch) = self else { return 512 };
+        let batch = match self {
+            Self::Batch(batch) => batch,
+            Self::Hello(hello) => return 512 + span::ENTRY_BYTES * hello.version_vector.len(),
+            Self::End(end) => return 512 + span::ENTRY_BYTES * (end.version_vector.len() + end.names.len()),
+            Self::Durable(version_vector) => return 64 + span::ENTRY_BYTES * version_vector.len(),
+            _ => return 512,
+        };
         let payload = |row: &VectorRow| {
             row.row.siblings().iter().filter_map(|sibling| sibling.payload()).fold(
                 64 + row.id.len(),
@@ -213,16 +220,19 @@ impl Message {
 
     fn decode(kind: u8, body: Bytes, codecs: &[&dyn Codec]) -> Result<Self, DeltaError> {
         match kind {
-            1 => read("hello", &body).map(|hello| Self::Hello(Box::new(hello))),
+            HELLO => read("hello", &body).map(|hello| Self::Hello(Box::new(hello))),
             BATCH => batch_codec::decode(codecs, body).map(Self::Batch),
-            3 => read("end", &body).map(|end| Self::End(Box::new(end))),
+            END => read("end", &body).map(|end| Self::End(Box::new(end))),
             4 => read("ack", &body).map(Self::Ack),
-            5 => read("durable", &body).map(Self::Durable),
+            DURABLE => {
+                let vector = span::version_vector(&mut rmp_serde::Deserializer::from_read_ref(&body[..]));
+                vector.map(Self::Durable).map_err(|error| malformed("durable", error))
+            }
             6 if body.is_empty() => Ok(Self::Done),
             7 => read("held", &body).map(Self::Held),
             8 => read("reject", &body).map(Self::Reject),
-            9 => read("open", &body).map(Self::Open),
-            _ => Err(DeltaError::Malformed { what: "frame", reason: format!("unknown kind {kind}") }),
+            9 => Open::read(&body).map(Self::Open).map_err(|error| malformed("open", error)),
+            _ => Err(malformed("frame", format!("unknown kind {kind}"))),
         }
     }
 }
@@ -231,7 +241,8 @@ impl Message {
 #[derive(Debug, Default)]
 pub struct MessageDecoder {
     pieces: Vec<u8>,
-    is_mid_batch: bool,
+    /// The kind of the message that continues in the next frame.
+    continues: Option<u8>,
 }
 
 impl MessageDecoder {
@@ -241,40 +252,56 @@ impl MessageDecoder {
     /// `ERR_LIMIT` for a message above its limit, `ERR_PROTOCOL` for a malformed one. The decoder cannot be used after
     /// an error.
     pub fn receive(&mut self, frame: Frame, codecs: &[&dyn Codec]) -> Result<Option<Message>, DeltaError> {
-        if !self.is_mid_batch && !frame.more {
+        if self.continues.is_none() && !frame.more {
             return Message::decode(frame.kind, frame.body, codecs).map(Some);
         }
-        if frame.kind != BATCH {
-            let reason = format!("a frame of kind {} within a batch", frame.kind);
-            return Err(DeltaError::Malformed { what: "frame", reason });
+        if self.continues.is_some_and(|kind| kind != frame.kind) || most_bytes(frame.kind).is_none() {
+            let reason = format!("a frame of kind {} within or in place of a longer message", frame.kind);
+            return Err(malformed("frame", reason));
         }
-        let size = self.pieces.len() + frame.body.len();
-        if size > Batch::MAX_BYTES + Frame::MAX_BYTES {
-            return Err(DeltaError::Limit {
-                what: "batch",
-                size: size as u64,
-                limit: Batch::MAX_BYTES as u64,
-            });
-        }
+        check_size(frame.kind, "message", self.pieces.len() + frame.body.len())?;
         self.pieces.extend_from_slice(&frame.body);
-        self.is_mid_batch = frame.more;
+        self.continues = frame.more.then_some(frame.kind);
         if frame.more {
             return Ok(None);
         }
-        Message::decode(BATCH, std::mem::take(&mut self.pieces).into(), codecs).map(Some)
+        Message::decode(frame.kind, std::mem::take(&mut self.pieces).into(), codecs).map(Some)
     }
 }
 
-const BATCH: u8 = 2;
+/// The most bytes of the bodies of a message that may span frames; `None` for the other kinds.
+const fn most_bytes(kind: u8) -> Option<usize> {
+    match kind {
+        BATCH => Some(Batch::MAX_BYTES + Frame::MAX_BYTES),
+        HELLO | END | DURABLE => Some(span::MAX_STATE_BYTES),
+        _ => None,
+    }
+}
 
-fn write<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<(), DeltaError> {
-    value
-        .serialize(&mut rmp_serde::Serializer::new(buffer))
-        .map_err(|error| DeltaError::Malformed { what: "message", reason: error.to_string() })
+fn check_size(kind: u8, what: &'static str, size: usize) -> Result<(), DeltaError> {
+    let limit = most_bytes(kind).unwrap_or(Frame::MAX_BODY);
+    if size <= limit {
+        return Ok(());
+    }
+    Err(DeltaError::Limit { what, size: size as u64, limit: limit as u64 })
+}
+
+const HELLO: u8 = 1;
+const BATCH: u8 = 2;
+const END: u8 = 3;
+const DURABLE: u8 = 5;
+
+pub(super) fn write<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<(), DeltaError> {
+    value.serialize(&mut rmp_serde::Serializer::new(buffer)).map_err(|error| malformed("message", error))
 }
 
 fn read<'a, T: Deserialize<'a>>(what: &'static str, body: &'a [u8]) -> Result<T, DeltaError> {
-    rmp_serde::from_slice(body).map_err(|error| DeltaError::Malformed { what, reason: error.to_string() })
+    rmp_serde::from_slice(body).map_err(|error| malformed(what, error))
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "callers hand over texts and errors alike")]
+fn malformed(what: &'static str, reason: impl ToString) -> DeltaError {
+    DeltaError::Malformed { what, reason: reason.to_string() }
 }
 
 mod strategy_byte {
@@ -314,7 +341,8 @@ mod names {
 
     use serde::{Deserializer, Serialize, Serializer};
 
-    use crate::{NodeName, SiteId, VersionVector, bounded};
+    use super::span::MAX_SITES;
+    use crate::{NodeName, SiteId, bounded};
 
     pub(super) fn serialize<S: Serializer>(
         names: &BTreeMap<SiteId, NodeName>,
@@ -326,7 +354,6 @@ mod names {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<BTreeMap<SiteId, NodeName>, D::Error> {
-        const MAX: usize = VersionVector::MAX_SITES;
-        bounded::list::<_, (SiteId, NodeName), MAX>(deserializer).map(|list| list.into_iter().collect())
+        bounded::list::<_, (SiteId, NodeName), MAX_SITES>(deserializer).map(|list| list.into_iter().collect())
     }
 }

@@ -7,8 +7,11 @@ mod batch_reader;
 mod codec;
 mod frame;
 mod message;
+mod span;
 
 pub use batch::Batch;
 pub use codec::{Codec, Lz4Columns, Uncompressed};
 pub use frame::{Frame, FrameDecoder};
 pub use message::{End, Held, Hello, Message, MessageDecoder, Reject};
+pub use span::Open;
+pub(crate) use span::{MAX_SITES, SPANNING, TooManySites, needs_spans, reads_spans};

@@ -4,4 +4,5 @@
 mod changes;
 mod properties;
 mod session;
+mod spanning;
 mod support;

@@ -6,4 +6,4 @@ mod join;
 mod resolution;
 mod version_vector;
 mod view;
-mod wire;
+pub(crate) mod wire;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use vectr_delta::{
-    Batch, ChangelogId, Cursor, Descriptor, Digest, Dot, End, Held, Hello, Message, Metadata, NodeName,
+    Batch, ChangelogId, Cursor, Descriptor, Digest, Dot, End, Held, Hello, Message, Metadata, NodeName, Open,
     Payload, Reject, Row, ShardId, Sibling, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
 };
 
@@ -161,7 +161,7 @@ impl Draw {
         Hello {
             nonce: self.number(),
             protocol: (self.number() as u16, self.number() as u16),
-            codecs: (0..self.below(5)).map(|_| self.number() as u8).collect(),
+            codecs: self.codecs(),
             shard: ShardId::new(&self.text(20)).unwrap(),
             live: self.coin(),
             node: NodeName::new(&self.text(20)).unwrap(),
@@ -179,6 +179,10 @@ impl Draw {
             clock: self.stamp(),
             window: self.number() as u16,
         }
+    }
+
+    fn codecs(&mut self) -> Vec<u8> {
+        (0..self.below(5)).map(|_| self.number() as u8).collect()
     }
 
     fn descriptor(&mut self) -> Descriptor {
@@ -220,7 +224,7 @@ impl Draw {
                 reason: self.text(300),
                 retry: self.coin(),
             }),
-            7 => Message::Open(ShardId::new(&self.text(9)).unwrap()),
+            7 => Message::Open(Open { shard: ShardId::new(&self.text(9)).unwrap(), codecs: self.codecs() }),
             _ => Message::Batch(self.batch(6, 12)),
         }
     }
