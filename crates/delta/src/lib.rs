@@ -21,8 +21,8 @@ pub use model::{
 };
 pub use replica::{
     Applied, ClockEvidence, CommitNo, Ended, HelloOffer, JoinReport, LocalWrite, Origin, Page, PageEnd,
-    PageSize, Refusal, RefusedRow, RemoteApply, RowVisitor, ShardRead, ShardState, ShardWrite, SiteReset,
-    Withheld, join_rows, read_hello, read_page, replace_row, write_local, write_resolution,
+    PageSize, Refusal, RefusedRow, RemoteApply, RowVisitor, ShardRead, ShardState, ShardVersion, ShardWrite,
+    SiteReset, Withheld, join_rows, read_hello, read_page, replace_row, write_local, write_resolution,
 };
 pub use session::{
     ChangeSpan, Ending, PeerProgress, Session, SessionConfig, SessionReport, StoreReply, StoreRequest,

@@ -2,7 +2,7 @@ use std::ops::ControlFlow;
 
 use vectr_delta::{
     ChangeId, ChangelogId, CommitNo, Cursor, Fingerprint, NodeName, Origin, Row, RowVisitor, ShardId,
-    ShardRead, ShardState, ShardWrite, SiteId, Timestamp, VectorId, VersionVector,
+    ShardRead, ShardState, ShardVersion, ShardWrite, SiteId, Timestamp, VectorId,
 };
 
 use crate::database::{Database, StoreError};
@@ -80,7 +80,7 @@ impl ShardRead for Transaction {
     fn visit_rows(
         &self,
         after: ChangeId,
-        filter: Option<&VersionVector>,
+        filter: Option<&ShardVersion>,
         visit: RowVisitor<'_>,
     ) -> Result<(), StoreError> {
         let visit: &mut dyn FnMut(_, _) -> ControlFlow<()> = visit;

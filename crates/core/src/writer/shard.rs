@@ -1,7 +1,7 @@
 use rusqlite::{Statement, ToSql};
 use vectr_delta::{
     ChangeId, CommitNo, ConflictId, Cursor, Fingerprint, Metadata, NodeName, Origin, Row, RowVisitor,
-    ShardId, ShardRead, ShardState, ShardWrite, Sibling, SiteId, Timestamp, VectorId, VersionVector,
+    ShardId, ShardRead, ShardState, ShardVersion, ShardWrite, Sibling, SiteId, Timestamp, VectorId,
 };
 
 use crate::CoreError;
@@ -183,7 +183,7 @@ impl ShardRead for WriteShard<'_> {
     fn visit_rows(
         &self,
         after: ChangeId,
-        filter: Option<&VersionVector>,
+        filter: Option<&ShardVersion>,
         visit: RowVisitor<'_>,
     ) -> Result<(), CoreError> {
         self.rows().visit(after, filter, reads_payloads(filter, self.state()), visit)

@@ -2,10 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::join::{Joined, claims_unknown_changes, join_row};
 use super::outcome::{Applied, Ended, Refusal};
-use crate::wire::MAX_SITES;
 use crate::{
-    Batch, ChangeId, ChangelogId, Cursor, DeltaError, End, Fingerprint, Held, Hello, ShardState, ShardWrite,
-    SiteId, Timestamp, VectorRow, VersionVector,
+    Batch, ChangeId, ChangelogId, Cursor, DeltaError, End, Fingerprint, Held, Hello, ShardState,
+    ShardVersion, ShardWrite, SiteId, Timestamp, VectorRow, VersionVector,
 };
 
 /// Applies what a peer sends in one session. Keeps the peer's state and what was held back so far.
@@ -18,7 +17,7 @@ pub struct RemoteApply {
     /// The site that the session's Hello named. What the peer sends is filtered by what that life claimed.
     life: Option<SiteId>,
     changelog: ChangelogId,
-    version_vector: VersionVector,
+    version_vector: ShardVersion,
     position: ChangeId,
     keeps_cursor: bool,
     held_back: bool,
@@ -64,7 +63,9 @@ impl RemoteApply {
         shard: &mut W,
         hello: &Hello,
     ) -> Result<(), Refusal<W::Error>> {
-        if hello.site == shard.origin().site || claims_unknown_changes(shard, &hello.version_vector) {
+        if hello.site == shard.origin().site
+            || claims_unknown_changes(shard, |site| hello.version_vector.seq(site))
+        {
             return Err(Refusal::Forked);
         }
         let agreed = shard.state().descriptor.agree(&hello.descriptor).map_err(Refusal::Shard)?;
@@ -122,7 +123,7 @@ impl RemoteApply {
     ) -> Result<Ended, Refusal<W::Error>> {
         self.check_life(shard)?;
         self.check_frontiers(shard.state(), &end.frontier)?;
-        if claims_unknown_changes(shard, &end.version_vector) {
+        if claims_unknown_changes(shard, |site| end.version_vector.seq(site)) {
             return Err(Refusal::Forked);
         }
         for (site, name) in &end.names {
@@ -131,11 +132,11 @@ impl RemoteApply {
         self.advance(end.position);
         self.store_cursor(shard)?;
         let mut learnt = end.version_vector.clone();
-        learnt.retain_sites(|site| !self.held_sites.contains(&site));
+        learnt.remove_sites(&self.held_sites);
         if !shard.state().version_vector.covers_all(&learnt) {
             let joined = shard.state().version_vector.joined(&learnt);
             check_sites(&joined)?;
-            shard.state_mut().version_vector = joined;
+            shard.state_mut().take_over(joined);
         }
         let state = shard.state();
         let comparable = state.version_vector == end.version_vector && state.is_tight() && end.tight;
@@ -158,8 +159,8 @@ impl RemoteApply {
         state: &ShardState,
         peer_frontier: &VersionVector,
     ) -> Result<(), Refusal<E>> {
-        let open =
-            self.version_vector.covers_all(&state.frontier) && state.version_vector.covers_all(peer_frontier);
+        let open = self.version_vector.covers_vector(&state.frontier)
+            && state.version_vector.covers_vector(peer_frontier);
         if open { Ok(()) } else { Err(Refusal::Frontier) }
     }
 
@@ -184,8 +185,8 @@ impl RemoteApply {
 }
 
 /// What no message can carry is never stored.
-fn check_sites<E>(version_vector: &VersionVector) -> Result<(), Refusal<E>> {
-    let (size, limit) = (version_vector.len() as u64, MAX_SITES as u64);
+fn check_sites<E>(version_vector: &ShardVersion) -> Result<(), Refusal<E>> {
+    let (size, limit) = (version_vector.len() as u64, ShardVersion::MAX_SITES as u64);
     if size <= limit {
         return Ok(());
     }

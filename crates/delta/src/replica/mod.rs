@@ -9,6 +9,7 @@ mod outcome;
 mod page;
 mod reset;
 mod shard;
+mod shard_version;
 
 pub use apply::RemoteApply;
 pub use hello::{HelloOffer, read_hello};
@@ -18,3 +19,5 @@ pub use outcome::{Applied, Ended, Refusal};
 pub use page::{Page, PageEnd, PageSize, Withheld, read_page};
 pub use reset::{ClockEvidence, SiteReset};
 pub use shard::{CommitNo, Origin, RowVisitor, ShardRead, ShardState, ShardWrite, replace_row};
+pub use shard_version::ShardVersion;
+pub(crate) use shard_version::deserialize_vector;

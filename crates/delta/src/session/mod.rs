@@ -1,6 +1,7 @@
 //! One sync of one shard with one peer, as a state machine: messages and storage replies go in, messages and storage
 //! requests come out. Both nodes run the same machine, whichever of them opened the stream.
 
+mod config;
 mod direction;
 mod greeting;
 mod incoming;
@@ -11,6 +12,7 @@ mod store;
 
 use std::collections::VecDeque;
 
+pub use config::SessionConfig;
 use direction::Direction;
 use greeting::{Greeting, with_abilities};
 use incoming::Incoming;
@@ -19,24 +21,8 @@ pub use peer_progress::PeerProgress;
 pub use report::{Ending, SessionReport, Warning};
 pub use store::{ChangeSpan, StoreReply, StoreRequest};
 
-use crate::{
-    CommitNo, Fingerprint, Hello, HelloOffer, Message, PageSize, Reject, RemoteApply, ShardId, VersionVector,
-};
-
-/// How a session is set up.
-#[derive(Clone, Debug)]
-pub struct SessionConfig {
-    /// The fingerprint of the certificate that the peer presented.
-    pub peer: Fingerprint,
-    /// The shard to sync.
-    pub shard: ShardId,
-    /// What this node's Hello says besides the shard's state.
-    pub offer: HelloOffer,
-    /// How large a page may get.
-    pub page: PageSize,
-    /// Whether to store how far the peer's changelog was read.
-    pub keeps_cursor: bool,
-}
+use crate::wire::TooManySites;
+use crate::{CommitNo, Hello, Message, Reject, RemoteApply, ShardVersion};
 
 /// The state machine of one sync. Poll [`Session::poll_store`] and [`Session::poll_transmit`] until both are empty
 /// after each input, or after a batch of inputs that were already there.
@@ -68,7 +54,7 @@ pub struct Session {
 #[derive(Debug)]
 enum AfterDurable {
     SendHello,
-    ConfirmEnd(VersionVector),
+    ConfirmEnd(ShardVersion),
 }
 
 impl Session {
@@ -97,6 +83,11 @@ impl Session {
             ending: None,
             report: SessionReport::default(),
         }
+    }
+
+    /// Tells a new session that an [`Open`](crate::Open) of its shard has been sent to the peer.
+    pub const fn note_opened(&mut self) {
+        self.greeting.opened = true;
     }
 
     /// Handles a message of the peer.
@@ -303,7 +294,7 @@ impl Session {
                 }
                 taken
             }
-            Message::Open(open) => self.receive_open(&open),
+            Message::Open(open) => self.greeting.receive_open(&open, self.peer.is_some()),
             Message::Hello(_) | Message::Held(_) | Message::Reject(_) => Ok(()),
         };
         if let Err(reason) = taken {
@@ -312,14 +303,14 @@ impl Session {
     }
 
     /// Stops sending what the peer holds.
-    fn learn(&mut self, held: &VersionVector) {
+    fn learn(&mut self, held: &ShardVersion) {
         if let Some(outgoing) = &mut self.outgoing {
             outgoing.extend_filter(held);
         }
         self.note(held);
     }
 
-    fn note(&mut self, held: &VersionVector) {
+    fn note(&mut self, held: &ShardVersion) {
         if let Some(progress) = &mut self.progress {
             progress.version_vector.join(held);
         }
@@ -416,10 +407,27 @@ impl Session {
                     if let Some(incoming) = &mut self.incoming {
                         incoming.confirm_end();
                     }
-                    self.send_durable(version_vector);
+                    match self.greeting.durable(version_vector) {
+                        Ok(message) => self.transmit.push_back(message),
+                        Err(sites) => self.reject_sites(sites),
+                    }
                 }
             }
         }
+    }
+
+    fn send_hello(&mut self) {
+        if self.ending.is_some() {
+            return;
+        }
+        match self.greeting.next(self.local.as_ref()) {
+            Ok(message) => self.transmit.extend(message),
+            Err(sites) => self.reject_sites(sites),
+        }
+    }
+
+    fn reject_sites(&mut self, sites: TooManySites) {
+        self.reject("ERR_LIMIT", &sites.to_string(), false);
     }
 
     /// Waits until this node's Hello was sent: when two copies use one site, each must learn of the other, whichever

@@ -3,13 +3,15 @@ use std::collections::{BTreeSet, VecDeque};
 use super::direction::Direction;
 use super::{SessionReport, StoreRequest, Warning};
 use crate::wire::TooManySites;
-use crate::{Batch, ChangeId, CommitNo, End, Hello, Message, Page, PageSize, SiteId, VersionVector};
+use crate::{
+    Batch, ChangeId, CommitNo, End, Hello, Message, Page, PageSize, ShardVersion, SiteId, VersionVector,
+};
 
 /// The sending half: reads pages ahead, holds them until they are durable, and keeps within the peer's window.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     nonce: u64,
-    filter: Option<VersionVector>,
+    filter: Option<ShardVersion>,
     live: bool,
     /// Whether the peer assembles ends that span frames.
     reads_spans: bool,
@@ -92,7 +94,7 @@ impl Outgoing {
     }
 
     /// Adds what the peer says it holds to what is not sent.
-    pub(super) fn extend_filter(&mut self, held: &VersionVector) {
+    pub(super) fn extend_filter(&mut self, held: &ShardVersion) {
         if let Some(filter) = &mut self.filter {
             filter.join(held);
         }
@@ -193,7 +195,7 @@ impl Outgoing {
             store.push_back(StoreRequest::AwaitCommit(page.commit_no));
         }
         let mut version_vector = end.version_vector;
-        version_vector.retain_sites(|site| !self.withheld_sites.contains(&site));
+        version_vector.remove_sites(&self.withheld_sites);
         if self.is_redundant(&version_vector, &page.frontier) {
             return Ok(());
         }
@@ -218,7 +220,7 @@ impl Outgoing {
 
     /// Whether an end would only echo what the peer has just sent. If such ends were sent, two live nodes would answer
     /// each other forever. Without one the peer's cursor stays where it is, and covered rows are scanned once more.
-    fn is_redundant(&self, version_vector: &VersionVector, frontier: &VersionVector) -> bool {
+    fn is_redundant(&self, version_vector: &ShardVersion, frontier: &VersionVector) -> bool {
         let Some(last) = self.last_end.as_ref().filter(|_| self.live) else { return false };
         let known = self.filter.as_ref().is_some_and(|held| held.covers_all(version_vector));
         known && last.frontier == *frontier && self.announced - last.position < MAX_CURSOR_LAG

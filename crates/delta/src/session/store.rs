@@ -1,6 +1,6 @@
 use crate::{
     Applied, Batch, ChangeId, CommitNo, End, Ended, Fingerprint, Hello, HelloOffer, Page, PageSize,
-    RemoteApply, SiteId, VersionVector,
+    RemoteApply, ShardVersion, SiteId,
 };
 
 /// What a session asks of the shard's storage. Each request is one transaction, or a wait.
@@ -20,7 +20,7 @@ pub enum StoreRequest {
         /// Read after this position.
         after: ChangeId,
         /// What the peer holds.
-        filter: Option<VersionVector>,
+        filter: Option<ShardVersion>,
         /// How large the page may get.
         size: PageSize,
     },

@@ -5,10 +5,12 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
 use super::batch_codec;
+use super::msgpack::{malformed, read, write};
 use super::span::{self, Open};
 use crate::{
-    ChangeId, ChangelogId, Codec, Cursor, DeltaError, Descriptor, Digest, Frame, NodeName, ShardId, SiteId,
-    Strategy, Timestamp, VectorId, VectorRow, VersionVector, bounded,
+    ChangeId, ChangelogId, Codec, Cursor, DeltaError, Descriptor, Digest, Frame, NodeName, ShardId,
+    ShardVersion, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector, bounded,
+    replica::deserialize_vector,
 };
 
 /// The messages of a session. `docs/protocol.md` specifies every byte.
@@ -26,7 +28,7 @@ pub enum Message {
     /// The number of batches applied in this session. For flow control; it does not promise durability.
     Ack(u64),
     /// An `End` and everything before it are durable.
-    Durable(VersionVector),
+    Durable(ShardVersion),
     /// A `Durable` has arrived.
     Done,
     /// The receiver held rows back.
@@ -61,10 +63,9 @@ pub struct Hello {
     #[serde(with = "strategy_byte")]
     pub strategy: Strategy,
     /// Everything it covers is held, superseded by something held, or below the frontier.
-    #[serde(deserialize_with = "span::version_vector")]
-    pub version_vector: VersionVector,
+    pub version_vector: ShardVersion,
     /// Tombstones below it may have been collected.
-    #[serde(deserialize_with = "span::version_vector")]
+    #[serde(deserialize_with = "deserialize_vector")]
     pub frontier: VersionVector,
     /// How far this node has read the peer's changelog.
     pub cursor: Option<Cursor>,
@@ -94,10 +95,9 @@ pub struct End {
     /// The sender's changelog has been read up to here.
     pub position: ChangeId,
     /// The sender's version vector, without the sites of rows that it could not send.
-    #[serde(deserialize_with = "span::version_vector")]
-    pub version_vector: VersionVector,
+    pub version_vector: ShardVersion,
     /// The sender's collected frontier.
-    #[serde(deserialize_with = "span::version_vector")]
+    #[serde(deserialize_with = "deserialize_vector")]
     pub frontier: VersionVector,
     /// The digest of the sender's shard.
     #[serde(with = "digest_bytes")]
@@ -224,10 +224,7 @@ impl Message {
             BATCH => batch_codec::decode(codecs, body).map(Self::Batch),
             END => read("end", &body).map(|end| Self::End(Box::new(end))),
             4 => read("ack", &body).map(Self::Ack),
-            DURABLE => {
-                let vector = span::version_vector(&mut rmp_serde::Deserializer::from_read_ref(&body[..]));
-                vector.map(Self::Durable).map_err(|error| malformed("durable", error))
-            }
+            DURABLE => read("durable", &body).map(Self::Durable),
             6 if body.is_empty() => Ok(Self::Done),
             7 => read("held", &body).map(Self::Held),
             8 => read("reject", &body).map(Self::Reject),
@@ -291,19 +288,6 @@ const BATCH: u8 = 2;
 const END: u8 = 3;
 const DURABLE: u8 = 5;
 
-pub(super) fn write<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<(), DeltaError> {
-    value.serialize(&mut rmp_serde::Serializer::new(buffer)).map_err(|error| malformed("message", error))
-}
-
-fn read<'a, T: Deserialize<'a>>(what: &'static str, body: &'a [u8]) -> Result<T, DeltaError> {
-    rmp_serde::from_slice(body).map_err(|error| malformed(what, error))
-}
-
-#[allow(clippy::needless_pass_by_value, reason = "callers hand over texts and errors alike")]
-fn malformed(what: &'static str, reason: impl ToString) -> DeltaError {
-    DeltaError::Malformed { what, reason: reason.to_string() }
-}
-
 mod strategy_byte {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
@@ -341,8 +325,7 @@ mod names {
 
     use serde::{Deserializer, Serialize, Serializer};
 
-    use super::span::MAX_SITES;
-    use crate::{NodeName, SiteId, bounded};
+    use crate::{NodeName, ShardVersion, SiteId, bounded};
 
     pub(super) fn serialize<S: Serializer>(
         names: &BTreeMap<SiteId, NodeName>,
@@ -354,6 +337,7 @@ mod names {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<BTreeMap<SiteId, NodeName>, D::Error> {
-        bounded::list::<_, (SiteId, NodeName), MAX_SITES>(deserializer).map(|list| list.into_iter().collect())
+        bounded::list::<_, (SiteId, NodeName), { ShardVersion::MAX_SITES }>(deserializer)
+            .map(|list| list.into_iter().collect())
     }
 }

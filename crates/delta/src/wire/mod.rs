@@ -5,8 +5,10 @@ mod batch_codec;
 mod batch_columns;
 mod batch_reader;
 mod codec;
+mod fit;
 mod frame;
 mod message;
+mod msgpack;
 mod span;
 
 pub use batch::Batch;
@@ -14,4 +16,4 @@ pub use codec::{Codec, Lz4Columns, Uncompressed};
 pub use frame::{Frame, FrameDecoder};
 pub use message::{End, Held, Hello, Message, MessageDecoder, Reject};
 pub use span::Open;
-pub(crate) use span::{MAX_SITES, SPANNING, TooManySites, needs_spans, reads_spans};
+pub(crate) use span::{SPANNING, TooManySites, needs_spans, reads_spans};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use vectr_delta::{
     Batch, ChangelogId, Cursor, Descriptor, Digest, End, Ending, Fingerprint, Hello, HelloOffer, Message,
-    NodeName, Open, Page, PageEnd, PageSize, Session, SessionConfig, ShardId, SiteId, StoreReply,
-    StoreRequest, Strategy, Timestamp, VersionVector,
+    NodeName, Open, Page, PageEnd, PageSize, Session, SessionConfig, ShardId, ShardVersion, SiteId,
+    StoreReply, StoreRequest, Strategy, Timestamp, VersionVector,
 };
 
 #[test]
@@ -28,7 +28,7 @@ fn a_live_session_keeps_its_ends_within_the_window() {
         }
     }
     assert_eq!(ends, 2);
-    session.receive(Message::Durable(VersionVector::new()));
+    session.receive(Message::Durable(ShardVersion::new()));
     let mut more = count_ends(&mut session);
     for _ in 0..8 {
         while let Some(request) = session.poll_store() {
@@ -60,8 +60,8 @@ fn a_live_session_does_not_echo_an_end() {
     };
     assert_eq!(serve(&mut session, 1), 1);
     assert!(!session.is_settled());
-    session.receive(Message::Durable(VersionVector::new()));
-    let known = VersionVector::from_iter([(SiteId::new(1), 2)]);
+    session.receive(Message::Durable(ShardVersion::new()));
+    let known = ShardVersion::from_iter([(SiteId::new(1), 2)]);
     session.receive(Message::End(Box::new(End { version_vector: known, ..end(7, 0) })));
     session.handle_store(StoreReply::Committed);
     assert_eq!(serve(&mut session, 2), 0, "the peer has said that it holds this");
@@ -149,7 +149,7 @@ pub(crate) fn end(nonce: u64, index: u64) -> End {
         nonce,
         index,
         position: 3,
-        version_vector: VersionVector::new(),
+        version_vector: ShardVersion::new(),
         frontier: VersionVector::new(),
         digest: Digest::default(),
         tight: true,
@@ -211,7 +211,7 @@ pub(crate) fn hello(live: bool, window: u16) -> Hello {
         changelog: ChangelogId::new(1),
         descriptor: Descriptor::default(),
         strategy: Strategy::default(),
-        version_vector: VersionVector::new(),
+        version_vector: ShardVersion::new(),
         frontier: VersionVector::new(),
         cursor: None::<Cursor>,
         digest: Digest::default(),
@@ -232,7 +232,7 @@ fn page(commit_no: u64) -> StoreReply {
 }
 
 /// An empty page at the end of the changelog of a node that claims this.
-pub(crate) fn page_with(version_vector: VersionVector, names: BTreeMap<SiteId, NodeName>) -> StoreReply {
+pub(crate) fn page_with(version_vector: ShardVersion, names: BTreeMap<SiteId, NodeName>) -> StoreReply {
     let end = PageEnd { version_vector, digest: Digest::default(), tight: true, names };
     StoreReply::Page(Box::new(Page { site: SiteId::new(1), end: Some(end), ..Page::default() }))
 }

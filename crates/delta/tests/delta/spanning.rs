@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use vectr_delta::{
     DeltaError, End, Ending, Frame, FrameDecoder, Hello, Message, MessageDecoder, NodeName, Open, Session,
-    SiteId, StoreReply, StoreRequest, Uncompressed, VersionVector,
+    ShardVersion, SiteId, StoreReply, StoreRequest, Uncompressed,
 };
 
 use crate::properties::wire::decode;
@@ -143,13 +143,13 @@ fn begun_with(reads_spans: bool) -> Session {
 fn of_peer(reads_spans: bool) -> Hello {
     let mut of_peer = hello(false, 4);
     if reads_spans {
-        of_peer.codecs.push(128);
+        of_peer.codecs.push(192);
     }
     of_peer
 }
 
 /// A version vector of this many sites, with numbers as long as numbers get.
-fn many(sites: u64) -> VersionVector {
+fn many(sites: u64) -> ShardVersion {
     (0..sites).map(|site| (SiteId::new(u64::MAX - 3 * site), (1 << 53) - 1 - site)).collect()
 }
 

@@ -3,8 +3,8 @@
 use vectr_core::VectrDB;
 use vectr_core::replication::serve_blocking;
 use vectr_delta::{
-    ChangelogId, Descriptor, Digest, End, Fingerprint, Hello, NodeName, RemoteApply, SiteId, StoreReply,
-    StoreRequest, Strategy, VersionVector,
+    ChangelogId, Descriptor, Digest, End, Fingerprint, Hello, NodeName, RemoteApply, ShardVersion, SiteId,
+    StoreReply, StoreRequest, Strategy, VersionVector,
 };
 
 use crate::support::{Node, shard};
@@ -61,7 +61,7 @@ fn end(db: &VectrDB, sites: std::ops::Range<u64>) -> StoreReply {
         changelog: ChangelogId::new(9),
         descriptor: Descriptor::default(),
         strategy: Strategy::LastWriteWins,
-        version_vector: VersionVector::new(),
+        version_vector: ShardVersion::new(),
         frontier: VersionVector::new(),
         cursor: None,
         digest: Digest::default(),

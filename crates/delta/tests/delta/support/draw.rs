@@ -169,7 +169,7 @@ impl Draw {
             changelog: ChangelogId::new(self.number()),
             descriptor: self.descriptor(),
             strategy: Strategy::ALL[self.index(4)],
-            version_vector: self.vector(),
+            version_vector: self.vector().into(),
             frontier: self.vector(),
             cursor: self
                 .coin()
@@ -203,14 +203,14 @@ impl Draw {
                 nonce: self.number(),
                 index: self.safe(),
                 position: self.safe(),
-                version_vector: self.vector(),
+                version_vector: self.vector().into(),
                 frontier: self.vector(),
                 digest: self.digest(),
                 tight: self.coin(),
                 names: self.names(),
             })),
             2 => Message::Ack(self.safe()),
-            3 => Message::Durable(self.vector()),
+            3 => Message::Durable(self.vector().into()),
             4 => Message::Done,
             5 => Message::Held(Held {
                 code: "ERR_CLOCK_SKEW".into(),
