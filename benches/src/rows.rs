@@ -2,7 +2,8 @@ use std::collections::BTreeMap;
 
 use vectr_delta::{
     Batch, ChangelogId, Descriptor, Digest, Dot, Fingerprint, Hello, Metadata, NodeName, PageSize, Payload,
-    RemoteApply, Row, ShardId, Sibling, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
+    RemoteApply, Row, ShardId, ShardVersion, Sibling, SiteId, Strategy, Timestamp, VectorId, VectorRow,
+    VersionVector,
 };
 
 use crate::{BenchError, Embeddings};
@@ -97,7 +98,7 @@ impl Peer {
             changelog: ChangelogId::new(9),
             descriptor: Descriptor::default(),
             strategy: Strategy::default(),
-            version_vector: VersionVector::new(),
+            version_vector: ShardVersion::new(),
             frontier: VersionVector::new(),
             cursor: None,
             digest: Digest::default(),

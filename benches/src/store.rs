@@ -3,8 +3,8 @@
 use vectr_core::VectrDB;
 use vectr_core::replication::serve_blocking;
 use vectr_delta::{
-    Batch, ChangeId, Fingerprint, Hello, HelloOffer, Page, PageSize, RemoteApply, ShardId, StoreReply,
-    StoreRequest, VersionVector,
+    Batch, ChangeId, Fingerprint, Hello, HelloOffer, Page, PageSize, RemoteApply, ShardId, ShardVersion,
+    StoreReply, StoreRequest,
 };
 
 use crate::BenchError;
@@ -41,7 +41,7 @@ pub fn meet(db: &VectrDB, shard: &ShardId, hello: &Hello) -> Result<(), BenchErr
 /// # Errors
 /// Where storage fails.
 pub fn read_page(db: &VectrDB, shard: &ShardId, after: ChangeId) -> Result<Page, BenchError> {
-    let (filter, size) = (Some(VersionVector::new()), PageSize::default());
+    let (filter, size) = (Some(ShardVersion::new()), PageSize::default());
     match serve_blocking(db, shard, StoreRequest::ReadPage { after, filter, size }) {
         StoreReply::Page(page) => Ok(*page),
         other => Err(unexpected(&other)),

@@ -13,8 +13,8 @@ use vectr_core::replication::serve_blocking;
 use vectr_core::{Config, Metric, Search, Target, VectrDB};
 use vectr_delta::{
     Batch, ChangelogId, Descriptor, Digest, Dot, Fingerprint, Hello, NodeName, PageSize, Payload,
-    RemoteApply, Row, ShardId, Sibling, SiteId, StoreReply, StoreRequest, Strategy, Timestamp, VectorId,
-    VectorRow, VersionVector,
+    RemoteApply, Row, ShardId, ShardVersion, Sibling, SiteId, StoreReply, StoreRequest, Strategy, Timestamp,
+    VectorId, VectorRow, VersionVector,
 };
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -34,9 +34,9 @@ fn main() -> Outcome<()> {
     let db = open(&folder)?;
     fill(&db, &rows)?;
     report("read_page, pages of 256 KiB, no filter", || read(&db, None))?;
-    let nothing = VersionVector::new();
+    let nothing = ShardVersion::new();
     report("read_page, filter that covers nothing", || read(&db, Some(&nothing)))?;
-    let all: VersionVector = [(SiteId::new(7), u64::MAX >> 12)].into_iter().collect();
+    let all: ShardVersion = [(SiteId::new(7), u64::MAX >> 12)].into_iter().collect();
     report("read_page, filter that covers all", || read(&db, Some(&all)))?;
     let mut barriers = 0;
     report("barrier after one small write", || {
@@ -135,7 +135,7 @@ fn hello() -> Outcome<Hello> {
         changelog: ChangelogId::new(9),
         descriptor: Descriptor::default(),
         strategy: Strategy::LastWriteWins,
-        version_vector: VersionVector::new(),
+        version_vector: ShardVersion::new(),
         frontier: VersionVector::new(),
         cursor: None,
         digest: Digest::default(),
@@ -178,7 +178,7 @@ fn insert_batch(rows: &[VectorRow]) -> Outcome<Duration> {
     timed(|| Ok(db.insert_batch(Target::shard(&shard), vectors).map(drop)?))
 }
 
-fn read(db: &VectrDB, filter: Option<&VersionVector>) -> Outcome<Duration> {
+fn read(db: &VectrDB, filter: Option<&ShardVersion>) -> Outcome<Duration> {
     let shard = shard()?;
     timed(|| {
         let mut after = 0;

@@ -22,16 +22,16 @@ pub use model::{
 pub use replica::{
     Alteration, Applied, ClockEvidence, CommitNo, EndRule, Ended, HelloOffer, JoinReport, LocalWrite, Origin,
     Page, PageEnd, PageSize, Preference, RangeCounts, RangeDigests, RangePage, RangeVisitor, Refusal,
-    RefusedRow, RemoteApply, Repaired, RowVisitor, ShardRead, ShardState, ShardWrite, SiteReset, Withheld,
-    compare_ranges, join_rows, read_hello, read_page, read_range, replace_row, settle_repair, split_ranges,
-    write_local, write_resolution,
+    RefusedRow, RemoteApply, Repaired, RowVisitor, ShardRead, ShardState, ShardVersion, ShardWrite,
+    SiteReset, Withheld, compare_ranges, join_rows, read_hello, read_page, read_range, replace_row,
+    settle_repair, split_ranges, write_local, write_resolution,
 };
 pub use session::{
     ChangeSpan, Ending, PeerProgress, Session, SessionConfig, SessionReport, StoreReply, StoreRequest,
     Warning,
 };
 pub use wire::{
-    Batch, Codec, End, Frame, FrameDecoder, Held, Hello, IdRange, Lz4Columns, Message, MessageDecoder,
+    Batch, Codec, End, Frame, FrameDecoder, Held, Hello, IdRange, Lz4Columns, Message, MessageDecoder, Open,
     RangeDigest, RangeRows, Reject, RepairMessage, ShardSummary, Uncompressed,
 };
 

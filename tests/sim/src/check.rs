@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use vectr_delta::{Batch, Message, RepairMessage, SiteId, Strategy, VectorRow, VersionVector};
+use vectr_delta::{Batch, Message, RepairMessage, ShardVersion, SiteId, Strategy, VectorRow};
 
 use crate::database::Database;
 use crate::repairs::is_sound;
@@ -111,7 +111,7 @@ impl World {
     }
 }
 
-fn covered(durable: &Database, shard: usize, claimed: &VersionVector) -> Result<(), String> {
+fn covered(durable: &Database, shard: usize, claimed: &ShardVersion) -> Result<(), String> {
     let survives = &durable.shards[shard].state.version_vector;
     if survives.covers_all(claimed) {
         Ok(())
@@ -157,7 +157,9 @@ fn check_books(database: &Database) -> Result<(), String> {
         }
         for (id, stored) in &shard.rows {
             for sibling in stored.row.siblings() {
-                if !shard.state.received.covers(sibling.dot()) || !sibling.is_intact() {
+                let (dot, state) = (sibling.dot(), &shard.state);
+                let counted = state.version_vector.covers(dot) || state.received.covers(dot);
+                if !counted || !sibling.is_intact() {
                     return Err(format!("{id} holds {sibling:?}, which is not counted or not intact"));
                 }
             }

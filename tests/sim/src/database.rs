@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use vectr_delta::{
     Alteration, ChangeId, CommitNo, Cursor, DeltaError, Digest, Fingerprint, IdRange, NodeName, Origin,
-    RangeVisitor, Row, RowVisitor, ShardId, ShardRead, ShardState, SiteId, Timestamp, VectorId, VectorRow,
-    VersionVector,
+    RangeVisitor, Row, RowVisitor, ShardId, ShardRead, ShardState, ShardVersion, SiteId, Timestamp, VectorId,
+    VectorRow,
 };
 
 /// The content of one node's file at one commit. A plain value: a snapshot is a copy, and a rollback drops one.
@@ -140,14 +140,15 @@ impl ShardRead for Snapshot<'_> {
     fn visit_rows(
         &self,
         after: ChangeId,
-        filter: Option<&VersionVector>,
+        filter: Option<&ShardVersion>,
         visit: RowVisitor<'_>,
     ) -> Result<(), StoreError> {
         // No id sorts before a space: it is the smallest printable text.
         let start = (after + 1, VectorId::new(" ").expect("a space is printable"));
         for (change_id, id) in self.shard.changes.range(start..) {
             let row = &self.shard.rows[id].row;
-            let news = filter.is_none_or(|filter| row.is_above(filter));
+            let news = filter
+                .is_none_or(|filter| row.siblings().iter().any(|sibling| !filter.covers(sibling.dot())));
             let entry = news.then(|| VectorRow { id: id.clone(), row: (**row).clone() });
             if let ControlFlow::Break(()) = visit(*change_id, entry) {
                 break;

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use vectr_delta::{
-    Alteration, Batch, Payload, Preference, RemoteApply, Row, ShardWrite, Sibling, StoreReply, StoreRequest,
-    VectorId, VersionVector, compare_ranges, read_range, settle_repair, split_ranges,
+    Alteration, Batch, Payload, Preference, RemoteApply, Row, ShardVersion, ShardWrite, Sibling, StoreReply,
+    StoreRequest, VectorId, compare_ranges, read_range, settle_repair, split_ranges,
 };
 
 use crate::database::Database;
@@ -104,7 +104,7 @@ impl World {
         }
     }
 
-    fn settle_repair(&mut self, node: usize, shard: usize, peer: &VersionVector) -> StoreReply {
+    fn settle_repair(&mut self, node: usize, shard: usize, peer: &ShardVersion) -> StoreReply {
         let fuse = self.new_fuse();
         let settle = |shard: &mut Transaction| settle_repair(shard, peer);
         match self.nodes[node].store.transact(shard, fuse, settle) {

@@ -2,8 +2,8 @@ use std::ops::ControlFlow;
 
 use vectr_delta::{
     Alteration, ChangeId, ChangelogId, CommitNo, Cursor, Fingerprint, IdRange, NodeName, Origin,
-    RangeVisitor, Row, RowVisitor, ShardId, ShardRead, ShardState, ShardWrite, SiteId, Timestamp, VectorId,
-    VersionVector,
+    RangeVisitor, Row, RowVisitor, ShardId, ShardRead, ShardState, ShardVersion, ShardWrite, SiteId,
+    Timestamp, VectorId,
 };
 
 use crate::database::{Database, StoreError};
@@ -81,7 +81,7 @@ impl ShardRead for Transaction {
     fn visit_rows(
         &self,
         after: ChangeId,
-        filter: Option<&VersionVector>,
+        filter: Option<&ShardVersion>,
         visit: RowVisitor<'_>,
     ) -> Result<(), StoreError> {
         let visit: &mut dyn FnMut(_, _) -> ControlFlow<()> = visit;

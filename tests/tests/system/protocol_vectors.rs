@@ -6,8 +6,8 @@ use std::fmt::Write;
 use bytes::Bytes;
 use vectr_delta::{
     Batch, ChangelogId, ConflictId, Cursor, Descriptor, Digest, Dimensions, Dot, ElementType, End,
-    FrameDecoder, Held, Hello, Message, MessageDecoder, Metadata, NodeName, Payload, Reject, Row, ShardId,
-    Sibling, SiteId, Strategy, Timestamp, Uncompressed, VectorId, VectorRow, VersionVector,
+    FrameDecoder, Held, Hello, Message, MessageDecoder, Metadata, NodeName, Open, Payload, Reject, Row,
+    ShardId, Sibling, SiteId, Strategy, Timestamp, Uncompressed, VectorId, VectorRow, VersionVector,
 };
 
 #[test]
@@ -74,12 +74,13 @@ fn documented_vectors() -> BTreeMap<String, String> {
 
 fn messages() -> Vec<(&'static str, Message)> {
     vec![
-        ("open", Message::Open(shard())),
+        ("open", Message::Open(Open { shard: shard(), codecs: vec![] })),
+        ("open of a node that assembles messages", Message::Open(Open::of_this_build(shard()))),
         ("hello", Message::Hello(Box::new(hello()))),
         ("batch", Message::Batch(batch())),
         ("end", Message::End(Box::new(end()))),
         ("ack", Message::Ack(3)),
-        ("durable", Message::Durable(version_vector())),
+        ("durable", Message::Durable(version_vector().into())),
         ("done", Message::Done),
         ("held", Message::Held(held())),
         ("reject", Message::Reject(reject())),
@@ -102,7 +103,7 @@ fn hello() -> Hello {
             ..Descriptor::default()
         },
         strategy: Strategy::LastWriteWins,
-        version_vector: version_vector(),
+        version_vector: version_vector().into(),
         frontier: VersionVector::new(),
         cursor: Some(Cursor { changelog: ChangelogId::new(9), position: 5 }),
         digest: Digest::default(),
@@ -130,7 +131,7 @@ fn end() -> End {
         nonce: 42,
         index: 1,
         position: 2,
-        version_vector: version_vector(),
+        version_vector: version_vector().into(),
         frontier: VersionVector::new(),
         digest: Digest::default(),
         tight: true,

@@ -31,6 +31,7 @@ use crate::incarnation::boot::BootWatch;
 use crate::replication::own_hellos::OwnHellos;
 use crate::storage::reader_pool::ReaderPool;
 use crate::storage::snapshot::Snapshot;
+use crate::storage::version_cache::VersionCache;
 use crate::writer::commit_notifier::CommitNotifier;
 use crate::writer::durability::Durability;
 use crate::writer::queue::{JobKind, WriteQueue};
@@ -77,6 +78,7 @@ pub(crate) struct Inner {
     pub(crate) queue: WriteQueue,
     /// `None` in memory: reads are then work for the writer.
     pub(crate) readers: Option<Arc<ReaderPool>>,
+    versions: Arc<VersionCache>,
     pub(crate) busy_timeout: Duration,
     pub(crate) query_guard: QueryGuard,
     pub(crate) own_hellos: OwnHellos,
@@ -103,6 +105,7 @@ impl VectrDB {
         let opened = open(config)?;
         let log = opened.writer.checkpointer.as_ref().map(|checkpointer| Arc::clone(&checkpointer.log));
         let boot = Arc::clone(&opened.writer.incarnation.boot);
+        let versions = Arc::clone(&opened.writer.connection.versions);
         let readers = opened.path.as_deref().zip(log).map(|(path, log)| Arc::new(ReaderPool::new(path, log)));
         let (queue, writer) = WriteQueue::start(opened.writer, config.busy_timeout).map_err(|source| {
             CoreError::Storage { reason: format!("cannot start the writer thread: {source}") }
@@ -116,6 +119,7 @@ impl VectrDB {
             durability: opened.durability,
             queue,
             readers,
+            versions,
             busy_timeout: config.busy_timeout,
             query_guard: QueryGuard::default(),
             own_hellos: OwnHellos::default(),
@@ -213,11 +217,13 @@ impl VectrDB {
             return self.call(JobKind::Autocommit, move |writer| {
                 writer.connection.refresh()?;
                 let connection = &writer.connection;
-                work(&Snapshot::begin(&connection.sqlite, &connection.cache.sites, dimensions)?)
+                let (sqlite, sites) = (&connection.sqlite, &connection.cache.sites);
+                work(&Snapshot::begin(sqlite, sites, &connection.versions, dimensions)?)
             });
         };
-        let done =
-            readers.with(|reader| work(&Snapshot::begin(&reader.connection, &reader.sites, dimensions)?));
+        let versions = &self.inner.versions;
+        let done = readers
+            .with(|reader| work(&Snapshot::begin(&reader.connection, &reader.sites, versions, dimensions)?));
         done.map_err(|error| self.with_path(error))
     }
 

@@ -4,9 +4,9 @@ use rusqlite::Connection;
 use vectr_delta::{Fingerprint, NodeName, ShardRead, Timestamp};
 
 use crate::CoreError;
-use crate::storage::json::parse_vector;
 use crate::storage::rows::number;
 use crate::storage::snapshot::ReadShard;
+use crate::storage::versions::{Part, StoredVersion, has_entries};
 
 /// A peer that a shard was synced with.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +27,8 @@ pub(crate) fn lags(connection: &Connection, shard: &ReadShard<'_>) -> Result<Vec
     if !has_peers(connection)? {
         return Ok(Vec::new());
     }
-    let mut statement = connection.prepare_cached(LIST)?;
+    let mut statement =
+        connection.prepare_cached(if has_entries(connection)? { LIST } else { LIST_OLDER })?;
     let mut rows = statement.query([shard.rows().shard])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
@@ -35,7 +36,7 @@ pub(crate) fn lags(connection: &Connection, shard: &ReadShard<'_>) -> Result<Vec
         let peer: [u8; 32] = row.get::<_, Vec<u8>>(0)?.try_into().map_err(|_| damaged())?;
         let same_life = row.get::<_, String>(2)? == shard.origin().changelog.to_string();
         let after = if same_life { number(row, 3)? } else { 0 };
-        let held = parse_vector(&row.get::<_, String>(4)?)?;
+        let held = StoredVersion::look(connection, Part::Peer, row.get(6)?, &row.get::<_, String>(4)?)?.whole;
         found.push(PeerLag {
             peer: Fingerprint::new(peer),
             node: NodeName::new(&row.get::<_, String>(1)?)?,
@@ -53,5 +54,8 @@ fn has_peers(connection: &Connection) -> Result<bool, CoreError> {
 
 const SCHEMA_WITH_PEERS: i32 = 3;
 
-const LIST: &str = "SELECT peer, name, changelog, position, version_vector, noted_at FROM peer \
+const LIST: &str = "SELECT peer, name, changelog, position, version_vector, noted_at, \
+     coalesce((SELECT n FROM peer_number AS known WHERE known.shard = peer.shard AND known.peer = peer.peer), -1) \
+     FROM peer WHERE shard = ?1 ORDER BY noted_at DESC, peer";
+const LIST_OLDER: &str = "SELECT peer, name, changelog, position, version_vector, noted_at, -1 FROM peer \
      WHERE shard = ?1 ORDER BY noted_at DESC, peer";

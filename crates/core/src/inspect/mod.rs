@@ -13,6 +13,7 @@ use crate::storage::reader::Reader;
 use crate::storage::schema;
 use crate::storage::sites::SiteNumbers;
 use crate::storage::snapshot::Snapshot;
+use crate::storage::version_cache::VersionCache;
 use crate::{CoreError, Overview, Verification};
 
 /// Reads a database file without opening it as a node: takes no lock, writes nothing, and keeps its site. So it works
@@ -22,6 +23,7 @@ use crate::{CoreError, Overview, Verification};
 #[non_exhaustive]
 pub struct Inspection {
     reader: Reader,
+    versions: VersionCache,
     path: PathBuf,
     _open_file: OpenFile,
 }
@@ -51,7 +53,8 @@ impl Inspection {
         if version == 0 || !is_begun(&connection)? {
             return Err(CoreError::NoFile { path, what: "empty" });
         }
-        Ok(Self { reader: Reader { connection, sites: SiteNumbers::default() }, path, _open_file: open_file })
+        let reader = Reader { connection, sites: SiteNumbers::default() };
+        Ok(Self { reader, versions: VersionCache::default(), path, _open_file: open_file })
     }
 
     /// Whether the file is marked as a database of this program, in its header or in the log beside it.
@@ -87,7 +90,7 @@ impl Inspection {
     }
 
     fn look<T>(&self, look: impl FnOnce(&Snapshot<'_>) -> Result<T, CoreError>) -> Result<T, CoreError> {
-        let snapshot = Snapshot::begin(&self.reader.connection, &self.reader.sites, None);
+        let snapshot = Snapshot::begin(&self.reader.connection, &self.reader.sites, &self.versions, None);
         snapshot.and_then(|snapshot| look(&snapshot)).map_err(|error| error.with_path(Some(&self.path)))
     }
 }

@@ -1,11 +1,12 @@
 //! What a database remembers of its syncs. No peer is told of it, so a note takes no transaction number: nobody waits
 //! for it to become durable.
 
-use rusqlite::{Connection, params};
-use vectr_delta::{PeerProgress, ShardId, Timestamp, VersionVector};
+use vectr_delta::{PeerProgress, ShardId, Timestamp};
 
-use crate::storage::json::{parse_vector, vector_text};
+use crate::storage::catalog::StoredShard;
 use crate::storage::rows::integer;
+use crate::writer::connection::WriteConnection;
+use crate::writer::peer_notes::{self, PeerNotes};
 use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
 
@@ -30,44 +31,30 @@ pub fn record_sync(db: &VectrDB, shard: &ShardId, at: Timestamp) -> Result<(), C
 /// `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
 pub fn record_peer(db: &VectrDB, shard: &ShardId, standing: PeerProgress) -> Result<(), CoreError> {
     let (shard, at) = (shard.clone(), db.now());
-    db.call(JobKind::Autocommit, move |writer| store_peer(&writer.connection.sqlite, &shard, &standing, at))
+    db.call(JobKind::Autocommit, move |writer| note_peer(&mut writer.connection, &shard, &standing, at))
 }
 
-fn store_peer(
-    connection: &Connection,
+/// Stores what a peer holds of a shard, in a transaction that takes no number. Outside of transactions only.
+fn note_peer(
+    connection: &mut WriteConnection,
     shard: &ShardId,
-    standing: &PeerProgress,
+    progress: &PeerProgress,
     at: Timestamp,
 ) -> Result<(), CoreError> {
-    let received: Option<String> = connection
-        .prepare_cached("SELECT received FROM shard WHERE id = ?1")?
-        .query_map([shard.as_str()], |row| row.get(0))?
-        .next()
-        .transpose()?;
-    let Some(received) = received else { return Ok(()) };
-    // Of sites that the shard never heard of, there is nothing to be behind with.
-    let known: VersionVector = parse_vector(&received)?;
-    let mut held = standing.version_vector.clone();
-    held.retain_sites(|site| known.seq(site) > 0);
-    connection.prepare_cached(STORE_PEER)?.execute(params![
-        shard.as_str(),
-        standing.peer.as_bytes(),
-        standing.node.as_str(),
-        standing.changelog.to_string(),
-        integer(standing.position),
-        vector_text(&held),
-        integer(at.as_micros()),
-    ])?;
-    connection.prepare_cached(FORGET_PEERS)?.execute((shard.as_str(), integer(MOST_PEERS)))?;
+    let Some(stored) = StoredShard::load(&connection.sqlite, &connection.versions, shard)? else {
+        return Ok(());
+    };
+    let held = peer_notes::known_part(&progress.version_vector, &stored.state);
+    let key = (stored.n, *progress.peer.as_bytes());
+    let known = connection.notes.take(key);
+    let transaction = connection.sqlite.unchecked_transaction()?;
+    let noted = peer_notes::write(&transaction, key, progress, &held, known, at)?;
+    let forgets = peer_notes::forget_peers(&transaction, stored.n)?;
+    transaction.commit()?;
+    if forgets {
+        connection.notes = PeerNotes::default();
+    } else {
+        connection.notes.keep(key, noted);
+    }
     Ok(())
 }
-
-const MOST_PEERS: u64 = 256;
-
-const STORE_PEER: &str = "INSERT INTO peer (shard, peer, name, changelog, position, version_vector, noted_at) \
-     SELECT n, ?2, ?3, ?4, ?5, ?6, ?7 FROM shard WHERE id = ?1 \
-     ON CONFLICT (shard, peer) DO UPDATE SET name = ?3, changelog = ?4, position = ?5, version_vector = ?6, \
-     noted_at = ?7";
-const FORGET_PEERS: &str = "DELETE FROM peer WHERE shard = (SELECT n FROM shard WHERE id = ?1) AND noted_at < \
-     (SELECT noted_at FROM peer WHERE shard = (SELECT n FROM shard WHERE id = ?1) \
-     ORDER BY noted_at DESC LIMIT 1 OFFSET ?2 - 1)";

@@ -1,7 +1,7 @@
 //! What a peer is told, read in one snapshot each.
 
 use vectr_delta::{
-    ChangeId, Fingerprint, HelloOffer, PageSize, ShardId, StoreReply, VersionVector, read_hello, read_page,
+    ChangeId, Fingerprint, HelloOffer, PageSize, ShardId, ShardVersion, StoreReply, read_hello, read_page,
 };
 
 use crate::writer::Writer;
@@ -43,7 +43,7 @@ pub(super) fn page(
     db: &VectrDB,
     shard: &ShardId,
     after: ChangeId,
-    filter: Option<VersionVector>,
+    filter: Option<ShardVersion>,
     size: PageSize,
 ) -> Result<StoreReply, CoreError> {
     let shard = shard.clone();

@@ -1,8 +1,8 @@
 //! What a repair reads and writes.
 
 use vectr_delta::{
-    Batch, ChangeSpan, IdRange, PageSize, Preference, RangeDigest, Refusal, RemoteApply, ShardId, StoreReply,
-    VersionVector, compare_ranges, read_range, settle_repair, split_ranges,
+    Batch, ChangeSpan, IdRange, PageSize, Preference, RangeDigest, Refusal, RemoteApply, ShardId,
+    ShardVersion, StoreReply, compare_ranges, read_range, settle_repair, split_ranges,
 };
 
 use crate::replication::write::Outcome;
@@ -74,7 +74,7 @@ pub(super) fn finish(
 }
 
 /// Notes whether the shard remains to be repaired.
-pub(super) fn settle(writer: &mut Writer, shard: &ShardId, peer: &VersionVector) -> Outcome {
+pub(super) fn settle(writer: &mut Writer, shard: &ShardId, peer: &ShardVersion) -> Outcome {
     writer.write_shard(shard, |shard| settle_repair(shard, peer))?;
     Ok(StoreReply::RepairSettled)
 }

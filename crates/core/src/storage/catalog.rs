@@ -7,8 +7,10 @@ use vectr_delta::{
 };
 
 use crate::CoreError;
-use crate::storage::json::{parse_site, parse_site_list, parse_vector, site_list_text, vector_text};
+use crate::storage::json::{parse_site, parse_site_list, site_list_text};
 use crate::storage::rows::{integer, number};
+use crate::storage::version_cache::VersionCache;
+use crate::storage::versions::ShardVersions;
 
 /// The `counter` row.
 #[derive(Clone, PartialEq, Eq)]
@@ -77,49 +79,67 @@ pub(crate) struct StoredShard {
     pub(crate) n: i64,
     pub(crate) state: ShardState,
     pub(crate) last_sync_at: Timestamp,
+    versions: ShardVersions,
 }
 
 impl StoredShard {
-    pub(crate) fn load(connection: &Connection, id: &ShardId) -> Result<Option<Self>, CoreError> {
+    /// A shard that does not exist, under this number.
+    pub(crate) fn empty(n: i64) -> Self {
+        Self {
+            n,
+            state: ShardState::default(),
+            last_sync_at: Timestamp::default(),
+            versions: ShardVersions::default(),
+        }
+    }
+
+    pub(crate) fn load(
+        connection: &Connection,
+        cache: &VersionCache,
+        id: &ShardId,
+    ) -> Result<Option<Self>, CoreError> {
         let mut statement = connection.prepare_cached(
-            "SELECT n, dimensions, element, epoch, owner, members, strategy, version_vector, received, frontier, \
-             digest, last_sync_at FROM shard WHERE id = ?1",
+            "SELECT n, dimensions, element, epoch, owner, members, strategy, digest, last_sync_at, updated_at, \
+             version_vector, received, frontier FROM shard WHERE id = ?1",
         )?;
         let mut rows = statement.query([id.as_str()])?;
         let Some(row) = rows.next()? else { return Ok(None) };
         let dimensions: Option<u32> = row.get(1)?;
         let owner = row.get_ref(4)?.as_str_or_null().map_err(|_| damaged("an owner is no text"))?;
-        let strategy = u8::try_from(number(row, 6)?).ok().and_then(Strategy::from_byte);
-        let digest = row.get_ref(10)?.as_blob().ok().and_then(Digest::from_bytes);
+        let digest = row.get_ref(7)?.as_blob().ok().and_then(Digest::from_bytes);
         let element = u8::try_from(number(row, 2)?).map_err(|_| damaged("an unknown element type"))?;
-        Ok(Some(Self {
-            n: row.get(0)?,
-            state: ShardState {
-                version_vector: parse_vector(text(row, 7)?)?,
-                received: parse_vector(text(row, 8)?)?,
-                frontier: parse_vector(text(row, 9)?)?,
-                descriptor: Descriptor {
-                    dimensions: dimensions.map(Dimensions::try_from).transpose()?,
-                    element: ElementType::try_from(element)?,
-                    epoch: row.get::<_, i64>(3)?.cast_unsigned(),
-                    owner: owner.map(parse_site).transpose()?,
-                    members: parse_site_list(text(row, 5)?)?,
-                },
-                strategy: strategy.ok_or_else(|| damaged("an unknown strategy"))?,
-                digest: digest.ok_or_else(|| damaged("a digest of another length"))?,
+        let versions = versions(connection, cache, row)?;
+        let mut state = ShardState {
+            descriptor: Descriptor {
+                dimensions: dimensions.map(Dimensions::try_from).transpose()?,
+                element: ElementType::try_from(element)?,
+                epoch: row.get::<_, i64>(3)?.cast_unsigned(),
+                owner: owner.map(parse_site).transpose()?,
+                members: parse_site_list(text(row, 5)?)?,
             },
-            last_sync_at: Timestamp::from_micros(number(row, 11)?),
-        }))
+            strategy: strategy(row, 6)?,
+            digest: digest.ok_or_else(|| damaged("a digest of another length"))?,
+            ..ShardState::default()
+        };
+        versions.fill(&mut state);
+        let last_sync_at = Timestamp::from_micros(number(row, 8)?);
+        Ok(Some(Self { n: row.get(0)?, state, last_sync_at, versions }))
     }
 
     pub(crate) fn create(connection: &Connection, id: &ShardId) -> Result<Self, CoreError> {
         let mut statement = connection.prepare_cached("INSERT INTO shard (id, digest) VALUES (?1, ?2)")?;
         statement.execute((id.as_str(), Digest::default().to_bytes()))?;
-        let n = connection.last_insert_rowid();
-        Ok(Self { n, state: ShardState::default(), last_sync_at: Timestamp::default() })
+        Ok(Self::empty(connection.last_insert_rowid()))
     }
 
-    pub(crate) fn store(&self, connection: &Connection, now: Timestamp) -> Result<(), CoreError> {
+    /// Writes the shard's row, and the entries of version vectors that have changed. Later than any write before it.
+    pub(crate) fn store(
+        &mut self,
+        connection: &Connection,
+        cache: &VersionCache,
+        now: Timestamp,
+    ) -> Result<(), CoreError> {
+        let [version_vector, received, frontier] = self.versions.store(connection, self.n, &self.state)?;
         let mut statement = connection.prepare_cached(
             "UPDATE shard SET dimensions = ?2, element = ?3, epoch = ?4, owner = ?5, members = ?6, strategy = ?7, \
              version_vector = ?8, received = ?9, frontier = ?10, digest = ?11, updated_at = ?12 WHERE n = ?1",
@@ -134,12 +154,13 @@ impl StoredShard {
             state.descriptor.owner.map(|owner| owner.to_string()),
             site_list_text(&state.descriptor.members),
             state.strategy as u8,
-            vector_text(&state.version_vector),
-            vector_text(&state.received),
-            vector_text(&state.frontier),
+            version_vector,
+            received,
+            frontier,
             state.digest.to_bytes(),
             integer(now.as_micros()),
         ))?;
+        cache.announce(self.n, now, &self.versions);
         Ok(())
     }
 }
@@ -168,6 +189,36 @@ pub(crate) fn set_alteration(
             .execute((shard, alteration == Alteration::Present))?;
     }
     Ok(())
+}
+
+/// The number and the strategy of a shard.
+pub(crate) fn shard_number(
+    connection: &Connection,
+    id: &ShardId,
+) -> Result<Option<(i64, Strategy)>, CoreError> {
+    let mut statement = connection.prepare_cached("SELECT n, strategy FROM shard WHERE id = ?1")?;
+    let mut rows = statement.query([id.as_str()])?;
+    rows.next()?.map(|row| Ok((row.get(0)?, strategy(row, 1)?))).transpose()
+}
+
+/// The version vectors of a row of [`StoredShard::load`].
+fn versions(
+    connection: &Connection,
+    cache: &VersionCache,
+    row: &rusqlite::Row<'_>,
+) -> Result<ShardVersions, CoreError> {
+    let (shard, stored_at) = (row.get(0)?, Timestamp::from_micros(number(row, 9)?));
+    if let Some(known) = cache.find(shard, stored_at) {
+        return Ok(known);
+    }
+    let read = ShardVersions::load(connection, shard, [text(row, 10)?, text(row, 11)?, text(row, 12)?])?;
+    cache.keep(shard, stored_at, &read);
+    Ok(read)
+}
+
+fn strategy(row: &rusqlite::Row<'_>, at: usize) -> Result<Strategy, CoreError> {
+    let strategy = u8::try_from(number(row, at)?).ok().and_then(Strategy::from_byte);
+    strategy.ok_or_else(|| damaged("an unknown strategy"))
 }
 
 /// All shards, in the order of ids.

@@ -11,3 +11,5 @@ pub(crate) mod rows;
 pub(crate) mod schema;
 pub(crate) mod sites;
 pub(crate) mod snapshot;
+pub(crate) mod version_cache;
+pub(crate) mod versions;

@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 use vectr_delta::{
     ChangeId, Dot, IdRange, Metadata, Operation, Payload, PayloadHash, RangeVisitor, Row, RowVisitor,
-    Sibling, SiteId, Timestamp, VectorId, VectorRow, VersionVector,
+    ShardVersion, Sibling, SiteId, Timestamp, VectorId, VectorRow, VersionVector,
 };
 
 use crate::CoreError;
@@ -35,7 +35,7 @@ impl<'a> StoredRows<'a> {
     pub(crate) fn visit(
         &self,
         after: ChangeId,
-        filter: Option<&VersionVector>,
+        filter: Option<&ShardVersion>,
         payloads: bool,
         visit: RowVisitor<'_>,
     ) -> Result<(), CoreError> {
@@ -177,7 +177,7 @@ impl<'a> StoredRows<'a> {
 
     /// The number of rows with a change id above `after` and a version that `held` does not cover. Reads no payload
     /// except what is stored in the same page.
-    pub(crate) fn count_above(&self, after: ChangeId, held: &VersionVector) -> Result<u64, CoreError> {
+    pub(crate) fn count_above(&self, after: ChangeId, held: &ShardVersion) -> Result<u64, CoreError> {
         let mut statement = self.connection.prepare_cached(CHANGE_DOTS)?;
         let mut rows = statement.query((self.shard, integer(after)))?;
         let mut count = 0;
@@ -232,7 +232,7 @@ impl<'a> StoredRows<'a> {
         Ok(siblings)
     }
 
-    fn is_above(&self, row: &rusqlite::Row<'_>, filter: &VersionVector) -> Result<bool, CoreError> {
+    fn is_above(&self, row: &rusqlite::Row<'_>, filter: &ShardVersion) -> Result<bool, CoreError> {
         if !filter.covers(self.dot(row, SITE)?) {
             return Ok(true);
         }

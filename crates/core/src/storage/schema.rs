@@ -102,11 +102,12 @@ fn check_version(application: i32, version: i32, path: &Path) -> Result<(), Core
 /// "vctr".
 const APPLICATION_ID: i32 = 0x7663_7472;
 
-const MIGRATIONS: [&str; 6] = [
+const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0001_shards.sql"),
     include_str!("migrations/0002_conflicts.sql"),
     include_str!("migrations/0003_peers.sql"),
     include_str!("migrations/0004_readable_metadata.sql"),
     include_str!("migrations/0005_lives.sql"),
     include_str!("migrations/0006_alterations.sql"),
+    include_str!("migrations/0007_version_entries.sql"),
 ];

@@ -1,18 +1,20 @@
 use rusqlite::Connection;
 use vectr_delta::{
     Alteration, ChangeId, CommitNo, Cursor, Dimensions, Fingerprint, IdRange, NodeName, Origin, RangeVisitor,
-    RowVisitor, ShardId, ShardRead, ShardState, SiteId, Timestamp, VersionVector,
+    RowVisitor, ShardId, ShardRead, ShardState, ShardVersion, SiteId, Timestamp,
 };
 
 use crate::CoreError;
 use crate::storage::catalog::{Counters, StoredShard, alteration};
 use crate::storage::rows::{StoredRows, integer, number};
 use crate::storage::sites::{SiteNumbers, site_name};
+use crate::storage::version_cache::VersionCache;
 
 /// A read transaction. Dropping it ends the transaction.
 pub(crate) struct Snapshot<'c> {
     connection: &'c Connection,
     sites: &'c SiteNumbers,
+    versions: &'c VersionCache,
     dimensions: Option<Dimensions>,
     counters: Counters,
 }
@@ -22,11 +24,12 @@ impl<'c> Snapshot<'c> {
     pub(crate) fn begin(
         connection: &'c Connection,
         sites: &'c SiteNumbers,
+        versions: &'c VersionCache,
         dimensions: Option<Dimensions>,
     ) -> Result<Self, CoreError> {
         connection.prepare_cached("BEGIN")?.execute([])?;
         match Counters::load(connection) {
-            Ok(counters) => Ok(Self { connection, sites, dimensions, counters }),
+            Ok(counters) => Ok(Self { connection, sites, versions, dimensions, counters }),
             Err(error) => {
                 end(connection);
                 Err(error)
@@ -49,12 +52,8 @@ impl<'c> Snapshot<'c> {
 
     /// A shard, or an empty one if it does not exist.
     pub(crate) fn shard(&self, id: &ShardId) -> Result<ReadShard<'_>, CoreError> {
-        let stored = StoredShard::load(self.connection, id)?;
-        let mut stored = stored.unwrap_or_else(|| StoredShard {
-            n: NO_SHARD,
-            state: ShardState::default(),
-            last_sync_at: Timestamp::default(),
-        });
+        let stored = StoredShard::load(self.connection, self.versions, id)?;
+        let mut stored = stored.unwrap_or_else(|| StoredShard::empty(NO_SHARD));
         if stored.state.descriptor.dimensions.is_none() {
             stored.state.descriptor.dimensions = self.dimensions;
         }
@@ -115,7 +114,7 @@ impl ShardRead for ReadShard<'_> {
     fn visit_rows(
         &self,
         after: ChangeId,
-        filter: Option<&VersionVector>,
+        filter: Option<&ShardVersion>,
         visit: RowVisitor<'_>,
     ) -> Result<(), CoreError> {
         self.rows().visit(after, filter, reads_payloads(filter, &self.stored.state), visit)
@@ -131,7 +130,7 @@ impl ShardRead for ReadShard<'_> {
 }
 
 /// Whether vectors are stored beside their dots, so that reading both costs no more than the dots alone.
-pub(crate) fn reads_payloads(filter: Option<&VersionVector>, state: &ShardState) -> bool {
+pub(crate) fn reads_payloads(filter: Option<&ShardVersion>, state: &ShardState) -> bool {
     let small = |dimensions: Dimensions| dimensions.bytes() <= LOCAL_PAYLOAD;
     filter.is_none() || state.descriptor.dimensions.is_none_or(small)
 }

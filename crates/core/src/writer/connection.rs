@@ -1,5 +1,6 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use rusqlite::Connection;
 use vectr_delta::{ChangelogId, Cursor, Dimensions, NodeName, Origin, ShardId, SiteId, Timestamp, VectorId};
@@ -9,6 +10,8 @@ use crate::random::random_number;
 use crate::storage::catalog::{Counters, StoredShard};
 use crate::storage::json::parse_site;
 use crate::storage::sites::{SiteNumbers, site_name};
+use crate::storage::version_cache::VersionCache;
+use crate::writer::peer_notes::PeerNotes;
 use crate::{Clock, CoreError};
 
 /// The write connection, with a cache of the database that lives across transactions.
@@ -20,6 +23,10 @@ pub(crate) struct WriteConnection {
     /// For shards that have none yet.
     pub(crate) dimensions: Option<Dimensions>,
     pub(crate) cache: Cache,
+    /// Shared with the readers.
+    pub(crate) versions: Arc<VersionCache>,
+    /// What the peers were last noted to hold.
+    pub(crate) notes: PeerNotes,
     /// The counter row as of the last commit.
     stored: Counters,
     /// The site and changelog of a life that has not committed yet: an opening that writes nothing takes none.
@@ -39,7 +46,6 @@ pub(crate) struct WriteConnection {
 pub(crate) type NextLife = (SiteId, ChangelogId);
 
 /// As of the open transaction.
-#[derive(Clone)]
 pub(crate) struct Cache {
     pub(crate) counters: Counters,
     pub(crate) shards: Vec<CachedShard>,
@@ -79,6 +85,8 @@ impl WriteConnection {
             clock,
             dimensions,
             cache: Cache::new(counters.clone()),
+            versions: Arc::default(),
+            notes: PeerNotes::default(),
             stored: counters,
             next_life: None,
             life_before: None,
@@ -89,10 +97,11 @@ impl WriteConnection {
         })
     }
 
-    /// Begins a transaction. It takes no lock before its first write.
+    /// Begins a transaction, with SQLite's lock for writers: one that asks for it only at its first write fails at once if
+    /// a reader holds that lock for a moment, as it does to look again at an index that is being written.
     pub(crate) fn begin(&mut self) -> Result<(), CoreError> {
         self.refresh()?;
-        self.sqlite.prepare_cached("BEGIN")?.execute([])?;
+        self.sqlite.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         self.last_read = None;
         self.cache.dirty = false;
         self.cache.life_entered = false;
@@ -130,7 +139,7 @@ impl WriteConnection {
         };
         let mut changed = self.cache.dirty || counters_changed;
         for shard in self.cache.shards.iter_mut().filter(|shard| shard.changed) {
-            shard.stored.store(&self.sqlite, self.applied_at)?;
+            shard.stored.store(&self.sqlite, &self.versions, self.applied_at)?;
             shard.changed = false;
             changed = true;
         }
@@ -148,6 +157,7 @@ impl WriteConnection {
         }
         counters.store(&self.sqlite)?;
         self.sqlite.prepare_cached("COMMIT")?.execute([])?;
+        self.versions.settle(self.cache.shards.iter().map(|shard| shard.stored.n), true);
         incarnation.record_commit(counters);
         self.stored = counters.clone();
         (self.next_life, self.life_before) = (None, None);
@@ -168,6 +178,7 @@ impl WriteConnection {
 
     /// Marks the cache as stale.
     pub(crate) fn forget(&mut self) {
+        self.versions.settle(self.cache.shards.iter().map(|shard| shard.stored.n), false);
         self.stale = true;
         self.last_read = None;
     }
@@ -177,7 +188,7 @@ impl WriteConnection {
         &mut self,
         work: impl FnOnce(&mut Self) -> Result<T, E>,
     ) -> Result<T, E> {
-        let before = self.cache.clone();
+        let before = self.cache.savepoint();
         self.run("SAVEPOINT work")?;
         self.last_read = None;
         match work(self) {
@@ -190,7 +201,7 @@ impl WriteConnection {
                     self.run("ROLLBACK TO work")?;
                     self.run("RELEASE work")?;
                 }
-                self.cache = before;
+                self.cache.restore(before);
                 self.last_read = None;
                 Err(error)
             }
@@ -202,7 +213,7 @@ impl WriteConnection {
         let index = match self.cache.by_id.entry(id.clone()) {
             Entry::Occupied(entry) => *entry.get(),
             Entry::Vacant(entry) => {
-                let stored = match StoredShard::load(&self.sqlite, id)? {
+                let stored = match StoredShard::load(&self.sqlite, &self.versions, id)? {
                     Some(stored) => stored,
                     None => {
                         self.cache.dirty = true;
@@ -285,7 +296,7 @@ impl WriteConnection {
 
     /// The dimensions that a shard has already.
     pub(crate) fn recorded_dimensions(&self, id: &ShardId) -> Result<Option<Dimensions>, CoreError> {
-        let stored = StoredShard::load(&self.sqlite, id)?;
+        let stored = StoredShard::load(&self.sqlite, &self.versions, id)?;
         Ok(stored.and_then(|stored| stored.state.descriptor.dimensions))
     }
 
@@ -334,7 +345,31 @@ impl WriteConnection {
 /// Smaller numbers are milliseconds when a caller passes them as a timestamp.
 pub(crate) const FIRST_APPLICATION: Timestamp = Timestamp::from_micros(100_000_000_000_001);
 
+/// What a savepoint brings back. All else is read from the file again: copying it would cost what it holds.
+struct Savepoint {
+    counters: Counters,
+    shards: Vec<CachedShard>,
+    life_entered: bool,
+    dirty: bool,
+}
+
 impl Cache {
+    fn savepoint(&self) -> Savepoint {
+        let Self { counters, shards, life_entered, dirty, .. } = self;
+        Savepoint {
+            counters: counters.clone(),
+            shards: shards.clone(),
+            life_entered: *life_entered,
+            dirty: *dirty,
+        }
+    }
+
+    fn restore(&mut self, before: Savepoint) {
+        let Savepoint { counters, shards, life_entered, dirty } = before;
+        let by_id = shards.iter().enumerate().map(|(index, shard)| (shard.id.clone(), index)).collect();
+        *self = Self { shards, by_id, life_entered, dirty, ..Self::new(counters) };
+    }
+
     fn new(counters: Counters) -> Self {
         Self {
             counters,

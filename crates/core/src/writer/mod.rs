@@ -6,6 +6,7 @@ pub(crate) mod disk_trust;
 pub(crate) mod durability;
 pub(crate) mod log_rewrite;
 pub(crate) mod log_watch;
+pub(crate) mod peer_notes;
 pub(crate) mod queue;
 pub(crate) mod shard;
 

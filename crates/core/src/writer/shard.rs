@@ -1,8 +1,8 @@
 use rusqlite::{Statement, ToSql};
 use vectr_delta::{
     Alteration, ChangeId, CommitNo, ConflictId, Cursor, Fingerprint, IdRange, Metadata, NodeName, Origin,
-    RangeVisitor, Row, RowVisitor, ShardId, ShardRead, ShardState, ShardWrite, Sibling, SiteId, Timestamp,
-    VectorId, VersionVector,
+    RangeVisitor, Row, RowVisitor, ShardId, ShardRead, ShardState, ShardVersion, ShardWrite, Sibling, SiteId,
+    Timestamp, VectorId,
 };
 
 use crate::CoreError;
@@ -190,7 +190,7 @@ impl ShardRead for WriteShard<'_> {
     fn visit_rows(
         &self,
         after: ChangeId,
-        filter: Option<&VersionVector>,
+        filter: Option<&ShardVersion>,
         visit: RowVisitor<'_>,
     ) -> Result<(), CoreError> {
         self.rows().visit(after, filter, reads_payloads(filter, self.state()), visit)

@@ -4,7 +4,7 @@ use crate::support::{Scratch, delete, peer, put, shard, store};
 use rusqlite::Connection;
 use vectr_core::replication::record_peer;
 use vectr_core::{Inspection, PeerLag, VectrDB};
-use vectr_delta::{ChangelogId, Fingerprint, HelloOffer, NodeName, PageSize, PeerProgress, VersionVector};
+use vectr_delta::{ChangelogId, Fingerprint, HelloOffer, NodeName, PageSize, PeerProgress, ShardVersion};
 
 /// A peer that holds all there is, as a session would tell.
 fn holding_all(db: &VectrDB, number: u8) -> PeerProgress {
@@ -69,7 +69,7 @@ fn a_peer_that_forgot_is_behind_again() {
     put(&db, "a", &[1.0]);
     let knowing = holding_all(&db, 1);
     record_peer(&db, &shard(), knowing.clone()).unwrap();
-    let restored = PeerProgress { position: 0, version_vector: VersionVector::new(), ..knowing };
+    let restored = PeerProgress { position: 0, version_vector: ShardVersion::new(), ..knowing };
     record_peer(&db, &shard(), restored).unwrap();
     assert_eq!(behind(&db), [(peer(1), 1)]);
 }
@@ -81,12 +81,8 @@ fn a_position_in_another_changelog_says_nothing() {
     put(&db, "a", &[1.0]);
     let all = holding_all(&db, 1);
     let other = ChangelogId::new(7);
-    record_peer(
-        &db,
-        &shard(),
-        PeerProgress { changelog: other, version_vector: VersionVector::new(), ..all },
-    )
-    .unwrap();
+    record_peer(&db, &shard(), PeerProgress { changelog: other, version_vector: ShardVersion::new(), ..all })
+        .unwrap();
     assert_eq!(behind(&db), [(peer(1), 1)]);
 }
 

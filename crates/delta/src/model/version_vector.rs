@@ -131,6 +131,10 @@ impl VersionVector {
         self.0.iter().copied()
     }
 
+    pub(crate) fn entries(&self) -> &[(SiteId, u64)] {
+        &self.0
+    }
+
     /// How many sites have an entry.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -4,8 +4,8 @@ use std::ops::ControlFlow;
 use super::join::{Joined, Preference, claims_unknown_changes, join_row};
 use super::outcome::{Applied, Ended, Refusal, Repaired};
 use crate::{
-    Alteration, Batch, ChangeId, ChangelogId, Cursor, Digest, End, Fingerprint, Held, Hello, IdRange,
-    ShardState, ShardSummary, ShardWrite, SiteId, Timestamp, VectorRow, VersionVector,
+    Alteration, Batch, ChangeId, ChangelogId, Cursor, DeltaError, Digest, End, Fingerprint, Held, Hello,
+    IdRange, ShardState, ShardSummary, ShardVersion, ShardWrite, SiteId, Timestamp, VectorRow, VersionVector,
 };
 
 /// Applies what a peer sends in one session. Keeps the peer's state and what was held back so far.
@@ -18,7 +18,7 @@ pub struct RemoteApply {
     /// The site that the session's Hello named. What the peer sends is filtered by what that life claimed.
     life: Option<SiteId>,
     changelog: ChangelogId,
-    version_vector: VersionVector,
+    version_vector: ShardVersion,
     position: ChangeId,
     keeps_cursor: bool,
     held_back: bool,
@@ -89,7 +89,9 @@ impl RemoteApply {
         shard: &mut W,
         hello: &Hello,
     ) -> Result<(), Refusal<W::Error>> {
-        if hello.site == shard.origin().site || claims_unknown_changes(shard, &hello.version_vector) {
+        if hello.site == shard.origin().site
+            || claims_unknown_changes(shard, |site| hello.version_vector.seq(site))
+        {
             return Err(Refusal::Forked);
         }
         let agreed = shard.state().descriptor.agree(&hello.descriptor).map_err(Refusal::Shard)?;
@@ -141,7 +143,7 @@ impl RemoteApply {
     /// Joins the peer's version vector after its last row, except for the sites of rows held back.
     ///
     /// # Errors
-    /// See [`Refusal`].
+    /// See [`Refusal`]; [`Refusal::Shard`] with `ERR_LIMIT` if no message could carry the version vector any more.
     pub fn end<W: ShardWrite + ?Sized>(
         &mut self,
         shard: &mut W,
@@ -149,7 +151,7 @@ impl RemoteApply {
     ) -> Result<Ended, Refusal<W::Error>> {
         self.check_life(shard)?;
         self.check_frontiers(shard.state(), &end.frontier)?;
-        if claims_unknown_changes(shard, &end.version_vector) {
+        if claims_unknown_changes(shard, |site| end.version_vector.seq(site)) {
             return Err(Refusal::Forked);
         }
         for (site, name) in &end.names {
@@ -164,7 +166,7 @@ impl RemoteApply {
             self.rule = EndRule::Defer;
             self.deferred = Some(Box::new(end.clone()));
         } else {
-            self.take_over(shard, &end.version_vector);
+            self.take_over(shard, &end.version_vector)?;
         }
         Ok(Ended {
             version_vector: shard.state().version_vector.clone(),
@@ -189,7 +191,7 @@ impl RemoteApply {
         self.rule = EndRule::TakeOver;
         if let Some(end) = self.deferred.take() {
             self.check_frontiers(shard.state(), &end.frontier)?;
-            self.take_over(shard, &end.version_vector);
+            self.take_over(shard, &end.version_vector)?;
         }
         let mut damaged = 0;
         if !matches || shard.alteration()? == Alteration::Present {
@@ -242,17 +244,24 @@ impl RemoteApply {
         claimed == end.version_vector && claimed.covers_all(&state.received)
     }
 
-    fn take_over<W: ShardWrite + ?Sized>(&self, shard: &mut W, claimed: &VersionVector) {
+    fn take_over<W: ShardWrite + ?Sized>(
+        &self,
+        shard: &mut W,
+        claimed: &ShardVersion,
+    ) -> Result<(), Refusal<W::Error>> {
         let learnt = self.learnt(claimed);
         if !shard.state().version_vector.covers_all(&learnt) {
-            shard.state_mut().version_vector.join(&learnt);
+            let joined = shard.state().version_vector.joined(&learnt);
+            check_sites(&joined)?;
+            shard.state_mut().take_over(joined);
         }
+        Ok(())
     }
 
     /// What the peer claims, except for the sites of rows held back.
-    fn learnt(&self, claimed: &VersionVector) -> VersionVector {
+    fn learnt(&self, claimed: &ShardVersion) -> ShardVersion {
         let mut learnt = claimed.clone();
-        learnt.retain_sites(|site| !self.held_sites.contains(&site));
+        learnt.remove_sites(&self.held_sites);
         learnt
     }
 
@@ -269,8 +278,8 @@ impl RemoteApply {
         state: &ShardState,
         peer_frontier: &VersionVector,
     ) -> Result<(), Refusal<E>> {
-        let open =
-            self.version_vector.covers_all(&state.frontier) && state.version_vector.covers_all(peer_frontier);
+        let open = self.version_vector.covers_vector(&state.frontier)
+            && state.version_vector.covers_vector(peer_frontier);
         if open { Ok(()) } else { Err(Refusal::Frontier) }
     }
 
@@ -294,7 +303,7 @@ impl RemoteApply {
 ///
 /// # Errors
 /// If the storage fails.
-pub fn settle_repair<W: ShardWrite + ?Sized>(shard: &mut W, peer: &VersionVector) -> Result<(), W::Error> {
+pub fn settle_repair<W: ShardWrite + ?Sized>(shard: &mut W, peer: &ShardVersion) -> Result<(), W::Error> {
     let is_present = shard.alteration()? == Alteration::Present;
     if is_present && peer.covers_all(&shard.state().version_vector) && recount(shard)? == 0 {
         shard.set_alteration(Alteration::Repaired)?;
@@ -317,6 +326,15 @@ fn recount<W: ShardWrite + ?Sized>(shard: &mut W) -> Result<u64, W::Error> {
         shard.state_mut().digest = digest;
     }
     Ok(damaged)
+}
+
+/// What no message can carry is never stored.
+fn check_sites<E>(version_vector: &ShardVersion) -> Result<(), Refusal<E>> {
+    let (size, limit) = (version_vector.len() as u64, ShardVersion::MAX_SITES as u64);
+    if size <= limit {
+        return Ok(());
+    }
+    Err(Refusal::Shard(DeltaError::Limit { what: "number of sites that changed a shard", size, limit }))
 }
 
 struct HeldRows {

@@ -4,7 +4,7 @@ use super::acceptance::{check_content, check_counts};
 use super::outcome::{Applied, Refusal};
 use super::shard::insert_row;
 use crate::{
-    Alteration, MAX_CLOCK_SKEW, Operation, Row, ShardState, ShardWrite, Sibling, Timestamp, VectorId,
+    Alteration, MAX_CLOCK_SKEW, Operation, Row, ShardState, ShardWrite, Sibling, SiteId, Timestamp, VectorId,
     VectorRow, VersionVector, replace_row,
 };
 
@@ -69,10 +69,14 @@ pub fn join_rows<W: ShardWrite + ?Sized>(
     Ok(report)
 }
 
-/// Whether a version vector covers changes of this node's site that this node has not made.
-pub(crate) fn claims_unknown_changes<W: ShardWrite + ?Sized>(shard: &W, claimed: &VersionVector) -> bool {
+/// Whether a version vector, given as the number of each site, covers changes of this node's site that this node has not
+/// made.
+pub(crate) fn claims_unknown_changes<W: ShardWrite + ?Sized>(
+    shard: &W,
+    claimed: impl Fn(SiteId) -> u64,
+) -> bool {
     let site = shard.origin().site;
-    claimed.seq(site) > shard.state().version_vector.seq(site)
+    claimed(site) > shard.state().version_vector.seq(site)
 }
 
 /// The effect of joining one row.
@@ -95,7 +99,7 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
     wall: Timestamp,
     preference: Preference,
 ) -> Result<Joined, Refusal<W::Error>> {
-    if claims_unknown_changes(shard, entry.row.context()) {
+    if claims_unknown_changes(shard, |site| entry.row.context().seq(site)) {
         return Err(Refusal::Forked);
     }
     if let Err(code) = check_row(shard.state(), &entry.row, wall) {

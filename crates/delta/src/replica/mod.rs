@@ -11,6 +11,7 @@ mod page;
 mod ranges;
 mod reset;
 mod shard;
+mod shard_version;
 
 pub use apply::{EndRule, RemoteApply, settle_repair};
 pub use hello::{HelloOffer, read_hello};
@@ -23,3 +24,5 @@ pub use reset::{ClockEvidence, SiteReset};
 pub use shard::{
     Alteration, CommitNo, Origin, RangeVisitor, RowVisitor, ShardRead, ShardState, ShardWrite, replace_row,
 };
+pub use shard_version::ShardVersion;
+pub(crate) use shard_version::deserialize_vector;

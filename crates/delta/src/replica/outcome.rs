@@ -1,4 +1,4 @@
-use crate::{DeltaError, Held, ShardSummary, VectorId, VersionVector};
+use crate::{DeltaError, Held, ShardSummary, ShardVersion, VectorId};
 
 /// The effect of applying batches.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Applied {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// The shard's version vector now.
-    pub version_vector: VersionVector,
+    pub version_vector: ShardVersion,
     /// Both nodes claim the same changes but hold different content: a storage fault, never a matter of timing.
     pub digests_differ: bool,
     /// The end was stored for after a repair, and its version vector is not taken over yet.

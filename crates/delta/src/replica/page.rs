@@ -3,7 +3,8 @@ use std::ops::ControlFlow;
 
 use super::acceptance::check_counts;
 use crate::{
-    ChangeId, CommitNo, Digest, NodeName, Row, ShardRead, Sibling, SiteId, VectorId, VectorRow, VersionVector,
+    ChangeId, CommitNo, Digest, NodeName, Row, ShardRead, ShardVersion, Sibling, SiteId, VectorId, VectorRow,
+    VersionVector,
 };
 
 /// Rows read in one transaction for a peer.
@@ -31,12 +32,12 @@ pub struct Page {
 #[derive(Clone, Debug)]
 pub struct PageEnd {
     /// The shard's version vector.
-    pub version_vector: VersionVector,
+    pub version_vector: ShardVersion,
     /// The shard's digest.
     pub digest: Digest,
     /// Whether the version vector covers every dot held.
     pub tight: bool,
-    /// The names of the sites in the version vector.
+    /// The names of the sites of which the version vector covers more than the filter.
     pub names: BTreeMap<SiteId, NodeName>,
 }
 
@@ -74,7 +75,7 @@ impl Default for PageSize {
 pub fn read_page<R: ShardRead + ?Sized>(
     shard: &R,
     after: ChangeId,
-    filter: Option<&VersionVector>,
+    filter: Option<&ShardVersion>,
     size: PageSize,
 ) -> Result<Page, R::Error> {
     let mut page = Page {
@@ -101,11 +102,13 @@ pub fn read_page<R: ShardRead + ?Sized>(
     page.names = names(shard, page.rows.iter().flat_map(|entry| sites_of(&entry.row)))?;
     if !full {
         let state = shard.state();
+        let nothing = ShardVersion::new();
+        let news = state.version_vector.beyond(filter.unwrap_or(&nothing));
         page.end = Some(PageEnd {
             version_vector: state.version_vector.clone(),
             digest: state.digest,
             tight: state.is_tight(),
-            names: names(shard, state.version_vector.iter().map(|(site, _)| site))?,
+            names: names(shard, news.iter().map(|(site, _)| site))?,
         });
     }
     Ok(page)

@@ -61,9 +61,9 @@ impl SiteReset {
     ) -> Result<usize, W::Error> {
         if self == Self::Forked {
             let state = shard.state_mut();
-            state.version_vector.retain_sites(|site| !own.contains(&site));
+            state.version_vector.remove_sites(own);
             // Nobody may ever claim the last of them; what comes back is counted again.
-            state.received.retain_sites(|site| !own.contains(&site));
+            state.received.remove_sites(own);
             shard.forget_cursors()?;
         }
         let affected = self.affected(shard, own, wall)?;

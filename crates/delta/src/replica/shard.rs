@@ -1,8 +1,8 @@
 use std::ops::ControlFlow;
 
 use crate::{
-    ChangeId, ChangelogId, Cursor, DeltaError, Descriptor, Digest, Fingerprint, IdRange, NodeName, Row,
-    ShardId, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
+    ChangeId, ChangelogId, Cursor, DeltaError, Descriptor, Digest, Dot, Fingerprint, IdRange, NodeName, Row,
+    ShardId, ShardVersion, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
 };
 
 /// The number of a write transaction of one database. What was read in a transaction may be sent only once it is
@@ -24,9 +24,9 @@ pub struct Origin {
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct ShardState {
     /// Every dot inside it is held, superseded by something held, or below the frontier.
-    pub version_vector: VersionVector,
-    /// For each site the newest dot ever received, whether the version vector covers it or not.
-    pub received: VersionVector,
+    pub version_vector: ShardVersion,
+    /// For each site the newest dot received that the version vector does not cover, or did not when it came.
+    pub received: ShardVersion,
     /// Tombstones below it may have been collected.
     pub frontier: VersionVector,
     /// The properties that the shard's nodes agree on.
@@ -43,6 +43,18 @@ impl ShardState {
     #[must_use]
     pub fn is_tight(&self) -> bool {
         self.version_vector.covers_all(&self.received)
+    }
+
+    /// Replaces the version vector by a greater one.
+    pub fn take_over(&mut self, version_vector: ShardVersion) {
+        self.version_vector = version_vector;
+        self.received = self.received.beyond(&self.version_vector);
+    }
+
+    fn receive(&mut self, dot: Dot) {
+        if !self.version_vector.covers(dot) {
+            self.received.add(dot);
+        }
     }
 }
 
@@ -102,7 +114,7 @@ pub trait ShardRead {
     fn visit_rows(
         &self,
         after: ChangeId,
-        filter: Option<&VersionVector>,
+        filter: Option<&ShardVersion>,
         visit: RowVisitor<'_>,
     ) -> Result<(), Self::Error>;
 
@@ -221,6 +233,6 @@ fn account_for<W: ShardWrite + ?Sized>(shard: &mut W, id: &VectorId, old: Option
     let state = shard.state_mut();
     state.digest = digest;
     for sibling in new.siblings() {
-        state.received.add(sibling.dot());
+        state.receive(sibling.dot());
     }
 }

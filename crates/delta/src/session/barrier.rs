@@ -1,5 +1,5 @@
 use super::StoreRequest;
-use crate::{CommitNo, RepairMessage, VersionVector};
+use crate::{CommitNo, RepairMessage, ShardVersion};
 
 /// What waits until the transaction that it was read in is durable.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub(super) struct Barrier {
 #[derive(Debug)]
 pub(super) enum AfterDurable {
     SendHello,
-    ConfirmEnd(VersionVector),
+    ConfirmEnd(ShardVersion),
     Send(RepairMessage),
 }
 

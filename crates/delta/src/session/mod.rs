@@ -4,11 +4,12 @@
 mod barrier;
 mod config;
 mod direction;
-mod handshake;
+mod greeting;
 mod incoming;
 mod outgoing;
 mod peer_progress;
 mod repair;
+mod repairing;
 mod report;
 mod store;
 
@@ -17,15 +18,16 @@ use std::collections::VecDeque;
 use barrier::{AfterDurable, Barrier};
 pub use config::SessionConfig;
 use direction::Direction;
-use handshake::check_hello;
-use incoming::{Incoming, RepairWrite};
+use greeting::{Greeting, check_hello, with_abilities};
+use incoming::Incoming;
 use outgoing::Outgoing;
 pub use peer_progress::PeerProgress;
-use repair::{Repair, Step};
+use repair::Repair;
 pub use report::{Ending, SessionReport, Warning};
 pub use store::{ChangeSpan, StoreReply, StoreRequest};
 
-use crate::{Applied, CommitNo, Hello, Message, Reject, RemoteApply, RepairMessage, Repaired, VersionVector};
+use crate::wire::TooManySites;
+use crate::{Hello, Message, Reject, RemoteApply, ShardVersion};
 
 /// The state machine of one sync. Poll [`Session::poll_store`] and [`Session::poll_transmit`] until both are empty
 /// after each input, or after a batch of inputs that were already there.
@@ -37,7 +39,7 @@ pub struct Session {
     config: SessionConfig,
     local: Option<Hello>,
     peer: Option<Hello>,
-    hello_sent: bool,
+    greeting: Greeting,
     accepting: bool,
     established: bool,
     prepared: bool,
@@ -56,13 +58,14 @@ pub struct Session {
 impl Session {
     /// A new session. Its first request reads this node's Hello.
     #[must_use]
-    pub fn new(config: SessionConfig) -> Self {
+    pub fn new(mut config: SessionConfig) -> Self {
+        config.offer = with_abilities(config.offer);
         let read = StoreRequest::ReadHello { peer: config.peer, offer: config.offer.clone() };
         Self {
             config,
             local: None,
             peer: None,
-            hello_sent: false,
+            greeting: Greeting::default(),
             accepting: false,
             established: false,
             prepared: false,
@@ -77,6 +80,11 @@ impl Session {
             ending: None,
             report: SessionReport::default(),
         }
+    }
+
+    /// Tells a new session that an [`Open`](crate::Open) of its shard has been sent to the peer.
+    pub const fn note_opened(&mut self) {
+        self.greeting.opened = true;
     }
 
     /// Handles a message of the peer.
@@ -258,6 +266,7 @@ impl Session {
         if let Err(reason) = check_hello(&hello, &self.config.shard) {
             return self.reject("ERR_PROTOCOL", &reason, false);
         }
+        self.greeting.reads_spans = Some(hello.reads_spans());
         self.peer = Some(hello);
     }
 
@@ -283,8 +292,7 @@ impl Session {
                 taken
             }
             Message::Repair(message) => self.receive_repair(*message),
-            // The engine handles `Open` before it creates the session.
-            Message::Open(_) => Err("an open message after the first message"),
+            Message::Open(open) => self.greeting.receive_open(&open, self.peer.is_some()),
             Message::Hello(_) | Message::Held(_) | Message::Reject(_) => Ok(()),
         };
         if let Err(reason) = taken {
@@ -293,14 +301,14 @@ impl Session {
     }
 
     /// Stops sending what the peer holds.
-    fn learn(&mut self, held: &VersionVector) {
+    fn learn(&mut self, held: &ShardVersion) {
         if let Some(outgoing) = &mut self.outgoing {
             outgoing.extend_filter(held);
         }
         self.note(held);
     }
 
-    fn note(&mut self, held: &VersionVector) {
+    fn note(&mut self, held: &ShardVersion) {
         if let Some(progress) = &mut self.progress {
             progress.version_vector.join(held);
         }
@@ -372,18 +380,24 @@ impl Session {
     fn advance(&mut self) {
         self.run_repair();
         self.run_durable_actions();
+        self.send_hello();
         self.accept_hello();
         self.prepare_transfer();
         if let Some(outgoing) = &mut self.outgoing {
-            if self.established {
+            let sent = if self.established {
                 outgoing.send_pages(
                     self.barrier.durable(),
                     &mut self.store,
                     &mut self.transmit,
                     &mut self.report,
-                );
-            }
+                )
+            } else {
+                Ok(())
+            };
             self.store.extend(outgoing.read_ahead());
+            if let Err(sites) = sent {
+                self.reject_sites(sites);
+            }
         }
         self.request_durable();
         self.finish_if_done();
@@ -392,73 +406,39 @@ impl Session {
     fn run_durable_actions(&mut self) {
         for action in self.barrier.take_due() {
             match action {
-                AfterDurable::SendHello => {
-                    self.transmit.extend(self.local.clone().map(|hello| Message::Hello(Box::new(hello))));
-                    self.hello_sent = true;
-                }
+                AfterDurable::SendHello => self.greeting.is_due = true,
                 AfterDurable::Send(message) => self.transmit.push_back(Message::Repair(Box::new(message))),
                 AfterDurable::ConfirmEnd(version_vector) => {
                     if let Some(incoming) = &mut self.incoming {
                         incoming.confirm_end();
                     }
-                    self.transmit.push_back(Message::Durable(version_vector));
+                    match self.greeting.durable(version_vector) {
+                        Ok(message) => self.transmit.push_back(message),
+                        Err(sites) => self.reject_sites(sites),
+                    }
                 }
             }
         }
     }
 
-    fn confirm_end(&mut self, commit_no: CommitNo, held: VersionVector) {
-        self.barrier.after(commit_no, AfterDurable::ConfirmEnd(held));
-    }
-
-    fn receive_repair(&mut self, message: RepairMessage) -> Result<(), &'static str> {
-        let nonce = self.config.offer.nonce;
-        let repair = self.repair.as_mut().ok_or("a message before the handshake was complete")?;
-        repair.receive(message, nonce)
-    }
-
-    fn take_joined(&mut self, remote: Box<RemoteApply>, applied: Applied) {
-        let (Some(incoming), Some(repair)) = (&mut self.incoming, &mut self.repair) else { return };
-        self.transmit.extend(incoming.take_joined(remote, applied, &mut self.report));
-        repair.take_joined();
-    }
-
-    fn take_repaired(&mut self, remote: Box<RemoteApply>, repaired: Repaired, commit_no: CommitNo) {
-        let Repaired { summary, damaged } = repaired;
-        if self.report.rows_repaired + damaged > 0 {
-            self.report.warn(Warning::Repaired { rows: self.report.rows_repaired, damaged });
+    fn send_hello(&mut self) {
+        if self.ending.is_some() {
+            return;
         }
-        let (Some(incoming), Some(repair)) = (&mut self.incoming, &mut self.repair) else { return };
-        incoming.take_back(remote);
-        let held = summary.version_vector.clone();
-        for _ in 0..repair.take_finished(summary, commit_no) {
-            self.confirm_end(commit_no, held.clone());
+        match self.greeting.next(self.local.as_ref()) {
+            Ok(message) => self.transmit.extend(message),
+            Err(sites) => self.reject_sites(sites),
         }
     }
 
-    fn is_repairing(&self) -> bool {
-        self.repair.as_ref().is_some_and(Repair::is_running)
-    }
-
-    fn run_repair(&mut self) {
-        let (Some(incoming), Some(repair)) = (&mut self.incoming, &mut self.repair) else { return };
-        incoming.defer_ends(repair.defers_ends());
-        self.report.digests_differ |= repair.differs();
-        self.report.repairs = repair.has_begun().into();
-        while let Some(step) = repair.poll() {
-            match step {
-                Step::Read(request) => self.store.push_back(request),
-                Step::Send(commit_no, message) => self.barrier.after(commit_no, AfterDurable::Send(message)),
-                Step::Join(rows, preference) => incoming.repair(RepairWrite::Join(rows, preference)),
-                Step::Finish(matches) => incoming.repair(RepairWrite::Finish(matches)),
-            }
-        }
+    fn reject_sites(&mut self, sites: TooManySites) {
+        self.reject("ERR_LIMIT", &sites.to_string(), false);
     }
 
     /// Waits until this node's Hello was sent: when two copies use one site, each must learn of the other, whichever
     /// notices first.
     fn accept_hello(&mut self) {
-        if self.accepting || !self.hello_sent || self.ending.is_some() {
+        if self.accepting || !self.greeting.is_sent || self.ending.is_some() {
             return;
         }
         if let Some(peer) = &self.peer {

@@ -2,14 +2,19 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::direction::Direction;
 use super::{SessionReport, StoreRequest, Warning};
-use crate::{Batch, ChangeId, CommitNo, End, Hello, Message, Page, PageSize, SiteId, VersionVector};
+use crate::wire::TooManySites;
+use crate::{
+    Batch, ChangeId, CommitNo, End, Hello, Message, Page, PageSize, ShardVersion, SiteId, VersionVector,
+};
 
 /// The sending half: reads pages ahead, holds them until they are durable, and keeps within the peer's window.
 #[derive(Debug)]
 pub(super) struct Outgoing {
     nonce: u64,
-    filter: Option<VersionVector>,
+    filter: Option<ShardVersion>,
     live: bool,
+    /// Whether the peer assembles ends that span frames.
+    reads_spans: bool,
     size: PageSize,
     window: u64,
     /// The changelog has been read up to here.
@@ -46,6 +51,7 @@ impl Outgoing {
             nonce: peer.nonce,
             filter: direction.filter,
             live,
+            reads_spans: peer.reads_spans(),
             size,
             window: u64::from(peer.window.clamp(1, MAX_WINDOW)),
             position: direction.start,
@@ -88,7 +94,7 @@ impl Outgoing {
     }
 
     /// Adds what the peer says it holds to what is not sent.
-    pub(super) fn extend_filter(&mut self, held: &VersionVector) {
+    pub(super) fn extend_filter(&mut self, held: &ShardVersion) {
         if let Some(filter) = &mut self.filter {
             filter.join(held);
         }
@@ -112,20 +118,24 @@ impl Outgoing {
     }
 
     /// Sends durable pages within the peer's window.
+    ///
+    /// # Errors
+    /// If the peer's build cannot take in the version vector: the session has to end.
     pub(super) fn send_pages(
         &mut self,
         durable: CommitNo,
         store: &mut VecDeque<StoreRequest>,
         transmit: &mut VecDeque<Message>,
         report: &mut SessionReport,
-    ) {
+    ) -> Result<(), TooManySites> {
         while self.unacknowledged() < self.window {
             // Each end costs the peer an fsync; it refuses more unconfirmed ends than its window.
             let room = self.ends - self.durable_ends < self.window;
             let may_leave = |page: &mut Page| page.commit_no <= durable && (room || page.end.is_none());
             let Some(page) = self.pages.pop_front_if(may_leave) else { break };
-            self.send(page, store, transmit, report);
+            self.send(page, store, transmit, report)?;
         }
+        Ok(())
     }
 
     /// The next page to read, unless one is being read or enough are waiting.
@@ -163,7 +173,7 @@ impl Outgoing {
         store: &mut VecDeque<StoreRequest>,
         transmit: &mut VecDeque<Message>,
         report: &mut SessionReport,
-    ) {
+    ) -> Result<(), TooManySites> {
         if !self.withheld {
             self.announced = page.position;
         }
@@ -180,19 +190,19 @@ impl Outgoing {
                 rows: page.rows,
             }));
         }
-        let Some(end) = page.end else { return };
+        let Some(end) = page.end else { return Ok(()) };
         if self.live {
             store.push_back(StoreRequest::AwaitCommit(page.commit_no));
         }
         let mut version_vector = end.version_vector;
-        version_vector.retain_sites(|site| !self.withheld_sites.contains(&site));
+        version_vector.remove_sites(&self.withheld_sites);
         if self.is_redundant(&version_vector, &page.frontier) {
-            return;
+            return Ok(());
         }
         self.ends += 1;
         self.unconfirmed.push_back(self.announced);
         self.last_end = Some(LastEnd { position: self.announced, frontier: page.frontier.clone() });
-        transmit.push_back(Message::End(Box::new(End {
+        let mut end = End {
             nonce: self.nonce,
             index: self.take_index(),
             position: self.announced,
@@ -202,12 +212,15 @@ impl Outgoing {
             // The digest counts the withheld rows, which the peer cannot have.
             tight: end.tight && !self.withheld,
             names: end.names,
-        })));
+        };
+        end.fit(self.reads_spans)?;
+        transmit.push_back(Message::End(Box::new(end)));
+        Ok(())
     }
 
     /// Whether an end would only echo what the peer has just sent. If such ends were sent, two live nodes would answer
     /// each other forever. Without one the peer's cursor stays where it is, and covered rows are scanned once more.
-    fn is_redundant(&self, version_vector: &VersionVector, frontier: &VersionVector) -> bool {
+    fn is_redundant(&self, version_vector: &ShardVersion, frontier: &VersionVector) -> bool {
         let Some(last) = self.last_end.as_ref().filter(|_| self.live) else { return false };
         let known = self.filter.as_ref().is_some_and(|held| held.covers_all(version_vector));
         known && last.frontier == *frontier && self.announced - last.position < MAX_CURSOR_LAG

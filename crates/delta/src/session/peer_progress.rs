@@ -1,4 +1,4 @@
-use crate::{ChangeId, ChangelogId, Fingerprint, Hello, NodeName, VersionVector};
+use crate::{ChangeId, ChangelogId, Fingerprint, Hello, NodeName, ShardVersion};
 
 /// What a peer has confirmed to hold durably of a shard.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub struct PeerProgress {
     /// The peer has this node's changes up to here. 0 if it has confirmed none, or holds some of them back.
     pub position: ChangeId,
     /// The changes that the peer holds.
-    pub version_vector: VersionVector,
+    pub version_vector: ShardVersion,
 }
 
 impl PeerProgress {

@@ -383,7 +383,7 @@ impl Repair {
 }
 
 fn is_able(local: &Hello, peer: &Hello) -> bool {
-    let open = |sender: &Hello, receiver: &Hello| sender.version_vector.covers_all(&receiver.frontier);
+    let open = |sender: &Hello, receiver: &Hello| sender.version_vector.covers_vector(&receiver.frontier);
     local.can_repair() && peer.can_repair() && open(local, peer) && open(peer, local)
 }
 

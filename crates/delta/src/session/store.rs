@@ -1,7 +1,7 @@
 use crate::{
     Applied, Batch, ChangeId, CommitNo, End, Ended, Fingerprint, Hello, HelloOffer, IdRange, Page, PageSize,
-    Preference, RangeCounts, RangeDigest, RangeDigests, RangePage, RemoteApply, Repaired, SiteId,
-    VersionVector,
+    Preference, RangeCounts, RangeDigest, RangeDigests, RangePage, RemoteApply, Repaired, ShardVersion,
+    SiteId,
 };
 
 /// What a session asks of the shard's storage. Each request is one transaction, or a wait.
@@ -21,7 +21,7 @@ pub enum StoreRequest {
         /// Read after this position.
         after: ChangeId,
         /// What the peer holds.
-        filter: Option<VersionVector>,
+        filter: Option<ShardVersion>,
         /// How large the page may get.
         size: PageSize,
     },
@@ -70,7 +70,7 @@ pub enum StoreRequest {
         matches: bool,
     },
     /// [`settle_repair`](crate::settle_repair) with what the peer holds, answered by [`StoreReply::RepairSettled`].
-    SettleRepair(VersionVector),
+    SettleRepair(ShardVersion),
     /// Wait until this transaction is durable; answered by [`StoreReply::Durable`].
     AwaitDurable(CommitNo),
     /// Wait for a transaction after this one; answered by [`StoreReply::Committed`].

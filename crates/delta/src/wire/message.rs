@@ -4,19 +4,22 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
+use super::msgpack::{malformed, read, write};
 use super::repair::RepairMessage;
+use super::span::{self, Open};
 use super::{batch_codec, digest_bytes};
 use crate::{
-    ChangeId, ChangelogId, Codec, Cursor, DeltaError, Descriptor, Digest, Frame, NodeName, ShardId, SiteId,
-    Strategy, Timestamp, VectorId, VectorRow, VersionVector, bounded,
+    ChangeId, ChangelogId, Codec, Cursor, DeltaError, Descriptor, Digest, Frame, NodeName, ShardId,
+    ShardVersion, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector, bounded,
+    replica::deserialize_vector,
 };
 
 /// The messages of a session. `docs/protocol.md` specifies every byte.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Message {
     /// Sent first by the node that opened the stream if its Hello is not durable yet, so that the peer can read its own
-    /// Hello in the meantime.
-    Open(ShardId),
+    /// Hello in the meantime, or if the peer may not be able to assemble its Hello.
+    Open(Open),
     /// The first message of a session, in both directions.
     Hello(Box<Hello>),
     /// Rows.
@@ -26,7 +29,7 @@ pub enum Message {
     /// The number of batches applied in this session. For flow control; it does not promise durability.
     Ack(u64),
     /// An `End` and everything before it are durable.
-    Durable(VersionVector),
+    Durable(ShardVersion),
     /// A `Durable` has arrived.
     Done,
     /// The receiver held rows back.
@@ -64,8 +67,9 @@ pub struct Hello {
     #[serde(with = "strategy_byte")]
     pub strategy: Strategy,
     /// Everything it covers is held, superseded by something held, or below the frontier.
-    pub version_vector: VersionVector,
+    pub version_vector: ShardVersion,
     /// Tombstones below it may have been collected.
+    #[serde(deserialize_with = "deserialize_vector")]
     pub frontier: VersionVector,
     /// How far this node has read the peer's changelog.
     pub cursor: Option<Cursor>,
@@ -111,15 +115,16 @@ pub struct End {
     /// The sender's changelog has been read up to here.
     pub position: ChangeId,
     /// The sender's version vector, without the sites of rows that it could not send.
-    pub version_vector: VersionVector,
+    pub version_vector: ShardVersion,
     /// The sender's collected frontier.
+    #[serde(deserialize_with = "deserialize_vector")]
     pub frontier: VersionVector,
     /// The digest of the sender's shard.
     #[serde(with = "digest_bytes")]
     pub digest: Digest,
     /// Whether the version vector covers every dot that the sender holds.
     pub tight: bool,
-    /// The names of the sites in the version vector.
+    /// Names of sites in the version vector of which the receiver may not have heard.
     #[serde(with = "names")]
     pub names: BTreeMap<SiteId, NodeName>,
 }
@@ -168,7 +173,7 @@ impl Message {
         let mut buffer = Vec::with_capacity(self.expected_size());
         buffer.resize(Frame::HEAD, 0);
         match self {
-            Self::Open(shard) => write(shard, &mut buffer)?,
+            Self::Open(open) => open.write(&mut buffer)?,
             Self::Hello(hello) => write(hello, &mut buffer)?,
             Self::Batch(batch) => batch_codec::encode(batch, codec, &mut buffer)?,
             Self::End(end) => write(end, &mut buffer)?,
@@ -179,12 +184,8 @@ impl Message {
             Self::Reject(reject) => write(reject, &mut buffer)?,
             Self::Repair(repair) => repair.encode(codec, &mut buffer)?,
         }
-        let frames = Frame::seal(self.kind(), buffer);
-        if frames.len() > 1 && !spans_frames(self.kind()) {
-            let size = frames.iter().map(Bytes::len).sum::<usize>() as u64;
-            return Err(DeltaError::Limit { what: self.name(), size, limit: Frame::MAX_BYTES as u64 });
-        }
-        Ok(frames)
+        check_size(self.kind(), self.name(), buffer.len() - Frame::HEAD)?;
+        Ok(Frame::seal(self.kind(), buffer))
     }
 
     /// The name of this kind of message.
@@ -206,11 +207,11 @@ impl Message {
 
     const fn kind(&self) -> u8 {
         match self {
-            Self::Hello(_) => 1,
+            Self::Hello(_) => HELLO,
             Self::Batch(_) => BATCH,
-            Self::End(_) => 3,
+            Self::End(_) => END,
             Self::Ack(_) => 4,
-            Self::Durable(_) => 5,
+            Self::Durable(_) => DURABLE,
             Self::Done => 6,
             Self::Held(_) => 7,
             Self::Reject(_) => 8,
@@ -220,7 +221,13 @@ impl Message {
     }
 
     fn expected_size(&self) -> usize {
-        let Self::Batch(batch) = self else { return 512 };
+        let batch = match self {
+            Self::Batch(batch) => batch,
+            Self::Hello(hello) => return 512 + span::ENTRY_BYTES * hello.version_vector.len(),
+            Self::End(end) => return 512 + span::ENTRY_BYTES * (end.version_vector.len() + end.names.len()),
+            Self::Durable(version_vector) => return 64 + span::ENTRY_BYTES * version_vector.len(),
+            _ => return 512,
+        };
         let payload = |row: &VectorRow| {
             row.row.siblings().iter().filter_map(|sibling| sibling.payload()).fold(
                 64 + row.id.len(),
@@ -236,17 +243,17 @@ impl Message {
 
     fn decode(kind: u8, body: Bytes, codecs: &[&dyn Codec]) -> Result<Self, DeltaError> {
         match kind {
-            1 => read("hello", &body).map(|hello| Self::Hello(Box::new(hello))),
+            HELLO => read("hello", &body).map(|hello| Self::Hello(Box::new(hello))),
             BATCH => batch_codec::decode(codecs, body).map(Self::Batch),
-            3 => read("end", &body).map(|end| Self::End(Box::new(end))),
+            END => read("end", &body).map(|end| Self::End(Box::new(end))),
             4 => read("ack", &body).map(Self::Ack),
-            5 => read("durable", &body).map(Self::Durable),
+            DURABLE => read("durable", &body).map(Self::Durable),
             6 if body.is_empty() => Ok(Self::Done),
             7 => read("held", &body).map(Self::Held),
             8 => read("reject", &body).map(Self::Reject),
-            9 => read("open", &body).map(Self::Open),
+            9 => Open::read(&body).map(Self::Open).map_err(|error| malformed("open", error)),
             10..=14 => RepairMessage::decode(kind, body, codecs).map(|repair| Self::Repair(Box::new(repair))),
-            _ => Err(DeltaError::Malformed { what: "frame", reason: format!("unknown kind {kind}") }),
+            _ => Err(malformed("frame", format!("unknown kind {kind}"))),
         }
     }
 }
@@ -255,8 +262,8 @@ impl Message {
 #[derive(Debug, Default)]
 pub struct MessageDecoder {
     pieces: Vec<u8>,
-    /// The kind of the message that has arrived in part.
-    unfinished: Option<u8>,
+    /// The kind of the message that continues in the next frame.
+    continues: Option<u8>,
 }
 
 impl MessageDecoder {
@@ -266,23 +273,16 @@ impl MessageDecoder {
     /// `ERR_LIMIT` for a message above its limit, `ERR_PROTOCOL` for a malformed one. The decoder cannot be used after
     /// an error.
     pub fn receive(&mut self, frame: Frame, codecs: &[&dyn Codec]) -> Result<Option<Message>, DeltaError> {
-        if self.unfinished.is_none() && !frame.more {
+        if self.continues.is_none() && !frame.more {
             return Message::decode(frame.kind, frame.body, codecs).map(Some);
         }
-        if !spans_frames(frame.kind) || self.unfinished.is_some_and(|kind| kind != frame.kind) {
-            let reason = format!("a frame of kind {} within a batch", frame.kind);
-            return Err(DeltaError::Malformed { what: "frame", reason });
+        if self.continues.is_some_and(|kind| kind != frame.kind) || most_bytes(frame.kind).is_none() {
+            let reason = format!("a frame of kind {} within or in place of a longer message", frame.kind);
+            return Err(malformed("frame", reason));
         }
-        let size = self.pieces.len() + frame.body.len();
-        if size > Batch::MAX_BYTES + Frame::MAX_BYTES {
-            return Err(DeltaError::Limit {
-                what: "batch",
-                size: size as u64,
-                limit: Batch::MAX_BYTES as u64,
-            });
-        }
+        check_size(frame.kind, "message", self.pieces.len() + frame.body.len())?;
         self.pieces.extend_from_slice(&frame.body);
-        self.unfinished = frame.more.then_some(frame.kind);
+        self.continues = frame.more.then_some(frame.kind);
         if frame.more {
             return Ok(None);
         }
@@ -290,21 +290,27 @@ impl MessageDecoder {
     }
 }
 
+/// The most bytes of the bodies of a message that may span frames; `None` for the other kinds.
+const fn most_bytes(kind: u8) -> Option<usize> {
+    match kind {
+        BATCH | RepairMessage::ROWS => Some(Batch::MAX_BYTES + Frame::MAX_BYTES),
+        HELLO | END | DURABLE | RepairMessage::STATE => Some(span::MAX_STATE_BYTES),
+        _ => None,
+    }
+}
+
+fn check_size(kind: u8, what: &'static str, size: usize) -> Result<(), DeltaError> {
+    let limit = most_bytes(kind).unwrap_or(Frame::MAX_BODY);
+    if size <= limit {
+        return Ok(());
+    }
+    Err(DeltaError::Limit { what, size: size as u64, limit: limit as u64 })
+}
+
+const HELLO: u8 = 1;
 const BATCH: u8 = 2;
-
-const fn spans_frames(kind: u8) -> bool {
-    matches!(kind, BATCH | RepairMessage::ROWS)
-}
-
-fn write<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<(), DeltaError> {
-    value
-        .serialize(&mut rmp_serde::Serializer::new(buffer))
-        .map_err(|error| DeltaError::Malformed { what: "message", reason: error.to_string() })
-}
-
-fn read<'a, T: Deserialize<'a>>(what: &'static str, body: &'a [u8]) -> Result<T, DeltaError> {
-    rmp_serde::from_slice(body).map_err(|error| DeltaError::Malformed { what, reason: error.to_string() })
-}
+const END: u8 = 3;
+const DURABLE: u8 = 5;
 
 mod strategy_byte {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
@@ -327,7 +333,7 @@ mod names {
 
     use serde::{Deserializer, Serialize, Serializer};
 
-    use crate::{NodeName, SiteId, VersionVector, bounded};
+    use crate::{NodeName, ShardVersion, SiteId, bounded};
 
     pub(super) fn serialize<S: Serializer>(
         names: &BTreeMap<SiteId, NodeName>,
@@ -339,7 +345,7 @@ mod names {
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<BTreeMap<SiteId, NodeName>, D::Error> {
-        const MAX: usize = VersionVector::MAX_SITES;
-        bounded::list::<_, (SiteId, NodeName), MAX>(deserializer).map(|list| list.into_iter().collect())
+        bounded::list::<_, (SiteId, NodeName), { ShardVersion::MAX_SITES }>(deserializer)
+            .map(|list| list.into_iter().collect())
     }
 }

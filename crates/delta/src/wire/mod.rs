@@ -6,12 +6,17 @@ mod batch_columns;
 mod batch_reader;
 mod codec;
 mod digest_bytes;
+mod fit;
 mod frame;
 mod message;
+mod msgpack;
 mod repair;
+mod span;
 
 pub use batch::Batch;
 pub use codec::{Codec, Lz4Columns, Uncompressed};
 pub use frame::{Frame, FrameDecoder};
 pub use message::{End, Held, Hello, Message, MessageDecoder, Reject};
 pub use repair::{IdRange, RangeDigest, RangeRows, RepairMessage, ShardSummary};
+pub use span::Open;
+pub(crate) use span::{SPANNING, TooManySites, needs_spans, reads_spans};

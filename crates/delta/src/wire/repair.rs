@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
 use super::{batch_codec, digest_bytes};
-use crate::{Codec, DeltaError, Digest, VectorId, VersionVector, bounded};
+use crate::{Codec, DeltaError, Digest, ShardVersion, VectorId, bounded};
 
 /// The messages of a repair: the comparison of two shards range by range. `docs/protocol.md` says who sends which.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,7 +54,7 @@ pub struct RangeRows {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ShardSummary {
     /// Everything it covers is held, superseded by something held, or below the frontier.
-    pub version_vector: VersionVector,
+    pub version_vector: ShardVersion,
     /// The shard's digest.
     #[serde(with = "digest_bytes")]
     pub digest: Digest,
@@ -107,6 +107,8 @@ impl RepairMessage {
 
     /// The kind of frame that carries [`RepairMessage::Rows`]. They may span frames.
     pub(super) const ROWS: u8 = 13;
+    /// The kind of frame that carries [`RepairMessage::State`], which may span frames as well.
+    pub(super) const STATE: u8 = 14;
 
     pub(super) const fn kind(&self) -> u8 {
         match self {
@@ -114,7 +116,7 @@ impl RepairMessage {
             Self::Digests(_) => 11,
             Self::Counts(_) => 12,
             Self::Rows(_) => Self::ROWS,
-            Self::State(_) => 14,
+            Self::State(_) => Self::STATE,
         }
     }
 
@@ -152,7 +154,7 @@ impl RepairMessage {
             11 => read(&body).map(|Digests(digests)| Self::Digests(digests)),
             12 => read(&body).map(|Counts(counts)| Self::Counts(counts)),
             Self::ROWS => decode_rows(body, codecs).map(Self::Rows),
-            14 => read(&body).map(Self::State),
+            Self::STATE => read(&body).map(Self::State),
             _ => Err(malformed(format!("unknown kind {kind}"))),
         }
     }

@@ -5,4 +5,5 @@ mod changes;
 mod properties;
 mod repair;
 mod session;
+mod spanning;
 mod support;

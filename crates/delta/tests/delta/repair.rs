@@ -4,8 +4,8 @@ use vectr_delta::{
     Applied, Batch, ChangelogId, CommitNo, Descriptor, Digest, Dot, End, Ended, Fingerprint, Hello,
     HelloOffer, IdRange, Message, NodeName, Page, PageEnd, PageSize, Payload, RangeCounts, RangeDigest,
     RangeDigests, RangePage, RangeRows, RepairMessage, Repaired, Row, Session, SessionConfig, ShardId,
-    ShardSummary, Sibling, SiteId, StoreReply, StoreRequest, Strategy, Timestamp, VectorId, VectorRow,
-    VersionVector,
+    ShardSummary, ShardVersion, Sibling, SiteId, StoreReply, StoreRequest, Strategy, Timestamp, VectorId,
+    VectorRow, VersionVector,
 };
 
 /// A session whose peer has the site 5, after the peer's end. The smaller site leads.
@@ -65,7 +65,7 @@ impl Driven {
             StoreRequest::AcceptHello(_) => StoreReply::HelloAccepted,
             StoreRequest::ReadPage { .. } => {
                 let end = PageEnd {
-                    version_vector: VersionVector::new(),
+                    version_vector: ShardVersion::new(),
                     digest: Digest::default(),
                     tight: true,
                     names: Default::default(),
@@ -78,7 +78,7 @@ impl Driven {
                 applied: Applied::default(),
                 changes: None,
                 ended: Ended {
-                    version_vector: VersionVector::new(),
+                    version_vector: ShardVersion::new(),
                     digests_differ: false,
                     deferred: self.deferred,
                 },
@@ -168,7 +168,7 @@ fn a_leader_ends_the_repair_when_all_ranges_agree_and_then_confirms_the_end() {
     driven.repair(RepairMessage::Counts(vec![None]));
     assert_eq!(driven.said(), Some(&RepairMessage::State(summary(1))));
     assert_eq!(driven.count(|message| matches!(message, Message::Durable(_))), 1);
-    driven.receive(Message::Durable(VersionVector::new()), LEADER);
+    driven.receive(Message::Durable(ShardVersion::new()), LEADER);
     driven.receive(Message::Done, LEADER);
     assert!(driven.session.ending().is_none(), "the peer has yet to say what it holds");
     driven.repair(RepairMessage::State(summary(2)));
@@ -288,7 +288,7 @@ fn summary(rows: u64) -> ShardSummary {
     let mut bytes = [0; 40];
     bytes[..8].copy_from_slice(&rows.to_le_bytes());
     let digest = Digest::from_bytes(&bytes).unwrap();
-    ShardSummary { version_vector: VersionVector::new(), digest, tight: true }
+    ShardSummary { version_vector: ShardVersion::new(), digest, tight: true }
 }
 
 fn id(name: &str) -> VectorId {
@@ -311,7 +311,7 @@ fn hello(site: u64, codecs: Vec<u8>) -> Hello {
         changelog: ChangelogId::new(1),
         descriptor: Descriptor::default(),
         strategy: Strategy::default(),
-        version_vector: VersionVector::new(),
+        version_vector: ShardVersion::new(),
         frontier: VersionVector::new(),
         cursor: None,
         digest: Digest::default(),
@@ -326,7 +326,7 @@ fn end() -> End {
         nonce: 7,
         index: 0,
         position: 0,
-        version_vector: VersionVector::new(),
+        version_vector: ShardVersion::new(),
         frontier: VersionVector::new(),
         digest: Digest::default(),
         tight: true,

@@ -1,9 +1,11 @@
 //! Sessions driven by hand, for what a driver cannot observe.
 
+use std::collections::BTreeMap;
+
 use vectr_delta::{
     Batch, ChangelogId, Cursor, Descriptor, Digest, End, Ending, Fingerprint, Hello, HelloOffer, Message,
-    NodeName, Page, PageEnd, PageSize, Session, SessionConfig, ShardId, SiteId, StoreReply, StoreRequest,
-    Strategy, Timestamp, VersionVector,
+    NodeName, Open, Page, PageEnd, PageSize, Session, SessionConfig, ShardId, ShardVersion, SiteId,
+    StoreReply, StoreRequest, Strategy, Timestamp, VersionVector,
 };
 
 #[test]
@@ -26,7 +28,7 @@ fn a_live_session_keeps_its_ends_within_the_window() {
         }
     }
     assert_eq!(ends, 2);
-    session.receive(Message::Durable(VersionVector::new()));
+    session.receive(Message::Durable(ShardVersion::new()));
     let mut more = count_ends(&mut session);
     for _ in 0..8 {
         while let Some(request) = session.poll_store() {
@@ -58,8 +60,8 @@ fn a_live_session_does_not_echo_an_end() {
     };
     assert_eq!(serve(&mut session, 1), 1);
     assert!(!session.is_settled());
-    session.receive(Message::Durable(VersionVector::new()));
-    let known = VersionVector::from_iter([(SiteId::new(1), 2)]);
+    session.receive(Message::Durable(ShardVersion::new()));
+    let known = ShardVersion::from_iter([(SiteId::new(1), 2)]);
     session.receive(Message::End(Box::new(End { version_vector: known, ..end(7, 0) })));
     session.handle_store(StoreReply::Committed);
     assert_eq!(serve(&mut session, 2), 0, "the peer has said that it holds this");
@@ -124,7 +126,7 @@ fn an_end_shares_the_transaction_of_the_batch_before_it() {
 #[test]
 fn an_open_message_within_a_session_is_refused() {
     let mut session = begun(false, 4);
-    session.receive(Message::Open(ShardId::new("s").unwrap()));
+    session.receive(Message::Open(Open::of_this_build(ShardId::new("s").unwrap())));
     assert_eq!(rejection(&mut session).as_deref(), Some("ERR_PROTOCOL"));
 }
 
@@ -142,12 +144,12 @@ fn rejection(session: &mut Session) -> Option<String> {
     })
 }
 
-fn end(nonce: u64, index: u64) -> End {
+pub(crate) fn end(nonce: u64, index: u64) -> End {
     End {
         nonce,
         index,
         position: 3,
-        version_vector: VersionVector::new(),
+        version_vector: ShardVersion::new(),
         frontier: VersionVector::new(),
         digest: Digest::default(),
         tight: true,
@@ -169,8 +171,13 @@ fn a_page_of_another_life_ends_the_session() {
 }
 
 fn begun(live: bool, window: u16) -> Session {
+    begun_with(live, window, hello(live, window))
+}
+
+/// A session whose peer has sent this Hello.
+pub(crate) fn begun_with(live: bool, window: u16, peer: Hello) -> Session {
     let mut session = said_hello(live, window);
-    session.receive(Message::Hello(Box::new(hello(live, window))));
+    session.receive(Message::Hello(Box::new(peer)));
     assert!(matches!(session.poll_store(), Some(StoreRequest::AcceptHello(_))));
     session.handle_store(StoreReply::HelloAccepted);
     session
@@ -184,7 +191,7 @@ fn said_hello(live: bool, window: u16) -> Session {
     session
 }
 
-fn new_session(live: bool, window: u16) -> Session {
+pub(crate) fn new_session(live: bool, window: u16) -> Session {
     let offer =
         HelloOffer { nonce: 7, codecs: vec![0], live, node: name(), clock: Timestamp::default(), window };
     let shard = ShardId::new("s").unwrap();
@@ -192,7 +199,7 @@ fn new_session(live: bool, window: u16) -> Session {
     Session::new(SessionConfig { peer, shard, offer, page, keeps_cursor: true })
 }
 
-fn hello(live: bool, window: u16) -> Hello {
+pub(crate) fn hello(live: bool, window: u16) -> Hello {
     Hello {
         nonce: 7,
         protocol: (Hello::PROTOCOL, Hello::PROTOCOL),
@@ -204,7 +211,7 @@ fn hello(live: bool, window: u16) -> Hello {
         changelog: ChangelogId::new(1),
         descriptor: Descriptor::default(),
         strategy: Strategy::default(),
-        version_vector: VersionVector::new(),
+        version_vector: ShardVersion::new(),
         frontier: VersionVector::new(),
         cursor: None::<Cursor>,
         digest: Digest::default(),
@@ -216,13 +223,18 @@ fn hello(live: bool, window: u16) -> Hello {
 
 /// An empty page at the end of the changelog.
 fn page(commit_no: u64) -> StoreReply {
-    let end = PageEnd {
-        version_vector: VersionVector::from_iter([(SiteId::new(1), commit_no)]),
-        digest: Digest::default(),
-        tight: true,
-        names: Default::default(),
+    let StoreReply::Page(page) =
+        page_with([(SiteId::new(1), commit_no)].into_iter().collect(), BTreeMap::new())
+    else {
+        unreachable!("it makes a page")
     };
-    StoreReply::Page(Box::new(Page { site: SiteId::new(1), commit_no, end: Some(end), ..Page::default() }))
+    StoreReply::Page(Box::new(Page { commit_no, ..*page }))
+}
+
+/// An empty page at the end of the changelog of a node that claims this.
+pub(crate) fn page_with(version_vector: ShardVersion, names: BTreeMap<SiteId, NodeName>) -> StoreReply {
+    let end = PageEnd { version_vector, digest: Digest::default(), tight: true, names };
+    StoreReply::Page(Box::new(Page { site: SiteId::new(1), end: Some(end), ..Page::default() }))
 }
 
 fn count_ends(session: &mut Session) -> usize {

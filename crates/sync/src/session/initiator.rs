@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use tokio::sync::oneshot;
 
-use vectr_delta::{Fingerprint, Message, Session, SessionReport, ShardId, Uncompressed};
+use vectr_delta::{Fingerprint, Message, Open, Session, SessionReport, ShardId, Uncompressed};
 use vectr_transport::{Access, PeerRights, PeerStream};
 
 use crate::context::Context;
@@ -91,7 +91,7 @@ impl Initiator<'_> {
     }
 
     /// Over a live connection an `Open` message names the shard first, so the peer reads its Hello while ours becomes
-    /// durable. Over a resumable connection our Hello travels with the first bytes.
+    /// durable. Over a resumable connection our Hello travels with the first bytes, if it fits one frame.
     async fn open(&self) -> Result<Opened, SyncError> {
         let endpoint = self.context.endpoint()?;
         let Some(known) = endpoint.known_rights(self.address) else {
@@ -101,15 +101,20 @@ impl Initiator<'_> {
         self.check_rights(&known)?;
         let expected = known.peer();
         if endpoint.is_connected(self.address) {
-            let opening: Bytes = Message::Open(self.shard.clone()).encode(&Uncompressed)?.concat().into();
+            let opening: Bytes =
+                Message::Open(Open::of_this_build(self.shard.clone())).encode(&Uncompressed)?.concat().into();
             let sent = opening.len();
             let stream = endpoint.open(self.address, Some((expected, opening))).await?;
-            let opening_bytes = if stream.opening_sent { sent } else { 0 };
-            return Ok(Opened { opening_bytes, ..self.opened(stream)? });
+            if !stream.opening_sent {
+                return self.opened(stream);
+            }
+            let mut opened = self.opened(stream)?;
+            opened.session.note_opened();
+            return Ok(Opened { opening_bytes: sent, ..opened });
         }
-        let (session, store, hello) = self.greet(expected).await?;
-        let opening_bytes = hello.len();
-        let stream = endpoint.open(self.address, Some((expected, hello))).await?;
+        let (session, store, opening) = self.greet(expected).await?;
+        let opening_bytes = opening.len();
+        let stream = endpoint.open(self.address, Some((expected, opening))).await?;
         if !stream.opening_sent {
             return self.opened(stream);
         }
@@ -139,7 +144,8 @@ impl Initiator<'_> {
         (self.context.session(peer, self.shard.clone(), self.live), store)
     }
 
-    /// Has the session read its Hello, which passes the durability barrier like everything that is sent.
+    /// Has the session read its Hello, which passes the durability barrier like everything that is sent. Returns what to
+    /// send first.
     async fn greet(&self, peer: Fingerprint) -> Result<(Session, ShardStore, Bytes), SyncError> {
         let (mut session, mut store) = self.prepare(peer);
         loop {
@@ -147,7 +153,8 @@ impl Initiator<'_> {
                 store.start(request);
             }
             match session.poll_transmit() {
-                Some(message @ Message::Hello(_)) => {
+                // An Open asks first whether the peer can assemble this Hello.
+                Some(message @ (Message::Hello(_) | Message::Open(_))) => {
                     let frames = message.encode(&Uncompressed)?;
                     return Ok((session, store, frames.concat().into()));
                 }

@@ -1,6 +1,6 @@
 use std::ops::ControlFlow;
 
-use vectr_delta::{Applied, Batch, Ended, Held, Sibling, StoreReply, StoreRequest, Timestamp, VersionVector};
+use vectr_delta::{Applied, Batch, Ended, Held, ShardVersion, Sibling, StoreReply, StoreRequest, Timestamp};
 
 /// Answers what would write to a shard for a peer that may only read it: nothing is taken in, neither its rows nor what
 /// it claims of itself, and the peer hears so. What only reads goes on.
@@ -16,7 +16,7 @@ pub(crate) fn withhold(request: StoreRequest, clock: Timestamp) -> ControlFlow<S
             remote,
             applied: refused(&batches, clock),
             changes: None,
-            ended: Ended { version_vector: VersionVector::default(), digests_differ: false, deferred: false },
+            ended: Ended { version_vector: ShardVersion::default(), digests_differ: false, deferred: false },
             commit_no: 0,
         },
         StoreRequest::JoinRange { remote, rows, .. } => {

@@ -36,9 +36,9 @@ async fn receive(router: &ShardRouter, stream: PeerStream) -> Result<(), SyncErr
         () = closed.cancelled() => return Err(SyncError::Closed),
     };
     let Ok(Arrival::Message(message)) = first else { return Ok(()) };
-    let (shard, hello) = match *message {
-        Message::Open(shard) => (shard, None),
-        Message::Hello(hello) => (hello.shard.clone(), Some(Message::Hello(hello))),
+    let shard = match &*message {
+        Message::Open(open) => open.shard.clone(),
+        Message::Hello(hello) => hello.shard.clone(),
         _ => return Ok(()),
     };
     // Checked before any lookup, so that the answer does not reveal whether the shard exists.
@@ -58,7 +58,7 @@ async fn receive(router: &ShardRouter, stream: PeerStream) -> Result<(), SyncErr
     let Some(_running) = router.active.begin() else {
         return refuse(primary, wire, "ERR_BUSY", "this node is shutting down", true);
     };
-    respond(context, wire, initiator, shard, hello, router.active.draining()).await
+    respond(context, wire, initiator, shard, *message, router.active.draining()).await
 }
 
 struct RemoteInitiator {
@@ -72,16 +72,14 @@ async fn respond(
     mut wire: Wire,
     initiator: RemoteInitiator,
     shard: ShardId,
-    hello: Option<Message>,
+    first: Message,
     draining: CancellationToken,
 ) -> Result<(), SyncError> {
     context.apply_strategy(&shard).await?;
     let mut store = ShardStore::new(context.db.clone(), shard.clone());
     store.keep_to(initiator.rights);
     let mut session = context.session(initiator.peer, shard.clone(), true);
-    if let Some(hello) = hello {
-        session.receive(hello);
-    }
+    session.receive(first);
     let mut drive_context = DriveContext {
         address: &initiator.address,
         idle_timeout: context.network.endpoint.idle_timeout,

@@ -7,6 +7,7 @@ mod concurrent_edits;
 mod coordinator;
 mod incarnations;
 mod live;
+mod many_sites;
 mod on_conflict;
 mod persistence;
 mod rights;

@@ -1,7 +1,7 @@
 //! Who is let in, and what a stranger learns: nothing.
 
 use crate::support::{Node, quick, shard};
-use vectr_delta::{Fingerprint, Message, Uncompressed};
+use vectr_delta::{Fingerprint, Message, Open, Uncompressed};
 use vectr_sync::NetworkConfig;
 use vectr_transport::{Endpoint, EndpointConfig, Identity, TlsConfig, TlsSecret, Trust};
 
@@ -61,7 +61,7 @@ async fn a_stranger_that_reads_every_stream_gets_no_byte() {
         let trust = Trust::this_machine();
         let identity = Identity::ephemeral().unwrap();
         let endpoint = Endpoint::new(&identity, &trust, EndpointConfig::default()).unwrap();
-        let open = Message::Open(shard()).encode(&Uncompressed).unwrap().concat();
+        let open = Message::Open(Open::of_this_build(shard())).encode(&Uncompressed).unwrap().concat();
         // In TLS 1.3 the stranger's own handshake may succeed first: whatever it can open, it reads to the end.
         for words in [vec![0_u8; 64], open] {
             let Ok(mut stream) = endpoint.open(&to_b, None).await else { continue };

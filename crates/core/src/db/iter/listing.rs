@@ -7,7 +7,7 @@ use bytes::Bytes;
 use vectr_delta::{Metadata, Row, ShardId, Strategy, Timestamp, VectorId};
 
 use crate::CoreError;
-use crate::storage::catalog::StoredShard;
+use crate::storage::catalog::shard_number;
 use crate::storage::held_readers::Hold;
 use crate::storage::reader::Reader;
 use crate::storage::reader_pool::{PROGRESS_STEPS, ReaderPool};
@@ -100,10 +100,9 @@ impl Position {
             reader.connection.progress_handler(PROGRESS_STEPS, Some(move || end.has_come()))?;
             // Ends with the connection, which is closed when the iteration is dropped.
             reader.connection.execute_batch("BEGIN")?;
-            let stored = StoredShard::load(&reader.connection, shard)?;
+            let found = shard_number(&reader.connection, shard)?;
             hold.put_back(reader);
-            let strategy = stored.as_ref().map(|stored| stored.state.strategy).unwrap_or_default();
-            (stored.map(|stored| stored.n), strategy)
+            found.map_or((None, Strategy::default()), |(number, strategy)| (Some(number), strategy))
         };
         let view = View::new(shard.clone(), strategy, include_vectors);
         Ok(Self { readers, hold, shard: number, after, view })

@@ -4,6 +4,7 @@ mod bytes;
 mod clock;
 mod join;
 mod resolution;
+mod shard_version;
 mod version_vector;
 mod view;
-mod wire;
+pub(crate) mod wire;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use vectr_delta::{
     Batch, ChangelogId, Cursor, Descriptor, Digest, Dot, End, Held, Hello, IdRange, Message, Metadata,
-    NodeName, Payload, RangeDigest, RangeRows, Reject, RepairMessage, Row, ShardId, ShardSummary, Sibling,
-    SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
+    NodeName, Open, Payload, RangeDigest, RangeRows, Reject, RepairMessage, Row, ShardId, ShardSummary,
+    Sibling, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
 };
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014).
@@ -162,7 +162,7 @@ impl Draw {
         Hello {
             nonce: self.number(),
             protocol: (self.number() as u16, self.number() as u16),
-            codecs: (0..self.below(5)).map(|_| self.number() as u8).collect(),
+            codecs: self.codecs(),
             shard: ShardId::new(&self.text(20)).unwrap(),
             live: self.coin(),
             node: NodeName::new(&self.text(20)).unwrap(),
@@ -170,7 +170,7 @@ impl Draw {
             changelog: ChangelogId::new(self.number()),
             descriptor: self.descriptor(),
             strategy: Strategy::ALL[self.index(4)],
-            version_vector: self.vector(),
+            version_vector: self.vector().into(),
             frontier: self.vector(),
             cursor: self
                 .coin()
@@ -180,6 +180,10 @@ impl Draw {
             clock: self.stamp(),
             window: self.number() as u16,
         }
+    }
+
+    fn codecs(&mut self) -> Vec<u8> {
+        (0..self.below(5)).map(|_| self.number() as u8).collect()
     }
 
     fn descriptor(&mut self) -> Descriptor {
@@ -208,7 +212,7 @@ impl Draw {
             2 => RepairMessage::Counts((0..count).map(|_| self.coin().then(|| self.safe())).collect()),
             3 => RepairMessage::Rows(RangeRows { range: self.range(), rows: self.batch(4, 6) }),
             _ => RepairMessage::State(ShardSummary {
-                version_vector: self.vector(),
+                version_vector: self.vector().into(),
                 digest: self.digest(),
                 tight: self.coin(),
             }),
@@ -223,14 +227,14 @@ impl Draw {
                 nonce: self.number(),
                 index: self.safe(),
                 position: self.safe(),
-                version_vector: self.vector(),
+                version_vector: self.vector().into(),
                 frontier: self.vector(),
                 digest: self.digest(),
                 tight: self.coin(),
                 names: self.names(),
             })),
             2 => Message::Ack(self.safe()),
-            3 => Message::Durable(self.vector()),
+            3 => Message::Durable(self.vector().into()),
             4 => Message::Done,
             5 => Message::Held(Held {
                 code: "ERR_CLOCK_SKEW".into(),
@@ -244,7 +248,7 @@ impl Draw {
                 reason: self.text(300),
                 retry: self.coin(),
             }),
-            7 => Message::Open(ShardId::new(&self.text(9)).unwrap()),
+            7 => Message::Open(Open { shard: ShardId::new(&self.text(9)).unwrap(), codecs: self.codecs() }),
             8 => Message::Repair(Box::new(self.repair())),
             _ => Message::Batch(self.batch(6, 12)),
         }

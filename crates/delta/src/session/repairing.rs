@@ -1,0 +1,62 @@
+//! What a session does for its repair.
+
+use super::barrier::AfterDurable;
+use super::incoming::RepairWrite;
+use super::repair::{Repair, Step};
+use super::{Session, Warning};
+use crate::{Applied, CommitNo, RemoteApply, RepairMessage, Repaired, ShardVersion};
+
+impl Session {
+    pub(super) fn confirm_end(&mut self, commit_no: CommitNo, held: ShardVersion) {
+        self.barrier.after(commit_no, AfterDurable::ConfirmEnd(held));
+    }
+
+    pub(super) fn receive_repair(&mut self, message: RepairMessage) -> Result<(), &'static str> {
+        let nonce = self.config.offer.nonce;
+        let repair = self.repair.as_mut().ok_or("a message before the handshake was complete")?;
+        repair.receive(message, nonce)
+    }
+
+    pub(super) fn take_joined(&mut self, remote: Box<RemoteApply>, applied: Applied) {
+        let (Some(incoming), Some(repair)) = (&mut self.incoming, &mut self.repair) else { return };
+        self.transmit.extend(incoming.take_joined(remote, applied, &mut self.report));
+        repair.take_joined();
+    }
+
+    pub(super) fn take_repaired(
+        &mut self,
+        remote: Box<RemoteApply>,
+        repaired: Repaired,
+        commit_no: CommitNo,
+    ) {
+        let Repaired { summary, damaged } = repaired;
+        if self.report.rows_repaired + damaged > 0 {
+            self.report.warn(Warning::Repaired { rows: self.report.rows_repaired, damaged });
+        }
+        let (Some(incoming), Some(repair)) = (&mut self.incoming, &mut self.repair) else { return };
+        incoming.take_back(remote);
+        let held = summary.version_vector.clone();
+        for _ in 0..repair.take_finished(summary, commit_no) {
+            self.confirm_end(commit_no, held.clone());
+        }
+    }
+
+    pub(super) fn is_repairing(&self) -> bool {
+        self.repair.as_ref().is_some_and(Repair::is_running)
+    }
+
+    pub(super) fn run_repair(&mut self) {
+        let (Some(incoming), Some(repair)) = (&mut self.incoming, &mut self.repair) else { return };
+        incoming.defer_ends(repair.defers_ends());
+        self.report.digests_differ |= repair.differs();
+        self.report.repairs = repair.has_begun().into();
+        while let Some(step) = repair.poll() {
+            match step {
+                Step::Read(request) => self.store.push_back(request),
+                Step::Send(commit_no, message) => self.barrier.after(commit_no, AfterDurable::Send(message)),
+                Step::Join(rows, preference) => incoming.repair(RepairWrite::Join(rows, preference)),
+                Step::Finish(matches) => incoming.repair(RepairWrite::Finish(matches)),
+            }
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Messages about shards with more sites than a frame has room for.
+
+use std::collections::BTreeMap;
+
+use vectr_delta::{
+    DeltaError, End, Ending, Frame, FrameDecoder, Hello, Message, MessageDecoder, NodeName, Open, Session,
+    ShardVersion, SiteId, StoreReply, StoreRequest, Uncompressed,
+};
+
+use crate::properties::wire::decode;
+use crate::session::{self, end, hello, new_session, page_with};
+use crate::support::draw::Draw;
+use crate::support::hostile::seal;
+
+#[test]
+fn messages_of_a_hundred_thousand_sites_come_back() {
+    // A shard with 3,700 sites and long names never synced again: its End exceeded a frame.
+    let mut draw = Draw::new(1);
+    let names = many(100_000).iter().map(|(site, _)| (site, name(80))).collect();
+    let messages = [
+        Message::Hello(Box::new(Hello { version_vector: many(100_000), ..draw.hello() })),
+        Message::End(Box::new(End { version_vector: many(100_000), names, ..end(1, 0) })),
+        Message::Durable(many(100_000)),
+    ];
+    for message in messages {
+        let frames = message.encode(&Uncompressed).unwrap();
+        assert!(frames.len() > 1 && frames.iter().all(|frame| frame.len() <= Frame::MAX_BYTES));
+        assert!(decode(&frames.concat()).unwrap() == [message]);
+        assert!(decode(&frames[..frames.len() - 1].concat()).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn only_messages_that_may_span_frames_do() {
+    for kind in [4, 6, 7, 8, 9, 200] {
+        assert_eq!(decode(&continued(kind, &[0; 9])).unwrap_err().code(), "ERR_PROTOCOL", "{kind}");
+    }
+    for kind in [1, 2, 3, 5] {
+        assert!(decode(&continued(kind, &[0; 9])).unwrap().is_empty());
+        let mixed = [continued(kind, &[0; 9]), seal(6, &[])].concat();
+        assert_eq!(decode(&mixed).unwrap_err().code(), "ERR_PROTOCOL", "{kind}");
+    }
+}
+
+#[test]
+fn a_message_that_never_ends_is_refused_at_its_limit() {
+    for kind in [1, 3, 5] {
+        let piece = continued(kind, &vec![0; Frame::MAX_BODY]);
+        let (mut bytes, mut refusal) = (0, None);
+        let (mut frames, mut messages) = (FrameDecoder::default(), MessageDecoder::default());
+        while refusal.is_none() && bytes < 64 << 20 {
+            frames.receive(&piece);
+            bytes += piece.len();
+            let frame = frames.poll_frame().unwrap().unwrap();
+            refusal = messages.receive(frame, &[&Uncompressed]).err();
+        }
+        assert_eq!(refusal.as_ref().map(DeltaError::code), Some("ERR_LIMIT"));
+        assert!(bytes < 18 << 20, "{bytes} bytes of kind {kind} were kept");
+    }
+}
+
+#[test]
+fn more_sites_than_a_shard_may_have_are_refused() {
+    for sites in [262_144, 262_145] {
+        let bytes = Message::Durable(many(sites)).encode(&Uncompressed).unwrap().concat();
+        assert_eq!(decode(&bytes).is_ok(), sites == 262_144);
+    }
+}
+
+#[test]
+fn names_that_a_message_has_no_room_for_are_left_out() {
+    let names = || many(30_000).iter().map(|(site, _)| (site, name(256))).collect();
+    for reads_spans in [false, true] {
+        let mut session = begun_with(reads_spans);
+        session.handle_store(page_with(many(30_000), names()));
+        let sent = std::iter::from_fn(|| session.poll_transmit());
+        let end = sent.into_iter().find(|message| matches!(message, Message::End(_))).unwrap();
+        let frames = end.encode(&Uncompressed).unwrap();
+        let Message::End(end) = end else { unreachable!("it was found") };
+        assert_eq!((frames.len() == 1, end.names.len() < 30_000), (!reads_spans, !reads_spans));
+        assert!(!end.names.is_empty());
+    }
+}
+
+#[test]
+fn a_hello_that_spans_frames_asks_first() {
+    for reads_spans in [false, true] {
+        let mut session = new_session(false, 4);
+        assert!(matches!(session.poll_store(), Some(StoreRequest::ReadHello { .. })));
+        let long = Hello { version_vector: many(40_000), ..hello(false, 4) };
+        session.handle_store(StoreReply::Hello { hello: Box::new(long), commit_no: 0 });
+        assert!(matches!(session.poll_transmit(), Some(Message::Open(_))));
+        assert!(session.poll_transmit().is_none(), "the peer has yet to answer");
+        session.receive(Message::Hello(Box::new(of_peer(reads_spans))));
+        if reads_spans {
+            assert!(matches!(session.poll_transmit(), Some(Message::Hello(_))));
+        } else {
+            assert_refused(&mut session);
+        }
+    }
+}
+
+#[test]
+fn a_long_hello_answers_an_open_only_if_the_opener_assembles_it() {
+    let shard = hello(false, 4).shard;
+    for open in [Open { shard: shard.clone(), codecs: vec![] }, Open::of_this_build(shard)] {
+        let mut session = new_session(false, 4);
+        session.receive(Message::Open(open.clone()));
+        assert!(matches!(session.poll_store(), Some(StoreRequest::ReadHello { .. })));
+        let long = Hello { version_vector: many(40_000), ..hello(false, 4) };
+        session.handle_store(StoreReply::Hello { hello: Box::new(long), commit_no: 0 });
+        if !open.codecs.is_empty() {
+            assert!(matches!(session.poll_transmit(), Some(Message::Hello(_))));
+            continue;
+        }
+        assert!(session.poll_transmit().is_none(), "the opener's hello is under way");
+        session.receive(Message::Hello(Box::new(of_peer(false))));
+        assert_refused(&mut session);
+    }
+}
+
+#[test]
+fn what_a_former_build_cannot_take_in_ends_with_a_code() {
+    // The End did not fit a frame: the stream broke, and both sides saw an unreachable peer.
+    let mut session = begun_with(false);
+    session.handle_store(page_with(many(40_000), BTreeMap::new()));
+    assert_refused(&mut session);
+}
+
+fn assert_refused(session: &mut Session) {
+    let Some(Message::Reject(reject)) = std::iter::from_fn(|| session.poll_transmit()).last() else {
+        panic!("the peer is not told")
+    };
+    assert!(reject.code == "ERR_LIMIT" && !reject.retry && reject.reason.contains("update it"), "{reject:?}");
+    assert!(matches!(session.ending(), Some(Ending::Failed { code, .. }) if code == "ERR_LIMIT"));
+}
+
+/// A session that has read nothing yet, with a peer that assembles messages or does not.
+fn begun_with(reads_spans: bool) -> Session {
+    session::begun_with(false, 4, of_peer(reads_spans))
+}
+
+fn of_peer(reads_spans: bool) -> Hello {
+    let mut of_peer = hello(false, 4);
+    if reads_spans {
+        of_peer.codecs.push(192);
+    }
+    of_peer
+}
+
+/// A version vector of this many sites, with numbers as long as numbers get.
+fn many(sites: u64) -> ShardVersion {
+    (0..sites).map(|site| (SiteId::new(u64::MAX - 3 * site), (1 << 53) - 1 - site)).collect()
+}
+
+/// A frame that says that its message goes on.
+fn continued(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut frame = seal(kind, body);
+    frame.truncate(frame.len() - 8);
+    frame[5] = 1;
+    let checksum = xxhash_rust::xxh3::xxh3_64(&frame);
+    frame.extend_from_slice(&checksum.to_le_bytes());
+    frame
+}
+
+fn name(letters: usize) -> NodeName {
+    NodeName::new(&"n".repeat(letters)).unwrap()
+}
