@@ -19,6 +19,8 @@ pub struct SyncResult {
     pub changes_received: u64,
     /// Rows received that changed this database.
     pub changes_applied: u64,
+    /// Vectors of this database that were damaged, lost or altered by another program, and came back from the peer.
+    pub vectors_repaired: u64,
     /// Vectors that gained concurrent versions here.
     pub conflicts_detected: u64,
     /// Those that the shard's strategy resolves, or the conflict handler has.
@@ -65,6 +67,7 @@ impl SyncResult {
             changes_sent: 0,
             changes_received: 0,
             changes_applied: 0,
+            vectors_repaired: 0,
             conflicts_detected: 0,
             conflicts_resolved: 0,
             conflicts_unresolved: Vec::new(),

@@ -6,8 +6,9 @@ use std::fmt::Write;
 use bytes::Bytes;
 use vectr_delta::{
     Batch, ChangelogId, ConflictId, Cursor, Descriptor, Digest, Dimensions, Dot, ElementType, End,
-    FrameDecoder, Held, Hello, Message, MessageDecoder, Metadata, NodeName, Open, Payload, Reject, Row,
-    ShardId, Sibling, SiteId, Strategy, Timestamp, Uncompressed, VectorId, VectorRow, VersionVector,
+    FrameDecoder, Held, Hello, IdRange, Message, MessageDecoder, Metadata, NodeName, Open, Payload,
+    RangeDigest, RangeRows, Reject, RepairMessage, Row, ShardId, ShardSummary, Sibling, SiteId, Strategy,
+    Timestamp, Uncompressed, VectorId, VectorRow, VersionVector,
 };
 
 #[test]
@@ -84,7 +85,36 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("done", Message::Done),
         ("held", Message::Held(held())),
         ("reject", Message::Reject(reject())),
+        ("repair wanted", repair(RepairMessage::Wanted)),
+        ("range digests", repair(RepairMessage::Digests(range_digests()))),
+        ("range counts", repair(RepairMessage::Counts(vec![None, Some(1)]))),
+        ("range rows", repair(RepairMessage::Rows(RangeRows { range: first_range(), rows: range_rows() }))),
+        ("repair state", repair(RepairMessage::State(summary()))),
     ]
+}
+
+fn repair(message: RepairMessage) -> Message {
+    Message::Repair(Box::new(message))
+}
+
+fn first_range() -> IdRange {
+    IdRange { after: None, to: Some(vector()) }
+}
+
+/// All ids in two ranges, the second of which holds nothing.
+fn range_digests() -> Vec<RangeDigest> {
+    let mut digest = Digest::default();
+    digest.add(&shard(), &vector(), &conflict());
+    let rest = IdRange { after: Some(vector()), to: None };
+    vec![RangeDigest { range: first_range(), digest }, RangeDigest { range: rest, digest: Digest::default() }]
+}
+
+fn range_rows() -> Batch {
+    Batch { index: 0, position: 0, ..batch() }
+}
+
+fn summary() -> ShardSummary {
+    ShardSummary { version_vector: version_vector(), digest: Digest::default(), tight: true }
 }
 
 fn hello() -> Hello {

@@ -723,6 +723,8 @@ export interface SyncOutcome {
   changesReceived: number
   /** Rows that changed this database. */
   changesApplied: number
+  /** Vectors of this database that a repair brought back. */
+  vectorsRepaired: number
   /** Vectors that gained concurrent versions here. */
   conflictsDetected: number
   /** Those that the strategy settles. */

@@ -12,6 +12,8 @@ export interface SyncResult {
   changesReceived: number;
   /** Received rows that changed this database. */
   changesApplied: number;
+  /** Vectors of this database that were damaged, lost or altered by another program, and came back from the peer. */
+  vectorsRepaired: number;
   /** Vectors that gained concurrent versions here, under every strategy. */
   conflictsDetected: number;
   /** How many of them the shard's strategy resolves, or under 'manual' `onConflict` did. */
@@ -73,6 +75,7 @@ export function failedResult(
     changesSent: 0,
     changesReceived: 0,
     changesApplied: 0,
+    vectorsRepaired: 0,
     conflictsDetected: 0,
     conflictsResolved: 0,
     conflictsUnresolved: [],

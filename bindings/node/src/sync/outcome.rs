@@ -18,6 +18,8 @@ pub struct SyncOutcome {
     pub changes_received: i64,
     /// Rows that changed this database.
     pub changes_applied: i64,
+    /// Vectors of this database that a repair brought back.
+    pub vectors_repaired: i64,
     /// Vectors that gained concurrent versions here.
     pub conflicts_detected: i64,
     /// Those that the strategy settles.
@@ -79,6 +81,7 @@ impl From<SyncResult> for SyncOutcome {
             changes_sent: number(result.changes_sent),
             changes_received: number(result.changes_received),
             changes_applied: number(result.changes_applied),
+            vectors_repaired: number(result.vectors_repaired),
             conflicts_detected: number(result.conflicts_detected),
             conflicts_resolved: number(result.conflicts_resolved),
             conflicts_unresolved: result.conflicts_unresolved.into_iter().map(Into::into).collect(),

@@ -65,6 +65,7 @@ struct Synced {
     shard_id: String,
     changes_sent: u64,
     changes_applied: u64,
+    vectors_repaired: u64,
     conflicts_detected: u64,
     conflicts_resolved: u64,
     /// The ids.
@@ -100,6 +101,7 @@ impl From<&SyncResult> for Synced {
             shard_id: result.shard.to_string(),
             changes_sent: result.changes_sent,
             changes_applied: result.changes_applied,
+            vectors_repaired: result.vectors_repaired,
             conflicts_detected: result.conflicts_detected,
             conflicts_resolved: result.conflicts_resolved,
             conflicts_unresolved: result

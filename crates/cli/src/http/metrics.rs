@@ -131,6 +131,9 @@ fn put_traffic(to: &mut Exposition, totals: &BTreeMap<ShardId, ShardTotals>) {
     each("vectr_rows_sent_total", "Rows sent to peers.", |of| of.rows_sent);
     each("vectr_rows_received_total", "Rows received from peers.", |of| of.rows_received);
     each("vectr_rows_applied_total", "Rows received that changed a database.", |of| of.rows_applied);
+    each("vectr_rows_repaired_total", "Damaged or lost rows that came back from peers.", |of| {
+        of.rows_repaired
+    });
     each("vectr_conflicts_detected_total", "Vectors that gained concurrent versions here.", |of| {
         of.conflicts
     });

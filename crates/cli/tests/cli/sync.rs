@@ -1,5 +1,7 @@
 //! Syncs of the program with itself.
 
+use rusqlite::Connection;
+
 use crate::support::{Scratch, Server, shard, write};
 
 #[test]
@@ -38,6 +40,32 @@ fn a_sync_makes_both_alike_and_status_then_knows_the_peer() {
     let text = here.run(&["status", "notes.db"]).expect(0).out;
     assert!(text.contains("hub") && text.contains("BEHIND"), "{text}");
     assert!(path.exists());
+}
+
+#[test]
+fn a_sync_repairs_what_another_program_did_to_the_file_and_says_so() {
+    let (here, there) = (Scratch::new(), Scratch::new());
+    there.database("notes.db", 300);
+    let server = Server::start(&there, &there.path("notes.db"), &[]);
+    let path = here.database("notes.db", 0);
+    let sync = || {
+        let synced = here.run(&["sync", "notes.db", server.address(), "--json"]).expect(0).json();
+        synced["results"][0].clone()
+    };
+    assert_eq!(sync()["vectorsRepaired"], 0);
+    let raw = Connection::open(&path).unwrap();
+    raw.execute_batch(
+        "UPDATE row SET vector = zeroblob(16) WHERE id = 'v3'; DELETE FROM row WHERE id = 'v7'",
+    )
+    .unwrap();
+    raw.close().unwrap();
+    here.run(&["verify", "notes.db"]).expect(1);
+    let repaired = sync();
+    assert_eq!((&repaired["vectorsRepaired"], &repaired["changesApplied"]), (&2.into(), &0.into()));
+    assert!(repaired["warnings"][0].as_str().unwrap().contains("2 vectors"), "{repaired}");
+    here.run(&["verify", "notes.db"]).expect(0);
+    let again = sync();
+    assert_eq!((&again["vectorsRepaired"], again["warnings"].as_array().unwrap().len()), (&0.into(), 0));
 }
 
 #[test]

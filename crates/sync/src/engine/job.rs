@@ -187,6 +187,7 @@ impl SyncResult {
         self.changes_sent += report.report.rows_sent;
         self.changes_received += report.report.rows_received;
         self.changes_applied += report.report.rows_applied;
+        self.vectors_repaired += report.report.rows_repaired;
         self.conflicts_detected += report.report.conflicts;
         self.bytes_sent += report.bytes_sent;
         self.bytes_received += report.bytes_received;
@@ -195,7 +196,8 @@ impl SyncResult {
         }
         if report.report.digests_differ {
             self.warn(
-                "both nodes report the same changes but have different content: one of the files is damaged"
+                "both nodes report the same changes but have different content, which a repair did not end: one of the \
+                 files is damaged, and `vectr verify` says where"
                     .into(),
             );
         }

@@ -21,6 +21,8 @@ pub struct ShardTotals {
     pub rows_received: u64,
     /// Rows whose join changed the database.
     pub rows_applied: u64,
+    /// Rows that were damaged, lost or altered by another program, and came back from a peer.
+    pub rows_repaired: u64,
     /// Vectors that gained concurrent versions here.
     pub conflicts: u64,
     /// Bytes of frames sent to peers.
@@ -80,6 +82,7 @@ impl SessionCounter {
             rows_sent: report.rows_sent,
             rows_received: report.rows_received,
             rows_applied: report.rows_applied,
+            rows_repaired: report.rows_repaired,
             conflicts: report.conflicts,
             bytes_sent: traffic.sent(),
             bytes_received: traffic.received(),
@@ -112,6 +115,7 @@ impl SessionCounter {
             totals.rows_sent += now.rows_sent - before.rows_sent;
             totals.rows_received += now.rows_received - before.rows_received;
             totals.rows_applied += now.rows_applied - before.rows_applied;
+            totals.rows_repaired += now.rows_repaired - before.rows_repaired;
             totals.conflicts += now.conflicts - before.conflicts;
             totals.bytes_sent += now.bytes_sent - before.bytes_sent;
             totals.bytes_received += now.bytes_received - before.bytes_received;
