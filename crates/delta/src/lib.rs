@@ -25,12 +25,12 @@ pub use replica::{
     SiteReset, Withheld, join_rows, read_hello, read_page, replace_row, write_local, write_resolution,
 };
 pub use session::{
-    ChangeSpan, Ending, PeerProgress, Session, SessionConfig, SessionReport, StoreReply, StoreRequest,
-    Warning,
+    ChangeSpan, Ending, KnownHellos, PeerProgress, Session, SessionConfig, SessionReport, StoreReply,
+    StoreRequest, Warning,
 };
 pub use wire::{
     Batch, Codec, End, Frame, FrameDecoder, Held, Hello, Lz4Columns, Message, MessageDecoder, Open, Reject,
-    Uncompressed,
+    Since, Uncompressed,
 };
 
 /// The examples of the README compile.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use vectr_delta::{
     Batch, ChangelogId, ConflictId, Cursor, Descriptor, Digest, Dimensions, Dot, ElementType, End,
     FrameDecoder, Held, Hello, Message, MessageDecoder, Metadata, NodeName, Open, Payload, Reject, Row,
-    ShardId, Sibling, SiteId, Strategy, Timestamp, Uncompressed, VectorId, VectorRow, VersionVector,
+    ShardId, Sibling, Since, SiteId, Strategy, Timestamp, Uncompressed, VectorId, VectorRow, VersionVector,
 };
 
 #[test]
@@ -81,6 +81,8 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("end", Message::End(Box::new(end()))),
         ("ack", Message::Ack(3)),
         ("durable", Message::Durable(version_vector().into())),
+        ("since", Message::Since(since())),
+        ("tell all", Message::TellAll),
         ("done", Message::Done),
         ("held", Message::Held(held())),
         ("reject", Message::Reject(reject())),
@@ -111,6 +113,11 @@ fn hello() -> Hello {
         clock: at(1_700_000_000_000_000),
         window: 64,
     }
+}
+
+fn since() -> Since {
+    let news = [(SiteId::new(3), 2)].into_iter().collect();
+    Since { session: 0, message: Box::new(Message::Durable(news)) }
 }
 
 fn batch() -> Batch {

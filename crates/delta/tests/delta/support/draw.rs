@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use vectr_delta::{
     Batch, ChangelogId, Cursor, Descriptor, Digest, Dot, End, Held, Hello, Message, Metadata, NodeName, Open,
-    Payload, Reject, Row, ShardId, Sibling, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
+    Payload, Reject, Row, ShardId, Sibling, Since, SiteId, Strategy, Timestamp, VectorId, VectorRow,
+    VersionVector,
 };
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014).
@@ -224,6 +225,14 @@ impl Draw {
                 reason: self.text(300),
                 retry: self.coin(),
             }),
+            8 => Message::Since(Since {
+                session: self.number(),
+                message: Box::new(match self.below(2) {
+                    0 => Message::Hello(Box::new(self.hello())),
+                    _ => Message::Durable(self.vector().into()),
+                }),
+            }),
+            9 => Message::TellAll,
             7 => Message::Open(Open { shard: ShardId::new(&self.text(9)).unwrap(), codecs: self.codecs() }),
             _ => Message::Batch(self.batch(6, 12)),
         }
