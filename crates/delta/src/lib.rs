@@ -27,12 +27,12 @@ pub use replica::{
     settle_repair, split_ranges, write_local, write_resolution,
 };
 pub use session::{
-    ChangeSpan, Ending, PeerProgress, Session, SessionConfig, SessionReport, StoreReply, StoreRequest,
-    Warning,
+    ChangeSpan, Ending, KnownHellos, PeerProgress, Session, SessionConfig, SessionReport, StoreReply,
+    StoreRequest, Warning,
 };
 pub use wire::{
     Batch, Codec, End, Frame, FrameDecoder, Held, Hello, IdRange, Lz4Columns, Message, MessageDecoder, Open,
-    RangeDigest, RangeRows, Reject, RepairMessage, ShardSummary, Uncompressed,
+    RangeDigest, RangeRows, Reject, RepairMessage, ShardSummary, Since, Uncompressed,
 };
 
 /// The examples of the README compile.

@@ -10,6 +10,7 @@ use crate::engine::status::Activity;
 use crate::engine::totals::Totals;
 use crate::entropy::random;
 use crate::events::hub::EventHub;
+use crate::session::hello_memory::HelloMemory;
 use crate::task_tracker::TaskTracker;
 use crate::{
     CancellationSource, NetworkConfig, ShardState, SyncConfig, SyncError, SyncEvent, SyncFailure, SyncStatus,
@@ -26,6 +27,7 @@ pub(crate) struct Context {
     pub(crate) events: Arc<EventHub>,
     pub(crate) totals: Arc<Totals>,
     pub(crate) tasks: TaskTracker,
+    pub(crate) hellos: HelloMemory,
     presence: Presence,
     _log: Subscription,
     /// Kept in the file if sessions are, else made for this engine.
@@ -79,6 +81,7 @@ impl Context {
             events,
             totals: Arc::default(),
             tasks: TaskTracker::default(),
+            hellos: HelloMemory::default(),
             presence,
             _log,
             mark,
@@ -140,13 +143,15 @@ impl Context {
             clock: self.db.now(),
             window: self.config.window,
         };
-        Session::new(SessionConfig {
+        let known = self.hellos.of(&shard, peer);
+        let config = SessionConfig {
             peer,
             shard,
             offer,
             page: self.config.page_size(),
             keeps_cursor: self.config.persist_session,
-        })
+        };
+        Session::new(config).knowing(known)
     }
 
     /// Stores the configured strategy for a shard that is about to be synced.

@@ -7,8 +7,8 @@ use bytes::Bytes;
 use vectr_delta::{
     Batch, ChangelogId, ConflictId, Cursor, Descriptor, Digest, Dimensions, Dot, ElementType, End,
     FrameDecoder, Held, Hello, IdRange, Message, MessageDecoder, Metadata, NodeName, Open, Payload,
-    RangeDigest, RangeRows, Reject, RepairMessage, Row, ShardId, ShardSummary, Sibling, SiteId, Strategy,
-    Timestamp, Uncompressed, VectorId, VectorRow, VersionVector,
+    RangeDigest, RangeRows, Reject, RepairMessage, Row, ShardId, ShardSummary, Sibling, Since, SiteId,
+    Strategy, Timestamp, Uncompressed, VectorId, VectorRow, VersionVector,
 };
 
 #[test]
@@ -82,6 +82,8 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("end", Message::End(Box::new(end()))),
         ("ack", Message::Ack(3)),
         ("durable", Message::Durable(version_vector().into())),
+        ("since", Message::Since(since())),
+        ("tell all", Message::TellAll),
         ("done", Message::Done),
         ("held", Message::Held(held())),
         ("reject", Message::Reject(reject())),
@@ -114,7 +116,7 @@ fn range_rows() -> Batch {
 }
 
 fn summary() -> ShardSummary {
-    ShardSummary { version_vector: version_vector(), digest: Digest::default(), tight: true }
+    ShardSummary { version_vector: version_vector().into(), digest: Digest::default(), tight: true }
 }
 
 fn hello() -> Hello {
@@ -141,6 +143,11 @@ fn hello() -> Hello {
         clock: at(1_700_000_000_000_000),
         window: 64,
     }
+}
+
+fn since() -> Since {
+    let news = [(SiteId::new(3), 2)].into_iter().collect();
+    Since { session: 0, message: Box::new(Message::Durable(news)) }
 }
 
 fn batch() -> Batch {

@@ -43,14 +43,11 @@ impl ShardVersion {
 
     /// Adds all that `other` covers: the least upper bound.
     pub fn join(&mut self, other: &Self) {
-        if self.covers_all(other) {
-            return;
-        }
-        if other.covers_all(self) {
-            *self = other.clone();
-        } else if self.shares_base(other) || other.len() <= MOST_RECENT {
-            let news: Vec<Dot> = other.beyond_in(self).collect();
+        let news: Vec<Dot> = other.beyond_in(self).take(MOST_RECENT + 1).collect();
+        if news.len() <= MOST_RECENT {
             news.into_iter().for_each(|dot| self.add(dot));
+        } else if other.covers_all(self) {
+            *self = other.clone();
         } else {
             *self = self.iter().chain(other.iter()).collect();
         }
@@ -104,6 +101,18 @@ impl ShardVersion {
         self.beyond_in(other).map(|dot| (dot.site, dot.seq)).collect()
     }
 
+    /// The same entries, which share those of `other` if few of them differ: from then on the two are compared quickly.
+    #[must_use]
+    pub fn sharing(&self, other: &Self) -> Self {
+        let mut shared = Self { base: Arc::clone(&other.base), recent: VersionVector::new() };
+        let news: Vec<_> = self.differences(&shared).take(MOST_RECENT + 1).collect();
+        if news.len() > MOST_RECENT || news.iter().any(|(_, here, there)| here < there) {
+            return self.clone();
+        }
+        shared.recent = news.into_iter().map(|(site, here, _)| (site, here)).collect();
+        shared
+    }
+
     /// Each site whose numbers differ, with the number here and the number in `other`: 0 where it is missing. In the
     /// order of sites.
     pub fn differences<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = (SiteId, u64, u64)> + 'a {
@@ -140,7 +149,7 @@ impl ShardVersion {
         self.base.is_empty() && self.recent.is_empty()
     }
 
-    fn shares_base(&self, other: &Self) -> bool {
+    pub(crate) fn shares_base(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.base, &other.base)
     }
 

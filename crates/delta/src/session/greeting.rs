@@ -1,5 +1,6 @@
-use crate::wire::{SPANNING, TooManySites, needs_spans, reads_spans};
-use crate::{Hello, HelloOffer, Message, Open, ShardId, ShardVersion, VersionVector};
+use super::known_hellos::{KnownHellos, THIS};
+use crate::wire::{SINCE, SPANNING, TooManySites, needs_spans, reads_spans};
+use crate::{Hello, HelloOffer, Message, Open, ShardId, ShardVersion, Since, VersionVector};
 
 /// How this node's Hello finds its way: one that does not fit a frame waits until the peer is known to assemble it.
 #[derive(Debug, Default)]
@@ -11,12 +12,23 @@ pub(super) struct Greeting {
     /// Whether this node's Hello is durable.
     pub(super) is_due: bool,
     pub(super) is_sent: bool,
+    /// Whether the peer takes messages that tell only what is new; `None` before its Hello.
+    pub(super) reads_since: Option<bool>,
+    /// What the peer may remember of a former session.
+    pub(super) known: Option<KnownHellos>,
+    /// Whether the Hello that was sent says only what is new since that session.
+    is_shortened: bool,
+    /// Whether the peer is to be asked for its whole Hello, and whether it was.
+    asks: bool,
+    has_asked: bool,
 }
 
 /// Adds what every session of this build can read.
 pub(super) fn with_abilities(mut offer: HelloOffer) -> HelloOffer {
-    if !reads_spans(&offer.codecs) {
-        offer.codecs.push(SPANNING);
+    for ability in [SPANNING, SINCE] {
+        if !offer.codecs.contains(&ability) {
+            offer.codecs.push(ability);
+        }
     }
     offer
 }
@@ -37,7 +49,14 @@ impl Greeting {
     /// # Errors
     /// If the peer cannot take the Hello in.
     pub(super) fn next(&mut self, local: Option<&Hello>) -> Result<Option<Message>, TooManySites> {
+        if std::mem::take(&mut self.asks) {
+            return Ok(Some(Message::TellAll));
+        }
         let Some(hello) = local.filter(|_| self.is_due && !self.is_sent) else { return Ok(None) };
+        if let Some(short) = self.shortened(hello) {
+            (self.is_sent, self.is_shortened) = (true, true);
+            return Ok(Some(short));
+        }
         match self.reads_spans {
             Some(false) if hello.needs_spans() => Err(TooManySites(hello.version_vector.len())),
             // The answer to an Open is the peer's Hello. If the peer has opened the stream, its Hello is under way.
@@ -61,6 +80,55 @@ impl Greeting {
             return Err(TooManySites(version_vector.len()));
         }
         Ok(Message::Durable(version_vector))
+    }
+
+    /// Makes a message whole that tells only what is new. `None` if it says nothing more; what it asks for is then the
+    /// [next](Self::next) to send.
+    ///
+    /// # Errors
+    /// If it builds upon nothing that was sent.
+    pub(super) fn expand(
+        &mut self,
+        message: Message,
+        peer: Option<&Hello>,
+    ) -> Result<Option<Message>, &'static str> {
+        match message {
+            Message::Since(since) => self.expand_since(since, peer),
+            Message::TellAll if self.is_shortened => {
+                self.known = None;
+                // Who asks so assembles messages.
+                self.reads_spans = Some(true);
+                (self.is_shortened, self.is_sent) = (false, false);
+                Ok(None)
+            }
+            Message::TellAll => Err("a request for a whole hello, which was sent already"),
+            message => Ok(Some(message)),
+        }
+    }
+
+    fn expand_since(&mut self, since: Since, peer: Option<&Hello>) -> Result<Option<Message>, &'static str> {
+        let is_hello = matches!(*since.message, Message::Hello(_));
+        let known = match (peer, &self.known) {
+            (Some(peer), _) if !is_hello && since.session == THIS => &peer.version_vector,
+            (None, Some(known)) if is_hello && since.session == known.session => &known.peer,
+            (None, _) if is_hello && !self.has_asked => {
+                (self.asks, self.has_asked) = (true, true);
+                return Ok(None);
+            }
+            _ => return Err("a message that builds upon one that was not sent"),
+        };
+        let whole = since.onto(known);
+        match whole.version_vector().is_some_and(|vector| vector.len() > ShardVersion::MAX_SITES) {
+            true => Err("a version vector of too many sites"),
+            false => Ok(Some(whole)),
+        }
+    }
+
+    /// The Hello by what is new since the session that both nodes may remember. The peer asks if it does not.
+    fn shortened(&self, hello: &Hello) -> Option<Message> {
+        let known = self.known.as_ref().filter(|_| self.reads_since != Some(false))?;
+        let short = Message::Hello(Box::new(hello.clone())).since(known.session, &known.local);
+        matches!(short, Message::Since(_)).then_some(short)
     }
 }
 

@@ -3,9 +3,11 @@
 
 mod barrier;
 mod config;
+mod continuation;
 mod direction;
 mod greeting;
 mod incoming;
+mod known_hellos;
 mod outgoing;
 mod peer_progress;
 mod repair;
@@ -20,6 +22,8 @@ pub use config::SessionConfig;
 use direction::Direction;
 use greeting::{Greeting, check_hello, with_abilities};
 use incoming::Incoming;
+pub use known_hellos::KnownHellos;
+use known_hellos::THIS;
 use outgoing::Outgoing;
 pub use peer_progress::PeerProgress;
 use repair::Repair;
@@ -82,24 +86,21 @@ impl Session {
         }
     }
 
-    /// Tells a new session that an [`Open`](crate::Open) of its shard has been sent to the peer.
-    pub const fn note_opened(&mut self) {
-        self.greeting.opened = true;
-    }
-
     /// Handles a message of the peer.
     pub fn receive(&mut self, message: Message) {
         if self.ending.is_some() {
             return;
         }
-        match message {
-            Message::Hello(hello) => self.receive_hello(*hello),
-            Message::Reject(reject) => self.end(Ending::of_reject(reject)),
-            Message::Held(held) => {
+        match self.greeting.expand(message, self.peer.as_ref()) {
+            Ok(Some(Message::Hello(hello))) => self.receive_hello(*hello),
+            Ok(Some(Message::Reject(reject))) => self.end(Ending::of_reject(reject)),
+            Ok(Some(Message::Held(held))) => {
                 self.peer_holds_back = true;
                 self.report.warn(Warning::PeerHeld(held));
             }
-            other => self.receive_in_session(other),
+            Ok(Some(other)) => self.receive_in_session(other),
+            Ok(None) => {}
+            Err(reason) => self.reject("ERR_PROTOCOL", reason, true),
         }
         self.advance();
     }
@@ -193,7 +194,12 @@ impl Session {
 
     /// The next message to send.
     pub fn poll_transmit(&mut self) -> Option<Message> {
-        self.transmit.pop_front()
+        let message = self.transmit.pop_front()?;
+        let shortens = self.greeting.reads_since == Some(true) && message.hello().is_none();
+        match self.local.as_ref().filter(|_| shortens) {
+            Some(local) => Some(message.since(THIS, &local.version_vector)),
+            None => Some(message),
+        }
     }
 
     /// The next storage request to carry out.
@@ -267,6 +273,7 @@ impl Session {
             return self.reject("ERR_PROTOCOL", &reason, false);
         }
         self.greeting.reads_spans = Some(hello.reads_spans());
+        self.greeting.reads_since = Some(hello.reads_since());
         self.peer = Some(hello);
     }
 
@@ -294,6 +301,7 @@ impl Session {
             Message::Repair(message) => self.receive_repair(*message),
             Message::Open(open) => self.greeting.receive_open(&open, self.peer.is_some()),
             Message::Hello(_) | Message::Held(_) | Message::Reject(_) => Ok(()),
+            Message::Since(_) | Message::TellAll => Ok(()),
         };
         if let Err(reason) = taken {
             self.reject("ERR_PROTOCOL", reason, true);
@@ -425,9 +433,12 @@ impl Session {
         if self.ending.is_some() {
             return;
         }
-        match self.greeting.next(self.local.as_ref()) {
-            Ok(message) => self.transmit.extend(message),
-            Err(sites) => self.reject_sites(sites),
+        loop {
+            match self.greeting.next(self.local.as_ref()) {
+                Ok(Some(message)) => self.transmit.push_back(message),
+                Ok(None) => return,
+                Err(sites) => return self.reject_sites(sites),
+            }
         }
     }
 

@@ -38,6 +38,10 @@ pub enum Message {
     Reject(Reject),
     /// A step of a repair. Only for a peer that says [`Hello::REPAIRS`].
     Repair(Box<RepairMessage>),
+    /// A Hello, End or Durable that tells its version vector by what is new.
+    Since(Since),
+    /// The sender does not know what a Hello builds upon: it is to be sent whole.
+    TellAll,
 }
 
 /// A node's state of a shard, read in one transaction, and its capabilities.
@@ -164,6 +168,35 @@ pub struct Reject {
     pub retry: bool,
 }
 
+/// A Hello, End or Durable that tells its version vector by what it has beyond one that both nodes know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Since {
+    /// The session whose Hello had that version vector, as the nonces of its two Hellos make it (exclusive or); 0 for this
+    /// one.
+    pub session: u64,
+    /// The message, with the entries beyond it alone.
+    pub message: Box<Message>,
+}
+
+impl Since {
+    /// `u64 session | u8 kind | body`.
+    fn write(&self, codec: &dyn Codec, buffer: &mut Vec<u8>) -> Result<(), DeltaError> {
+        buffer.extend_from_slice(&self.session.to_le_bytes());
+        buffer.push(self.message.kind());
+        self.message.write_body(codec, buffer)
+    }
+
+    fn read(body: &Bytes, codecs: &[&dyn Codec]) -> Result<Self, DeltaError> {
+        let head = body.split_first_chunk::<8>().and_then(|(session, rest)| Some((session, *rest.first()?)));
+        let (session, kind) = head.ok_or_else(|| malformed("since", "it is too short"))?;
+        if !matches!(kind, HELLO | END | DURABLE) {
+            return Err(malformed("since", format!("a message of kind {kind} tells no version vector")));
+        }
+        let message = Box::new(Message::decode(kind, body.slice(9..), codecs)?);
+        Ok(Self { session: u64::from_le_bytes(*session), message })
+    }
+}
+
 impl Message {
     /// Encodes this message into frames.
     ///
@@ -172,20 +205,25 @@ impl Message {
     pub fn encode(&self, codec: &dyn Codec) -> Result<Vec<Bytes>, DeltaError> {
         let mut buffer = Vec::with_capacity(self.expected_size());
         buffer.resize(Frame::HEAD, 0);
-        match self {
-            Self::Open(open) => open.write(&mut buffer)?,
-            Self::Hello(hello) => write(hello, &mut buffer)?,
-            Self::Batch(batch) => batch_codec::encode(batch, codec, &mut buffer)?,
-            Self::End(end) => write(end, &mut buffer)?,
-            Self::Ack(batches) => write(batches, &mut buffer)?,
-            Self::Durable(version_vector) => write(version_vector, &mut buffer)?,
-            Self::Done => {}
-            Self::Held(held) => write(held, &mut buffer)?,
-            Self::Reject(reject) => write(reject, &mut buffer)?,
-            Self::Repair(repair) => repair.encode(codec, &mut buffer)?,
-        }
+        self.write_body(codec, &mut buffer)?;
         check_size(self.kind(), self.name(), buffer.len() - Frame::HEAD)?;
         Ok(Frame::seal(self.kind(), buffer))
+    }
+
+    fn write_body(&self, codec: &dyn Codec, buffer: &mut Vec<u8>) -> Result<(), DeltaError> {
+        match self {
+            Self::Open(open) => open.write(buffer),
+            Self::Hello(hello) => write(hello, buffer),
+            Self::Batch(batch) => batch_codec::encode(batch, codec, buffer),
+            Self::End(end) => write(end, buffer),
+            Self::Ack(batches) => write(batches, buffer),
+            Self::Durable(version_vector) => write(version_vector, buffer),
+            Self::Done | Self::TellAll => Ok(()),
+            Self::Held(held) => write(held, buffer),
+            Self::Reject(reject) => write(reject, buffer),
+            Self::Since(since) => since.write(codec, buffer),
+            Self::Repair(repair) => repair.encode(codec, buffer),
+        }
     }
 
     /// The name of this kind of message.
@@ -202,6 +240,8 @@ impl Message {
             Self::Held(_) => "held",
             Self::Reject(_) => "reject",
             Self::Repair(repair) => repair.name(),
+            Self::Since(_) => "since",
+            Self::TellAll => "tell all",
         }
     }
 
@@ -217,6 +257,8 @@ impl Message {
             Self::Reject(_) => 8,
             Self::Open(_) => 9,
             Self::Repair(repair) => repair.kind(),
+            Self::Since(_) => SINCE,
+            Self::TellAll => 33,
         }
     }
 
@@ -253,6 +295,8 @@ impl Message {
             8 => read("reject", &body).map(Self::Reject),
             9 => Open::read(&body).map(Self::Open).map_err(|error| malformed("open", error)),
             10..=14 => RepairMessage::decode(kind, body, codecs).map(|repair| Self::Repair(Box::new(repair))),
+            SINCE => Since::read(&body, codecs).map(Self::Since),
+            33 if body.is_empty() => Ok(Self::TellAll),
             _ => Err(malformed("frame", format!("unknown kind {kind}"))),
         }
     }
@@ -294,7 +338,7 @@ impl MessageDecoder {
 const fn most_bytes(kind: u8) -> Option<usize> {
     match kind {
         BATCH | RepairMessage::ROWS => Some(Batch::MAX_BYTES + Frame::MAX_BYTES),
-        HELLO | END | DURABLE | RepairMessage::STATE => Some(span::MAX_STATE_BYTES),
+        HELLO | END | DURABLE | SINCE | RepairMessage::STATE => Some(span::MAX_STATE_BYTES),
         _ => None,
     }
 }
@@ -311,6 +355,7 @@ const HELLO: u8 = 1;
 const BATCH: u8 = 2;
 const END: u8 = 3;
 const DURABLE: u8 = 5;
+const SINCE: u8 = 32;
 
 mod strategy_byte {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

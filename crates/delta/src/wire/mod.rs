@@ -11,12 +11,14 @@ mod frame;
 mod message;
 mod msgpack;
 mod repair;
+mod since;
 mod span;
 
 pub use batch::Batch;
 pub use codec::{Codec, Lz4Columns, Uncompressed};
 pub use frame::{Frame, FrameDecoder};
-pub use message::{End, Held, Hello, Message, MessageDecoder, Reject};
+pub use message::{End, Held, Hello, Message, MessageDecoder, Reject, Since};
 pub use repair::{IdRange, RangeDigest, RangeRows, RepairMessage, ShardSummary};
+pub(crate) use since::{FEW_SITES, SINCE};
 pub use span::Open;
 pub(crate) use span::{SPANNING, TooManySites, needs_spans, reads_spans};

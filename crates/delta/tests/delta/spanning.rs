@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use vectr_delta::{
-    DeltaError, End, Ending, Frame, FrameDecoder, Hello, Message, MessageDecoder, NodeName, Open, Session,
-    ShardVersion, SiteId, StoreReply, StoreRequest, Uncompressed,
+    DeltaError, End, Ending, Frame, FrameDecoder, Hello, KnownHellos, Message, MessageDecoder, NodeName,
+    Open, Session, ShardVersion, Since, SiteId, StoreReply, StoreRequest, Uncompressed,
 };
 
 use crate::properties::wire::decode;
@@ -125,6 +125,107 @@ fn what_a_former_build_cannot_take_in_ends_with_a_code() {
     let mut session = begun_with(false);
     session.handle_store(page_with(many(40_000), BTreeMap::new()));
     assert_refused(&mut session);
+}
+
+#[test]
+fn hellos_tell_what_is_new_since_those_that_both_remember() {
+    let (a, b) = (many(5_000), many(5_010));
+    let (mut first, mut second) = handshake([None, None], [a.clone(), b.clone()]);
+    assert_eq!((kinds(&first), kinds(&second)), (vec!["hello"], vec!["hello"]));
+    let known = [first.0.known_hellos(), second.0.known_hellos()];
+    assert!(known.iter().all(Option::is_some));
+    let more = [a.joined(&[(SiteId::new(5), 1)].into_iter().collect()), b.clone()];
+    (first, second) = handshake(known.clone(), more.clone());
+    assert_eq!((kinds(&first), kinds(&second)), (vec!["since"], vec!["since"]));
+    assert!(bytes(&first) < 300 && bytes(&second) < 300);
+    assert_eq!(first.0.peer().unwrap().version_vector, more[1]);
+    assert_eq!(second.0.peer().unwrap().version_vector, more[0]);
+    // One of them has been restarted, or has met another copy of the peer in between.
+    let other = handshake([None, None], [many(300), many(400)]).1.0.known_hellos();
+    for forgotten in [None, other] {
+        (first, second) = handshake([known[0].clone(), forgotten], more.clone());
+        assert_eq!(kinds(&first), ["since", "hello"]);
+        assert!(kinds(&second).contains(&"tell all"));
+        assert_eq!(first.0.peer().unwrap().version_vector, more[1]);
+        assert_eq!(second.0.peer().unwrap().version_vector, more[0]);
+    }
+    // It claims less than it did: a fork was noticed.
+    (first, second) = handshake(known, [many(4_000), b.clone()]);
+    assert_eq!((kinds(&first), kinds(&second)), (vec!["hello"], vec!["since"]));
+    assert_eq!(second.0.peer().unwrap().version_vector, many(4_000));
+}
+
+#[test]
+fn ends_and_confirmations_tell_what_is_new_since_the_hello() {
+    let (mut a, mut b) = handshake([None, None], [many(5_000), many(5_000)]);
+    a.0.handle_store(page_with(many(5_003), BTreeMap::new()));
+    pass(&mut a, &mut b);
+    assert_eq!(kinds(&a), ["hello", "since"]);
+    let Some(StoreRequest::End { end, .. }) = std::iter::from_fn(|| b.0.poll_store()).last() else {
+        panic!("the end is not applied")
+    };
+    assert_eq!(end.version_vector, many(5_003));
+}
+
+#[test]
+fn what_builds_upon_nothing_is_refused() {
+    let durable = |session| Message::Since(Since { session, message: Box::new(Message::Durable(many(1))) });
+    let hello = Message::Hello(Box::new(hello(false, 4)));
+    let again = Message::Since(Since { session: 0, message: Box::new(hello) });
+    for nonsense in [durable(7), again, Message::TellAll] {
+        let mut session = begun_with(true);
+        session.receive(nonsense);
+        assert!(matches!(session.ending(), Some(Ending::Failed { code, .. }) if code == "ERR_PROTOCOL"));
+    }
+    let ack = Since { session: 0, message: Box::new(Message::Ack(1)) };
+    let bytes = Message::Since(ack).encode(&Uncompressed).unwrap().concat();
+    assert_eq!(decode(&bytes).unwrap_err().code(), "ERR_PROTOCOL");
+}
+
+/// A session, and what it has sent.
+type Sent = (Session, Vec<Message>);
+
+/// Two sessions up to the end of their handshake.
+fn handshake(known: [Option<KnownHellos>; 2], claims: [ShardVersion; 2]) -> (Sent, Sent) {
+    let [mut a, mut b] = [0, 1].map(|side: usize| {
+        let mut session = new_session(false, 4).knowing(known[side].clone());
+        let Some(StoreRequest::ReadHello { offer, .. }) = session.poll_store() else {
+            panic!("no hello is read")
+        };
+        let version_vector = claims[side].clone();
+        let nonce = claims[side].len() as u64 + 100 * side as u64;
+        let said = Hello { nonce, codecs: offer.codecs, version_vector, ..hello(false, 4) };
+        session.handle_store(StoreReply::Hello { hello: Box::new(said), commit_no: 0 });
+        (session, Vec::new())
+    });
+    for _ in 0..3 {
+        pass(&mut a, &mut b);
+        pass(&mut b, &mut a);
+    }
+    for (session, _) in [&mut a, &mut b] {
+        session.handle_store(StoreReply::HelloAccepted);
+        while session.poll_store().is_some() {}
+    }
+    (a, b)
+}
+
+/// Passes on all that one has to say.
+fn pass(from: &mut Sent, to: &mut Sent) {
+    while let Some(message) = from.0.poll_transmit() {
+        let [received] =
+            <[Message; 1]>::try_from(decode(&message.encode(&Uncompressed).unwrap().concat()).unwrap())
+                .unwrap();
+        from.1.push(message);
+        to.0.receive(received);
+    }
+}
+
+fn kinds(sent: &Sent) -> Vec<&'static str> {
+    sent.1.iter().map(Message::name).collect()
+}
+
+fn bytes(sent: &Sent) -> usize {
+    sent.1.iter().flat_map(|message| message.encode(&Uncompressed).unwrap()).map(|frame| frame.len()).sum()
 }
 
 fn assert_refused(session: &mut Session) {

@@ -154,7 +154,7 @@ impl Initiator<'_> {
             }
             match session.poll_transmit() {
                 // An Open asks first whether the peer can assemble this Hello.
-                Some(message @ (Message::Hello(_) | Message::Open(_))) => {
+                Some(message @ (Message::Hello(_) | Message::Since(_) | Message::Open(_))) => {
                     let frames = message.encode(&Uncompressed)?;
                     return Ok((session, store, frames.concat().into()));
                 }

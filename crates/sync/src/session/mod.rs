@@ -1,6 +1,7 @@
 //! One session with a peer: its initiator and responder, the driver loop, storage and stream.
 
 pub(crate) mod driver;
+pub(crate) mod hello_memory;
 pub(crate) mod initiator;
 pub(crate) mod monitor;
 pub(crate) mod read_only;

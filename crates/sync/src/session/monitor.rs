@@ -20,6 +20,8 @@ pub(crate) struct SessionMonitor<'e> {
     reported: SyncProgress,
     busy: Option<ActivityGuard<'e>>,
     online: bool,
+    /// Whether the Hellos of a complete handshake were noted.
+    greeted: bool,
     saved_at: Option<Instant>,
     /// Whether a live session has caught up at least once.
     rested: bool,
@@ -42,6 +44,7 @@ impl<'e> SessionMonitor<'e> {
             reported: SyncProgress::default(),
             busy,
             online: false,
+            greeted: false,
             saved_at: None,
             rested: false,
             counter: SessionCounter::new(&context.totals, shard),
@@ -52,6 +55,11 @@ impl<'e> SessionMonitor<'e> {
     pub(crate) fn on_step(&mut self, session: &Session, traffic: &Traffic) {
         self.emit_progress(session, traffic);
         self.counter.update(session.report(), traffic);
+        // At once: the caller of a sync that has ended may begin the next one before this side has ended it.
+        if !self.greeted && session.is_established() {
+            self.greeted = true;
+            self.context.hellos.note(self.shard, session);
+        }
         if !session.is_live() {
             return;
         }
@@ -95,6 +103,9 @@ impl<'e> SessionMonitor<'e> {
         };
         if self.online {
             self.emit_peer(false, reason);
+        }
+        if !self.greeted {
+            self.context.hellos.note(self.shard, session);
         }
         self.context.save_peer_progress(self.shard, session);
         self.counter.record_end(match outcome {

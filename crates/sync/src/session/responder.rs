@@ -36,9 +36,9 @@ async fn receive(router: &ShardRouter, stream: PeerStream) -> Result<(), SyncErr
         () = closed.cancelled() => return Err(SyncError::Closed),
     };
     let Ok(Arrival::Message(message)) = first else { return Ok(()) };
-    let shard = match &*message {
-        Message::Open(open) => open.shard.clone(),
-        Message::Hello(hello) => hello.shard.clone(),
+    let shard = match (&*message, message.hello()) {
+        (Message::Open(open), _) => open.shard.clone(),
+        (_, Some(hello)) => hello.shard.clone(),
         _ => return Ok(()),
     };
     // Checked before any lookup, so that the answer does not reveal whether the shard exists.

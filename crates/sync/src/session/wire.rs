@@ -75,7 +75,7 @@ impl Wire {
     pub(crate) fn poll(&mut self) -> Option<Arrival> {
         match self.decoder.poll_message() {
             Ok(Some(message)) => {
-                if let Message::Hello(hello) = &message {
+                if let Some(hello) = message.hello() {
                     self.codec = self.decoder.best_codec(&hello.codecs);
                 }
                 Some(Arrival::Message(Box::new(message)))

@@ -7,7 +7,9 @@ use vectr_delta::{
     StoreReply, StoreRequest, Strategy, VersionVector,
 };
 
-use crate::support::{Node, shard};
+use vectr_sync::NetworkConfig;
+
+use crate::support::{Node, quick, shard};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shard_of_a_hundred_thousand_sites_syncs() {
@@ -27,6 +29,32 @@ async fn a_shard_of_a_hundred_thousand_sites_syncs() {
     let to_b = b.listen().await;
     let result = a.synced(&to_b).await;
     assert_eq!((result.changes_applied, result.changes_sent, result.warnings), (0, 0, vec![]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_both_nodes_remember_is_not_told_again() {
+    let (a, mut b) = (Node::new("a"), Node::new("b"));
+    a.put("x", &[1.0], "{}");
+    claim(&a.db, 0..20_000);
+    let to_a = a.listen().await;
+    for _ in 0..3 {
+        for _ in 0..2 {
+            b.synced(&to_a).await;
+        }
+        for round in 0..3 {
+            let written = round == 1;
+            if written {
+                b.put("y", &[2.0], "{}");
+            }
+            let result = b.synced(&to_a).await;
+            let bytes = result.bytes_sent + result.bytes_received;
+            assert!(bytes < 4_096, "{bytes} bytes for a sync of one change");
+            assert_eq!((result.changes_sent, result.warnings), (u64::from(written), vec![]));
+        }
+        assert_eq!((sites(&b), b.digest()), (sites(&a), a.digest()));
+        // In the next process it remembers nothing, and the peer still does.
+        b = Node::in_folder("b", b.stop().await, quick(), NetworkConfig::default(), None);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use vectr_delta::{
     Batch, ChangelogId, Cursor, Descriptor, Digest, Dot, End, Held, Hello, IdRange, Message, Metadata,
     NodeName, Open, Payload, RangeDigest, RangeRows, Reject, RepairMessage, Row, ShardId, ShardSummary,
-    Sibling, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
+    Sibling, Since, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
 };
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014).
@@ -221,7 +221,7 @@ impl Draw {
 
     /// Any message; a batch almost every second time.
     pub(crate) fn message(&mut self) -> Message {
-        match self.below(16) {
+        match self.below(20) {
             0 => Message::Hello(Box::new(self.hello())),
             1 => Message::End(Box::new(End {
                 nonce: self.number(),
@@ -248,8 +248,16 @@ impl Draw {
                 reason: self.text(300),
                 retry: self.coin(),
             }),
+            8 => Message::Since(Since {
+                session: self.number(),
+                message: Box::new(match self.below(2) {
+                    0 => Message::Hello(Box::new(self.hello())),
+                    _ => Message::Durable(self.vector().into()),
+                }),
+            }),
+            9 => Message::TellAll,
             7 => Message::Open(Open { shard: ShardId::new(&self.text(9)).unwrap(), codecs: self.codecs() }),
-            8 => Message::Repair(Box::new(self.repair())),
+            10 => Message::Repair(Box::new(self.repair())),
             _ => Message::Batch(self.batch(6, 12)),
         }
     }

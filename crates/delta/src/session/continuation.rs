@@ -1,0 +1,30 @@
+//! What a session takes from what came before it, and leaves to the next one.
+
+use super::{KnownHellos, Session};
+use crate::Fingerprint;
+
+impl Session {
+    /// Tells a new session what is known of a former one with the same peer about the same shard.
+    #[must_use]
+    pub fn knowing(mut self, known: Option<KnownHellos>) -> Self {
+        self.greeting.known = known;
+        self
+    }
+
+    /// Tells a new session that an [`Open`](crate::Open) of its shard has been sent to the peer.
+    pub const fn note_opened(&mut self) {
+        self.greeting.opened = true;
+    }
+
+    /// What the next session with this peer about this shard may start from; `None` if it is to tell everything.
+    #[must_use]
+    pub fn known_hellos(&self) -> Option<KnownHellos> {
+        KnownHellos::of(self.local.as_ref()?, self.peer.as_ref()?).filter(|_| self.established)
+    }
+
+    /// The fingerprint of the peer.
+    #[must_use]
+    pub const fn peer_fingerprint(&self) -> Fingerprint {
+        self.config.peer
+    }
+}
