@@ -18,6 +18,8 @@ pub(super) struct Greeting {
     pub(super) known: Option<KnownHellos>,
     /// Whether the Hello that was sent says only what is new since that session.
     is_shortened: bool,
+    /// Whether the peer has shown that it knows the whole of it.
+    is_understood: bool,
     /// Whether the peer is to be asked for its whole Hello, and whether it was.
     asks: bool,
     has_asked: bool,
@@ -71,6 +73,12 @@ impl Greeting {
         }
     }
 
+    /// Whether the peer has this node's Hello, or will have it before anything that is sent now. A peer that does not know
+    /// what a short one builds upon asks for it; until it has shown that it does not ask, it could take nothing else.
+    pub(super) const fn has_arrived(&self) -> bool {
+        !self.is_shortened || self.is_understood
+    }
+
     /// Confirms an End with the version vector that this node holds now.
     ///
     /// # Errors
@@ -92,6 +100,9 @@ impl Greeting {
         message: Message,
         peer: Option<&Hello>,
     ) -> Result<Option<Message>, &'static str> {
+        // Nothing else is sent before both Hellos are known.
+        self.is_understood |=
+            !matches!(message, Message::Open(_) | Message::TellAll) && message.hello().is_none();
         match message {
             Message::Since(since) => self.expand_since(since, peer),
             Message::TellAll if self.is_shortened => {
@@ -110,7 +121,11 @@ impl Greeting {
         let is_hello = matches!(*since.message, Message::Hello(_));
         let known = match (peer, &self.known) {
             (Some(peer), _) if !is_hello && since.session == THIS => &peer.version_vector,
-            (None, Some(known)) if is_hello && since.session == known.session => &known.peer,
+            (None, Some(known)) if is_hello && since.session == known.session => {
+                // What it remembers of that session it remembers of both nodes.
+                self.is_understood = true;
+                &known.peer
+            }
             (None, _) if is_hello && !self.has_asked => {
                 (self.asks, self.has_asked) = (true, true);
                 return Ok(None);

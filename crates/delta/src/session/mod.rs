@@ -45,6 +45,7 @@ pub struct Session {
     peer: Option<Hello>,
     greeting: Greeting,
     accepting: bool,
+    accepted: bool,
     established: bool,
     prepared: bool,
     outgoing: Option<Outgoing>,
@@ -71,6 +72,7 @@ impl Session {
             peer: None,
             greeting: Greeting::default(),
             accepting: false,
+            accepted: false,
             established: false,
             prepared: false,
             outgoing: None,
@@ -121,7 +123,7 @@ impl Session {
                 self.barrier.after(commit_no, AfterDurable::SendHello);
             }
             StoreReply::Durable(commit_no) => self.barrier.reach(commit_no),
-            StoreReply::HelloAccepted => self.begin_transfer(),
+            StoreReply::HelloAccepted => self.accepted = true,
             // The Hello spoke of another changelog.
             StoreReply::Page(page) if self.local.as_ref().is_some_and(|local| local.site != page.site) => {
                 self.reject_new_life();
@@ -362,12 +364,18 @@ impl Session {
             .map(|direction| Outgoing::new(direction, peer, local.live && peer.live, self.config.page));
     }
 
+    /// Once this node has accepted the peer's Hello, and the peer surely has this node's.
     fn begin_transfer(&mut self) {
+        if self.established || !self.accepted || !self.greeting.has_arrived() {
+            return;
+        }
         self.established = true;
         let (Some(local), Some(peer)) = (&self.local, &self.peer) else { return };
         self.report.note_peer(local, peer);
         self.progress = Some(PeerProgress::new(self.config.peer, local, peer));
-        self.repair = Some(Repair::new(local, peer, self.config.page));
+        if self.repair.is_none() {
+            self.repair = Some(Repair::new(local, peer, self.config.page));
+        }
         if self.incoming.is_none() {
             self.incoming = self.open_incoming();
         }
@@ -386,6 +394,7 @@ impl Session {
 
     /// Does everything that is now possible.
     fn advance(&mut self) {
+        self.begin_transfer();
         self.run_repair();
         self.run_durable_actions();
         self.send_hello();

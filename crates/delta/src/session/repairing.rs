@@ -12,9 +12,12 @@ impl Session {
     }
 
     pub(super) fn receive_repair(&mut self, message: RepairMessage) -> Result<(), &'static str> {
-        let nonce = self.config.offer.nonce;
+        // The peer may begin as soon as it has both Hellos; this node may still be accepting the peer's.
+        if let (None, Some(local), Some(peer)) = (&self.repair, &self.local, &self.peer) {
+            self.repair = Some(Repair::new(local, peer, self.config.page));
+        }
         let repair = self.repair.as_mut().ok_or("a message before the handshake was complete")?;
-        repair.receive(message, nonce)
+        repair.receive(message, self.config.offer.nonce)
     }
 
     pub(super) fn take_joined(&mut self, remote: Box<RemoteApply>, applied: Applied) {
@@ -46,6 +49,9 @@ impl Session {
     }
 
     pub(super) fn run_repair(&mut self) {
+        if !self.established {
+            return;
+        }
         let (Some(incoming), Some(repair)) = (&mut self.incoming, &mut self.repair) else { return };
         incoming.defer_ends(repair.defers_ends());
         self.report.digests_differ |= repair.differs();

@@ -156,6 +156,23 @@ fn hellos_tell_what_is_new_since_those_that_both_remember() {
 }
 
 #[test]
+fn nothing_follows_a_short_hello_before_the_peer_has_all_of_it() {
+    let (first, _) = handshake([None, None], [many(5_000), many(5_000)]);
+    // The peer was restarted: it says everything, and knows nothing.
+    let [mut a, mut b] = begin([first.0.known_hellos(), None], [many(5_001), many(5_000)]);
+    pass(&mut b, &mut a);
+    a.0.handle_store(StoreReply::HelloAccepted);
+    a.0.handle_store(page_with(many(5_001), BTreeMap::new()));
+    pass(&mut a, &mut b);
+    assert_eq!(kinds(&a), ["since"]);
+    pass(&mut b, &mut a);
+    pass(&mut a, &mut b);
+    assert_eq!(kinds(&a)[..2], ["since", "hello"]);
+    assert_eq!(b.0.ending(), None);
+    assert_eq!(b.0.peer().unwrap().version_vector, many(5_001));
+}
+
+#[test]
 fn ends_and_confirmations_tell_what_is_new_since_the_hello() {
     let (mut a, mut b) = handshake([None, None], [many(5_000), many(5_000)]);
     a.0.handle_store(page_with(many(5_003), BTreeMap::new()));
@@ -185,19 +202,25 @@ fn what_builds_upon_nothing_is_refused() {
 /// A session, and what it has sent.
 type Sent = (Session, Vec<Message>);
 
-/// Two sessions up to the end of their handshake.
-fn handshake(known: [Option<KnownHellos>; 2], claims: [ShardVersion; 2]) -> (Sent, Sent) {
-    let [mut a, mut b] = [0, 1].map(|side: usize| {
-        let mut session = new_session(false, 4).knowing(known[side].clone());
+/// Two sessions that have yet to hear of each other.
+fn begin(known: [Option<KnownHellos>; 2], claims: [ShardVersion; 2]) -> [Sent; 2] {
+    let mut sides = known.into_iter().zip(claims).zip(0..);
+    std::array::from_fn(|_| {
+        let ((known, version_vector), side) = sides.next().expect("there are two");
+        let mut session = new_session(false, 4).knowing(known);
         let Some(StoreRequest::ReadHello { offer, .. }) = session.poll_store() else {
             panic!("no hello is read")
         };
-        let version_vector = claims[side].clone();
-        let nonce = claims[side].len() as u64 + 100 * side as u64;
+        let nonce = version_vector.len() as u64 + 100 * side;
         let said = Hello { nonce, codecs: offer.codecs, version_vector, ..hello(false, 4) };
         session.handle_store(StoreReply::Hello { hello: Box::new(said), commit_no: 0 });
         (session, Vec::new())
-    });
+    })
+}
+
+/// Two sessions up to the end of their handshake.
+fn handshake(known: [Option<KnownHellos>; 2], claims: [ShardVersion; 2]) -> (Sent, Sent) {
+    let [mut a, mut b] = begin(known, claims);
     for _ in 0..3 {
         pass(&mut a, &mut b);
         pass(&mut b, &mut a);
