@@ -130,34 +130,34 @@ fn what_a_former_build_cannot_take_in_ends_with_a_code() {
 #[test]
 fn hellos_tell_what_is_new_since_those_that_both_remember() {
     let (a, b) = (many(5_000), many(5_010));
-    let (mut first, mut second) = handshake([None, None], [a.clone(), b.clone()]);
+    let (mut first, mut second) = handshake(&[None, None], &[a.clone(), b.clone()]);
     assert_eq!((kinds(&first), kinds(&second)), (vec!["hello"], vec!["hello"]));
     let known = [first.0.known_hellos(), second.0.known_hellos()];
     assert!(known.iter().all(Option::is_some));
     let more = [a.joined(&[(SiteId::new(5), 1)].into_iter().collect()), b.clone()];
-    (first, second) = handshake(known.clone(), more.clone());
+    (first, second) = handshake(&known, &more);
     assert_eq!((kinds(&first), kinds(&second)), (vec!["since"], vec!["since"]));
     assert!(bytes(&first) < 300 && bytes(&second) < 300);
     assert_eq!(first.0.peer().unwrap().version_vector, more[1]);
     assert_eq!(second.0.peer().unwrap().version_vector, more[0]);
     // One of them has been restarted, or has met another copy of the peer in between.
-    let other = handshake([None, None], [many(300), many(400)]).1.0.known_hellos();
+    let other = handshake(&[None, None], &[many(300), many(400)]).1.0.known_hellos();
     for forgotten in [None, other] {
-        (first, second) = handshake([known[0].clone(), forgotten], more.clone());
+        (first, second) = handshake(&[known[0].clone(), forgotten], &more);
         assert_eq!(kinds(&first), ["since", "hello"]);
         assert!(kinds(&second).contains(&"tell all"));
         assert_eq!(first.0.peer().unwrap().version_vector, more[1]);
         assert_eq!(second.0.peer().unwrap().version_vector, more[0]);
     }
     // It claims less than it did: a fork was noticed.
-    (first, second) = handshake(known, [many(4_000), b.clone()]);
+    (first, second) = handshake(&known, &[many(4_000), b]);
     assert_eq!((kinds(&first), kinds(&second)), (vec!["hello"], vec!["since"]));
     assert_eq!(second.0.peer().unwrap().version_vector, many(4_000));
 }
 
 #[test]
 fn ends_and_confirmations_tell_what_is_new_since_the_hello() {
-    let (mut a, mut b) = handshake([None, None], [many(5_000), many(5_000)]);
+    let (mut a, mut b) = handshake(&[None, None], &[many(5_000), many(5_000)]);
     a.0.handle_store(page_with(many(5_003), BTreeMap::new()));
     pass(&mut a, &mut b);
     assert_eq!(kinds(&a), ["hello", "since"]);
@@ -186,7 +186,7 @@ fn what_builds_upon_nothing_is_refused() {
 type Sent = (Session, Vec<Message>);
 
 /// Two sessions up to the end of their handshake.
-fn handshake(known: [Option<KnownHellos>; 2], claims: [ShardVersion; 2]) -> (Sent, Sent) {
+fn handshake(known: &[Option<KnownHellos>; 2], claims: &[ShardVersion; 2]) -> (Sent, Sent) {
     let [mut a, mut b] = [0, 1].map(|side: usize| {
         let mut session = new_session(false, 4).knowing(known[side].clone());
         let Some(StoreRequest::ReadHello { offer, .. }) = session.poll_store() else {
