@@ -157,7 +157,7 @@ impl WriteConnection {
         }
         counters.store(&self.sqlite)?;
         self.sqlite.prepare_cached("COMMIT")?.execute([])?;
-        self.versions.settle(self.cache.shards.iter().map(|shard| shard.stored.n), true);
+        self.versions.settle(true);
         incarnation.record_commit(counters);
         self.stored = counters.clone();
         (self.next_life, self.life_before) = (None, None);
@@ -178,7 +178,7 @@ impl WriteConnection {
 
     /// Marks the cache as stale.
     pub(crate) fn forget(&mut self) {
-        self.versions.settle(self.cache.shards.iter().map(|shard| shard.stored.n), false);
+        self.versions.settle(false);
         self.stale = true;
         self.last_read = None;
     }
