@@ -52,6 +52,7 @@ pub use db::vectors::Entry;
 pub use db::{Target, VectrDB};
 pub use error::CoreError;
 pub use inspect::Inspection;
+pub use inspect::preparation::PreparedShard;
 pub use inspect::verification::{Fault, FaultKind, Verification, VerifiedShard};
 pub use writer::TransactionId;
 pub use writer::commit_notifier::Subscription;

@@ -23,8 +23,8 @@ pub use replica::{
     Alteration, Applied, ClockEvidence, CommitNo, EndRule, Ended, HelloOffer, JoinReport, LocalWrite, Origin,
     Page, PageEnd, PageSize, Preference, RangeCounts, RangeDigests, RangePage, RangeVisitor, Refusal,
     RefusedRow, RemoteApply, Repaired, RowVisitor, ShardRead, ShardState, ShardVersion, ShardWrite,
-    SiteReset, Withheld, compare_ranges, join_rows, read_hello, read_page, read_range, replace_row,
-    settle_repair, split_ranges, write_local, write_resolution,
+    SiteReset, Withheld, check_rows, compare_ranges, join_rows, read_hello, read_page, read_range,
+    replace_row, settle_repair, split_ranges, write_local, write_resolution,
 };
 pub use session::{
     ChangeSpan, Ending, KnownHellos, PeerProgress, Session, SessionConfig, SessionReport, StoreReply,

@@ -167,9 +167,11 @@ impl Context {
         self.activity.record_outcome(shard, succeeded.then_some(at));
         if succeeded {
             let (db, shard) = (self.db.clone(), shard.clone());
-            // The sync succeeded even if this note is lost.
-            self.tasks
-                .track(tokio::task::spawn_blocking(move || drop(replication::record_sync(&db, &shard, at))));
+            // The sync succeeded even if this note is lost, and the scrub is made up for by the next one.
+            self.tasks.track(tokio::task::spawn_blocking(move || {
+                drop(replication::record_sync(&db, &shard, at));
+                drop(replication::scrub(&db, at));
+            }));
         }
     }
 

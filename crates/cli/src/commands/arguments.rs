@@ -88,11 +88,17 @@ pub(crate) struct StatusArguments {
 /// Checks each version against the hash that was stored with it, the sum over all rows against the stored digest, and
 /// the file's structure with SQLite's own check. Works while another process has the database open, and changes
 /// nothing. The exit code is 0 only if no fault was found.
+///
+/// With --repair the file is opened for writing if there are faults: digests are computed anew from the rows, and the
+/// next sync fetches what was damaged or lost from the peer. No row is changed here.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArguments {
     /// The database file
     #[arg(value_name = "DB")]
     pub(crate) db: PathBuf,
+    /// Prepare a file with faults for repair by the next sync; no other process may have it open
+    #[arg(long)]
+    pub(crate) repair: bool,
     #[command(flatten)]
     pub(crate) output: OutputArguments,
 }

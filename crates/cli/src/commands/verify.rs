@@ -1,18 +1,28 @@
 use serde::Serialize;
-use vectr_core::{Fault, Inspection, Verification, VerifiedShard};
+use vectr_core::{Config, Fault, Inspection, PreparedShard, VectrDB, Verification, VerifiedShard};
 
 use crate::commands::arguments::VerifyArguments;
 use crate::console::report;
 use crate::error::CliError;
 use crate::table::{Table, grouped, visible};
 
-/// Verifies the file. Returns whether it has no faults.
+/// Verifies the file, and prepares it for repair if that is wanted. Returns whether it has no faults.
 pub(crate) fn verify(arguments: &VerifyArguments) -> Result<bool, CliError> {
     let inspection = Inspection::open(&arguments.db)?;
     let found = inspection.verify()?;
     let path = inspection.path().display().to_string();
-    report(arguments.output.json, &Verified::new(path, &found), |_| text(&found))?;
+    drop(inspection);
+    let prepared = if arguments.repair && !found.is_sound() { prepare(arguments)? } else { Vec::new() };
+    let verified = Verified::new(path, &found, &prepared);
+    report(arguments.output.json, &verified, |_| text(&found, &prepared))?;
     Ok(found.is_sound())
+}
+
+fn prepare(arguments: &VerifyArguments) -> Result<Vec<PreparedShard>, CliError> {
+    let db = VectrDB::new(Config::file(&arguments.db))?;
+    let prepared = db.prepare_repair()?;
+    db.close()?;
+    Ok(prepared.into_iter().filter(|shard| shard.damaged > 0 || shard.corrected).collect())
 }
 
 #[derive(Serialize)]
@@ -23,6 +33,16 @@ struct Verified {
     shards: Vec<Shard>,
     faults: Vec<Finding>,
     omitted_faults: u64,
+    /// The shards that the next sync repairs.
+    prepared: Vec<Prepared>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Prepared {
+    shard_id: String,
+    damaged_rows: u64,
+    digest_corrected: bool,
 }
 
 #[derive(Serialize)]
@@ -44,13 +64,24 @@ struct Finding {
 }
 
 impl Verified {
-    fn new(path: String, found: &Verification) -> Self {
+    fn new(path: String, found: &Verification, prepared: &[PreparedShard]) -> Self {
         Self {
             path,
             sound: found.is_sound(),
             shards: found.shards.iter().map(Shard::from).collect(),
             faults: found.faults.iter().map(Finding::from).collect(),
             omitted_faults: found.omitted,
+            prepared: prepared.iter().map(Prepared::from).collect(),
+        }
+    }
+}
+
+impl From<&PreparedShard> for Prepared {
+    fn from(shard: &PreparedShard) -> Self {
+        Self {
+            shard_id: shard.shard.to_string(),
+            damaged_rows: shard.damaged,
+            digest_corrected: shard.corrected,
         }
     }
 }
@@ -77,7 +108,7 @@ impl From<&Fault> for Finding {
     }
 }
 
-fn text(found: &Verification) -> String {
+fn text(found: &Verification, prepared: &[PreparedShard]) -> String {
     let mut table = Table::new(&["SHARD", ">ROWS", "DIGEST"]);
     for VerifiedShard { shard, rows, stored, computed, .. } in &found.shards {
         let verdict = if stored == computed { "matches" } else { "DOES NOT MATCH" };
@@ -90,10 +121,19 @@ fn text(found: &Verification) -> String {
     let verdict = if found.is_sound() {
         "sound\n".to_owned()
     } else {
-        format!(
-            "{} faults: restore a backup, or sync into a new file\n",
-            grouped(found.faults.len() as u64 + found.omitted)
-        )
+        let way_out = if prepared.is_empty() {
+            "--repair lets the next sync fetch damaged and lost rows from a peer; or restore a backup"
+        } else {
+            "sync with a peer that has the rows"
+        };
+        format!("{} faults: {way_out}\n", grouped(found.faults.len() as u64 + found.omitted))
     };
-    format!("{}\n{faults}{more}{verdict}", table.render())
+    let done: String = prepared.iter().map(line).collect();
+    format!("{}\n{faults}{more}{done}{verdict}", table.render())
+}
+
+fn line(prepared: &PreparedShard) -> String {
+    let PreparedShard { shard, damaged, corrected, .. } = prepared;
+    let digest = if *corrected { ", its digest was computed anew" } else { "" };
+    format!("shard '{shard}' is repaired by its next sync: {} damaged rows{digest}\n", grouped(*damaged))
 }

@@ -1,7 +1,8 @@
 //! What the program says of files: identity, status, verify.
 
-use crate::support::{Scratch, write};
+use crate::support::{Scratch, Server, write};
 use rusqlite::Connection;
+use serde_json::json;
 
 #[test]
 fn the_identity_is_that_of_the_engine_and_stable() {
@@ -74,6 +75,37 @@ fn verify_names_what_was_altered_and_says_so_by_its_exit_code() {
     for part in ["vector 'v3'", "vector 'v5'", "1 rows are missing", "3 faults"] {
         assert!(text.contains(part), "{part}: {text}");
     }
+}
+
+#[test]
+fn a_verified_file_is_prepared_so_that_the_next_sync_fetches_what_is_damaged_and_lost() {
+    let (here, there) = (Scratch::new(), Scratch::new());
+    there.database("notes.db", 40);
+    let server = Server::start(&there, &there.path("notes.db"), &[]);
+    let path = here.database("notes.db", 0);
+    here.run(&["sync", "notes.db", server.address()]).expect(0);
+    assert_eq!(
+        here.run(&["verify", "notes.db", "--repair", "--json"]).expect(0).json()["prepared"],
+        json!([])
+    );
+    // Without a trace: not even the triggers of the file notice.
+    let raw = Connection::open(&path).unwrap();
+    raw.execute_batch(
+        "DROP TRIGGER row_altered; DROP TRIGGER row_removed; DELETE FROM row WHERE id = 'v7'; \
+         UPDATE row SET vector = zeroblob(16) WHERE id = 'v3'",
+    )
+    .unwrap();
+    raw.close().unwrap();
+    let synced = here.run(&["sync", "notes.db", server.address(), "--json"]).expect(0).json();
+    assert_eq!(synced["results"][0]["vectorsRepaired"], 0);
+    let found = here.run(&["verify", "notes.db", "--repair", "--json"]).expect(1).json();
+    let prepared = json!([{ "shardId": "notes", "damagedRows": 1, "digestCorrected": true }]);
+    assert_eq!(found["prepared"], prepared);
+    let text = here.run(&["verify", "notes.db", "--repair"]).expect(1).out;
+    assert!(text.contains("shard 'notes' is repaired by its next sync: 1 damaged rows\n"), "{text}");
+    let synced = here.run(&["sync", "notes.db", server.address(), "--json"]).expect(0).json();
+    assert_eq!(synced["results"][0]["vectorsRepaired"], 2);
+    assert!(here.run(&["verify", "notes.db"]).expect(0).out.ends_with("sound\n"));
 }
 
 #[test]

@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use vectr_delta::{Dimensions, NodeName, ShardId, SiteId, Timestamp};
+use vectr_delta::{Alteration, Dimensions, NodeName, ShardId, ShardWrite, SiteId, Timestamp};
 
 use crate::db::open::{Held, open};
 use crate::db::query::guard::QueryGuard;
@@ -224,7 +224,21 @@ impl VectrDB {
         let versions = &self.inner.versions;
         let done = readers
             .with(|reader| work(&Snapshot::begin(&reader.connection, &reader.sites, versions, dimensions)?));
-        done.map_err(|error| self.with_path(error))
+        done.map_err(|error| {
+            if let CoreError::DamagedVectors { shard, .. } = &error {
+                self.note_damage(shard);
+            }
+            self.with_path(error)
+        })
+    }
+
+    /// Has the next sync of a shard repair it. Nobody waits for this.
+    pub(crate) fn note_damage(&self, shard: &ShardId) {
+        let shard = shard.clone();
+        let note = move |writer: &mut Writer| {
+            writer.write_shard(&shard, |shard| shard.set_alteration(Alteration::Present))
+        };
+        self.submit(JobKind::Autocommit, note, drop::<Result<(), CoreError>>);
     }
 
     pub(crate) fn check_open(&self) -> Result<(), CoreError> {

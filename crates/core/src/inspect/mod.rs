@@ -1,3 +1,4 @@
+pub(crate) mod preparation;
 pub(crate) mod verification;
 
 use std::path::{Path, PathBuf};

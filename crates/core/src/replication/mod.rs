@@ -9,10 +9,12 @@ mod notes;
 pub(crate) mod own_hellos;
 mod read;
 mod repair;
+mod scrub;
 mod serve;
 mod session_id;
 mod write;
 
 pub use notes::{record_peer, record_sync};
+pub use scrub::scrub;
 pub use serve::{BlockingRead, Serving, serve, serve_blocking};
 pub use session_id::{SyncSessionId, restore_session};

@@ -46,7 +46,10 @@ pub(super) fn page(
     filter: Option<ShardVersion>,
     size: PageSize,
 ) -> Result<StoreReply, CoreError> {
-    let shard = shard.clone();
-    let page = db.read(move |snapshot| read_page(&snapshot.shard(&shard)?, after, filter.as_ref(), size))?;
+    let of = shard.clone();
+    let page = db.read(move |snapshot| read_page(&snapshot.shard(&of)?, after, filter.as_ref(), size))?;
+    if page.withheld.iter().any(|row| row.code == "ERR_CHECKSUM") {
+        db.note_damage(shard);
+    }
     Ok(StoreReply::Page(Box::new(page)))
 }

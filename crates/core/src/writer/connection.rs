@@ -273,6 +273,8 @@ impl WriteConnection {
         let number = self.intern(site)?;
         self.sqlite.prepare_cached("UPDATE site SET own = 1 WHERE n = ?1")?.execute([number])?;
         self.run("DELETE FROM sync_session")?;
+        // Lost changes of the former site are no changes of this one.
+        self.run("DELETE FROM altered WHERE present = 0")?;
         self.cache.dirty = true;
         match node {
             Some(node) => self.name_site(site, &node),

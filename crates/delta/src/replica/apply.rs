@@ -311,6 +311,21 @@ pub fn settle_repair<W: ShardWrite + ?Sized>(shard: &mut W, peer: &ShardVersion)
     Ok(())
 }
 
+/// Computes the digest from the rows anew, and notes a shard that is to be repaired: rows of it are damaged, or the digest
+/// was that of other rows. Returns how many rows are damaged, and whether the digest was another one.
+///
+/// # Errors
+/// If the storage fails.
+pub fn check_rows<W: ShardWrite + ?Sized>(shard: &mut W) -> Result<(u64, bool), W::Error> {
+    let before = shard.state().digest;
+    let damaged = recount(shard)?;
+    let differs = shard.state().digest != before;
+    if damaged > 0 || differs {
+        shard.set_alteration(Alteration::Present)?;
+    }
+    Ok((damaged, differs))
+}
+
 /// Computes the digest from the rows anew. Returns how many of them do not match their hashes.
 fn recount<W: ShardWrite + ?Sized>(shard: &mut W) -> Result<u64, W::Error> {
     let (mut digest, mut damaged) = (Digest::default(), 0);

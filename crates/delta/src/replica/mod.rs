@@ -13,7 +13,7 @@ mod reset;
 mod shard;
 mod shard_version;
 
-pub use apply::{EndRule, RemoteApply, settle_repair};
+pub use apply::{EndRule, RemoteApply, check_rows, settle_repair};
 pub use hello::{HelloOffer, read_hello};
 pub use join::{JoinReport, Preference, RefusedRow, join_rows};
 pub use local_write::{LocalWrite, write_local, write_resolution};

@@ -151,15 +151,19 @@ impl VectrDB {
     /// `ERR_DIMENSIONS` and `ERR_VECTOR` for a query that does not fit the shard, `ERR_ABORTED` once cancelled,
     /// `ERR_STORAGE`, `ERR_CLOSED`; in memory `ERR_BUSY` too.
     pub fn search(&self, search: &Search) -> Result<Hits, CoreError> {
-        let search = search.clone();
-        self.read(move |snapshot| {
+        let (search, of) = (search.clone(), search.shard.clone());
+        let found = self.read(move |snapshot| {
             let shard = snapshot.shard(&search.shard)?;
             check(&search, shard.state().descriptor.dimensions)?;
             match Scan::new(&shard, &search, Verify::Hits).run()? {
                 (hits, Displaced(false)) => Ok(hits),
                 _ => Ok(Scan::new(&shard, &search, Verify::Candidates).run()?.0),
             }
-        })
+        })?;
+        if !found.damaged.is_empty() {
+            self.note_damage(&of);
+        }
+        Ok(found)
     }
 }
 

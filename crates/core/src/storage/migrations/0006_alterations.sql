@@ -26,3 +26,11 @@ CREATE TRIGGER sibling_removed AFTER DELETE ON sibling WHEN OLD.row > 0 BEGIN
   INSERT INTO altered (shard, present)
     SELECT shard, 1 FROM row WHERE n = OLD.row AND NOT EXISTS (SELECT 1 FROM altered WHERE shard = row.shard);
 END;
+
+-- How far stored rows have been checked against their hashes. At most one row.
+CREATE TABLE scrub (
+  one   INTEGER PRIMARY KEY CHECK (one = 1),
+  at    INTEGER NOT NULL,                     -- microseconds: the last time
+  shard INTEGER NOT NULL,                     -- up to this row; 0: to the end
+  id    TEXT NOT NULL
+);

@@ -3,10 +3,11 @@
 use super::{DAMAGES, NOW};
 use crate::support::cluster::Cluster;
 use crate::support::sync::{session, sync};
-use crate::support::{delete, id, put, shard, shown};
+use crate::support::{delete, id, put, shard, shown, store};
 use rusqlite::Connection;
-use vectr_core::{Inspection, Target, VectrDB};
-use vectr_delta::{Ending, LocalWrite, SessionReport, Strategy, Warning};
+use vectr_core::replication::scrub;
+use vectr_core::{Inspection, Search, Target, VectrDB};
+use vectr_delta::{Ending, LocalWrite, PageSize, SessionReport, Strategy, Timestamp, Warning};
 
 /// Runs SQL on the closed file of a node, as another program does, and opens it again.
 fn alter(cluster: &mut Cluster, node: usize, sql: &str) {
@@ -106,6 +107,82 @@ fn a_removed_vector_comes_back_with_the_next_sync() {
         assert!(cluster.nodes[0].site() == site && !is_marked(&cluster, 0));
         assert_eq!(once(&cluster, 0, 1).0.repairs, 0);
     }
+}
+
+/// Damages a vector without a trace, as a disk does.
+fn rot(cluster: &mut Cluster, vector: &str) {
+    let sql = "DROP TRIGGER row_altered; UPDATE row SET vector = zeroblob(8) WHERE id = ";
+    alter(cluster, 0, &format!("{sql}'{vector}'"));
+    assert!(!is_marked(cluster, 0));
+}
+
+// Damage that nothing but its use reveals was reported at each use, and repaired by no sync.
+#[test]
+fn damage_that_shows_in_use_is_repaired_by_the_next_sync() {
+    let uses: [fn(&VectrDB); 3] = [
+        |db| assert_eq!(db.get(Target::shard(&shard()), &id("0-00001")).unwrap_err().code(), "ERR_STORAGE"),
+        |db| assert_eq!(db.search(&Search::new(shard(), vec![1.0, 1.0])).unwrap().damaged, [id("0-00001")]),
+        |db| assert_eq!(store::read_page(db, PageSize::default()).withheld.len(), 1),
+    ];
+    for used in uses {
+        let mut cluster = synced(3);
+        rot(&mut cluster, "0-00001");
+        assert_eq!(once(&cluster, 0, 1).0.repairs, 0);
+        used(&cluster.nodes[0]);
+        // The note was handed to the writer, which is done with it before this.
+        cluster.nodes[0].set_strategy(&shard(), Strategy::Merge).unwrap();
+        assert_eq!(once(&cluster, 0, 1).0.rows_repaired, 1);
+        assert_whole(&cluster);
+        assert!(!is_marked(&cluster, 0));
+    }
+}
+
+#[test]
+fn a_scrub_a_day_finds_damage_before_anybody_meets_it() {
+    let mut cluster = synced(3);
+    rot(&mut cluster, "0-00001");
+    let db = &cluster.nodes[0];
+    let day = 24 * 3_600_000_000;
+    let now = |days: u64| Timestamp::from_micros(NOW.as_micros() + days * day);
+    assert!(scrub(db, now(0)).unwrap());
+    assert!(
+        !scrub(db, now(0)).unwrap() && !scrub(db, Timestamp::from_micros(now(1).as_micros() - 1)).unwrap()
+    );
+    assert!(is_marked(&cluster, 0));
+    assert_eq!(once(&cluster, 0, 1).0.rows_repaired, 1);
+    assert!(scrub(&cluster.nodes[0], now(1)).unwrap());
+    assert!(!is_marked(&cluster, 0));
+}
+
+#[test]
+fn a_scrub_goes_on_where_the_last_one_ended() {
+    let mut cluster = Cluster::new(2);
+    let large = vec![1.0; 65_536];
+    for number in 0..600 {
+        put(&cluster.nodes[0], &format!("v{number:03}"), &large);
+    }
+    let sql = "DROP TRIGGER row_altered; UPDATE row SET vector = zeroblob(262144) WHERE id = 'v599'";
+    alter(&mut cluster, 0, sql);
+    let day = 24 * 3_600_000_000;
+    for days in 0..3 {
+        assert!(!is_marked(&cluster, 0), "{days}");
+        assert!(scrub(&cluster.nodes[0], Timestamp::from_micros(NOW.as_micros() + days * day)).unwrap());
+    }
+    assert!(is_marked(&cluster, 0), "600 vectors of 256 KiB are 150 MiB");
+}
+
+#[test]
+fn a_prepared_file_is_repaired_by_the_next_sync() {
+    let mut cluster = synced(20);
+    rot(&mut cluster, "0-00001");
+    alter(&mut cluster, 0, "DROP TRIGGER row_removed; DELETE FROM row WHERE id = '1-00002'");
+    let prepared = cluster.nodes[0].prepare_repair().unwrap();
+    assert_eq!(prepared.len(), 1);
+    assert_eq!((prepared[0].damaged, prepared[0].corrected, is_marked(&cluster, 0)), (1, true, true));
+    assert!(!cluster.nodes[1].prepare_repair().unwrap()[0].corrected);
+    assert_eq!(once(&cluster, 0, 1).0.rows_repaired, 2);
+    assert_whole(&cluster);
+    assert!(!is_marked(&cluster, 0) && !is_marked(&cluster, 1));
 }
 
 #[test]
