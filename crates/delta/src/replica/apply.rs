@@ -24,6 +24,7 @@ pub struct RemoteApply {
     held_back: bool,
     held_sites: BTreeSet<SiteId>,
     rule: EndRule,
+    preference: Preference,
     /// The last end that waits for a repair.
     deferred: Option<Box<End>>,
 }
@@ -57,6 +58,7 @@ impl RemoteApply {
             held_back: false,
             held_sites: BTreeSet::new(),
             rule: EndRule::Compare,
+            preference: Preference::Greater,
             deferred: None,
         }
     }
@@ -78,6 +80,11 @@ impl RemoteApply {
     /// Sets what becomes of ends from now on.
     pub const fn set_rule(&mut self, rule: EndRule) {
         self.rule = rule;
+    }
+
+    /// Sets which content the rows of batches are joined by.
+    pub const fn set_preference(&mut self, preference: Preference) {
+        self.preference = preference;
     }
 
     /// Adopts what the peer's Hello says of the shard, before any of its rows arrive.
@@ -115,7 +122,7 @@ impl RemoteApply {
         self.check_life(shard)?;
         let mut applied = Applied::default();
         for batch in batches {
-            self.join_batch(shard, batch, wall, Preference::Greater, &mut applied)?;
+            self.join_batch(shard, batch, wall, self.preference, &mut applied)?;
             self.held_back |= !applied.held.is_empty();
             self.advance(batch.position);
         }
@@ -154,7 +161,11 @@ impl RemoteApply {
         if claims_unknown_changes(shard, |site| end.version_vector.seq(site)) {
             return Err(Refusal::Forked);
         }
-        for (site, name) in &end.names {
+        // Names of other sites would be kept for ever, and nobody would ever show them.
+        let known = shard.state().version_vector.clone();
+        for (site, name) in
+            end.names.iter().filter(|(site, _)| end.version_vector.seq(**site) > known.seq(**site))
+        {
             shard.name_site(*site, name)?;
         }
         self.advance(end.position);

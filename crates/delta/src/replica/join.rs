@@ -18,6 +18,8 @@ pub enum Preference {
     Peers,
     /// This node's: rows of the peer are known to be lost or altered. No difference is a sign of a copy.
     Own,
+    /// The greater on both nodes: rows of both are known to be lost or altered. No difference is a sign of a copy.
+    Either,
 }
 
 /// The result of [`join_rows`].
@@ -99,8 +101,11 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
     wall: Timestamp,
     preference: Preference,
 ) -> Result<Joined, Refusal<W::Error>> {
+    let detects_forks = preference == Preference::Greater;
     if claims_unknown_changes(shard, |site| entry.row.context().seq(site)) {
-        return Err(Refusal::Forked);
+        // Rows that were altered behind a node's back may claim anything; what the node claims as a whole it did not read
+        // from them.
+        return if detects_forks { Err(Refusal::Forked) } else { Ok(Joined::Refused("ERR_CHECKSUM")) };
     }
     if let Err(code) = check_row(shard.state(), &entry.row, wall) {
         return Ok(Joined::Refused(code));
@@ -110,10 +115,14 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
         return Ok(Joined::Changed { conflict: false });
     }
     let old = shard.row(&entry.id)?;
-    let is_greater = preference == Preference::Greater;
     let believed = |mine: &Sibling| mine.is_intact() && preference != Preference::Peers;
-    let healed = old.as_ref().map(|old| replace_unsound(old, &entry.row, believed));
-    if is_greater && has_forked_dot(shard, &entry.row, healed.as_deref())? {
+    let healed = match &old {
+        Some(old) if preference != Preference::Greater => without_unheard(shard.state(), old),
+        Some(old) => Some(Cow::Borrowed(old)),
+        None => None,
+    };
+    let healed = healed.map(|mine| Cow::Owned(replace_unsound(&mine, &entry.row, believed).into_owned()));
+    if detects_forks && has_forked_dot(shard, &entry.row, healed.as_deref())? {
         return Err(Refusal::Forked);
     }
     let theirs = match &healed {
@@ -121,6 +130,11 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
         _ => Cow::Borrowed(&entry.row),
     };
     let new = match &healed {
+        // What an altered row does not hold, its context has not superseded, unless it has something new.
+        Some(healed) if preference == Preference::Own && !has_news(&theirs, healed) => {
+            healed.as_ref().clone()
+        }
+        Some(healed) if preference == Preference::Peers && !has_news(healed, &theirs) => entry.row.clone(),
         Some(healed) => healed.join(&theirs).within_limit(),
         None => match join_frontier(&entry.row, &shard.state().frontier) {
             Some(row) => row,
@@ -161,20 +175,37 @@ fn is_new_insert<W: ShardWrite + ?Sized>(shard: &W, row: &Row) -> bool {
         && shard.state().frontier.is_empty()
 }
 
+/// Whether a row has a version that the other neither holds nor has superseded.
+fn has_news(row: &Row, to: &Row) -> bool {
+    let is_news =
+        |version: &Sibling| to.sibling(version.dot()).is_none() && !to.context().covers(version.dot());
+    row.siblings().iter().any(is_news)
+}
+
 /// Whether the row has a dot of this node's site that this node did not give to this vector, or gave to other content. A
-/// node that has lost rows cannot tell the former.
+/// node whose rows were altered cannot tell.
 fn has_forked_dot<W: ShardWrite + ?Sized>(shard: &W, row: &Row, old: Option<&Row>) -> Result<bool, W::Error> {
     let site = shard.origin().site;
     let context = old.map_or(&shard.state().frontier, Row::context);
-    let mut unknown = false;
-    for sibling in row.siblings().iter().filter(|sibling| sibling.dot().site == site) {
-        match old.and_then(|old| old.sibling(sibling.dot())) {
-            Some(held) if held != sibling => return Ok(true),
-            Some(_) => {}
-            None => unknown |= !context.covers(sibling.dot()),
-        }
-    }
+    let unknown = row.siblings().iter().filter(|sibling| sibling.dot().site == site).any(|sibling| match old
+        .and_then(|old| old.sibling(sibling.dot()))
+    {
+        Some(held) => held != sibling,
+        None => !context.covers(sibling.dot()),
+    });
     Ok(unknown && shard.alteration()? == Alteration::None)
+}
+
+/// What remains of a row of an altered shard without versions that were never written or received here. `None`: nothing.
+fn without_unheard<'r>(state: &ShardState, row: &'r Row) -> Option<Cow<'r, Row>> {
+    let is_heard = |version: &&Sibling| {
+        state.version_vector.covers(version.dot()) || state.received.covers(version.dot())
+    };
+    if row.siblings().iter().all(|version| is_heard(&version)) {
+        return Some(Cow::Borrowed(row));
+    }
+    let heard: Vec<Sibling> = row.siblings().iter().filter(is_heard).cloned().collect();
+    Row::new(heard, VersionVector::new()).map(Cow::Owned)
 }
 
 /// The row with those of its versions that are not believed replaced by the other's, where that one has a sound one.

@@ -1,7 +1,7 @@
 use super::acceptance::check_content;
 use crate::{
-    DeltaError, Dimensions, Dot, MAX_CLOCK_SKEW, MAX_SAFE_INTEGER, Payload, Row, ShardWrite, Sibling,
-    Timestamp, VectorId, replace_row,
+    DeltaError, Dimensions, Dot, MAX_CLOCK_SKEW, MAX_SAFE_INTEGER, Payload, Row, ShardVersion, ShardWrite,
+    Sibling, Timestamp, VectorId, replace_row,
 };
 
 /// A local write to a vector.
@@ -87,7 +87,12 @@ fn next_version<'s, W: ShardWrite + ?Sized>(
 /// Allocates this site's next dot and adds it to the version vector.
 pub(crate) fn next_dot<W: ShardWrite + ?Sized>(shard: &mut W) -> Result<Dot, DeltaError> {
     let site = shard.origin().site;
-    let seq = shard.state().version_vector.seq(site) + 1;
+    let version_vector = &shard.state().version_vector;
+    let seq = version_vector.seq(site) + 1;
+    if seq == 1 && version_vector.len() >= ShardVersion::MAX_SITES {
+        let (size, limit) = (version_vector.len() as u64 + 1, ShardVersion::MAX_SITES as u64);
+        return Err(DeltaError::Limit { what: "number of sites that changed a shard", size, limit });
+    }
     if seq > MAX_SAFE_INTEGER {
         return Err(DeltaError::Number { what: "change number", value: seq });
     }

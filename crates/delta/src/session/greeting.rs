@@ -76,7 +76,7 @@ impl Greeting {
     /// Whether the peer has this node's Hello, or will have it before anything that is sent now. A peer that does not know
     /// what a short one builds upon asks for it; until it has shown that it does not ask, it could take nothing else.
     pub(super) const fn has_arrived(&self) -> bool {
-        !self.is_shortened || self.is_understood
+        self.is_sent && (!self.is_shortened || self.is_understood)
     }
 
     /// Confirms an End with the version vector that this node holds now.
@@ -128,6 +128,8 @@ impl Greeting {
             }
             (None, _) if is_hello && !self.has_asked => {
                 (self.asks, self.has_asked) = (true, true);
+                // Who tells only what is new assembles messages.
+                self.reads_spans = Some(true);
                 return Ok(None);
             }
             _ => return Err("a message that builds upon one that was not sent"),

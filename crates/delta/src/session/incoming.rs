@@ -83,6 +83,7 @@ impl Incoming {
         if self.ends - self.confirmed_ends > self.window {
             return Err("more unconfirmed ends than the window allows");
         }
+        self.queued_bytes += weight_of_end(&end);
         self.queue.push_back(Arrival::End(Box::new(end)));
         Ok(())
     }
@@ -109,7 +110,10 @@ impl Incoming {
         self.applying = batches.len() as u64;
         let end = self.queue.pop_front_if(|arrival| matches!(arrival, Arrival::End(_)));
         Some(match end {
-            Some(Arrival::End(end)) => StoreRequest::End { remote, batches, end },
+            Some(Arrival::End(end)) => {
+                self.queued_bytes -= weight_of_end(&end);
+                StoreRequest::End { remote, batches, end }
+            }
             _ => StoreRequest::Apply { remote, batches },
         })
     }
@@ -223,6 +227,11 @@ impl Incoming {
 fn weight(batch: &Batch) -> usize {
     let siblings = batch.rows.iter().flat_map(|entry| entry.row.siblings());
     siblings.filter_map(|sibling| sibling.payload()).map(|payload| payload.vector().len() + 256).sum()
+}
+
+/// An entry takes 16 bytes, and a name with what keeps it about a hundred.
+fn weight_of_end(end: &End) -> usize {
+    16 * (end.version_vector.len() + end.frontier.len()) + 100 * end.names.len()
 }
 
 /// Batches that have piled up are applied together up to about this size, because every transaction has a fixed cost.

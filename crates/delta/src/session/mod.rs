@@ -26,7 +26,7 @@ pub use known_hellos::KnownHellos;
 use known_hellos::THIS;
 use outgoing::Outgoing;
 pub use peer_progress::PeerProgress;
-use repair::Repair;
+use repair::{Repair, preference};
 pub use report::{Ending, SessionReport, Warning};
 pub use store::{ChangeSpan, StoreReply, StoreRequest};
 
@@ -319,8 +319,10 @@ impl Session {
     }
 
     fn note(&mut self, held: &ShardVersion) {
-        if let Some(progress) = &mut self.progress {
-            progress.version_vector.join(held);
+        let Some(progress) = &mut self.progress else { return };
+        progress.version_vector.join(held);
+        if progress.version_vector.len() > ShardVersion::MAX_SITES {
+            self.reject("ERR_LIMIT", "the peer claims changes of more sites than a shard may have", false);
         }
     }
 
@@ -347,6 +349,7 @@ impl Session {
         let direction = Direction::between(peer, local)?;
         let mut remote = RemoteApply::new(self.config.peer, peer, direction.start).in_life_of(local.site);
         remote.set_rule(Repair::rule(local, peer));
+        remote.set_preference(preference(local.is_altered(), peer.is_altered()));
         if !self.config.keeps_cursor {
             remote = remote.without_cursor();
         }
@@ -355,11 +358,13 @@ impl Session {
 
     /// Reads the first page once both Hellos are known; it is sent when the handshake is complete.
     fn prepare_transfer(&mut self) {
-        let (Some(local), Some(peer)) = (&self.local, &self.peer) else { return };
+        let (Some(local), Some(peer)) = (&self.local, &mut self.peer) else { return };
         if self.prepared {
             return;
         }
         self.prepared = true;
+        // Compared with each commit of a live session: from now on at the cost of what differs.
+        peer.version_vector = peer.version_vector.sharing(&local.version_vector);
         self.outgoing = Direction::between(local, peer)
             .map(|direction| Outgoing::new(direction, peer, local.live && peer.live, self.config.page));
     }

@@ -19,6 +19,9 @@ pub(super) struct Repair {
     /// Whether this node's Hello says so, and whether the peer's does.
     is_altered: bool,
     peer_is_altered: bool,
+    /// Whether the peer had all that this node claims of others before it took over any claim of this session, and lost none
+    /// of it.
+    may_settle: bool,
     stage: Stage,
     nonce: u64,
     page: PageSize,
@@ -86,6 +89,12 @@ impl Repair {
             leads: local.site < peer.site,
             is_altered: local.is_altered(),
             peer_is_altered: peer.is_altered(),
+            may_settle: !peer.is_altered()
+                && local
+                    .version_vector
+                    .beyond(&peer.version_vector)
+                    .iter()
+                    .all(|(site, _)| site == local.site),
             stage: Stage::Idle,
             nonce: peer.nonce,
             page: PageSize { rows: page.rows.clamp(1, RangeRows::MAX_ROWS), ..page },
@@ -347,13 +356,7 @@ impl Repair {
 
     fn join(&mut self, rows: Batch, stage: Stage) {
         self.stage = stage;
-        let preference = if self.is_altered || self.matches == Some(false) {
-            Preference::Peers
-        } else if self.peer_is_altered {
-            Preference::Own
-        } else {
-            Preference::Greater
-        };
+        let preference = preference(self.needs_repair(), self.peer_is_altered);
         self.steps.push_back(Step::Join(rows, preference));
     }
 
@@ -364,9 +367,14 @@ impl Repair {
 
     fn compare_summaries(&mut self, ours: &ShardSummary, theirs: ShardSummary) {
         self.differs = ours.contradicts(&theirs);
-        if !self.differs && (self.is_altered || self.matches == Some(false)) {
+        if !self.differs && self.may_settle && self.needs_repair() {
             self.steps.push_back(Step::Read(StoreRequest::SettleRepair(theirs.version_vector)));
         }
+    }
+
+    /// Whether rows of this node are known to be lost or altered.
+    fn needs_repair(&self) -> bool {
+        self.is_altered || self.matches == Some(false)
     }
 
     fn send(&mut self, commit_no: CommitNo, message: RepairMessage) {
@@ -379,6 +387,16 @@ impl Repair {
             return Err("a repair that compares the same rows again and again");
         }
         Ok(())
+    }
+}
+
+/// Which content of a version is kept, of a node whose rows are known to be altered or not and such a peer.
+pub(super) const fn preference(is_altered: bool, peer_is_altered: bool) -> Preference {
+    match (is_altered, peer_is_altered) {
+        (true, true) => Preference::Either,
+        (true, false) => Preference::Peers,
+        (false, true) => Preference::Own,
+        (false, false) => Preference::Greater,
     }
 }
 

@@ -44,7 +44,10 @@ impl Session {
         }
     }
 
-    pub(super) fn is_repairing(&self) -> bool {
+    /// Whether the two nodes are comparing their rows. One of them may be silent for as long as the other one reads all
+    /// of its own.
+    #[must_use]
+    pub fn is_repairing(&self) -> bool {
         self.repair.as_ref().is_some_and(Repair::is_running)
     }
 

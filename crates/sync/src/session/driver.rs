@@ -36,7 +36,7 @@ pub(crate) async fn drive(
     context: &mut DriveContext<'_>,
 ) -> Result<(), SyncError> {
     let traffic = wire.traffic();
-    let mut deadline = Instant::now() + context.idle_timeout;
+    let mut heard = Instant::now();
     let mut reopen_at = None;
     loop {
         pump(session, wire, store);
@@ -49,9 +49,12 @@ pub(crate) async fn drive(
         }
         // Between commits a live peer is silent; the connection detects whether it is still there.
         let at_rest = session.is_live() && session.is_settled();
+        // A peer that reads all of its rows is silent as well, for as long as that takes.
+        let patience = if session.is_repairing() { REPAIR_PATIENCE } else { 1 };
+        let deadline = heard + context.idle_timeout * patience;
         tokio::select! {
             arrival = wire.receive(), if !session.is_saturated() => {
-                deadline = Instant::now() + context.idle_timeout;
+                heard = Instant::now();
                 receive_arrival(session, arrival)?;
                 // An End usually follows its batch directly: apply both in one transaction.
                 while session.ending().is_none()
@@ -62,7 +65,7 @@ pub(crate) async fn drive(
                 }
             }
             reply = store.reply() => {
-                deadline = Instant::now() + context.idle_timeout;
+                heard = Instant::now();
                 context.monitor.on_store_reply(&reply);
                 session.handle_store(reply);
             }
@@ -139,3 +142,6 @@ fn outcome_of(ending: &Ending, address: &str) -> Result<(), SyncError> {
         }
     }
 }
+
+/// How many times as long a repair may be silent.
+const REPAIR_PATIENCE: u32 = 40;

@@ -35,7 +35,8 @@ async fn a_shard_of_a_hundred_thousand_sites_syncs() {
 async fn what_both_nodes_remember_is_not_told_again() {
     let (a, mut b) = (Node::new("a"), Node::new("b"));
     a.put("x", &[1.0], "{}");
-    claim(&a.db, 0..20_000);
+    // So many that a Hello spans frames.
+    claim(&a.db, 0..40_000);
     let to_a = a.listen().await;
     for _ in 0..3 {
         for _ in 0..2 {

@@ -1,5 +1,6 @@
 //! Stored bytes that are no longer what was written.
 
+mod claims;
 mod repair;
 
 use crate::support::store;

@@ -10,7 +10,7 @@ use vectr_core::{Inspection, Search, Target, VectrDB};
 use vectr_delta::{Ending, LocalWrite, PageSize, SessionReport, Strategy, Timestamp, Warning};
 
 /// Runs SQL on the closed file of a node, as another program does, and opens it again.
-fn alter(cluster: &mut Cluster, node: usize, sql: &str) {
+pub(super) fn alter(cluster: &mut Cluster, node: usize, sql: &str) {
     cluster.nodes[node].close().unwrap();
     let raw = Connection::open(cluster.scratch.path(&format!("{node}.db"))).unwrap();
     raw.execute_batch(sql).unwrap();
@@ -19,7 +19,7 @@ fn alter(cluster: &mut Cluster, node: usize, sql: &str) {
 }
 
 /// Two nodes that hold the same: vectors written by the one and by the other.
-fn synced(rows: usize) -> Cluster {
+pub(super) fn synced(rows: usize) -> Cluster {
     let cluster = Cluster::new(2);
     for (node, db) in cluster.nodes.iter().enumerate() {
         let transaction = db.begin().unwrap();
@@ -36,13 +36,13 @@ fn synced(rows: usize) -> Cluster {
 }
 
 /// One session, which must not end in a restart: a node that took lost rows for a fork would need one.
-fn once(cluster: &Cluster, a: usize, b: usize) -> (SessionReport, SessionReport) {
+pub(super) fn once(cluster: &Cluster, a: usize, b: usize) -> (SessionReport, SessionReport) {
     let (left, right) = session(&shard(), (&cluster.nodes[a], a as u8), (&cluster.nodes[b], b as u8), NOW);
     assert_eq!((left.ending, right.ending), (Ending::Finished, Ending::Finished));
     (left.report, right.report)
 }
 
-fn assert_whole(cluster: &Cluster) {
+pub(super) fn assert_whole(cluster: &Cluster) {
     cluster.assert_equal();
     for (number, db) in cluster.nodes.iter().enumerate() {
         let found =
@@ -53,7 +53,7 @@ fn assert_whole(cluster: &Cluster) {
 }
 
 /// Whether the file says that the shard is to be repaired.
-fn is_marked(cluster: &Cluster, node: usize) -> bool {
+pub(super) fn is_marked(cluster: &Cluster, node: usize) -> bool {
     let raw = Connection::open(cluster.scratch.path(&format!("{node}.db"))).unwrap();
     let marks = "SELECT count(*) FROM altered WHERE present = 1";
     raw.query_row(marks, [], |row| row.get::<_, i64>(0)).unwrap() == 1
