@@ -83,6 +83,12 @@ impl VectrDB {
         let id = id.clone();
         self.write(target, move |shard| {
             let old = shard.row(&id)?;
+            if shard.is_unreadable(&id) {
+                let (Some(vector), Some(metadata)) = (vector, metadata) else {
+                    return Err(CoreError::damaged_vector(shard.shard(), &id));
+                };
+                return put(shard, &id, None, Payload::new(vector, Some(metadata))?);
+            }
             let shown = old.as_ref().and_then(|row| shard.state().strategy.view(row));
             let Some(shown) = shown else {
                 return Err(CoreError::NotFound { id, shard: shard.shard().clone() });
@@ -110,7 +116,7 @@ impl VectrDB {
         let id = id.clone();
         self.write(target, move |shard| {
             let old = shard.row(&id)?;
-            if !is_shown(shard, old.as_ref()) {
+            if !is_shown(shard, &id, old.as_ref()) {
                 return Ok(false);
             }
             let wall = shard.wall();
@@ -137,8 +143,8 @@ impl VectrDB {
                 return Ok(None);
             }
             writer.write_shard(&shard, |shard| {
-                let row = shard.row(&id)?;
-                show(shard, id, row)
+                let found = shard.rows().by_id(&id)?;
+                show(shard, id, found.map(|found| found.entry.row))
             })
         })
     }
@@ -160,7 +166,7 @@ fn insert(shard: &mut WriteShard<'_>, id: Option<VectorId>, payload: Payload) ->
         return Ok(id);
     };
     let old = shard.row(&id)?;
-    if is_shown(shard, old.as_ref()) {
+    if is_shown(shard, &id, old.as_ref()) {
         return Err(CoreError::Exists { id, shard: shard.shard().clone() });
     }
     put(shard, &id, old.as_ref(), payload)?;
@@ -192,8 +198,9 @@ fn kept_metadata(id: &VectorId, shown: Option<Metadata>) -> Result<Option<Metada
     Err(DeltaError::Argument { what: "metadata", reason }.into())
 }
 
-fn is_shown(shard: &WriteShard<'_>, row: Option<&Row>) -> bool {
-    row.is_some_and(|row| shard.state().strategy.view(row).is_some())
+/// Whether there is a vector to replace or delete. One that cannot be read is: it may have been live.
+fn is_shown(shard: &WriteShard<'_>, id: &VectorId, row: Option<&Row>) -> bool {
+    row.map_or_else(|| shard.is_unreadable(id), |row| shard.state().strategy.view(row).is_some())
 }
 
 /// What is read or kept of a row must be what was written.

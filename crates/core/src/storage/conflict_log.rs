@@ -18,7 +18,7 @@ pub(crate) struct ConflictRecord {
 }
 
 /// Records the versions of a row as pairs of site number and sequence number. The conflict was detected when the row
-/// last changed. An existing record is kept; beyond the newest 64 of the row, the oldest are deleted.
+/// last changed. An existing record is kept, and follows a vector whose row was removed and came back; beyond the newest 64 of the row, the oldest are deleted.
 pub(crate) fn record(
     connection: &Connection,
     id: ConflictId,
@@ -79,7 +79,7 @@ pub(crate) fn shard_of(connection: &Connection, row: i64) -> Result<Option<Shard
 const MAX_RECORDS: u64 = 64;
 
 const RECORD: &str = "INSERT INTO conflict (id, row, dots, detected_at) SELECT ?1, n, ?3, applied_at FROM row \
-     WHERE n = ?2 ON CONFLICT (id) DO NOTHING";
+     WHERE n = ?2 ON CONFLICT (id) DO UPDATE SET row = excluded.row WHERE row <> excluded.row";
 const TRIM: &str = "DELETE FROM conflict WHERE row = ?1 AND n <= \
      (SELECT n FROM conflict WHERE row = ?1 ORDER BY n DESC LIMIT 1 OFFSET ?2)";
 const UNRECORDED: &str = "SELECT row.n, shard.id FROM shard JOIN row ON row.shard = shard.n AND row.versions > 1 \

@@ -37,6 +37,8 @@ pub(crate) struct WriteConnection {
     stale: bool,
     /// The row that was read last in this transaction: putting it back needs no lookup.
     pub(crate) last_read: Option<LastRead>,
+    /// The greatest `sibling.row` when this transaction first inserted a row.
+    pub(crate) last_sibling: Option<i64>,
     pub(crate) wall: Timestamp,
     /// When the next row will be applied: later than any before it, whatever the clock does.
     applied_at: Timestamp,
@@ -71,6 +73,8 @@ pub(crate) struct LastRead {
     pub(crate) shard: i64,
     pub(crate) id: VectorId,
     pub(crate) n: i64,
+    /// Not if it is damaged so that nothing of it can be made out.
+    pub(crate) readable: bool,
 }
 
 impl WriteConnection {
@@ -92,6 +96,7 @@ impl WriteConnection {
             life_before: None,
             stale: false,
             last_read: None,
+            last_sibling: None,
             wall: Timestamp::default(),
             applied_at: Timestamp::default(),
         })
@@ -103,6 +108,7 @@ impl WriteConnection {
         self.refresh()?;
         self.sqlite.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         self.last_read = None;
+        self.last_sibling = None;
         self.cache.dirty = false;
         self.cache.life_entered = false;
         if self.next_life.is_some() {

@@ -45,6 +45,12 @@ impl<'c> WriteShard<'c> {
         self.cached().stored.n
     }
 
+    /// Whether a vector that [`ShardWrite::row`] has just not found has a row that cannot be read.
+    pub(crate) fn is_unreadable(&self, id: &VectorId) -> bool {
+        let last = self.connection.last_read.as_ref();
+        last.is_some_and(|last| !last.readable && last.shard == self.number() && last.id == *id)
+    }
+
     pub(crate) fn rows(&self) -> StoredRows<'_> {
         StoredRows {
             connection: &self.connection.sqlite,
@@ -86,7 +92,42 @@ impl<'c> WriteShard<'c> {
         columns.bind(&mut statement)?;
         bind(&mut statement, RowColumns::COUNT, &[&self.number(), &id.as_str()])?;
         let inserted = statement.raw_execute()?;
-        Ok((inserted > 0).then(|| self.connection.sqlite.last_insert_rowid()))
+        drop(statement);
+        if inserted == 0 {
+            return Ok(None);
+        }
+        let n = self.connection.sqlite.last_insert_rowid();
+        self.clear_reused(n)?;
+        Ok(Some(n))
+    }
+
+    /// Removes what a removed row left under a number that SQLite has given out again.
+    fn clear_reused(&mut self, n: i64) -> Result<(), CoreError> {
+        // A new row has the greatest number, so that one look a transaction does for nearly all of them.
+        let last = match self.connection.last_sibling {
+            Some(last) => last,
+            None => self.connection.sqlite.prepare_cached(LAST_SIBLING)?.query_row([], |row| row.get(0))?,
+        };
+        self.connection.last_sibling = Some(last);
+        if n > last {
+            return Ok(());
+        }
+        self.remove_siblings(n)?;
+        conflict_log::forget(&self.connection.sqlite, n)
+    }
+
+    /// Writes `new` over the row of a vector that cannot be read. Returns its number.
+    fn overwrite(&mut self, id: &VectorId, new: &Row) -> Result<i64, CoreError> {
+        if !self.is_unreadable(id) {
+            return Err(CoreError::Damaged {
+                reason: format!("vector '{id}' has a row that no search finds"),
+            });
+        }
+        let n = self.row_number(id)?;
+        self.remove_siblings(n)?;
+        conflict_log::forget(&self.connection.sqlite, n)?;
+        self.update(n, new)?;
+        Ok(n)
     }
 
     fn update(&mut self, n: i64, new: &Row) -> Result<(), CoreError> {
@@ -100,21 +141,27 @@ impl<'c> WriteShard<'c> {
 
     /// Before the row takes `new` in place of `old`: removes what belongs to the former versions.
     fn supersede(&mut self, n: i64, id: &VectorId, old: &Row, new: &Row) -> Result<(), CoreError> {
-        if !old.is_concurrent() {
+        if !old.is_concurrent() && !new.is_concurrent() {
             return Ok(());
         }
+        // Also where there was one version: a file may have siblings that a removed row left under this number.
+        self.remove_siblings(n)?;
+        if old.is_concurrent() && new.is_concurrent() {
+            // In a file of the first schema the conflict is not recorded yet, and its id may have been handed out.
+            self.record_conflict(n, id, old)
+        } else {
+            conflict_log::forget(&self.connection.sqlite, n)
+        }
+    }
+
+    fn remove_siblings(&self, n: i64) -> Result<(), CoreError> {
         // Otherwise the triggers would take it for the work of another program.
         self.connection
             .sqlite
             .prepare_cached("UPDATE sibling SET row = -row WHERE row = ?1")?
             .execute([n])?;
         self.connection.sqlite.prepare_cached("DELETE FROM sibling WHERE row = -?1")?.execute([n])?;
-        if new.is_concurrent() {
-            // In a file of the first schema the conflict is not recorded yet, and its id may have been handed out.
-            self.record_conflict(n, id, old)
-        } else {
-            conflict_log::forget(&self.connection.sqlite, n)
-        }
+        Ok(())
     }
 
     /// Writes all versions but the first, and the record of their conflict.
@@ -213,9 +260,19 @@ impl ShardWrite for WriteShard<'_> {
     }
 
     fn row(&mut self, id: &VectorId) -> Result<Option<Row>, CoreError> {
-        let Some(stored) = self.rows().by_id(id)? else { return Ok(None) };
-        self.connection.last_read = Some(LastRead { shard: self.number(), id: id.clone(), n: stored.n });
-        Ok(Some(stored.entry.row))
+        let (n, row) = match self.rows().by_id(id) {
+            Ok(None) => return Ok(None),
+            Ok(Some(stored)) => (stored.n, Some(stored.entry.row)),
+            Err(error) if error.is_damage_of_a_row() => (self.row_number(id)?, None),
+            Err(error) => return Err(error),
+        };
+        let (shard, id) = (self.number(), id.clone());
+        self.connection.last_read = Some(LastRead { shard, id, n, readable: row.is_some() });
+        if row.is_none() {
+            // The digest counts it still, and a peer may have it.
+            self.set_alteration(Alteration::Present)?;
+        }
+        Ok(row)
     }
 
     fn put_row(&mut self, id: &VectorId, old: Option<&Row>, new: &Row) -> Result<(), CoreError> {
@@ -227,9 +284,10 @@ impl ShardWrite for WriteShard<'_> {
             self.update(n, new)?;
             n
         } else {
-            let damaged =
-                || CoreError::Damaged { reason: format!("vector '{id}' has a row that no search finds") };
-            self.insert(id, new)?.ok_or_else(damaged)?
+            match self.insert(id, new)? {
+                Some(n) => n,
+                None => self.overwrite(id, new)?,
+            }
         };
         self.insert_siblings(n, id, new)
     }
@@ -368,5 +426,6 @@ const UPDATE: &str = concat!(
     row_columns!(),
     ") = (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) WHERE n = ?12"
 );
+const LAST_SIBLING: &str = "SELECT CAST(coalesce(max(row), 0) AS INTEGER) FROM sibling";
 const INSERT_SIBLING: &str =
     concat!("INSERT INTO sibling (", version_columns!(), ", row) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");

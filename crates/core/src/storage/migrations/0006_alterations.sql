@@ -11,7 +11,10 @@ CREATE TRIGGER row_altered AFTER UPDATE ON row WHEN NEW.change_id = OLD.change_i
   INSERT INTO altered (shard, present)
     SELECT OLD.shard, 1 WHERE NOT EXISTS (SELECT 1 FROM altered WHERE shard = OLD.shard);
 END;
+-- The number of the row that was removed may be given to another one.
 CREATE TRIGGER row_removed AFTER DELETE ON row BEGIN
+  DELETE FROM sibling WHERE row = OLD.n;
+  DELETE FROM conflict WHERE row = OLD.n;
   UPDATE altered SET present = 1 WHERE shard = OLD.shard;
   INSERT INTO altered (shard, present)
     SELECT OLD.shard, 1 WHERE NOT EXISTS (SELECT 1 FROM altered WHERE shard = OLD.shard);

@@ -109,6 +109,143 @@ fn a_removed_vector_comes_back_with_the_next_sync() {
     }
 }
 
+/// What makes a row such that not even its version can be made out.
+const UNREADABLE: [&str; 6] =
+    ["context = 'x'", "site = 9999", "seq = -1", "timestamp = -1", "versions = 'x'", "applied_at = 'x'"];
+
+// Every sync with a peer that had the row failed, for ever.
+#[test]
+fn a_row_that_cannot_be_read_comes_back_with_the_next_sync() {
+    for damage in UNREADABLE {
+        for vector in ["0-00001", "1-00001"] {
+            for trace in ["", "DROP TRIGGER row_altered;"] {
+                let mut cluster = synced(3);
+                let site = cluster.nodes[0].site();
+                alter(&mut cluster, 0, &format!("{trace} UPDATE row SET {damage} WHERE id = '{vector}'"));
+                assert_eq!(is_marked(&cluster, 0), trace.is_empty());
+                if !trace.is_empty() {
+                    assert_eq!(cluster.nodes[0].prepare_repair().unwrap()[0].damaged, 1, "{damage}");
+                }
+                once(&cluster, 0, 1);
+                assert_whole(&cluster);
+                assert_eq!(shown(&cluster.nodes[0], vector), Some(vec![1.0, 1.0]), "{damage}");
+                assert!(cluster.nodes[0].site() == site && !is_marked(&cluster, 0), "{damage}");
+                let (left, right) = once(&cluster, 0, 1);
+                assert_eq!((left.repairs, right.repairs, left.warnings.len()), (0, 0, 0), "{damage}");
+            }
+        }
+    }
+}
+
+// Its owner could neither replace nor delete it.
+#[test]
+fn a_row_that_cannot_be_read_can_be_written_anew_or_deleted() {
+    let replaced = |db: &VectrDB| put(db, "0-00001", &[7.0, 7.0]);
+    let deleted = |db: &VectrDB| assert!(delete(db, "0-00001"));
+    let at = shard();
+    for damage in UNREADABLE {
+        for (write, expected) in
+            [(&replaced as &dyn Fn(&VectrDB), Some(vec![7.0, 7.0])), (&deleted as &dyn Fn(&VectrDB), None)]
+        {
+            let mut cluster = synced(3);
+            alter(&mut cluster, 0, &format!("UPDATE row SET {damage} WHERE id = '0-00001'"));
+            let db = &cluster.nodes[0];
+            let payload = || crate::support::payload(&[5.0, 5.0]);
+            let inserted = db.insert(Target::shard(&at), Some(id("0-00001")), payload());
+            assert_eq!(inserted.unwrap_err().code(), "ERR_EXISTS", "{damage}");
+            let vector = Some(payload().vector().clone());
+            let updated = db.update(Target::shard(&at), &id("0-00001"), vector, None);
+            assert_eq!(updated.unwrap_err().code(), "ERR_STORAGE", "{damage}");
+            write(db);
+            assert_eq!(shown(db, "0-00001"), expected, "{damage}");
+            once(&cluster, 0, 1);
+            assert_whole(&cluster);
+            for db in &cluster.nodes {
+                assert_eq!(shown(db, "0-00001"), expected, "{damage}");
+            }
+            assert!(!is_marked(&cluster, 0));
+        }
+    }
+}
+
+#[test]
+fn a_conflict_that_cannot_be_read_comes_back_with_all_of_its_versions() {
+    for damage in UNREADABLE {
+        let mut cluster = in_conflict();
+        alter(&mut cluster, 0, &format!("UPDATE row SET {damage} WHERE id = 'same'"));
+        once(&cluster, 0, 1);
+        cluster.assert_equal();
+        assert_resolvable(&cluster, "same");
+    }
+}
+
+/// Two nodes of which each has written the vector `same`, which has the greatest number in the first one's file.
+fn in_conflict() -> Cluster {
+    let cluster = Cluster::new(2);
+    for (node, db) in cluster.nodes.iter().enumerate() {
+        db.set_strategy(&shard(), Strategy::Manual).unwrap();
+        put(db, "same", &[node as f32]);
+    }
+    cluster.settle();
+    cluster
+}
+
+/// Both nodes have one conflict, of two versions; choosing on the first one settles it.
+fn assert_resolvable(cluster: &Cluster, vector: &str) {
+    let mut conflicts = Vec::new();
+    for db in &cluster.nodes {
+        conflicts.extend(db.pending_conflicts(None).unwrap());
+    }
+    assert_eq!(conflicts.len(), 2);
+    assert!(conflicts.iter().all(|found| found.id == id(vector) && found.row.siblings().len() == 2));
+    let chosen = LocalWrite::Put(crate::support::payload(&[9.0]));
+    cluster.nodes[0].resolve_conflict(&conflicts[0].conflict, None, chosen).unwrap();
+    once(cluster, 0, 1);
+    assert_whole(cluster);
+    assert!(cluster.nodes.iter().all(|db| db.pending_conflicts(None).unwrap().is_empty()));
+    assert_eq!(shown(&cluster.nodes[1], vector), Some(vec![9.0]));
+}
+
+// The versions of a removed vector stayed behind. SQLite gave its number to it again, and each sync failed because they
+// were there already.
+#[test]
+fn a_removed_conflict_comes_back() {
+    // The trigger of former files left the versions behind.
+    for trace in ["", "DROP TRIGGER row_removed;"] {
+        let mut cluster = in_conflict();
+        alter(&mut cluster, 0, &format!("{trace} DELETE FROM row WHERE id = 'same'"));
+        if !trace.is_empty() {
+            assert!(cluster.nodes[0].prepare_repair().unwrap()[0].corrected);
+        }
+        once(&cluster, 0, 1);
+        cluster.assert_equal();
+        assert_resolvable(&cluster, "same");
+    }
+}
+
+// The versions of a removed vector showed as versions of another one that got its number.
+#[test]
+fn a_removed_conflict_leaves_nothing_to_the_vector_that_gets_its_number() {
+    for trace in ["", "DROP TRIGGER row_removed;"] {
+        let mut cluster = in_conflict();
+        alter(&mut cluster, 0, &format!("{trace} DELETE FROM row WHERE id = 'same'"));
+        put(&cluster.nodes[0], "other", &[3.0]);
+        put(&cluster.nodes[1], "other", &[4.0]);
+        let left = "SELECT count(*) FROM vector_changelog";
+        let count = cluster.nodes[0].query(left, vec![]).unwrap().rows;
+        assert_eq!(count, [[vectr_core::Value::Integer(1)]], "{trace}");
+        once(&cluster, 0, 1);
+        let conflicts = cluster.nodes[0].pending_conflicts(None).unwrap();
+        let other = conflicts.iter().find(|found| found.id == id("other")).unwrap();
+        let mut vectors: Vec<_> =
+            other.row.siblings().iter().filter_map(|version| version.payload()).collect();
+        vectors.sort_by(|one, two| one.vector().cmp(two.vector()));
+        let mut expected = [crate::support::payload(&[3.0]), crate::support::payload(&[4.0])];
+        expected.sort_by(|one, two| one.vector().cmp(two.vector()));
+        assert_eq!(vectors, expected.iter().collect::<Vec<_>>(), "{trace}");
+    }
+}
+
 /// Damages a vector without a trace, as a disk does.
 fn rot(cluster: &mut Cluster, vector: &str) {
     let sql = "DROP TRIGGER row_altered; UPDATE row SET vector = zeroblob(8) WHERE id = ";
