@@ -198,9 +198,7 @@ fn has_forked_dot<W: ShardWrite + ?Sized>(shard: &W, row: &Row, old: Option<&Row
 
 /// What remains of a row of an altered shard without versions that were never written or received here. `None`: nothing.
 fn without_unheard<'r>(state: &ShardState, row: &'r Row) -> Option<Cow<'r, Row>> {
-    let is_heard = |version: &&Sibling| {
-        state.version_vector.covers(version.dot()) || state.received.covers(version.dot())
-    };
+    let is_heard = |version: &&Sibling| state.has_heard_of(version.dot());
     if row.siblings().iter().all(|version| is_heard(&version)) {
         return Some(Cow::Borrowed(row));
     }

@@ -3,8 +3,8 @@ use std::ops::ControlFlow;
 
 use super::acceptance::check_counts;
 use crate::{
-    ChangeId, CommitNo, Digest, NodeName, Row, ShardRead, ShardVersion, Sibling, SiteId, VectorId, VectorRow,
-    VersionVector,
+    Alteration, ChangeId, CommitNo, Digest, NodeName, Row, ShardRead, ShardState, ShardVersion, Sibling,
+    SiteId, VectorId, VectorRow, VersionVector,
 };
 
 /// Rows read in one transaction for a peer.
@@ -85,6 +85,7 @@ pub fn read_page<R: ShardRead + ?Sized>(
         frontier: shard.state().frontier.clone(),
         ..Page::default()
     };
+    let is_altered = shard.alteration()? == Alteration::Present;
     let (mut bytes, mut scanned, mut full) = (0, 0, false);
     shard.visit_rows(after, filter, &mut |change_id, row| {
         full = bytes >= size.bytes || page.rows.len() >= size.rows || scanned >= MAX_SCANNED;
@@ -95,7 +96,7 @@ pub fn read_page<R: ShardRead + ?Sized>(
         page.position = change_id;
         if let Some(entry) = row {
             bytes += weight(&entry);
-            page.take(entry);
+            page.take(entry, is_altered.then(|| shard.state()));
         }
         ControlFlow::Continue(())
     })?;
@@ -115,10 +116,12 @@ pub fn read_page<R: ShardRead + ?Sized>(
 }
 
 impl Page {
-    fn take(&mut self, entry: VectorRow) {
+    /// `altered`: the shard, where another program has altered rows of it.
+    fn take(&mut self, entry: VectorRow, altered: Option<&ShardState>) {
         let code = if check_counts(&entry.row).is_err() {
             "ERR_LIMIT"
-        } else if !entry.row.is_intact() {
+        } else if !entry.row.is_intact() || altered.is_some_and(|shard| !has_heard_of_all(shard, &entry.row))
+        {
             "ERR_CHECKSUM"
         } else {
             self.rows.push(entry);
@@ -127,6 +130,11 @@ impl Page {
         let sites = entry.row.context().iter().map(|(site, _)| site).collect();
         self.withheld.push(Withheld { id: entry.id, sites, code });
     }
+}
+
+/// Whether all versions of a row were written or received here.
+pub(super) fn has_heard_of_all(shard: &ShardState, row: &Row) -> bool {
+    row.siblings().iter().all(|version| shard.has_heard_of(version.dot()))
 }
 
 pub(super) fn weight(entry: &VectorRow) -> usize {

@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::acceptance::check_counts;
-use super::page::{names, sites_of, weight};
+use super::page::{has_heard_of_all, names, sites_of, weight};
 use crate::{
-    CommitNo, Digest, IdRange, NodeName, PageSize, RangeDigest, ShardId, ShardRead, SiteId, VectorId,
-    VectorRow, VersionVector,
+    Alteration, CommitNo, Digest, IdRange, NodeName, PageSize, RangeDigest, ShardId, ShardRead, SiteId,
+    VectorId, VectorRow, VersionVector,
 };
 
 /// Ranges of a shard's rows with their digests, read in one transaction.
@@ -106,10 +106,14 @@ pub fn read_range<R: ShardRead + ?Sized>(
     range: &IdRange,
     size: PageSize,
 ) -> Result<RangePage, R::Error> {
+    let is_altered = shard.alteration()? == Alteration::Present;
     let (mut rows, mut bytes, mut scanned, mut full) = (Vec::<VectorRow>::new(), 0, 0, false);
     shard.visit_range(range, &mut |entry| {
         scanned += 1;
-        let sendable = |entry: &VectorRow| entry.row.is_intact() && check_counts(&entry.row).is_ok();
+        let sendable = |entry: &VectorRow| {
+            let is_ours = !is_altered || has_heard_of_all(shard.state(), &entry.row);
+            is_ours && entry.row.is_intact() && check_counts(&entry.row).is_ok()
+        };
         let Some(entry) = entry.filter(sendable) else { return ControlFlow::Continue(()) };
         full = bytes >= size.bytes.max(1) || rows.len() >= size.rows.max(1);
         if full {

@@ -38,6 +38,12 @@ pub struct ShardState {
 }
 
 impl ShardState {
+    /// Whether a version with this dot was ever written or received here. A row with another one was altered behind the
+    /// database's back.
+    pub(super) fn has_heard_of(&self, dot: Dot) -> bool {
+        self.version_vector.covers(dot) || self.received.covers(dot)
+    }
+
     /// Whether the version vector covers every dot held. Never wrongly true; it may stay false for a while after the
     /// last uncovered dot was superseded.
     #[must_use]
