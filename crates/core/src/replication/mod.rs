@@ -16,5 +16,5 @@ mod write;
 
 pub use notes::{record_peer, record_sync};
 pub use scrub::scrub;
-pub use serve::{BlockingRead, Serving, serve, serve_blocking};
+pub use serve::{BlockingRead, Serving, finish_unwritten_repair, serve, serve_blocking};
 pub use session_id::{SyncSessionId, restore_session};

@@ -1,8 +1,9 @@
 //! What a repair reads and writes.
 
 use vectr_delta::{
-    Batch, ChangeSpan, IdRange, PageSize, Preference, RangeDigest, Refusal, RemoteApply, ShardId,
-    ShardVersion, StoreReply, compare_ranges, read_range, settle_repair, split_ranges,
+    Batch, ChangeSpan, IdRange, PageSize, Preference, RangeDigest, Refusal, RemoteApply, Repaired, ShardId,
+    ShardRead, ShardSummary, ShardVersion, StoreReply, compare_ranges, read_range, settle_repair,
+    split_ranges,
 };
 
 use crate::replication::write::Outcome;
@@ -71,6 +72,26 @@ pub(super) fn finish(
     })?;
     let commit_no = writer.connection.committed().commit_no;
     Ok(StoreReply::RepairFinished { remote, repaired, commit_no })
+}
+
+/// Ends a repair that has written nothing.
+pub(super) fn finish_unwritten(
+    db: &VectrDB,
+    shard: &ShardId,
+    remote: Box<RemoteApply>,
+) -> Result<StoreReply, CoreError> {
+    let shard = shard.clone();
+    let (summary, commit_no) = db.read(move |snapshot| {
+        let shard = snapshot.shard(&shard)?;
+        let state = shard.state();
+        let summary = ShardSummary {
+            version_vector: state.version_vector.clone(),
+            digest: state.digest,
+            tight: state.is_tight(),
+        };
+        Ok((summary, shard.commit_no()))
+    })?;
+    Ok(StoreReply::RepairFinished { remote, repaired: Repaired { summary, damaged: 0 }, commit_no })
 }
 
 /// Notes whether the shard remains to be repaired.

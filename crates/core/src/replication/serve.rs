@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
-use vectr_delta::{Refusal, ShardId, StoreReply, StoreRequest};
+use vectr_delta::{Refusal, RemoteApply, ShardId, StoreReply, StoreRequest};
 
 use crate::replication::commit_watch::await_commit;
 use crate::replication::{read, repair, write};
@@ -98,6 +98,19 @@ pub fn serve(
             Serving::Subscribed(await_commit(db, after, move || done(StoreReply::Committed)))
         }
     }
+}
+
+/// Ends a repair of which nothing was written, because the peer has no right to: answers
+/// [`StoreRequest::FinishRepair`] with what the shard is, as [`serve`] does, and writes nothing. A shard that does not
+/// exist reads as an empty one.
+pub fn finish_unwritten_repair(
+    db: &VectrDB,
+    shard: &ShardId,
+    remote: Box<RemoteApply>,
+    done: impl FnOnce(StoreReply) + Send + 'static,
+) -> Serving {
+    let shard = shard.clone();
+    block(db, done, move |db| repair::finish_unwritten(db, &shard, remote))
 }
 
 /// Carries out a request as [`serve`] does, and waits for the reply.

@@ -22,6 +22,8 @@ pub(crate) fn withhold(request: StoreRequest, clock: Timestamp) -> ControlFlow<S
         StoreRequest::JoinRange { remote, rows, .. } => {
             StoreReply::RangeJoined { remote, applied: refused(&[rows], clock), changes: None }
         }
+        // A repair that joins nothing leaves the shard as much in need of one as before.
+        StoreRequest::SettleRepair(_) => StoreReply::RepairSettled,
         request => return ControlFlow::Continue(request),
     };
     ControlFlow::Break(reply)

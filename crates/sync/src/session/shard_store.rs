@@ -2,7 +2,7 @@ use std::ops::ControlFlow;
 
 use tokio::sync::mpsc;
 
-use vectr_core::replication::{Serving, serve};
+use vectr_core::replication::{Serving, finish_unwritten_repair, serve};
 use vectr_core::{Subscription, VectrDB};
 use vectr_delta::{ShardId, StoreReply, StoreRequest};
 use vectr_transport::{Access, PeerRights};
@@ -65,7 +65,13 @@ impl ShardStore {
             ControlFlow::Continue(request) => request,
             ControlFlow::Break(refusal) => return done(refusal),
         };
-        match serve(&self.db, &self.shard, request, done) {
+        let serving = match request {
+            StoreRequest::FinishRepair { remote, .. } if self.read_only => {
+                finish_unwritten_repair(&self.db, &self.shard, remote, done)
+            }
+            request => serve(&self.db, &self.shard, request, done),
+        };
+        match serving {
             Serving::Submitted => {}
             Serving::Blocking(read) => drop(tokio::task::spawn_blocking(|| read.run())),
             Serving::Subscribed(subscription) => self.commit_watch = Some(subscription),
@@ -90,6 +96,7 @@ impl ShardStore {
                 | StoreReply::RangePage(_)
                 | StoreReply::RangeDigests(_)
                 | StoreReply::RangeCounts(_)
+                | StoreReply::RepairFinished { .. }
         );
         if shows && self.access() == Some(Access::None) {
             return forbidden();
@@ -116,6 +123,7 @@ impl ShardStore {
                 | StoreRequest::SplitRanges(_)
                 | StoreRequest::CompareRanges(_)
                 | StoreRequest::ReadRange { .. }
+                | StoreRequest::FinishRepair { .. }
         );
         if reads_rows && access == Some(Access::None) {
             return ControlFlow::Break(forbidden());
@@ -126,6 +134,8 @@ impl ShardStore {
                 | StoreRequest::Apply { .. }
                 | StoreRequest::End { .. }
                 | StoreRequest::JoinRange { .. }
+                | StoreRequest::FinishRepair { .. }
+                | StoreRequest::SettleRepair(_)
         );
         self.read_only |= writes && access != Some(Access::Write);
         if writes && self.read_only {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{Node, quick, shard};
+use rusqlite::Connection;
 use vectr_delta::{Fingerprint, ShardId};
 use vectr_sync::{NetworkConfig, SyncOptions, SyncResult};
 use vectr_transport::{Endpoint, EndpointConfig, Grant, Identity, Rights, TlsConfig, TlsSecret, Trust};
@@ -50,6 +51,46 @@ async fn a_reader_gets_everything_and_changes_nothing_until_it_may_write() {
     let result = reader.synced(&to_server).await;
     assert_eq!(result.warnings, Vec::<String>::new());
     assert!(server.get("mine").is_some());
+    assert_eq!(server.digest(), reader.digest());
+}
+
+/// Runs SQL on the closed file of a node, as another program does.
+fn alter(folder: &tempfile::TempDir, sql: &str) {
+    let raw = Connection::open(folder.path().join("agent.db")).unwrap();
+    raw.execute_batch(sql).unwrap();
+    raw.close().unwrap();
+}
+
+/// Whether the file of a node says that its shard is to be repaired.
+fn is_marked(node: &Node) -> bool {
+    let raw = Connection::open(node.folder.path().join("agent.db")).unwrap();
+    let marks = "SELECT count(*) FROM altered WHERE present = 1";
+    raw.query_row(marks, [], |row| row.get::<_, i64>(0)).unwrap() == 1
+}
+
+// The repair with a reader made a node write, and took away the note that its shard is to be repaired.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repair_with_a_reader_changes_nothing_until_it_may_write() {
+    let server = Node::new("server");
+    let reader = Node::new("reader");
+    server.put("lost", &[1.0], "{}");
+    server.put("kept", &[2.0], "{}");
+    reader.synced(&server.listen().await).await;
+    let folder = server.stop().await;
+    alter(&folder, "DELETE FROM row WHERE id = 'lost'");
+    let network = granting("*", &["shard-1"], &[]);
+    let server = Node::in_folder("server", folder, quick(), network, None);
+    let to_server = server.listen().await;
+    let (before, digest) = (server.db.commit_no(), server.digest());
+    for _ in 0..2 {
+        reader.synced(&to_server).await;
+    }
+    assert!(server.get("lost").is_none() && is_marked(&server));
+    assert_eq!((server.db.commit_no(), server.digest()), (before, digest), "nothing was written");
+
+    server.engine.set_trust(&TlsConfig::default()).unwrap();
+    reader.synced(&to_server).await;
+    assert!(server.get("lost").is_some() && !is_marked(&server));
     assert_eq!(server.digest(), reader.digest());
 }
 
