@@ -2,19 +2,33 @@ use serde::Serialize;
 use vectr_core::{Config, Fault, Inspection, PreparedShard, VectrDB, Verification, VerifiedShard};
 
 use crate::commands::arguments::VerifyArguments;
-use crate::console::report;
+use crate::console::{note, report};
 use crate::error::CliError;
 use crate::table::{Table, grouped, visible};
 
-/// Verifies the file, and prepares it for repair if that is wanted. Returns whether it has no faults.
+/// Verifies the file, and prepares it for repair if that is wanted. Returns whether it has no faults. What was found is
+/// reported even if the preparation fails.
 pub(crate) fn verify(arguments: &VerifyArguments) -> Result<bool, CliError> {
     let inspection = Inspection::open(&arguments.db)?;
     let found = inspection.verify()?;
     let path = inspection.path().display().to_string();
     drop(inspection);
-    let prepared = if arguments.repair && !found.is_sound() { prepare(arguments)? } else { Vec::new() };
-    let verified = Verified::new(path, &found, &prepared);
-    report(arguments.output.json, &verified, |_| text(&found, &prepared))?;
+    let attempt = (arguments.repair && !found.is_sound()).then(|| prepare(arguments)).transpose();
+    let prepared = attempt.as_ref().ok().and_then(Option::as_deref).unwrap_or_default();
+    let way_out = match &attempt {
+        Err(_) => "the file could not be prepared for repair, for the reason below; or restore a backup",
+        Ok(None) => {
+            "--repair lets the next sync fetch damaged and lost rows from a peer; or restore a backup"
+        }
+        Ok(Some(shards)) if shards.is_empty() => "no sync repairs these; restore a backup",
+        Ok(Some(_)) => "sync with a peer that has the rows",
+    };
+    let failure = attempt.as_ref().err();
+    let verified = Verified::new(path, &found, prepared, failure);
+    report(arguments.output.json, &verified, |_| text(&found, prepared, way_out))?;
+    if let Some(error) = failure {
+        note(&format!("{}: {error}", error.code()));
+    }
     Ok(found.is_sound())
 }
 
@@ -35,6 +49,11 @@ struct Verified {
     omitted_faults: u64,
     /// The shards that the next sync repairs.
     prepared: Vec<Prepared>,
+    /// Why the file could not be prepared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -64,7 +83,12 @@ struct Finding {
 }
 
 impl Verified {
-    fn new(path: String, found: &Verification, prepared: &[PreparedShard]) -> Self {
+    fn new(
+        path: String,
+        found: &Verification,
+        prepared: &[PreparedShard],
+        failure: Option<&CliError>,
+    ) -> Self {
         Self {
             path,
             sound: found.is_sound(),
@@ -72,6 +96,8 @@ impl Verified {
             faults: found.faults.iter().map(Finding::from).collect(),
             omitted_faults: found.omitted,
             prepared: prepared.iter().map(Prepared::from).collect(),
+            error: failure.map(ToString::to_string),
+            error_code: failure.map(|error| error.code().to_owned()),
         }
     }
 }
@@ -108,7 +134,7 @@ impl From<&Fault> for Finding {
     }
 }
 
-fn text(found: &Verification, prepared: &[PreparedShard]) -> String {
+fn text(found: &Verification, prepared: &[PreparedShard], way_out: &str) -> String {
     let mut table = Table::new(&["SHARD", ">ROWS", "DIGEST"]);
     for VerifiedShard { shard, rows, stored, computed, .. } in &found.shards {
         let verdict = if stored == computed { "matches" } else { "DOES NOT MATCH" };
@@ -121,11 +147,6 @@ fn text(found: &Verification, prepared: &[PreparedShard]) -> String {
     let verdict = if found.is_sound() {
         "sound\n".to_owned()
     } else {
-        let way_out = if prepared.is_empty() {
-            "--repair lets the next sync fetch damaged and lost rows from a peer; or restore a backup"
-        } else {
-            "sync with a peer that has the rows"
-        };
         format!("{} faults: {way_out}\n", grouped(found.faults.len() as u64 + found.omitted))
     };
     let done: String = prepared.iter().map(line).collect();

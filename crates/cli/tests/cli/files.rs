@@ -108,6 +108,28 @@ fn a_verified_file_is_prepared_so_that_the_next_sync_fetches_what_is_damaged_and
     assert!(here.run(&["verify", "notes.db"]).expect(0).out.ends_with("sound\n"));
 }
 
+// Only the lock was told of, and none of the faults.
+#[test]
+fn a_file_in_use_that_cannot_be_prepared_for_repair_is_reported_all_the_same() {
+    let scratch = Scratch::new();
+    let path = scratch.database("agent.db", 20);
+    let raw = Connection::open(&path).unwrap();
+    raw.execute_batch("UPDATE row SET vector = zeroblob(16) WHERE id = 'v3'").unwrap();
+    raw.close().unwrap();
+    let db = scratch.open("agent.db");
+    let told = scratch.run(&["verify", "agent.db", "--repair"]).expect(1);
+    for part in ["vector 'v3'", "1 faults: the file could not be prepared for repair"] {
+        assert!(told.out.contains(part), "{part}: {}", told.out);
+    }
+    assert!(!told.out.contains("--repair") && told.err.starts_with("vectr: ERR_BUSY: "), "{told:?}");
+    let found = scratch.run(&["verify", "agent.db", "--repair", "--json"]).expect(1).json();
+    assert_eq!((&found["faults"][0]["vectorId"], &found["errorCode"]), (&"v3".into(), &"ERR_BUSY".into()));
+    assert_eq!(found["prepared"], json!([]));
+    db.close().unwrap();
+    let prepared = scratch.run(&["verify", "agent.db", "--repair", "--json"]).expect(1).json();
+    assert_eq!((&prepared["prepared"][0]["damagedRows"], prepared.get("errorCode")), (&1.into(), None));
+}
+
 #[test]
 fn a_file_that_is_no_database_fails_with_a_code() {
     let scratch = Scratch::new();
