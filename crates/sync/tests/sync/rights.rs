@@ -62,8 +62,8 @@ fn alter(folder: &tempfile::TempDir, sql: &str) {
 }
 
 /// Whether the file of a node says that its shard is to be repaired.
-fn is_marked(node: &Node) -> bool {
-    let raw = Connection::open(node.folder.path().join("agent.db")).unwrap();
+fn is_marked(folder: &tempfile::TempDir) -> bool {
+    let raw = Connection::open(folder.path().join("agent.db")).unwrap();
     let marks = "SELECT count(*) FROM altered WHERE present = 1";
     raw.query_row(marks, [], |row| row.get::<_, i64>(0)).unwrap() == 1
 }
@@ -85,13 +85,40 @@ async fn a_repair_with_a_reader_changes_nothing_until_it_may_write() {
     for _ in 0..2 {
         reader.synced(&to_server).await;
     }
-    assert!(server.get("lost").is_none() && is_marked(&server));
+    assert!(server.get("lost").is_none() && is_marked(&server.folder));
     assert_eq!((server.db.commit_no(), server.digest()), (before, digest), "nothing was written");
 
     server.engine.set_trust(&TlsConfig::default()).unwrap();
     reader.synced(&to_server).await;
     assert!(server.get("lost").is_some());
     assert_eq!(server.digest(), reader.digest());
+    assert!(!is_marked(&server.stop().await));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_repairs_itself_and_makes_no_shard() {
+    let server = Node::with("server", quick(), granting("*", &["*"], &[]));
+    let reader = Node::new("reader");
+    server.put("theirs", &[1.0], "{}");
+    let to_server = server.listen().await;
+    reader.synced(&to_server).await;
+    let folder = reader.stop().await;
+    alter(&folder, "UPDATE row SET vector = zeroblob(4)");
+    let reader = Node::in_folder("reader", folder, quick(), NetworkConfig::default(), None);
+    reader.synced(&to_server).await;
+    assert!(reader.get("theirs").is_some());
+    assert_eq!(server.digest(), reader.digest());
+    // The note is taken away behind the session's end, before the engine is closed.
+    let folder = reader.stop().await;
+    assert!(!is_marked(&folder));
+
+    let other = Node::with("other", quick(), granting("*", &["*"], &[]));
+    let to_other = other.listen().await;
+    alter(&folder, "UPDATE row SET vector = zeroblob(4)");
+    let reader = Node::in_folder("reader", folder, quick(), NetworkConfig::default(), None);
+    reader.synced(&to_other).await;
+    assert_eq!(other.db.shards().unwrap(), []);
+    assert!(is_marked(&reader.stop().await));
 }
 
 #[tokio::test(flavor = "multi_thread")]
