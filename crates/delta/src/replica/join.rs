@@ -115,27 +115,18 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
         return Ok(Joined::Changed { conflict: false });
     }
     let old = shard.row(&entry.id)?;
-    let believed = |mine: &Sibling| mine.is_intact() && preference != Preference::Peers;
-    let healed = match &old {
+    let heard = match &old {
         Some(old) if preference != Preference::Greater => without_unheard(shard.state(), old),
         Some(old) => Some(Cow::Borrowed(old)),
         None => None,
     };
-    let healed = healed.map(|mine| Cow::Owned(replace_unsound(&mine, &entry.row, believed).into_owned()));
+    let believed = |mine: &Sibling| mine.is_intact() && preference != Preference::Peers;
+    let healed = heard.as_ref().map(|heard| replace_unsound(heard, &entry.row, believed));
     if detects_forks && has_forked_dot(shard, &entry.row, healed.as_deref())? {
         return Err(Refusal::Forked);
     }
-    let theirs = match &healed {
-        Some(healed) if preference == Preference::Own => replace_unsound(&entry.row, healed, |_| false),
-        _ => Cow::Borrowed(&entry.row),
-    };
     let new = match &healed {
-        // What an altered row does not hold, its context has not superseded, unless it has something new.
-        Some(healed) if preference == Preference::Own && !has_news(&theirs, healed) => {
-            healed.as_ref().clone()
-        }
-        Some(healed) if preference == Preference::Peers && !has_news(healed, &theirs) => entry.row.clone(),
-        Some(healed) => healed.join(&theirs).within_limit(),
+        Some(healed) => join_by(preference, healed, &entry.row).within_limit(),
         None => match join_frontier(&entry.row, &shard.state().frontier) {
             Some(row) => row,
             None => return Ok(Joined::Unchanged),
@@ -156,6 +147,17 @@ pub(crate) fn join_row<W: ShardWrite + ?Sized>(
     adopt_dimensions(shard, &new);
     replace_row(shard, &entry.id, old.as_ref(), &new)?;
     Ok(Joined::Changed { conflict })
+}
+
+/// Joins two rows, either of which may have been altered behind its node's back: what an altered row does not hold, its
+/// context has not superseded, unless it has something new.
+fn join_by(preference: Preference, mine: &Row, theirs: &Row) -> Row {
+    match preference {
+        Preference::Own if !has_news(theirs, mine) => mine.clone(),
+        Preference::Own => mine.join(&replace_unsound(theirs, mine, |_| false)),
+        Preference::Peers if !has_news(mine, theirs) => theirs.clone(),
+        Preference::Peers | Preference::Greater | Preference::Either => mine.join(theirs),
+    }
 }
 
 /// Checks a received row. Refusing it does not block other rows.
