@@ -83,7 +83,7 @@ struct Stage<'p> {
 
 impl<'p> Stage<'p> {
     fn new(library: &'p Path, plan: &'p str) -> Self {
-        // The file system of this folder need not be durable: what a power cut leaves is kept by the library.
+        // In memory, as the proof of continuity must be; what a power cut leaves is kept by the library.
         let folder = tempfile::tempdir_in("/dev/shm").unwrap();
         for name in ["watched", "kept"] {
             std::fs::create_dir(folder.path().join(name)).unwrap();
