@@ -42,7 +42,7 @@ pub fn meet(db: &VectrDB, shard: &ShardId, hello: &Hello) -> Result<(), BenchErr
 /// Where storage fails.
 pub fn read_page(db: &VectrDB, shard: &ShardId, after: ChangeId) -> Result<Page, BenchError> {
     let (filter, size) = (Some(ShardVersion::new()), PageSize::default());
-    match serve_blocking(db, shard, StoreRequest::ReadPage { after, filter, size }) {
+    match serve_blocking(db, shard, StoreRequest::ReadPage { after, filter, size, counts: false }) {
         StoreReply::Page(page) => Ok(*page),
         other => Err(unexpected(&other)),
     }

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use napi::bindgen_prelude::{Float32Array, Float64Array};
 use napi_derive::napi;
-use vectr_core::{Entry, Hits, ListedVector};
+use vectr_core::{Entry, Hit, ListedVector};
 use vectr_delta::{Metadata, Payload, Timestamp, components};
 
 use crate::failure::Failure;
@@ -47,8 +47,6 @@ pub struct HitColumns {
     pub metadata: Vec<Option<String>>,
     /// All components, vector after vector.
     pub vectors: Option<Float32Array>,
-    /// The ids of damaged vectors that are left out.
-    pub damaged: Vec<String>,
 }
 
 impl From<Entry> for EntryRecord {
@@ -74,14 +72,13 @@ impl EntryColumns {
 }
 
 impl HitColumns {
-    pub(crate) fn of(hits: &Hits, include_vectors: bool) -> Self {
+    pub(crate) fn of(hits: &[Hit], include_vectors: bool) -> Self {
         Self {
             ids: hits.iter().map(|hit| hit.id.to_string()).collect(),
             distances: Float64Array::new(hits.iter().map(|hit| hit.distance).collect()),
             similarities: Float64Array::new(hits.iter().map(|hit| hit.similarity).collect()),
             metadata: hits.iter().map(|hit| text(hit.metadata.as_ref())).collect(),
             vectors: include_vectors.then(|| contiguous(hits.iter().map(|hit| hit.vector.as_ref()))),
-            damaged: hits.damaged.iter().map(ToString::to_string).collect(),
         }
     }
 }

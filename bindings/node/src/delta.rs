@@ -54,6 +54,18 @@ pub struct DecodedDelta<'env> {
     pub compression: u8,
 }
 
+/// Changes of a database in three columns, as `FlatChanges`.
+#[napi(object, object_from_js = false)]
+pub struct ChangePart<'env> {
+    /// Header and columns.
+    pub numbers: Float64ArraySlice<'env>,
+    /// Lines: ids, keys and metadata.
+    pub text: String,
+    /// Little-endian f32, vector after vector.
+    #[napi(ts_type = "Uint8Array")]
+    pub vectors: BufferSlice<'env>,
+}
+
 /// Which changes stand.
 #[napi(object, object_from_js = false)]
 pub struct Verdict {
@@ -212,6 +224,17 @@ pub fn join_versions(text: String, numbers: Float64ArraySlice<'_>) -> napi::Resu
 #[napi]
 pub fn increment_version(text: String, numbers: Float64ArraySlice<'_>) -> napi::Result<Float64Array> {
     Ok(Float64Array::new(changes::increment_version(&text, &numbers).map_err(Failure::from)?))
+}
+
+impl<'env> ChangePart<'env> {
+    pub(crate) fn read(env: &'env Env, bytes: &[u8]) -> napi::Result<Self> {
+        let decoded = changes::decode(bytes).map_err(Failure::from)?;
+        Ok(Self {
+            numbers: Float64ArraySlice::copy_from(env, decoded.numbers)?,
+            text: decoded.text,
+            vectors: BufferSlice::copy_from(env, decoded.vectors)?,
+        })
+    }
 }
 
 impl From<Flat> for FlatChanges {

@@ -10,6 +10,7 @@ mod command;
 mod database;
 mod delta;
 mod failure;
+mod parts;
 mod sync;
 mod transport;
 mod work;

@@ -1,6 +1,7 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use vectr_core::CoreError;
 use vectr_delta::DeltaError;
 use vectr_sync::SyncError;
@@ -72,5 +73,23 @@ impl CliError {
     /// Whether the reader of the output has closed it, as `head` does. That is no error.
     pub(crate) fn is_broken_pipe(&self) -> bool {
         matches!(self, Self::Output(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+}
+
+/// An error in JSON.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Failure {
+    /// The file that it concerns, as it was given, if the command names several.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    path: Option<String>,
+    error: String,
+    error_code: String,
+}
+
+impl Failure {
+    pub(crate) fn of(error: &CliError, path: Option<&Path>) -> Self {
+        let path = path.map(|path| path.display().to_string());
+        Self { path, error: error.to_string(), error_code: error.code().to_owned() }
     }
 }

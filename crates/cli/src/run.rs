@@ -1,7 +1,6 @@
 use std::ffi::OsString;
 
 use clap::Parser;
-use serde::Serialize;
 use vectr_sync::{CancellationToken, SyncError};
 
 use crate::commands::arguments::{Arguments, Command};
@@ -12,7 +11,7 @@ use crate::commands::status::status;
 use crate::commands::sync::sync;
 use crate::commands::verify::verify;
 use crate::console::{note, report};
-use crate::error::CliError;
+use crate::error::{CliError, Failure};
 
 /// Exit code of an interrupted command.
 pub const INTERRUPTED: u8 = 130;
@@ -24,16 +23,15 @@ pub const INTERRUPTED: u8 = 130;
 pub async fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>, stop: CancellationToken) -> u8 {
     let words = arguments.into_iter().map(Into::into);
     let parsed = Arguments::try_parse_from(std::iter::once("vectr".into()).chain(words));
-    let command = match parsed {
-        Ok(arguments) => arguments.command,
+    let Arguments { json, command } = match parsed {
+        Ok(arguments) => arguments,
         Err(error) => {
             // Help and version are printed here, too.
             let _ = error.print();
             return u8::try_from(error.exit_code()).unwrap_or(1);
         }
     };
-    let json = command.is_json();
-    match execute(command, stop).await {
+    match execute(command, json, stop).await {
         Ok(true) => 0,
         Ok(false) => 1,
         Err(error) => fail(&error, json),
@@ -41,16 +39,16 @@ pub async fn run(arguments: impl IntoIterator<Item = impl Into<OsString>>, stop:
 }
 
 /// Whether the command succeeded.
-async fn execute(command: Command, mut stop: CancellationToken) -> Result<bool, CliError> {
+async fn execute(command: Command, json: bool, mut stop: CancellationToken) -> Result<bool, CliError> {
     match command {
-        Command::Sync(arguments) => return sync(arguments, stop).await,
-        Command::Serve(arguments) => return serve(arguments, stop).await.map(|()| true),
+        Command::Sync(arguments) => return sync(arguments, json, stop).await,
+        Command::Serve(arguments) => return serve(arguments, json, stop).await.map(|()| true),
         _ => {}
     }
     let work = tokio::task::spawn_blocking(move || match command {
-        Command::Identity(arguments) => identity(&arguments).map(|()| true),
-        Command::Status(arguments) => status(&arguments).map(|()| true),
-        Command::Verify(arguments) => verify(&arguments),
+        Command::Identity(arguments) => identity(&arguments, json).map(|()| true),
+        Command::Status(arguments) => status(&arguments, json),
+        Command::Verify(arguments) => verify(&arguments, json),
         Command::Completions(arguments) => completions(&arguments).map(|()| true),
         Command::Sync(_) | Command::Serve(_) => unreachable!("they were run above"),
     });
@@ -65,20 +63,12 @@ fn fail(error: &CliError, json: bool) -> u8 {
         return 1;
     }
     if json {
-        let failure = Failure { error: error.to_string(), error_code: error.code().to_owned() };
         // The exit code reports the failure as well.
-        let _ = report(true, &failure, |_| String::new());
+        let _ = report(true, &Failure::of(error, None), |_| String::new());
     }
     note(&format!("{}: {error}", error.code()));
     match error {
         CliError::Stopped | CliError::Sync(SyncError::Aborted) => INTERRUPTED,
         _ => 1,
     }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Failure {
-    error: String,
-    error_code: String,
 }

@@ -36,9 +36,9 @@ impl Service {
     pub(crate) async fn drain(&self, within: Duration) -> Result<usize, CliError> {
         self.draining.store(true, Ordering::Relaxed);
         let cut = self.server.drain(within).await;
-        for db in &self.databases {
-            db.close()?;
-        }
+        // One that fails must not keep the others open.
+        let closed: Vec<_> = self.databases.iter().map(VectrDB::close).collect();
+        closed.into_iter().collect::<Result<(), _>>()?;
         Ok(cut)
     }
 
@@ -64,6 +64,9 @@ impl Service {
     pub(crate) fn unready_reason(&self) -> Option<String> {
         if self.is_draining() {
             return Some("draining".to_owned());
+        }
+        if let Some(fault) = self.server.socket_faults().current {
+            return Some(fault);
         }
         let read = |db: &VectrDB| db.shards().err();
         self.databases.iter().find_map(read).map(|error| format!("{}: {error}", error.code()))

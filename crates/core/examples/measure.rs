@@ -184,7 +184,11 @@ fn read(db: &VectrDB, filter: Option<&ShardVersion>) -> Outcome<Duration> {
         let mut after = 0;
         loop {
             let (filter, size) = (filter.cloned(), PageSize::default());
-            let page = match serve_blocking(db, &shard, StoreRequest::ReadPage { after, filter, size }) {
+            let page = match serve_blocking(
+                db,
+                &shard,
+                StoreRequest::ReadPage { after, filter, size, counts: false },
+            ) {
                 StoreReply::Page(page) => page,
                 other => return Err(format!("{other:?}").into()),
             };

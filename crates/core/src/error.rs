@@ -7,6 +7,8 @@ use vectr_delta::{
     ConflictId, DeltaError, MAX_CLOCK_SKEW, NodeName, RefusedRow, ShardId, Timestamp, VectorId,
 };
 
+use crate::error_text::{io_text, sqlite_text};
+
 /// Why a database refused or failed. Nothing has changed when one of these is returned.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -53,6 +55,42 @@ pub enum CoreError {
     FileExists {
         /// The path.
         path: PathBuf,
+    },
+    /// The name belongs to another database, which keeps its log, its lock or its key there.
+    #[error(
+        "'{path}' is where the database '{of}' keeps its log, its lock or its key: give the path of another file"
+    )]
+    Companion {
+        /// The path.
+        path: PathBuf,
+        /// The database.
+        of: PathBuf,
+    },
+    /// A vector of another length than those of its shard.
+    #[error(
+        "the vector has {found} components, and the vectors of shard '{shard}' have {expected}: give as many, or name \
+         another shard"
+    )]
+    Dimensions {
+        /// The shard.
+        shard: ShardId,
+        /// The number in the shard.
+        expected: usize,
+        /// The number found.
+        found: usize,
+    },
+    /// A shard of a peer whose vectors have another length than those of its namesake here.
+    #[error(
+        "the vectors of shard '{shard}' have {ours} components here and {theirs} at the peer: these are two shards, so \
+         give one of them another name"
+    )]
+    PeerDimensions {
+        /// The shard.
+        shard: ShardId,
+        /// The number here.
+        ours: usize,
+        /// The number at the peer.
+        theirs: usize,
     },
     /// No such vector.
     #[error("vector '{id}' does not exist in shard '{shard}'")]
@@ -182,9 +220,9 @@ pub enum CoreError {
         reason: &'static str,
     },
     /// SQLite failed.
-    #[error("{}", storage_text(place, source))]
+    #[error("{}", sqlite_text(place, source))]
     Sqlite {
-        /// The file; empty in memory.
+        /// The file; empty in memory, and where it is not known.
         place: PathBuf,
         /// What SQLite says.
         source: rusqlite::Error,
@@ -201,7 +239,7 @@ pub enum CoreError {
         way_out: &'static str,
     },
     /// The file system failed.
-    #[error("'{path}': {source}")]
+    #[error("{}", io_text(path, source))]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -239,10 +277,12 @@ impl CoreError {
         match self {
             Self::Delta(error) => error.code(),
             Self::NoFile { .. }
+            | Self::Companion { .. }
             | Self::HardLinks { .. }
             | Self::Query { .. }
             | Self::OtherConflict { .. } => "ERR_ARGUMENT",
             Self::DeltaRow { row, .. } => row.code,
+            Self::Dimensions { .. } | Self::PeerDimensions { .. } => "ERR_DIMENSIONS",
             Self::DeltaSize { .. } | Self::QuerySize { .. } => "ERR_LIMIT",
             Self::NotHeld { .. } => "ERR_NOT_HELD",
             Self::Exists { .. } | Self::FileExists { .. } => "ERR_EXISTS",
@@ -291,7 +331,21 @@ impl CoreError {
             Self::Busy { what, reason } => Self::Busy { what: what.clone(), reason: reason.clone() },
             Self::Closed => Self::Closed,
             Self::SyncFailed { reason, way_out } => Self::SyncFailed { reason: reason.clone(), way_out },
+            Self::Sqlite { place, source: rusqlite::Error::SqliteFailure(error, text) } => {
+                let source = rusqlite::Error::SqliteFailure(*error, text.clone());
+                Self::Sqlite { place: place.clone(), source }
+            }
             other => Self::Storage { reason: other.to_string() },
+        }
+    }
+
+    /// Adds the shard to an error that concerns its vectors.
+    pub(crate) fn in_shard(self, shard: &ShardId) -> Self {
+        match self {
+            Self::Delta(DeltaError::Dimensions { expected, found }) => {
+                Self::Dimensions { shard: shard.clone(), expected, found }
+            }
+            other => other,
         }
     }
 
@@ -318,16 +372,6 @@ impl From<rusqlite::Error> for CoreError {
             }
             _ => Self::Sqlite { place: PathBuf::new(), source },
         }
-    }
-}
-
-fn storage_text(place: &Path, source: &rusqlite::Error) -> String {
-    let place = if place.as_os_str().is_empty() { "in memory".into() } else { place.display().to_string() };
-    match source.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => format!("{place}: the disk is full: {source}"),
-        Some(ErrorCode::DatabaseCorrupt) => format!("{place}: the file is corrupt: {source}"),
-        Some(ErrorCode::NotADatabase) => format!("{place}: not a SQLite database: {source}"),
-        _ => format!("{place}: {source}"),
     }
 }
 

@@ -28,6 +28,7 @@
 mod config;
 mod db;
 mod error;
+mod error_text;
 mod file;
 mod incarnation;
 mod inspect;
@@ -53,7 +54,7 @@ pub use db::{Target, VectrDB};
 pub use error::CoreError;
 pub use inspect::Inspection;
 pub use inspect::preparation::PreparedShard;
-pub use inspect::verification::{Fault, FaultKind, Verification, VerifiedShard};
+pub use inspect::verification::{Fault, FaultKind, Oversized, OversizedKind, Verification, VerifiedShard};
 pub use writer::TransactionId;
 pub use writer::commit_notifier::Subscription;
 pub use writer::log_watch::LogExcess;

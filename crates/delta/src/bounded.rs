@@ -16,6 +16,16 @@ where
     deserializer.deserialize_seq(List::<T, MAX>(PhantomData))
 }
 
+/// For `#[serde(deserialize_with)]`: an error code of a peer, which programs compare and people read in logs: capital
+/// letters, digits and `_`, at most 64.
+pub(crate) fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let code = text::<D, 64>(deserializer)?;
+    if code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_') {
+        return Ok(code);
+    }
+    Err(Error::custom("an error code of other characters than capital letters, digits and '_'"))
+}
+
 /// For `#[serde(deserialize_with)]`: a string of at most `MAX` bytes.
 pub(crate) fn text<'de, D, const MAX: usize>(deserializer: D) -> Result<String, D::Error>
 where

@@ -111,13 +111,13 @@ pub enum DeltaError {
         value: u64,
     },
     /// A frame whose content does not match its checksum.
-    #[error("a frame of {bytes} bytes does not match its checksum: it was altered in transit")]
+    #[error("checksum mismatch in a frame of {bytes} bytes: it was altered in transit")]
     Checksum {
         /// The frame's length.
         bytes: usize,
     },
     /// A delta whose content does not match its checksum.
-    #[error("the delta does not match its checksum: it was altered after it was made")]
+    #[error("delta checksum mismatch: it was altered after it was made")]
     DeltaChecksum,
     /// A count or length above its limit.
     #[error("{what} of {size} exceeds the limit of {limit}")]

@@ -5,6 +5,7 @@ use vectr_delta::{Codec, Lz4Columns, PageSize, Strategy, Uncompressed};
 use vectr_transport::{EndpointConfig, TlsConfig};
 
 use crate::SyncError;
+use crate::limits::bounds::{MAX_SHARDS_PER_PEER, MAX_UNSENT_BYTES};
 
 /// Configuration of an engine's syncs.
 ///
@@ -28,6 +29,11 @@ pub struct SyncConfig {
     /// Stores in the file how far each peer's changelog has been read. Without it each session reads all of it again.
     /// Default true.
     pub persist_session: bool,
+    /// Bytes that are read for peers and wait for them to read, over all sessions of the node. Beyond it each session
+    /// holds one page. At least 1; default 64 MiB.
+    pub max_unsent_bytes: u64,
+    /// Number of shards that sessions opened by one peer may make, as long as the engine lives. Default 1,000.
+    pub max_shards_per_peer: u32,
 }
 
 impl Default for SyncConfig {
@@ -40,6 +46,8 @@ impl Default for SyncConfig {
             retry_backoff: Duration::from_secs(1),
             window: 16,
             persist_session: true,
+            max_unsent_bytes: MAX_UNSENT_BYTES,
+            max_shards_per_peer: MAX_SHARDS_PER_PEER,
         }
     }
 }
@@ -84,6 +92,18 @@ impl SyncConfig {
     /// Sets whether the file keeps how far each peer's changelog has been read. Default true.
     pub const fn persist_session(&mut self, persist_session: bool) -> &mut Self {
         self.persist_session = persist_session;
+        self
+    }
+
+    /// Sets how many bytes that were read for peers may wait for them. Default 64 MiB.
+    pub const fn max_unsent_bytes(&mut self, max_unsent_bytes: u64) -> &mut Self {
+        self.max_unsent_bytes = max_unsent_bytes;
+        self
+    }
+
+    /// Sets how many shards one peer may make. Default 1,000.
+    pub const fn max_shards_per_peer(&mut self, max_shards_per_peer: u32) -> &mut Self {
+        self.max_shards_per_peer = max_shards_per_peer;
         self
     }
 

@@ -1,16 +1,23 @@
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
 use vectr_core::replication::{self, SyncSessionId};
-use vectr_core::{Subscription, VectrDB};
+use vectr_core::{Subscription, Target, VectrDB};
 use vectr_delta::{Fingerprint, HelloOffer, NodeName, Session, SessionConfig, ShardId, Timestamp};
-use vectr_transport::{AcceptedStatistics, Endpoint, Identity, PoolStatistics, Trust};
+use vectr_transport::{AcceptedStatistics, Endpoint, Identity, PoolStatistics, SocketFaultStatistics, Trust};
 
 use crate::engine::status::Activity;
 use crate::engine::totals::Totals;
 use crate::entropy::random;
 use crate::events::hub::EventHub;
+use crate::limits::bounds::MAX_CHECKS;
+use crate::limits::peer_limits::PeerLimits;
+use crate::limits::send_budget::{SendAccount, SendBudget};
 use crate::session::hello_memory::HelloMemory;
+use crate::session::repair_memory::RepairMemory;
 use crate::task_tracker::TaskTracker;
 use crate::{
     CancellationSource, NetworkConfig, ShardState, SyncConfig, SyncError, SyncEvent, SyncFailure, SyncStatus,
@@ -28,24 +35,33 @@ pub(crate) struct Context {
     pub(crate) totals: Arc<Totals>,
     pub(crate) tasks: TaskTracker,
     pub(crate) hellos: HelloMemory,
+    pub(crate) limits: Arc<PeerLimits>,
+    pub(crate) repairs: Arc<RepairMemory>,
+    /// One permit for each full check of an auto-sync.
+    pub(crate) checks: Semaphore,
     presence: Presence,
     _log: Subscription,
     /// Kept in the file if sessions are, else made for this engine.
     mark: SyncSessionId,
 }
 
-/// Identity, trust and sockets. Engines that serve on one address share them.
+/// Identity, trust, sockets, and the budget of what waits for peers. Engines that serve on one address share them.
 #[derive(Clone)]
 pub(crate) struct Presence {
     /// The identity at the start; `Endpoint::set_trust` may replace it.
     identity: Identity,
     trust: Trust,
     endpoint: Arc<OnceLock<Endpoint>>,
+    send_budget: Arc<SendBudget>,
 }
 
 impl Presence {
     /// Reads or creates the identity, and loads the trust rules. Opens no socket.
-    pub(crate) fn load(db: &VectrDB, network: &NetworkConfig) -> Result<Self, SyncError> {
+    pub(crate) fn load(
+        db: &VectrDB,
+        config: &SyncConfig,
+        network: &NetworkConfig,
+    ) -> Result<Self, SyncError> {
         let (rules, given) = network.tls.load()?;
         let identity = match (given, identity_path(db, network)) {
             (Some(given), _) => given,
@@ -54,7 +70,8 @@ impl Presence {
         };
         let trust = Trust::this_machine();
         trust.set(rules);
-        Ok(Self { identity, trust, endpoint: Arc::default() })
+        let send_budget = Arc::new(SendBudget::new(config.max_unsent_bytes));
+        Ok(Self { identity, trust, endpoint: Arc::default(), send_budget })
     }
 }
 
@@ -71,6 +88,7 @@ impl Context {
         let events = Arc::<EventHub>::default();
         let hub = Arc::clone(&events);
         let _log = db.on_log_excess(Box::new(move |excess| hub.emit(&SyncEvent::log_excess(excess))));
+        let limits = PeerLimits::new(config.max_shards_per_peer);
         Ok(Self {
             db,
             node,
@@ -82,6 +100,9 @@ impl Context {
             totals: Arc::default(),
             tasks: TaskTracker::default(),
             hellos: HelloMemory::default(),
+            limits: Arc::new(limits),
+            repairs: Arc::default(),
+            checks: Semaphore::new(MAX_CHECKS),
             presence,
             _log,
             mark,
@@ -96,7 +117,7 @@ impl Context {
     /// The endpoint, made at its first use.
     pub(crate) fn endpoint(&self) -> Result<&Endpoint, SyncError> {
         self.ensure_open()?;
-        let Presence { identity, trust, endpoint: shared } = &self.presence;
+        let Presence { identity, trust, endpoint: shared, .. } = &self.presence;
         if let Some(endpoint) = shared.get() {
             return Ok(endpoint);
         }
@@ -119,6 +140,16 @@ impl Context {
         &self.presence.trust
     }
 
+    /// What a new session holds of the node's budget.
+    pub(crate) fn send_account(&self) -> Arc<SendAccount> {
+        SendAccount::new(&self.presence.send_budget)
+    }
+
+    /// Bytes that were read for peers and wait for them to read.
+    pub(crate) fn unsent_bytes(&self) -> u64 {
+        self.presence.send_budget.used()
+    }
+
     /// Statistics of the connections made from here.
     pub(crate) fn dialed(&self) -> PoolStatistics {
         self.presence.endpoint.get().map(Endpoint::statistics).unwrap_or_default()
@@ -127,6 +158,11 @@ impl Context {
     /// Statistics of the connections that the endpoint accepted.
     pub(crate) fn accepted(&self) -> AcceptedStatistics {
         self.presence.endpoint.get().map(Endpoint::accepted).unwrap_or_default()
+    }
+
+    /// Sockets of the endpoint that failed.
+    pub(crate) fn socket_faults(&self) -> SocketFaultStatistics {
+        self.presence.endpoint.get().map(Endpoint::socket_faults).unwrap_or_default()
     }
 
     pub(crate) fn ensure_open(&self) -> Result<(), SyncError> {
@@ -144,6 +180,7 @@ impl Context {
             window: self.config.window,
         };
         let known = self.hellos.of(&shard, peer);
+        let rest = self.repairs.rest(&shard, peer, Instant::now());
         let config = SessionConfig {
             peer,
             shard,
@@ -151,7 +188,7 @@ impl Context {
             page: self.config.page_size(),
             keeps_cursor: self.config.persist_session,
         };
-        Session::new(config).knowing(known)
+        Session::new(config).knowing(known).resting(rest)
     }
 
     /// Stores the configured strategy for a shard that is about to be synced.
@@ -159,6 +196,34 @@ impl Context {
         let Some(strategy) = self.config.strategy else { return Ok(()) };
         let shard = shard.clone();
         self.blocking(move |db| db.set_strategy(&shard, strategy)).await
+    }
+
+    /// As [`Context::apply_strategy`], where a peer syncs: a shard that does not exist is not made.
+    pub(crate) async fn apply_strategy_if_there(&self, shard: &ShardId) -> Result<(), SyncError> {
+        let Some(strategy) = self.config.strategy else { return Ok(()) };
+        let shard = shard.clone();
+        self.blocking(move |db| match db.has_shard(&shard)? {
+            true => db.set_strategy(&shard, strategy),
+            false => Ok(()),
+        })
+        .await
+    }
+
+    /// Counts a session that `began` then and ended so that another one begins at once.
+    ///
+    /// # Errors
+    /// If there were too many.
+    pub(crate) fn note_restart(
+        &self,
+        shard: &ShardId,
+        peer: Fingerprint,
+        address: &str,
+        began: Instant,
+    ) -> Result<(), SyncError> {
+        if self.limits.take_restart(shard, peer, began.elapsed()) {
+            return Ok(());
+        }
+        Err(SyncError::Restarts { shard: shard.clone(), address: address.to_owned() })
     }
 
     /// Records how a sync ended. The database is told of a success in the background.
@@ -182,6 +247,23 @@ impl Context {
         // If this note is lost, the peer's lag shows its previous value.
         self.tasks.track(tokio::task::spawn_blocking(move || {
             drop(replication::record_peer(&db, &shard, progress));
+        }));
+    }
+
+    /// Remembers the repair of a session that has ended. If it has made none because of damage that the peer cannot repair,
+    /// looks in the background whether that is still there.
+    pub(crate) fn note_repair(&self, shard: &ShardId, session: &Session) {
+        self.repairs.note(shard, session, Instant::now());
+        let damaged = self.repairs.known_damage(shard, session);
+        if damaged.is_empty() {
+            return;
+        }
+        let (db, shard, repairs) = (self.db.clone(), shard.clone(), Arc::clone(&self.repairs));
+        self.tasks.track(tokio::task::spawn_blocking(move || {
+            let target = Target { shard: &shard, transaction: None };
+            if damaged.iter().any(|id| db.get(target, id).is_ok()) {
+                repairs.forget_damage(&shard);
+            }
         }));
     }
 

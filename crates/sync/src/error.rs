@@ -1,9 +1,11 @@
 use std::path::PathBuf;
+use std::time::Duration;
 
 use vectr_core::CoreError;
 use vectr_delta::{DeltaError, Fingerprint, ShardId};
 use vectr_transport::TransportError;
 
+use crate::limits::bounds::LIMIT;
 use crate::session::read_only::FORBIDDEN;
 
 /// An error of the engine, a server or a coordinator.
@@ -19,6 +21,12 @@ pub enum SyncError {
     /// The caller aborted the sync.
     #[error("the sync was aborted")]
     Aborted,
+    /// The sync took longer than its caller allows.
+    #[error("the sync took longer than {} ms: give it more time, or sync again, which continues", limit.as_micros().div_ceil(1_000))]
+    Late {
+        /// The caller's limit.
+        limit: Duration,
+    },
     /// The peer sent nothing for too long while it was its turn.
     #[error("peer {address} sent nothing for {seconds} s during a session")]
     Silent {
@@ -28,7 +36,7 @@ pub enum SyncError {
         seconds: u64,
     },
     /// No registered peer is at this address.
-    #[error("no peer is registered at '{address}': register it with exactly this address first")]
+    #[error("Peer not found: none is registered at '{address}': register it with exactly this address first")]
     UnknownPeer {
         /// The given value.
         address: String,
@@ -46,6 +54,17 @@ pub enum SyncError {
         shard: ShardId,
         /// The peer's fingerprint.
         peer: Fingerprint,
+    },
+    /// Sessions of a shard with a peer begin anew again and again.
+    #[error(
+        "sessions of shard '{shard}' with {address} were begun anew too often: the next one waits. If it goes on, look which \
+         of the two nodes takes a new site each time, or update the older one"
+    )]
+    Restarts {
+        /// The shard.
+        shard: ShardId,
+        /// The peer's address.
+        address: String,
     },
     /// Two databases of one server hold the same shard.
     #[error(
@@ -89,11 +108,12 @@ impl SyncError {
         match self {
             Self::Closed | Self::CoordinatorClosed => "ERR_CLOSED",
             Self::Aborted => "ERR_ABORTED",
-            Self::Silent { .. } => "ERR_TIMEOUT",
+            Self::Silent { .. } | Self::Late { .. } => "ERR_TIMEOUT",
             Self::UnknownPeer { .. } => "ERR_UNKNOWN_PEER",
             Self::Concurrency { .. } => "ERR_ARGUMENT",
             Self::Forbidden { .. } => FORBIDDEN,
             Self::ShardTwice { .. } | Self::NoDatabase => "ERR_CONFIG",
+            Self::Restarts { .. } => LIMIT,
             Self::Session { code, .. } => code,
             Self::Core(error) => error.code(),
             Self::Transport(error) => error.code(),
@@ -105,13 +125,14 @@ impl SyncError {
     #[must_use]
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Silent { .. } => true,
+            Self::Silent { .. } | Self::Restarts { .. } => true,
             Self::Session { retry, .. } => *retry,
             Self::Core(error) => error.is_transient(),
             Self::Transport(error) => error.is_transient(),
             Self::Closed
             | Self::CoordinatorClosed
             | Self::Aborted
+            | Self::Late { .. }
             | Self::UnknownPeer { .. }
             | Self::Concurrency { .. }
             | Self::Forbidden { .. }

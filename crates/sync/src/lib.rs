@@ -33,6 +33,7 @@ mod engine;
 mod entropy;
 mod error;
 mod events;
+mod limits;
 mod options;
 mod result;
 mod server;

@@ -111,6 +111,9 @@ impl SyncResult {
 pub struct SyncProgress {
     /// Rows sent in this attempt.
     pub sent: u64,
+    /// Rows sent and to be sent in this attempt, once the changelog behind the peer's cursor is counted. Rows that the
+    /// peer turns out to have are not sent: the number falls while they are passed over, and is `sent` at the end.
+    pub total: Option<u64>,
     /// Rows of the peer that changed this database in this attempt.
     pub received: u64,
     /// Bytes of frames, both ways, in this attempt.

@@ -1,7 +1,11 @@
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::time::Duration;
+use std::{fmt, io};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::TransportError;
+use crate::limits::LOOKUPS;
 use crate::protocol::DEFAULT_PORT;
 
 /// A well-formed `host:port`. Equal addresses share a pooled connection.
@@ -27,6 +31,9 @@ impl Address {
 
     /// Parses an address to listen on: as for a peer, but port 0 means any free one.
     pub(crate) fn listening(text: &str) -> Result<Self, TransportError> {
+        if let Some((_, rest)) = text.split_once("://") {
+            return Err(refuse(text, &url_hint(rest)));
+        }
         let (host, port) = split(text)?;
         let port = match port {
             None => DEFAULT_PORT,
@@ -46,10 +53,11 @@ impl Address {
         }
     }
 
-    /// Resolves to socket addresses, in the order in which to try them.
-    pub(crate) async fn resolve(&self) -> Result<Vec<SocketAddr>, TransportError> {
+    /// Resolves to socket addresses, in the order in which to try them. Waits at most half of `limit` for its turn, so that
+    /// a caller with this limit learns what it waited for.
+    pub(crate) async fn resolve(&self, limit: Duration) -> Result<Vec<SocketAddr>, TransportError> {
         let unreachable = |reason: String| TransportError::Unreachable { address: self.to_string(), reason };
-        let found = tokio::net::lookup_host((self.host.as_str(), self.port))
+        let found = look_up(self.host.clone(), self.port, limit / 2)
             .await
             .map_err(|error| unreachable(format!("its name cannot be resolved: {error}")))?;
         let mut addresses: Vec<SocketAddr> = Vec::new();
@@ -76,6 +84,33 @@ impl fmt::Display for Address {
         }
     }
 }
+
+/// Asks the system's resolver, which may block a thread for many seconds. Only so many threads do: the reading of
+/// databases uses the same ones. A caller that gives up leaves its thread blocked, and counted.
+async fn look_up(host: String, port: u16, patience: Duration) -> io::Result<Vec<SocketAddr>> {
+    if let Ok(ip) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(ip, port)]);
+    }
+    // No resolver asks elsewhere for it.
+    let permit = if host == "localhost" { None } else { Some(turn(&LOOKUP_PERMITS, patience).await?) };
+    let found = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        (host.as_str(), port).to_socket_addrs().map(Iterator::collect)
+    });
+    found.await.map_err(io::Error::other)?
+}
+
+async fn turn(permits: &Semaphore, patience: Duration) -> io::Result<SemaphorePermit<'_>> {
+    let Ok(permit) = tokio::time::timeout(patience, permits.acquire()).await else {
+        return Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the system's resolver is busy with other names",
+        ));
+    };
+    Ok(permit.expect("the semaphore is never closed"))
+}
+
+static LOOKUP_PERMITS: Semaphore = Semaphore::const_new(LOOKUPS);
 
 /// The host without brackets, and the digits of the port.
 fn split(text: &str) -> Result<(&str, Option<&str>), TransportError> {
@@ -137,6 +172,15 @@ fn canonical_ipv6(host: &str) -> Option<String> {
     Some(ip.to_string())
 }
 
+/// What to give instead of a URL, whose part after the scheme is `rest`.
+fn url_hint(rest: &str) -> String {
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    match Address::listening(authority) {
+        Ok(_) => format!("it is a URL, and an address is host:port: give '{authority}'"),
+        Err(_) => "it is a URL, and an address is host:port".to_owned(),
+    }
+}
+
 fn refuse(text: &str, hint: &str) -> TransportError {
     TransportError::argument("address", &text, hint)
 }
@@ -146,6 +190,17 @@ const FORMS: &str = "give host, host:port or [ipv6]:port, where the host is a DN
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// 16 names whose servers do not answer stopped every other one, `localhost` included, and nothing said so.
+    #[tokio::test]
+    async fn a_busy_resolver_is_named_and_stops_no_call_to_this_machine() {
+        let none_left = LOOKUP_PERMITS.acquire_many(LOOKUPS as u32).await.unwrap();
+        let local = Address::peer("localhost:1").unwrap().resolve(Duration::ZERO).await.unwrap();
+        assert!(local.iter().all(|address| address.ip().is_loopback()), "{local:?}");
+        let error = Address::peer("vectr.invalid").unwrap().resolve(Duration::ZERO).await.unwrap_err();
+        assert!(error.to_string().contains("the system's resolver is busy"), "{error}");
+        drop(none_left);
+    }
 
     #[test]
     fn every_form_of_one_address_is_the_same_address() {
@@ -188,6 +243,23 @@ mod tests {
             "example.org",
         ] {
             assert!(!Address::peer(text).unwrap().is_loopback(), "{text}");
+        }
+    }
+
+    // A URL was said to have a port that is no number.
+    #[test]
+    fn a_url_is_told_what_to_give_instead() {
+        for (url, hint) in [
+            ("http://x", ": give 'x'"),
+            ("https://x:5/path?query", ": give 'x:5'"),
+            ("quic://[::1]:4433", ": give '[::1]:4433'"),
+            ("file:///x", "an address is host:port"),
+            ("a://b://c", "an address is host:port"),
+        ] {
+            for refused in [Address::peer(url), Address::listening(url)] {
+                let text = refused.unwrap_err().to_string();
+                assert!(text.contains("it is a URL") && text.ends_with(hint), "{text}");
+            }
         }
     }
 

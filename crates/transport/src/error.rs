@@ -91,6 +91,26 @@ pub enum TransportError {
         /// The limit.
         limit: usize,
     },
+    /// One side sent more than the other accepts. Repeating the same fails in the same way.
+    #[error("a limit between this node and peer {remote} was exceeded: {limit}: send less at a time")]
+    PeerLimit {
+        /// Where the peer is.
+        remote: SocketAddr,
+        /// The name of the limit.
+        limit: String,
+    },
+    /// A message has too many parts. Nothing was sent.
+    #[error("{what} number {count}, and at most {limit} are allowed: {hint}")]
+    TooMany {
+        /// What there is too much of.
+        what: &'static str,
+        /// How many there are.
+        count: usize,
+        /// The largest number allowed.
+        limit: usize,
+        /// What the caller can do.
+        hint: &'static str,
+    },
     /// A message exceeds the size limit. Nothing was sent.
     #[error("{what} has {size} bytes, and at most {limit} are allowed: {hint}")]
     TooLarge {
@@ -141,6 +161,14 @@ pub enum TransportError {
         /// What is wrong with it, and how to fix it.
         reason: String,
     },
+    /// The disk of this machine is full, or failed.
+    #[error("{subject}: {reason}")]
+    Storage {
+        /// The file.
+        subject: String,
+        /// What the system says, and what to do.
+        reason: String,
+    },
     /// An argument is invalid.
     #[error("{name} {value}: {hint}")]
     Argument {
@@ -172,9 +200,12 @@ impl TransportError {
             Self::TimedOut { .. } | Self::Overdue { .. } => "ERR_TIMEOUT",
             Self::Handler { .. } => "ERR_HANDLER",
             Self::Busy { .. } => "ERR_BUSY",
-            Self::Limit { .. } | Self::TooLarge { .. } => "ERR_LIMIT",
+            Self::Limit { .. } | Self::PeerLimit { .. } | Self::TooMany { .. } | Self::TooLarge { .. } => {
+                "ERR_LIMIT"
+            }
             Self::Closed { .. } => "ERR_CLOSED",
             Self::Config { .. } => "ERR_CONFIG",
+            Self::Storage { .. } => "ERR_STORAGE",
             Self::Argument { .. } => "ERR_ARGUMENT",
             Self::Protocol { .. } => "ERR_PROTOCOL",
         }

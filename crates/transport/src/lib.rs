@@ -14,6 +14,9 @@ mod connection;
 mod endpoint;
 mod environment;
 mod error;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod limits;
 mod messages;
 mod protocol;
@@ -27,6 +30,7 @@ pub use endpoint::Endpoint;
 pub use endpoint::inner::AcceptedStatistics;
 pub use endpoint::listener::Listener;
 pub use endpoint::pool::PoolStatistics;
+pub use endpoint::socket_faults::SocketFaultStatistics;
 pub use environment::Environment;
 pub use error::TransportError;
 pub use messages::{

@@ -16,6 +16,9 @@ pub(crate) const STREAM_KIND_UNKNOWN: u32 = 0xffff_ff00;
 /// The code that aborts a message stream with malformed content.
 pub(crate) const STREAM_MALFORMED: u32 = 0xffff_ff01;
 
+/// The code that aborts a message stream with a message of more arrays than are accepted.
+pub(crate) const STREAM_LIMIT: u32 = 0xffff_ff02;
+
 /// The reason sent with [`CloseCode::Trust`] if the cluster's secret is not shared.
 pub(crate) const WITHOUT_SECRET: &[u8] = b"cluster secret";
 
@@ -78,8 +81,10 @@ pub(crate) enum CloseCode {
     Protocol = 2,
     /// The peer was trusted, but has to reconnect and authenticate again.
     Renewal = 3,
-    /// There is no room for another connection. Sent over TCP only; QUIC can refuse a connection by itself.
+    /// There is no room for another connection. QUIC can also refuse one by itself, before its handshake.
     Busy = 4,
+    /// The peer exceeded a limit, which the reason names.
+    Limit = 5,
 }
 
 impl From<CloseCode> for VarInt {

@@ -1,6 +1,6 @@
 use std::collections::BTreeSet;
 
-use vectr_delta::{Batch, Message, RepairMessage, ShardVersion, SiteId, Strategy, VectorRow};
+use vectr_delta::{Batch, HeldMessage, Message, RepairMessage, ShardVersion, SiteId, Strategy, VectorRow};
 
 use crate::database::Database;
 use crate::repairs::is_sound;
@@ -15,7 +15,7 @@ impl World {
                 return Err(format!("node {number} has rows to be repaired"));
             }
             for shard in 0..self.shards.len() {
-                same_shard(first, node.store.current(), shard)
+                same_shard(first, node.store.current(), shard, self.twins.any())
                     .map_err(|what| format!("nodes 0 and {number}, shard {shard}: {what}"))?;
             }
         }
@@ -23,7 +23,11 @@ impl World {
     }
 
     /// Whether each node keeps what it claims, and what was acknowledged.
-    pub(crate) fn check_kept(&self) -> Result<(), String> {
+    pub(crate) fn check_kept(&mut self) -> Result<(), String> {
+        if self.twins.any() {
+            self.nodes.iter().try_for_each(|node| check_books(node.store.current()))?;
+            return self.check_twins();
+        }
         for (number, node) in self.nodes.iter().enumerate() {
             let database = node.store.current();
             self.oracle
@@ -77,24 +81,28 @@ impl World {
 
     /// Whether nothing is altered behind the node's back.
     fn is_trusted(&self, node: usize) -> bool {
-        node == 0 || !self.climate.tampers
+        (node == 0 || !self.climate.tampers) && !self.twins.any()
     }
 
     /// Whether all that a message says would survive a power cut of its sender.
     pub(crate) fn check_leaving(&self, node: usize, shard: usize, message: &Message) -> Result<(), String> {
         let durable = self.nodes[node].store.durable();
         match message {
-            Message::Hello(hello) => covered(durable, shard, &hello.version_vector),
-            Message::End(end) => covered(durable, shard, &end.version_vector),
+            Message::Hello(hello) => self.covered(durable, shard, &hello.version_vector),
+            Message::End(end) => self.covered(durable, shard, &end.version_vector),
             Message::Durable(version_vector) => {
-                covered(durable, shard, version_vector)?;
+                self.covered(durable, shard, version_vector)?;
                 let checks = self.checks && self.is_trusted(node);
                 if checks { self.oracle.check_claims(durable) } else { Ok(()) }
             }
             Message::Batch(batch) => self.check_rows(node, shard, batch),
             Message::Repair(repair) => match &**repair {
                 RepairMessage::Rows(rows) => self.check_rows(node, shard, &rows.rows),
-                RepairMessage::State(state) => covered(durable, shard, &state.version_vector),
+                RepairMessage::State(state) => self.covered(durable, shard, &state.version_vector),
+                _ => Ok(()),
+            },
+            Message::HeldRows(held) => match &**held {
+                HeldMessage::Answer(answer) => self.check_rows(node, shard, &answer.rows),
                 _ => Ok(()),
             },
             _ => Ok(()),
@@ -109,26 +117,36 @@ impl World {
         let held = |entry: &VectorRow| self.oracle.check_held(durable, shard, &entry.id, &entry.row);
         batch.rows.iter().try_for_each(held)
     }
-}
 
-fn covered(durable: &Database, shard: usize, claimed: &ShardVersion) -> Result<(), String> {
-    let survives = &durable.shards[shard].state.version_vector;
-    if survives.covers_all(claimed) {
-        Ok(())
-    } else {
-        Err(format!("{claimed:?} claimed, {survives:?} durable"))
+    /// Whether all that a message claims is durable. What a life claimed that went on twice may still leave in its
+    /// sessions after it has ended.
+    fn covered(&self, durable: &Database, shard: usize, claimed: &ShardVersion) -> Result<(), String> {
+        let survives = &durable.shards[shard].state.version_vector;
+        if survives.covers_all(claimed)
+            || claimed.beyond(survives).iter().all(|(site, _)| self.twins.has(site))
+        {
+            Ok(())
+        } else {
+            Err(format!("{claimed:?} claimed, {survives:?} durable"))
+        }
     }
 }
 
-fn same_shard(a: &Database, b: &Database, shard: usize) -> Result<(), String> {
+/// `live`: only vectors that still exist have to be the same.
+fn same_shard(a: &Database, b: &Database, shard: usize, live: bool) -> Result<(), String> {
     let (a, b) = (&a.shards[shard], &b.shards[shard]);
     if a.state.version_vector != b.state.version_vector {
         return Err(format!("version vectors {:?} and {:?}", a.state.version_vector, b.state.version_vector));
     }
-    if a.rows.len() != b.rows.len() {
-        return Err(format!("{} and {} rows", a.rows.len(), b.rows.len()));
+    let rows = |shard: &'_ crate::database::Shard| -> Vec<_> {
+        let all = shard.rows.iter().filter(|(_, stored)| !live || stored.row.is_live());
+        all.map(|(id, stored)| (id.clone(), stored.clone())).collect()
+    };
+    let (ours, theirs) = (rows(a), rows(b));
+    if ours.len() != theirs.len() {
+        return Err(format!("{} and {} rows", ours.len(), theirs.len()));
     }
-    for ((id, mine), (other, theirs)) in a.rows.iter().zip(&b.rows) {
+    for ((id, mine), (other, theirs)) in ours.iter().zip(&theirs) {
         if id != other || mine.row.siblings() != theirs.row.siblings() {
             return Err(format!("rows {id} {:?} and {other} {:?}", mine.row, theirs.row));
         }

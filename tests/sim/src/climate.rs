@@ -23,10 +23,23 @@ pub(crate) struct Climate {
     pub(crate) slow: u64,
     /// Whether rows are damaged and removed behind the nodes' backs. No disk is replaced then.
     pub(crate) tampers: bool,
+    /// One sync of the log in this many fails.
+    pub(crate) sync_failures: u64,
+    /// Whether nodes take so many sites that version vectors are told by what is new.
+    pub(crate) many_sites: bool,
+    /// The most bytes of a frame's body; 0 for the protocol's own limit.
+    pub(crate) piece: usize,
+    /// How many lives are split: two copies go on under one site.
+    pub(crate) splits: u64,
+    /// Whether all nodes meet only the first one.
+    pub(crate) hub: bool,
+    /// One Hello in this many is one of a build that keeps no list of held rows.
+    pub(crate) former_builds: u64,
 }
 
 impl Climate {
     pub(crate) fn of_seed(random: &mut Random) -> Self {
+        let many_sites = random.one_in(12);
         Self {
             nodes: random.between(3, 6) as usize,
             shards: if random.one_in(3) { random.between(2, 3) as usize } else { 1 },
@@ -39,6 +52,12 @@ impl Climate {
             window: random.between(1, 4),
             slow: random.between(8, 40),
             tampers: random.one_in(4),
+            sync_failures: if random.one_in(3) { 0 } else { random.between(6, 30) },
+            many_sites,
+            piece: if many_sites || random.one_in(6) { random.between(80, 1_000) as usize } else { 0 },
+            splits: if random.one_in(5) { random.between(1, 3) } else { 0 },
+            hub: random.one_in(6),
+            former_builds: if random.one_in(3) { 4 } else { 0 },
         }
     }
 
@@ -56,6 +75,12 @@ impl Climate {
             window: 2,
             slow: 0,
             tampers: false,
+            sync_failures: 0,
+            many_sites: false,
+            piece: 0,
+            splits: 0,
+            hub: false,
+            former_builds: 0,
         }
     }
 }

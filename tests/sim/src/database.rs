@@ -3,9 +3,9 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use vectr_delta::{
-    Alteration, ChangeId, CommitNo, Cursor, DeltaError, Digest, Fingerprint, IdRange, NodeName, Origin,
-    RangeVisitor, Row, RowVisitor, ShardId, ShardRead, ShardState, ShardVersion, SiteId, Timestamp, VectorId,
-    VectorRow,
+    Alteration, ChangeId, ChangelogId, CommitNo, Cursor, DeltaError, Digest, Fingerprint, HeldRow, HeldStamp,
+    IdRange, NodeName, Origin, RangeVisitor, Row, RowVisitor, ShardId, ShardRead, ShardState, ShardVersion,
+    SiteId, Timestamp, VectorId, VectorRow, VisitedRow,
 };
 
 /// The content of one node's file at one commit. A plain value: a snapshot is a copy, and a rollback drops one.
@@ -32,8 +32,14 @@ pub(crate) struct Shard {
     /// The changelog. A deliberate fault may give one number to two vectors.
     pub(crate) changes: BTreeSet<(ChangeId, VectorId)>,
     pub(crate) cursors: BTreeMap<Fingerprint, Cursor>,
+    /// The rows that are held back.
+    pub(crate) held: BTreeMap<HeldKey, HeldRow>,
     pub(crate) alteration: Alteration,
+    pub(crate) alterations: u64,
 }
+
+/// The peer, its changelog, and the vector.
+pub(crate) type HeldKey = (Fingerprint, ChangelogId, VectorId);
 
 /// A row and its place in the changelog.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +56,9 @@ impl Database {
             rows: BTreeMap::new(),
             changes: BTreeSet::new(),
             cursors: BTreeMap::new(),
+            held: BTreeMap::new(),
             alteration: Alteration::None,
+            alterations: 0,
         };
         let names = origin.node.iter().map(|name| (origin.site, name.clone())).collect();
         Self {
@@ -133,6 +141,18 @@ impl ShardRead for Snapshot<'_> {
         Ok(self.shard.cursors.get(peer).copied())
     }
 
+    fn held_stamp(&self, peer: &Fingerprint, changelog: ChangelogId) -> Result<HeldStamp, StoreError> {
+        let revisions = self.held(peer, changelog).map(|row| row.revision);
+        Ok(HeldStamp {
+            rows: self.held(peer, changelog).count() as u64,
+            revision: revisions.max().unwrap_or_default(),
+        })
+    }
+
+    fn held_rows(&self, peer: &Fingerprint, changelog: ChangelogId) -> Result<Vec<HeldRow>, StoreError> {
+        Ok(self.held(peer, changelog).cloned().collect())
+    }
+
     fn site_name(&self, site: SiteId) -> Result<Option<NodeName>, StoreError> {
         Ok(self.database.names.get(&site).cloned())
     }
@@ -149,10 +169,20 @@ impl ShardRead for Snapshot<'_> {
             let row = &self.shard.rows[id].row;
             let news = filter
                 .is_none_or(|filter| row.siblings().iter().any(|sibling| !filter.covers(sibling.dot())));
-            let entry = news.then(|| VectorRow { id: id.clone(), row: (**row).clone() });
-            if let ControlFlow::Break(()) = visit(*change_id, entry) {
+            let visited = match news {
+                true => VisitedRow::Row(VectorRow { id: id.clone(), row: (**row).clone() }),
+                false => VisitedRow::Covered,
+            };
+            if let ControlFlow::Break(()) = visit(*change_id, visited) {
                 break;
             }
+        }
+        Ok(())
+    }
+
+    fn visit_row(&self, id: &VectorId, visit: RangeVisitor<'_>) -> Result<(), StoreError> {
+        if let Some(stored) = self.shard.rows.get(id) {
+            let _ = visit(Some(VectorRow { id: id.clone(), row: (*stored.row).clone() }));
         }
         Ok(())
     }
@@ -169,9 +199,18 @@ impl ShardRead for Snapshot<'_> {
     fn alteration(&self) -> Result<Alteration, StoreError> {
         Ok(self.shard.alteration)
     }
+
+    fn alterations(&self) -> Result<u64, StoreError> {
+        Ok(self.shard.alterations)
+    }
 }
 
 impl Snapshot<'_> {
+    fn held(&self, peer: &Fingerprint, changelog: ChangelogId) -> impl Iterator<Item = &HeldRow> {
+        let of = move |key: &HeldKey| key.0 == *peer && key.1 == changelog;
+        self.shard.held.iter().filter(move |(key, _)| of(key)).map(|(_, row)| row)
+    }
+
     fn entries(&self) -> impl Iterator<Item = VectorRow> {
         self.shard.rows.iter().map(|(id, stored)| VectorRow { id: id.clone(), row: (*stored.row).clone() })
     }

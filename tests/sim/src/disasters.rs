@@ -1,6 +1,7 @@
 use crate::database::Database;
+use crate::disk::DiskTrust;
 use crate::fault::Fault;
-use crate::node::SECOND;
+use crate::node::{Backup, SECOND};
 use crate::store::Store;
 use crate::strike::Strike;
 use crate::world::{Event, World};
@@ -22,7 +23,11 @@ impl World {
         self.struck.count(Strike::PowerCut);
         self.stop(node);
         let at_risk = self.nodes[node].store.at_risk();
-        let survivors = self.random.index(at_risk + 1);
+        let reachable = self.nodes[node].store.reachable();
+        let survivors = self.random.index(reachable + 1);
+        if reachable < at_risk {
+            self.struck.count(Strike::CutAfterFailedSync);
+        }
         self.struck.add(Strike::Rewound, (at_risk - survivors) as u64);
         self.note(|| format!("node {node} loses power: {survivors} of {at_risk} commits survive"));
         self.nodes[node].store.cut_power(survivors);
@@ -41,17 +46,17 @@ impl World {
         if !self.nodes[node].up {
             return;
         }
-        self.stop(node);
         let commit_no = self.nodes[node].store.current().commit_no;
-        self.nodes[node].store.make_durable(commit_no);
-        self.oracle.acknowledge(node, commit_no);
+        self.sync_log(node, commit_no);
+        self.stop(node);
         self.boot_later(node);
     }
 
-    /// Keeps a copy of the node's file.
+    /// Keeps a copy of the node's file and of its memory.
     pub(crate) fn back_up(&mut self, node: usize) {
         let node = &mut self.nodes[node];
-        node.backups.push_back(node.store.current().clone());
+        let (database, hellos) = (node.store.current().clone(), node.hellos.clone());
+        node.backups.push_back(Backup { database, hellos });
         if node.backups.len() > 3 {
             node.backups.pop_front();
         }
@@ -63,7 +68,8 @@ impl World {
         if backups == 0 {
             return self.back_up(node);
         }
-        let backup = self.nodes[node].backups[self.random.index(backups)].clone();
+        let Backup { database: backup, hellos } =
+            self.nodes[node].backups[self.random.index(backups)].clone();
         if backup == *self.nodes[node].store.current() {
             return;
         }
@@ -80,6 +86,11 @@ impl World {
             self.take_new_life(node, true);
         }
         self.forget_replaced(node);
+        if self.random.one_in(2) {
+            // A snapshot of the running machine: the clock shows that time has passed.
+            self.struck.count(Strike::RestoredWithMemory);
+            self.nodes[node].hellos = hellos;
+        }
         self.nodes[node].up = true;
         let writes = match self.random.below(3) {
             0 => lost / 2,
@@ -123,22 +134,23 @@ impl World {
     }
 
     /// What was only on a replaced disk may be lost.
-    fn forget_replaced(&mut self, node: usize) {
+    pub(crate) fn forget_replaced(&mut self, node: usize) {
         self.oracle.forget_pending(node);
         self.oracle.release_lost(&self.nodes.iter().map(|node| &**node.store.durable()));
         self.check_node(node);
     }
 
-    fn stop(&mut self, node: usize) {
+    pub(crate) fn stop(&mut self, node: usize) {
         if self.nodes[node].barrier.is_some() {
             self.struck.count(Strike::BarrierBroken);
         }
         self.nodes[node].stop();
+        self.suspect_log(node);
         self.drop_sessions_of(node);
     }
 
     /// The file cannot prove that it continues its former state, so it takes a new site.
-    fn take_new_life(&mut self, node: usize, new_changelog: bool) {
+    pub(crate) fn take_new_life(&mut self, node: usize, new_changelog: bool) {
         let (site, changelog) = (self.new_site(), self.new_changelog());
         let name = self.nodes[node].name.clone();
         let strategy = self.nodes[node].strategy;
@@ -153,7 +165,7 @@ impl World {
         self.note(|| format!("node {node} takes site {site}"));
     }
 
-    fn boot_later(&mut self, node: usize) {
+    pub(crate) fn boot_later(&mut self, node: usize) {
         let delay = self.random.between(1_000, 5 * SECOND);
         self.schedule(delay, Event::Boot { node });
     }
@@ -165,6 +177,9 @@ impl World {
         self.faulty = false;
         self.acts_left = 0;
         for node in 0..self.nodes.len() {
+            if self.nodes[node].trust == DiskTrust::FileLost {
+                self.stop(node);
+            }
             self.nodes[node].up = true;
             self.nodes[node].skew = self.new_skew();
         }

@@ -1,6 +1,7 @@
 use bytes::Bytes;
 use vectr_delta::{DeltaError, FrameDecoder, Message, MessageDecoder, Session, Uncompressed};
 
+use crate::hellos::believe;
 use crate::node::Moment;
 
 /// A stream between two processes, with a session at each end.
@@ -26,6 +27,12 @@ pub(crate) struct Endpoint {
     pub(crate) session: Session,
     pub(crate) frames: FrameDecoder,
     pub(crate) messages: MessageDecoder,
+    /// Whether the node has noted the Hellos.
+    pub(crate) greeted: bool,
+    /// The number of its Hello.
+    pub(crate) nonce: u64,
+    /// The session that a deliberate fault takes every Hello to build upon.
+    pub(crate) believed: Option<u64>,
     /// Whether the session's end has been recorded.
     pub(crate) closed: bool,
     /// When the last frame to this end arrives.
@@ -53,6 +60,9 @@ impl Endpoint {
             session,
             frames: FrameDecoder::default(),
             messages: MessageDecoder::default(),
+            greeted: false,
+            nonce: 0,
+            believed: None,
             closed: false,
             arrival: 0,
             straggler: None,
@@ -64,7 +74,10 @@ impl Endpoint {
         self.frames.receive(bytes);
         loop {
             match self.next_message() {
-                Ok(Some(message)) => self.session.receive(message),
+                Ok(Some(message)) => match self.believed {
+                    Some(believed) => self.session.receive(believe(believed, message)),
+                    None => self.session.receive(message),
+                },
                 Ok(None) => return,
                 Err(error) => return self.session.reject(error.code(), &error.to_string(), true),
             }

@@ -1,9 +1,11 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use vectr_delta::{CommitNo, Fingerprint, NodeName, Strategy, Timestamp};
+use vectr_delta::{CommitNo, CountedRows, Fingerprint, NodeName, Strategy, Timestamp};
 
 use crate::database::Database;
+use crate::disk::DiskTrust;
+use crate::hellos::HelloMemory;
 use crate::store::Store;
 
 /// A point in virtual time, in microseconds since the start.
@@ -35,9 +37,22 @@ pub(crate) struct Node {
     pub(crate) barrier: Option<CommitNo>,
     pub(crate) durable_waiters: Vec<(CommitNo, Place)>,
     pub(crate) commit_waiters: Vec<(CommitNo, Place)>,
-    pub(crate) backups: VecDeque<Arc<Database>>,
+    pub(crate) backups: VecDeque<Backup>,
+    /// The last commit that the process takes for durable.
+    pub(crate) synced: CommitNo,
+    pub(crate) trust: DiskTrust,
+    pub(crate) hellos: HelloMemory,
     /// The writes that a restored node still has to make to exceed those it lost.
     pub(crate) owed: u64,
+    /// The rows of each shard as a repair of this process has counted them, which others may have changed since.
+    pub(crate) counted: BTreeMap<usize, CountedRows>,
+}
+
+/// A copy of a machine: its file, and what its process had in memory.
+#[derive(Clone, Debug)]
+pub(crate) struct Backup {
+    pub(crate) database: Arc<Database>,
+    pub(crate) hellos: HelloMemory,
 }
 
 impl Node {
@@ -52,6 +67,8 @@ impl Node {
         self.barrier = None;
         self.durable_waiters.clear();
         self.commit_waiters.clear();
+        self.hellos = HelloMemory::default();
+        self.counted.clear();
     }
 }
 
@@ -62,4 +79,5 @@ impl crate::world::World {
     }
 }
 
-const EPOCH: Moment = 1_700_000_000 * SECOND;
+/// How far true time is from 1970 at the start.
+pub(crate) const EPOCH: Moment = 1_700_000_000 * SECOND;

@@ -127,6 +127,29 @@ impl Oracle {
         Ok(())
     }
 
+    /// The acknowledged writes that none of the databases holds or has superseded: for each one its shard and its dot,
+    /// and those of the lost writes that superseded it.
+    pub(crate) fn lost<'d>(
+        &self,
+        databases: &(impl Iterator<Item = &'d Database> + Clone),
+    ) -> Result<Vec<(usize, Vec<Dot>)>, String> {
+        let mut lost = Vec::new();
+        for ((shard, id), writes) in &self.vectors {
+            let mut held = WriteSet::default();
+            for row in databases.clone().filter_map(|database| database.shards[*shard].rows.get(id)) {
+                held.join(&self.held(writes, id, Some(&row.row))?);
+            }
+            let gone: Vec<_> =
+                writes.iter().enumerate().filter(|(place, _)| !held.contains(*place)).collect();
+            for (place, write) in gone.iter().filter(|(_, write)| write.acknowledged) {
+                let later = gone.iter().filter(|(_, later)| later.seen.contains(*place));
+                let dots = later.map(|(_, later)| later.version.dot());
+                lost.push((*shard, std::iter::once(write.version.dot()).chain(dots).collect()));
+            }
+        }
+        Ok(lost)
+    }
+
     /// Whether `row`'s versions are all held by, or superseded in, the database.
     pub(crate) fn check_held(
         &self,

@@ -2,12 +2,12 @@ use std::sync::Arc;
 
 use vectr_delta::{
     Alteration, Batch, Payload, Preference, RemoteApply, Row, ShardVersion, ShardWrite, Sibling, StoreReply,
-    StoreRequest, VectorId, compare_ranges, read_range, settle_repair, split_ranges,
+    StoreRequest, VectorId, compare_ranges, count_rows, read_range, settle_repair, split_ranges,
 };
 
 use crate::database::Database;
 use crate::fault::Fault;
-use crate::node::Place;
+use crate::node::{Node, Place};
 use crate::requests::without;
 use crate::strike::Strike;
 use crate::transaction::Transaction;
@@ -23,13 +23,17 @@ impl World {
         let snapshot = database.read(shard);
         match request {
             StoreRequest::SplitRanges(ranges) => {
+                let counted = count_rows(&snapshot).expect("a snapshot reads without errors");
                 let mut digests = split_ranges(&snapshot, &ranges).expect("a snapshot reads without errors");
                 digests.commit_no = commit_no;
+                self.nodes[node].counted.insert(shard, counted);
                 StoreReply::RangeDigests(Box::new(digests))
             }
             StoreRequest::CompareRanges(theirs) => {
+                let counted = count_rows(&snapshot).expect("a snapshot reads without errors");
                 let mut counts = compare_ranges(&snapshot, &theirs).expect("a snapshot reads without errors");
                 counts.commit_no = commit_no;
+                self.nodes[node].counted.insert(shard, counted);
                 StoreReply::RangeCounts(Box::new(counts))
             }
             StoreRequest::ReadRange { range, size } => {
@@ -92,8 +96,9 @@ impl World {
         matches: bool,
     ) -> StoreReply {
         let fuse = self.new_fuse();
-        let result =
-            self.nodes[node].store.transact(shard, fuse, |shard| remote.finish_repair(shard, matches));
+        let counted = self.nodes[node].counted.remove(&shard);
+        let finish = |shard: &mut Transaction| remote.finish_repair(shard, matches, counted.as_ref());
+        let result = self.nodes[node].store.transact(shard, fuse, finish);
         match result {
             Ok(committed) => {
                 self.after_commit(node, false, &committed);
@@ -106,7 +111,7 @@ impl World {
 
     fn settle_repair(&mut self, node: usize, shard: usize, peer: &ShardVersion) -> StoreReply {
         let fuse = self.new_fuse();
-        let settle = |shard: &mut Transaction| settle_repair(shard, peer);
+        let settle = |shard: &mut Transaction| settle_repair(shard, peer, None);
         match self.nodes[node].store.transact(shard, fuse, settle) {
             Ok(committed) => {
                 self.after_commit(node, false, &committed);
@@ -117,10 +122,11 @@ impl World {
     }
 
     /// Another program removes a row from the node's file, or the disk damages it. Only what the first node holds as well,
-    /// whose disk is sound: what nobody else has is lost. No tombstones, which are part of no digest: a repair preference
+    /// whose disk is sound: what nobody else has is lost. No tombstones, which are part of no digest: a repair finds
     /// them only from a peer that it happens to be made with.
     pub(crate) fn tamper(&mut self, node: usize) {
-        if node == 0 {
+        // A node that goes on twice writes its rows again under another site, and nobody may hold the former ones then.
+        if node == 0 || self.twins.has(self.nodes[0].store.current().origin.site) {
             return;
         }
         let shard = self.random.index(self.shards.len());
@@ -148,8 +154,17 @@ impl World {
                 stored.row = Arc::new(rotten(&stored.row));
             }
             shard.alteration = Alteration::Present;
+            shard.alterations += 1;
         });
         self.struck.count(if removes { Strike::RowRemoved } else { Strike::RowDamaged });
+    }
+}
+
+impl World {
+    /// Whether the first node is to keep what it holds, because rows of other nodes are to be repaired from it.
+    pub(crate) fn needs_first_node(&self) -> bool {
+        let is_sound = |node: &Node| is_sound(node.store.current()) && is_sound(node.store.durable());
+        !self.nodes.iter().all(is_sound)
     }
 }
 

@@ -1,14 +1,15 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use vectr_delta::{
-    Applied, Batch, ClockEvidence, CommitNo, Cursor, Dot, Hello, MAX_CLOCK_SKEW, Refusal, RemoteApply, Row,
-    ShardWrite, SiteReset, StoreReply, StoreRequest, Timestamp, VectorRow, read_hello, read_page,
+    Applied, Batch, ClockEvidence, CommitNo, Cursor, Dot, Hello, LocalHello, MAX_CLOCK_SKEW, Refusal,
+    RemoteApply, Row, ShardRead, ShardWrite, SiteReset, StoreReply, StoreRequest, Timestamp, VectorRow,
+    read_hello, read_page,
 };
 
 use crate::database::StoreError;
 use crate::fault::Fault;
 use crate::node::{Place, SECOND};
-use crate::store::Committed;
+use crate::store::{Committed, News};
 use crate::strike::Strike;
 use crate::transaction::Transaction;
 use crate::world::{Event, World};
@@ -25,11 +26,20 @@ impl World {
         let reply = match request {
             StoreRequest::ReadHello { peer, offer } => {
                 let database = self.nodes[node].store.current();
-                let (hello, _) = read_hello(&database.read(shard), &peer, &offer)
+                let LocalHello { mut hello, held, .. } = read_hello(&database.read(shard), &peer, &offer)
                     .expect("a snapshot reads without errors");
-                StoreReply::Hello { hello: Box::new(hello), commit_no: self.leaving_commit(node) }
+                if self.random.one_in(self.climate.former_builds) {
+                    hello.codecs.retain(|ability| *ability != Hello::LISTS);
+                }
+                let (commit_no, alterations) =
+                    (self.leaving_commit(node), database.shards[shard].alterations);
+                self.struck.add(Strike::AskedAgain, held.len() as u64);
+                if self.fault == Some(Fault::HeldRowsLeaveEarly) && !held.is_empty() {
+                    self.empty_lists(node, shard);
+                }
+                StoreReply::Hello { hello: Box::new(hello), held, commit_no, alterations }
             }
-            StoreRequest::ReadPage { after, filter, size } => {
+            StoreRequest::ReadPage { after, filter, size, .. } => {
                 let database = self.nodes[node].store.current();
                 let page = read_page(&database.read(shard), after, filter.as_ref(), size);
                 let mut page = page.expect("a snapshot reads without errors");
@@ -47,6 +57,9 @@ impl World {
             StoreRequest::End { remote, batches, end } => {
                 self.take_end(from, node, shard, *remote, batches, &end)
             }
+            StoreRequest::FindRows { .. } | StoreRequest::JoinAnswer { .. } => {
+                self.carry_question(from, request)
+            }
             StoreRequest::SplitRanges(_)
             | StoreRequest::CompareRanges(_)
             | StoreRequest::ReadRange { .. }
@@ -56,8 +69,7 @@ impl World {
             StoreRequest::AwaitDurable(commit_no) => return self.await_durable(node, commit_no, from),
             StoreRequest::AwaitCommit(commit_no) => return self.await_commit(node, commit_no, from),
             StoreRequest::ResetSite(forked) => {
-                self.forks += 1;
-                if self.nodes[node].store.current().origin.site == forked {
+                if self.note_fork(node, forked) {
                     self.renew(node, SiteReset::Forked);
                 }
                 StoreReply::SiteReset
@@ -72,13 +84,20 @@ impl World {
             return;
         }
         self.nodes[node].barrier = None;
-        self.nodes[node].store.make_durable(commit_no);
-        self.oracle.acknowledge(node, commit_no);
+        let durable = self.sync_log(node, commit_no);
         let waiters = &mut self.nodes[node].durable_waiters;
         let due: Vec<_> = waiters.extract_if(.., |(waits_for, _)| *waits_for <= commit_no).collect();
         let more = !waiters.is_empty();
         for (_, place) in due {
-            self.answer(place, StoreReply::Durable(commit_no));
+            self.answer(
+                place,
+                if durable {
+                    StoreReply::Durable(commit_no)
+                } else {
+                    let reason = "the disk failed".to_owned();
+                    StoreReply::Failed { code: "ERR_STORAGE".into(), reason, retry: true }
+                },
+            );
         }
         if more {
             self.start_barrier(node);
@@ -105,9 +124,17 @@ impl World {
         if own && let Err(what) = self.oracle.record(node, committed.commit_no, &committed.puts) {
             self.violate(format!("node {node}: {what}"));
         }
-        let waiters = &mut self.nodes[node].commit_waiters;
-        let due: Vec<_> =
-            waiters.extract_if(.., |(seen, _)| committed.commit_no > *seen).map(|(_, place)| place).collect();
+        let rows_only = self.fault == Some(Fault::ClaimsWakeNobody);
+        let (links, waiters) = (&self.links, &mut self.nodes[node].commit_waiters);
+        let is_due = |(seen, place): &(CommitNo, Place)| {
+            committed.commit_no > *seen
+                && match committed.news {
+                    News::None => false,
+                    News::Of { shard, rows } => links[place.link].shard == shard && (rows || !rows_only),
+                    News::OfAll => true,
+                }
+        };
+        let due: Vec<_> = waiters.extract_if(.., |waiter| is_due(waiter)).map(|(_, place)| place).collect();
         for place in due {
             self.answer(place, StoreReply::Committed);
         }
@@ -174,8 +201,12 @@ impl World {
         self.filter_siblings(node, shard, &mut batches);
         let (fuse, wall) = (self.new_fuse(), self.nodes[node].wall(self.now));
         let passes = self.passing_cursor(from, batches.last().map(|batch| batch.position));
+        let unlists = self.fault == Some(Fault::HeldRowsUnlisted);
         let result = self.nodes[node].store.transact(shard, fuse, |shard| {
             let applied = remote.apply(shard, &batches, wall)?;
+            if unlists {
+                shard.forget_lists();
+            }
             if let Some((peer, cursor)) = passes.filter(|_| applied.held.is_empty()) {
                 shard.set_cursor(&peer, cursor)?;
             }
@@ -201,11 +232,22 @@ impl World {
     ) -> StoreReply {
         self.filter_siblings(node, shard, &mut batches);
         let passes = self.passing_cursor(from, Some(end.position));
+        let compares_tight_only = self.fault == Some(Fault::LooseShardsDiffer);
+        let unlists = self.fault == Some(Fault::HeldRowsUnlisted);
+        let ignores = self.fault == Some(Fault::EndIgnoresHeldRows);
         let (fuse, wall) = (self.new_fuse(), self.nodes[node].wall(self.now));
         let result = self.nodes[node].store.transact(shard, fuse, |shard| {
             let applied =
                 if batches.is_empty() { Applied::default() } else { remote.apply(shard, &batches, wall)? };
+            if compares_tight_only && !(end.tight && shard.state().is_tight()) {
+                remote.set_rule(vectr_delta::EndRule::TakeOver);
+            }
+            let list = if ignores { shard.forget_lists() } else { BTreeMap::new() };
             let ended = remote.end(shard, end)?;
+            shard.keep_list(list);
+            if unlists {
+                shard.forget_lists();
+            }
             if let Some((peer, cursor)) = passes {
                 shard.set_cursor(&peer, cursor)?;
             }
@@ -266,7 +308,7 @@ impl World {
     }
 
     fn await_durable(&mut self, node: usize, commit_no: CommitNo, place: Place) {
-        let durable = self.nodes[node].store.durable().commit_no;
+        let durable = self.nodes[node].synced;
         if durable >= commit_no {
             return self.answer(place, StoreReply::Durable(durable));
         }
@@ -275,7 +317,8 @@ impl World {
     }
 
     fn await_commit(&mut self, node: usize, commit_no: CommitNo, place: Place) {
-        if self.nodes[node].store.current().commit_no > commit_no {
+        let head = self.nodes[node].store.head(self.links[place.link].shard);
+        if head > commit_no {
             return self.answer(place, StoreReply::Committed);
         }
         self.nodes[node].commit_waiters.push((commit_no, place));
@@ -295,7 +338,10 @@ impl World {
                 Some(Fault::ClockWithoutEvidence) => Timestamp::default(),
                 _ => database.newest_foreign_stamp(),
             },
-            not_before: Timestamp::default(),
+            not_before: match self.fault {
+                Some(Fault::ClockWithoutEvidence) => Timestamp::default(),
+                _ => World::right_time(0),
+            },
         };
         let Some(reset) = SiteReset::of_clock(database.last_stamp, &evidence) else { return false };
         self.struck.count(Strike::ClockCorrected);

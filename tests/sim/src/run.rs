@@ -5,6 +5,7 @@ use std::thread;
 
 use crate::Fault;
 use crate::climate::Climate;
+use crate::node::{Moment, SECOND};
 use crate::random::Random;
 use crate::strike::{Strike, Struck};
 use crate::world::World;
@@ -28,6 +29,12 @@ pub struct Outcome {
     pub loose_shards: u64,
     /// How often a session noticed a fork.
     pub forks: u64,
+    /// How many seeds had a life that went on twice.
+    pub split: u64,
+    /// In how many of them acknowledged writes of its copies were lost.
+    pub split_with_losses: u64,
+    /// How many such writes were lost.
+    pub lost_by_twins: u64,
     /// The smallest seed that failed, and how.
     pub failure: Option<(u64, String)>,
 }
@@ -39,11 +46,16 @@ pub fn run_seed(seed: u64, fault: Option<Fault>, trace: bool) -> Outcome {
         let mut world = World::new(seed, fault, trace);
         world.run_faults();
         let rounds = if world.violation.is_none() { world.heal() } else { 0 };
-        if world.violation.is_none() && world.random.one_in(3) {
+        let rounds = match world.violation {
+            None if world.twins.any() => rounds.max(world.meet_again()),
+            _ => rounds,
+        };
+        // A clone that was idle may be noticed at any time, which ends the session.
+        if world.violation.is_none() && !world.has_clones() && world.random.one_in(3) {
             world.stay_live();
         }
-        // Only an injected fault causes a fork; a correct store never has one.
-        if world.forks > 0 && fault.is_none() {
+        // Only an injected fault or a clone causes a fork; a correct store never has one.
+        if world.forks > 0 && fault.is_none() && !world.twins.any() {
             world.violate("a session noticed a fork where there was none");
         }
         outcome_of(&world, seed, rounds)
@@ -85,7 +97,7 @@ pub fn run_unnoticed_clone(seed: u64) -> Outcome {
         for _ in 0..8 {
             // Clocks differ, as tombstones of both copies with the same dot and timestamp would be one version.
             world.nodes[node].skew = 0;
-            world.run_for(crate::node::SECOND);
+            world.run_for(SECOND);
             let life = world.nodes[node].life;
             world.write(node, life, 2);
         }
@@ -97,13 +109,38 @@ pub fn run_unnoticed_clone(seed: u64) -> Outcome {
     write(&mut world, 0);
     write(&mut world, copy);
     world.open(0, copy, 0, false);
-    world.run_for(60 * crate::node::SECOND);
+    world.run_for(60 * SECOND);
     let met = world.forks;
     let rounds = world.sync_until_converged();
     let mut outcome = outcome_of(&world, seed, rounds);
     outcome.forks = met;
     outcome
 }
+
+/// Two nodes with one certificate meet a third one, which has rows of the first on its list of held rows, in live
+/// sessions: each of them takes the cursor over from the other.
+#[must_use]
+pub fn run_shared_certificate(seed: u64) -> Outcome {
+    let climate = Climate { hub: true, wild_clocks: true, ..Climate::calm(3) };
+    let mut world = World::with_climate(Random::new(seed), climate, None, false);
+    world.nodes[2].fingerprint = world.nodes[1].fingerprint;
+    world.nodes[1].skew = HOUR as i64;
+    let life = world.nodes[1].life;
+    world.write(1, life, 4);
+    world.open(1, 0, 0, false);
+    world.run_for(60 * SECOND);
+    let held = world.struck.of(Strike::HeldBack);
+    world.nodes[1].skew = 0;
+    world.skip(2 * HOUR);
+    world.stay_live();
+    let mut outcome = outcome_of(&world, seed, 0);
+    if held == 0 {
+        outcome.failure.get_or_insert((seed, "nothing was held back".into()));
+    }
+    outcome
+}
+
+const HOUR: Moment = 3_600 * SECOND;
 
 impl Outcome {
     fn join(&mut self, other: &Self) {
@@ -115,6 +152,9 @@ impl Outcome {
         self.acknowledged += other.acknowledged;
         self.loose_shards += other.loose_shards;
         self.forks += other.forks;
+        self.split += other.split;
+        self.split_with_losses += other.split_with_losses;
+        self.lost_by_twins += other.lost_by_twins;
         let smaller =
             |(seed, _): &&(u64, String)| self.failure.as_ref().is_none_or(|(known, _)| seed < known);
         if let Some(failure) = other.failure.as_ref().filter(smaller) {
@@ -122,9 +162,9 @@ impl Outcome {
         }
     }
 
-    /// The kinds of faults that occurred at most this often.
-    pub fn rarer_than(&self, times: u64) -> impl Iterator<Item = Strike> {
-        Strike::ALL.iter().copied().filter(move |strike| self.struck.of(*strike) <= times)
+    /// The kinds of faults that occurred too rarely.
+    pub fn rare(&self) -> impl Iterator<Item = Strike> {
+        Strike::ALL.iter().copied().filter(|strike| self.struck.of(*strike) <= strike.least())
     }
 }
 
@@ -139,6 +179,9 @@ fn outcome_of(world: &World, seed: u64, rounds: u64) -> Outcome {
         acknowledged,
         loose_shards: world.loose_shards(),
         forks: world.forks,
+        split: world.twins.any().into(),
+        split_with_losses: (world.lost_by_twins > 0).into(),
+        lost_by_twins: world.lost_by_twins,
         failure: world.violation.clone().map(|what| (seed, what)),
     }
 }

@@ -15,6 +15,14 @@ impl World {
         let pause = self.random.between(10_000, 800_000);
         self.schedule(pause, Event::Act);
         let node = self.random.index(self.nodes.len());
+        if self.climate.splits > 0 && self.random.one_in(80) {
+            self.climate.splits -= 1;
+            return self.split_life(node);
+        }
+        if self.climate.many_sites && self.random.one_in(30) {
+            let openings = self.random.between(1, 60);
+            return self.open_often(node, openings);
+        }
         match self.random.below(1_000) {
             0..430 => {
                 let writes = self.random.between(1, 4);
@@ -80,15 +88,15 @@ impl World {
     }
 
     fn open_any(&mut self, node: usize) {
-        let peer = self.random.index(self.nodes.len());
+        let peer = if self.climate.hub && node > 0 { 0 } else { self.random.index(self.nodes.len()) };
         let shard = self.random.index(self.shards.len());
         let live = self.random.one_in(4);
-        if peer != node && self.nodes[node].up && self.nodes[peer].up {
+        if self.may_meet(node, peer) && self.nodes[node].up && self.nodes[peer].up {
             self.open(node, peer, shard, live);
         }
     }
 
-    fn new_write(&mut self, node: usize, shard: usize) -> (VectorId, LocalWrite) {
+    pub(crate) fn new_write(&mut self, node: usize, shard: usize) -> (VectorId, LocalWrite) {
         let id = match self.random.below(10) {
             0..7 => format!("k{}", self.random.below(self.climate.keys)),
             _ => format!("n{node}-{}", self.random.below(12)),

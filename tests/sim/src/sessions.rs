@@ -17,8 +17,10 @@ impl World {
             self.struck.count(Strike::Overlapping);
         }
         let ends = [(a, b), (b, a)].map(|(node, peer)| {
-            let session = self.new_session(node, peer, shard, live);
-            Endpoint::new(node, self.nodes[node].life, session)
+            let nonce = self.random.number();
+            let session = self.new_session(node, peer, shard, live, nonce);
+            let (session, believed) = self.remind(node, shard, session);
+            Endpoint { nonce, believed, ..Endpoint::new(node, self.nodes[node].life, session) }
         });
         self.links.push(Link { shard, live, fair: !self.faulty, ends, cut: false, progress: self.now });
         self.note(|| format!("session {number}: nodes {a} and {b}, shard {shard}, live {live}"));
@@ -106,9 +108,9 @@ impl World {
         }
     }
 
-    fn new_session(&mut self, node: usize, peer: usize, shard: usize, live: bool) -> Session {
+    fn new_session(&mut self, node: usize, peer: usize, shard: usize, live: bool, nonce: u64) -> Session {
         let offer = HelloOffer {
-            nonce: self.random.number(),
+            nonce,
             codecs: vec![0],
             live,
             node: self.nodes[node].name.clone(),
@@ -144,6 +146,7 @@ impl World {
                 break;
             }
         }
+        self.note_hellos(place);
         self.close_if_ended(place);
     }
 
@@ -162,10 +165,11 @@ impl World {
                 self.hold_back(held);
             }
         }
-        if report.digests_differ && !self.climate.tampers {
+        let altered = self.climate.tampers || self.twins.any();
+        if report.digests_differ && !altered {
             self.violate("two nodes that claim the same changes hold different content");
         }
-        if report.repairs > 0 && !self.climate.tampers {
+        if report.repairs > 0 && !altered {
             self.violate("a session began a repair although nothing was damaged");
         }
         if let Ending::Failed { code, reason, by_peer: false, .. } = ending
@@ -179,7 +183,7 @@ impl World {
 
     fn hold_back(&mut self, held: &vectr_delta::Held) {
         self.struck.add(Strike::HeldBack, held.rows);
-        if !self.climate.wild_clocks {
+        if !self.climate.wild_clocks && !self.twins.any() {
             self.violate(format!("rows were held back although no clocks are apart: {held:?}"));
         }
     }
@@ -192,7 +196,7 @@ impl World {
         }
         self.note(|| format!("  {}.{} sends {}", from.link, from.side, brief(message)));
         let frames = message.encode(&Uncompressed).expect("small messages are within the limits");
-        for frame in frames {
+        for frame in self.frames_of(message, frames) {
             self.send_frame(Place { link: from.link, side: 1 - from.side }, frame);
         }
     }

@@ -45,12 +45,42 @@ strikes! {
     ClockSkewed "clocks set more than a minute wrong",
     ClockCorrected "databases that wrote their own changes again with a right clock",
     HeldBack "rows held back",
+    AskedAgain "held rows that were asked for again",
+    ArrivedAfterAll "held rows that came with an answer",
     StaleEnd "ends that were overtaken by a commit",
     RacingWrite "commits while a page was on its way",
     Conflict "vectors that gained concurrent versions",
     RowRemoved "rows removed behind a node's back",
     RowDamaged "rows damaged on a disk",
     Repaired "rows that a repair changed or brought back",
+    SyncFailed "syncs of a log that failed",
+    LogWrittenAnew "logs written anew before a sync of them counted",
+    CheckpointFailed "checkpoints whose sync failed",
+    CutAfterFailedSync "power cuts that took what a failed sync had left off the disk",
+    ClockBehind "clocks set 90 s back or to 1970",
+    RestoredWithMemory "nodes restored together with their memory",
+    SiteTaken "sites taken by opening a file",
+    ToldBySince "messages that told only what was new",
+    AskedForWhole "short Hellos that the peer asked for whole",
+    HelloForgotten "Hellos forgotten on one side",
+    HelloStale "Hellos of an earlier session kept on one side",
+    Spanning "Hellos, Ends and Durables that spanned frames",
+    ClonedAlone "running nodes cloned, of which one copy went on",
+    ClonedRunning "running nodes cloned, of which both copies went on",
+    ResumedUnnoticed "running nodes set back, with their memory and clock",
+    CloneNoticed "copies that noticed each other",
+}
+
+impl Strike {
+    /// How often it has to occur in thousands of seeds to show anything. Few seeds have a running node cloned, as little
+    /// can be checked in them from then on.
+    #[must_use]
+    pub const fn least(self) -> u64 {
+        match self {
+            Self::ClonedAlone | Self::ClonedRunning | Self::ResumedUnnoticed | Self::CloneNoticed => 50,
+            _ => 1_000,
+        }
+    }
 }
 
 /// How often each [`Strike`] occurred.

@@ -1,12 +1,13 @@
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use vectr_delta::{
-    Alteration, ChangeId, ChangelogId, CommitNo, Cursor, Fingerprint, IdRange, NodeName, Origin,
-    RangeVisitor, Row, RowVisitor, ShardId, ShardRead, ShardState, ShardVersion, ShardWrite, SiteId,
+    Alteration, ChangeId, ChangelogId, CommitNo, Cursor, Fingerprint, HeldRow, HeldStamp, IdRange, NodeName,
+    Origin, RangeVisitor, Row, RowVisitor, ShardId, ShardRead, ShardState, ShardVersion, ShardWrite, SiteId,
     Timestamp, VectorId,
 };
 
-use crate::database::{Database, StoreError};
+use crate::database::{Database, HeldKey, StoreError};
 
 /// A write transaction: works on a copy of the database, which is kept or dropped as a whole.
 pub(crate) struct Transaction {
@@ -37,6 +38,16 @@ impl Transaction {
         }
         let name = origin.node.clone();
         self.database.names.extend(name.map(|name| (site, name)));
+    }
+
+    /// Empties the lists of held rows; a deliberate fault. Returns what was there.
+    pub(crate) fn forget_lists(&mut self) -> BTreeMap<HeldKey, HeldRow> {
+        std::mem::take(&mut self.database.shards[self.shard].held)
+    }
+
+    /// Puts rows back on the lists.
+    pub(crate) fn keep_list(&mut self, rows: BTreeMap<HeldKey, HeldRow>) {
+        self.database.shards[self.shard].held.extend(rows);
     }
 
     fn step(&mut self) -> Result<(), StoreError> {
@@ -74,6 +85,14 @@ impl ShardRead for Transaction {
         self.database.read(self.shard).cursor(peer)
     }
 
+    fn held_stamp(&self, peer: &Fingerprint, changelog: ChangelogId) -> Result<HeldStamp, StoreError> {
+        self.database.read(self.shard).held_stamp(peer, changelog)
+    }
+
+    fn held_rows(&self, peer: &Fingerprint, changelog: ChangelogId) -> Result<Vec<HeldRow>, StoreError> {
+        self.database.read(self.shard).held_rows(peer, changelog)
+    }
+
     fn site_name(&self, site: SiteId) -> Result<Option<NodeName>, StoreError> {
         self.database.read(self.shard).site_name(site)
     }
@@ -88,12 +107,20 @@ impl ShardRead for Transaction {
         self.database.read(self.shard).visit_rows(after, filter, visit)
     }
 
+    fn visit_row(&self, id: &VectorId, visit: RangeVisitor<'_>) -> Result<(), StoreError> {
+        self.database.read(self.shard).visit_row(id, visit)
+    }
+
     fn visit_range(&self, range: &IdRange, visit: RangeVisitor<'_>) -> Result<(), StoreError> {
         self.database.read(self.shard).visit_range(range, visit)
     }
 
     fn alteration(&self) -> Result<Alteration, StoreError> {
         self.database.read(self.shard).alteration()
+    }
+
+    fn alterations(&self) -> Result<u64, StoreError> {
+        self.database.read(self.shard).alterations()
     }
 }
 
@@ -118,6 +145,11 @@ impl ShardWrite for Transaction {
     fn set_alteration(&mut self, alteration: Alteration) -> Result<(), StoreError> {
         self.step()?;
         self.database.shards[self.shard].alteration = alteration;
+        self.count_alteration()
+    }
+
+    fn count_alteration(&mut self) -> Result<(), StoreError> {
+        self.database.shards[self.shard].alterations += 1;
         Ok(())
     }
 
@@ -127,8 +159,48 @@ impl ShardWrite for Transaction {
         self.step()
     }
 
+    fn hold_row(
+        &mut self,
+        peer: &Fingerprint,
+        changelog: ChangelogId,
+        row: &HeldRow,
+    ) -> Result<bool, StoreError> {
+        self.step()?;
+        let held = &mut self.database.shards[self.shard].held;
+        let key = (*peer, changelog, row.id.clone());
+        let room = ROOMS[peer.as_bytes()[0] as usize % ROOMS.len()];
+        if !held.contains_key(&key) && held.keys().filter(|key| key.0 == *peer).count() >= room {
+            return Ok(false);
+        }
+        held.insert(key, row.clone());
+        self.step()?;
+        Ok(true)
+    }
+
+    fn release_row(
+        &mut self,
+        peer: &Fingerprint,
+        changelog: ChangelogId,
+        id: &VectorId,
+        revision: CommitNo,
+    ) -> Result<(), StoreError> {
+        let key = (*peer, changelog, id.clone());
+        let held = &mut self.database.shards[self.shard].held;
+        if held.get(&key).is_some_and(|row| row.revision == revision) {
+            held.remove(&key);
+        }
+        self.step()
+    }
+
+    fn forget_held_rows(&mut self, peer: &Fingerprint, but: [ChangelogId; 2]) -> Result<(), StoreError> {
+        let held = &mut self.database.shards[self.shard].held;
+        held.retain(|key, _| key.0 != *peer || but.contains(&key.1));
+        self.step()
+    }
+
     fn forget_cursors(&mut self) -> Result<(), StoreError> {
         self.database.shards[self.shard].cursors.clear();
+        self.database.shards[self.shard].held.clear();
         self.step()
     }
 
@@ -145,3 +217,6 @@ impl ShardWrite for Transaction {
         self.database.last_stamp = stamp;
     }
 }
+
+/// The most rows on the list of one peer: few for some, so that lists fill up.
+const ROOMS: [usize; 3] = [1, 4, 64];

@@ -1,5 +1,5 @@
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use bytes::Bytes;
 use vectr_delta::{
@@ -9,12 +9,14 @@ use vectr_delta::{
 use crate::Fault;
 use crate::climate::Climate;
 use crate::database::Database;
+use crate::disk::DiskTrust;
 use crate::link::Link;
-use crate::node::{Moment, Node, Place, SECOND};
+use crate::node::{EPOCH, Moment, Node, Place, SECOND};
 use crate::oracle::Oracle;
 use crate::random::Random;
 use crate::store::Store;
 use crate::strike::{Strike, Struck};
+use crate::twins::Twins;
 
 /// Nodes, streams and virtual time. The seed determines everything that happens.
 pub(crate) struct World {
@@ -27,6 +29,9 @@ pub(crate) struct World {
     pub(crate) shards: Vec<ShardId>,
     pub(crate) oracle: Oracle,
     pub(crate) struck: Struck,
+    pub(crate) twins: Twins,
+    /// How many acknowledged writes of copies of one life were lost in the end.
+    pub(crate) lost_by_twins: u64,
     /// Whether frames, streams and transactions fail.
     pub(crate) faulty: bool,
     /// How often a session noticed a fork.
@@ -88,6 +93,8 @@ impl World {
             shards: (0..climate.shards).map(name).collect(),
             oracle: Oracle::new(climate.tampers),
             struck: Struck::default(),
+            twins: Twins::default(),
+            lost_by_twins: 0,
             faulty: climate.acts > 0,
             forks: 0,
             checks: true,
@@ -126,7 +133,11 @@ impl World {
             durable_waiters: Vec::new(),
             commit_waiters: Vec::new(),
             backups: Default::default(),
+            synced: 0,
+            trust: DiskTrust::Sound,
+            hellos: Default::default(),
             owed: 0,
+            counted: BTreeMap::new(),
         };
         self.nodes.push(node);
         number
@@ -198,11 +209,16 @@ impl World {
         }
     }
 
-    /// How far a clock is off: up to 25 s, or up to an hour.
+    /// How far a clock is off: up to 25 s, or up to an hour; or it is 90 s behind, or shows 1970.
     pub(crate) fn new_skew(&mut self) -> i64 {
-        let limit = match (self.climate.wild_clocks && self.faulty, self.random.below(3)) {
+        let limit = match (self.climate.wild_clocks && self.faulty, self.random.below(6)) {
             (false, _) => 25,
-            (true, 0) => 120,
+            (true, 0 | 1) => 120,
+            (true, 2) => {
+                self.struck.count(Strike::ClockBehind);
+                let behind = if self.random.one_in(2) { 90 * SECOND } else { EPOCH + self.now };
+                return -(behind as i64);
+            }
             (true, _) => 3_600,
         };
         let skew = self.random.between(0, 2 * limit * SECOND) as i64 - (limit * SECOND) as i64;

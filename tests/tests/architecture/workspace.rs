@@ -23,6 +23,14 @@ pub(crate) fn cargo(args: &[&str]) -> String {
 /// `cargo metadata` with the resolved graph.
 pub(crate) struct Workspace(Value);
 
+/// A package that a member asks for.
+pub(crate) struct Requirement {
+    pub(crate) member: String,
+    pub(crate) name: String,
+    /// `dev` or `build`; `None` for what is linked.
+    pub(crate) kind: Option<String>,
+}
+
 impl Workspace {
     pub(crate) fn read() -> Self {
         let printed = cargo(&["metadata", "--format-version", "1"]);
@@ -37,6 +45,28 @@ impl Workspace {
             needed.map(|dependency| text(&dependency["name"])).filter(|name| members.contains(name)).collect()
         };
         self.member_packages().map(|package| (text(&package["name"]), internal(package))).collect()
+    }
+
+    /// What the members ask for by name, other members left out.
+    pub(crate) fn requirements(&self) -> Vec<Requirement> {
+        let members = self.members();
+        let of = |package: &Value| {
+            let member = text(&package["name"]);
+            let required = list(&package["dependencies"]).map(move |dependency| Requirement {
+                member: member.clone(),
+                name: text(&dependency["name"]),
+                kind: dependency["kind"].as_str().map(str::to_owned),
+            });
+            required.collect::<Vec<_>>()
+        };
+        self.member_packages().flat_map(of).filter(|required| !members.contains(&required.name)).collect()
+    }
+
+    /// The licences of all packages that name one.
+    pub(crate) fn licences(&self) -> BTreeMap<String, String> {
+        list(&self.0["packages"])
+            .filter_map(|package| Some((text(&package["name"]), package["license"].as_str()?.to_owned())))
+            .collect()
     }
 
     /// Everything that the named member links on any platform, itself included; not what only builds or tests it.

@@ -6,9 +6,9 @@ use std::fmt::Write;
 use bytes::Bytes;
 use vectr_delta::{
     Batch, ChangelogId, ConflictId, Cursor, Descriptor, Digest, Dimensions, Dot, ElementType, End,
-    FrameDecoder, Held, Hello, IdRange, Message, MessageDecoder, Metadata, NodeName, Open, Payload,
-    RangeDigest, RangeRows, Reject, RepairMessage, Row, ShardId, ShardSummary, Sibling, Since, SiteId,
-    Strategy, Timestamp, Uncompressed, VectorId, VectorRow, VersionVector,
+    FrameDecoder, Held, HeldAnswer, HeldMessage, Hello, IdRange, Message, MessageDecoder, Metadata, NodeName,
+    Open, Payload, RangeDigest, RangeRows, Reject, RepairMessage, Row, ShardId, ShardSummary, Sibling, Since,
+    SiteId, Strategy, Timestamp, Uncompressed, UnsentRow, VectorId, VectorRow, VersionVector,
 };
 
 #[test]
@@ -87,12 +87,27 @@ fn messages() -> Vec<(&'static str, Message)> {
         ("done", Message::Done),
         ("held", Message::Held(held())),
         ("reject", Message::Reject(reject())),
+        ("ask", held_rows(HeldMessage::Ask(vec![vector()]))),
+        ("answer", held_rows(HeldMessage::Answer(answer()))),
+        ("unsent", held_rows(HeldMessage::Unsent(vec![unsent()]))),
         ("repair wanted", repair(RepairMessage::Wanted)),
         ("range digests", repair(RepairMessage::Digests(range_digests()))),
         ("range counts", repair(RepairMessage::Counts(vec![None, Some(1)]))),
         ("range rows", repair(RepairMessage::Rows(RangeRows { range: first_range(), rows: range_rows() }))),
         ("repair state", repair(RepairMessage::State(summary()))),
     ]
+}
+
+fn held_rows(message: HeldMessage) -> Message {
+    Message::HeldRows(Box::new(message))
+}
+
+fn answer() -> HeldAnswer {
+    HeldAnswer { answered: 1, absent: vec![], rows: range_rows() }
+}
+
+fn unsent() -> UnsentRow {
+    UnsentRow { id: vector(), sites: vec![SiteId::new(1)] }
 }
 
 fn repair(message: RepairMessage) -> Message {

@@ -1,7 +1,7 @@
 //! What was applied to a database, as the bytes of deltas.
 
 use napi::Env;
-use napi::bindgen_prelude::{PromiseRaw, Uint8Array, Uint8ArraySlice};
+use napi::bindgen_prelude::{PromiseRaw, Uint8Array};
 use napi_derive::napi;
 use vectr_core::DeltaScope;
 use vectr_delta::ChangeId;
@@ -9,6 +9,8 @@ use vectr_delta::ChangeId;
 use crate::columns::number;
 use crate::database::conflict::SiteEntries;
 use crate::database::native_database::NativeDatabase;
+use crate::delta::ChangePart;
+use crate::parts::Parts;
 
 /// How far a shard has come.
 #[napi(object, object_from_js = false)]
@@ -20,6 +22,27 @@ pub struct ShardHead {
     pub version_vector: SiteEntries,
 }
 
+/// The changes of a shard, to be taken in parts.
+#[napi]
+pub struct NativeChanges(Parts<Vec<u8>>);
+
+#[napi]
+impl NativeChanges {
+    /// The next ones; none follow the last.
+    #[napi]
+    pub fn take<'env>(&self, env: &'env Env) -> napi::Result<Option<ChangePart<'env>>> {
+        let deltas = self.0.take(1, |_| 1);
+        deltas.first().map(|bytes| ChangePart::read(env, bytes)).transpose()
+    }
+
+    /// How many parts have not been taken.
+    #[napi(getter)]
+    #[must_use]
+    pub fn left(&self) -> u32 {
+        self.0.left()
+    }
+}
+
 #[napi]
 impl NativeDatabase {
     /// Who this database is at present: 16 hexadecimal digits.
@@ -29,7 +52,7 @@ impl NativeDatabase {
         self.db().site().to_string()
     }
 
-    /// All that was applied after a moment.
+    /// All that was applied after a moment. Nobody may change `answer_to` until then.
     #[napi]
     pub fn compute_delta<'env>(
         &self,
@@ -37,27 +60,28 @@ impl NativeDatabase {
         shard: Option<String>,
         since: f64,
         max_vectors: Option<f64>,
-        answer_to: Option<Uint8ArraySlice<'_>>,
+        answer_to: Option<Uint8Array>,
     ) -> napi::Result<PromiseRaw<'env, Uint8Array>> {
         let mut scope = DeltaScope::default();
         scope.max_vectors = max_vectors.map(|most| most as usize);
-        scope.answer_to = answer_to.map(|bytes| bytes.to_vec());
-        self.read(env, shard, move |db, shard| Ok(db.compute_delta(shard, since as u64, &scope)?.into()))
+        self.read(env, shard, move |db, shard| {
+            scope.answer_to = answer_to.map(|bytes| bytes.to_vec());
+            Ok(db.compute_delta(shard, since as u64, &scope)?.into())
+        })
     }
 
-    /// Joins a delta.
+    /// Joins a delta. Nobody may change its bytes until then.
     #[napi]
     pub fn apply_delta<'env>(
         &self,
         env: &'env Env,
         shard: Option<String>,
-        bytes: Uint8ArraySlice<'_>,
+        bytes: Uint8Array,
     ) -> napi::Result<PromiseRaw<'env, ()>> {
-        let bytes = bytes.to_vec();
         self.read(env, shard, move |db, shard| Ok(db.apply_delta(shard, &bytes).map(drop)?))
     }
 
-    /// The changes after one and up to another, as deltas.
+    /// The changes after one and up to another.
     #[napi]
     pub fn read_changes<'env>(
         &self,
@@ -65,10 +89,10 @@ impl NativeDatabase {
         shard: String,
         after: f64,
         to: Option<f64>,
-    ) -> napi::Result<PromiseRaw<'env, Vec<Uint8Array>>> {
+    ) -> napi::Result<PromiseRaw<'env, NativeChanges>> {
         let to = to.map_or(ChangeId::MAX, |to| to as u64);
         self.read(env, Some(shard), move |db, shard| {
-            Ok(db.read_changes(shard, after as u64, to)?.into_iter().map(Into::into).collect())
+            Ok(NativeChanges(Parts::new(db.read_changes(shard, after as u64, to)?)))
         })
     }
 

@@ -2,7 +2,7 @@ use napi::Env;
 use napi::bindgen_prelude::{Either, Float32Array, Float32ArraySlice, Null, PromiseRaw};
 use napi_derive::napi;
 use vectr_core::StoredConflict;
-use vectr_delta::{ConflictId, LocalWrite, ShardId, Sibling, SiteId, VectorId};
+use vectr_delta::{ConflictId, LocalWrite, Payload, ShardId, Sibling, SiteId, VectorId};
 
 use crate::columns::{copy, number, payload, text};
 use crate::database::native_database::NativeDatabase;
@@ -18,8 +18,8 @@ pub struct ChangeRecord {
     /// What it did.
     #[napi(ts_type = "'insert' | 'update' | 'delete'")]
     pub operation: &'static str,
-    /// None for a delete.
-    pub vector: Option<Float32Array>,
+    /// How many components its vector has; none for a delete.
+    pub dimensions: Option<u32>,
     /// JSON text.
     pub metadata: Option<String>,
     /// Microseconds since the Unix epoch.
@@ -52,17 +52,26 @@ pub struct ConflictRecord {
     pub versions: Vec<ChangeRecord>,
 }
 
+/// Vectors with several versions.
+#[napi(object, object_from_js = false)]
+pub struct ConflictRecords {
+    /// Each of them.
+    pub conflicts: Vec<ConflictRecord>,
+    /// All components of all versions, vector after vector: a block for each would burden the garbage collector.
+    pub vectors: Float32Array,
+}
+
 #[napi]
 impl NativeDatabase {
     /// What someone has to settle, in one shard or in all. Reads on the calling thread.
     #[napi]
-    pub fn conflicts(&self, shard_id: Option<String>) -> napi::Result<Vec<ConflictRecord>> {
+    pub fn conflicts(&self, shard_id: Option<String>) -> napi::Result<ConflictRecords> {
         let shard = shard_id.as_deref().map(ShardId::new).transpose().map_err(Failure::from)?;
         let conflicts = self.db().pending_conflicts(shard.as_ref()).map_err(Failure::from)?;
-        Ok(conflicts.into_iter().map(Into::into).collect())
+        Ok(conflicts.into_iter().collect())
     }
 
-    /// Settles a conflict by a vector, or without one by a tombstone, and returns the conflict that is left.
+    /// Settles a conflict by a vector, or without one by a tombstone, and returns the id of the conflict that is left.
     #[napi]
     pub fn resolve_conflict<'env>(
         &self,
@@ -72,7 +81,7 @@ impl NativeDatabase {
         vector_id: String,
         vector: Option<Float32ArraySlice<'_>>,
         metadata: Option<String>,
-    ) -> napi::Result<PromiseRaw<'env, Either<ConflictRecord, Null>>> {
+    ) -> napi::Result<PromiseRaw<'env, Either<String, Null>>> {
         let (db, vector) = (self.db().clone(), vector.map(|vector| copy(&vector)));
         Work::at_once(env, move || {
             let conflict: ConflictId = id.parse()?;
@@ -82,32 +91,40 @@ impl NativeDatabase {
                 None => LocalWrite::Delete,
             };
             let left = db.resolve_conflict(&conflict, Some((&shard, &vector_id)), write)?;
-            Ok(left.map_or(Either::B(Null), |left| Either::A(left.into())))
+            Ok(left.map_or(Either::B(Null), |left| Either::A(left.conflict.to_string())))
         })
     }
 }
 
-impl From<StoredConflict> for ConflictRecord {
-    fn from(stored: StoredConflict) -> Self {
-        let mut versions: Vec<&Sibling> = stored.row.siblings().iter().collect();
-        versions.sort_by_key(|version| version.precedence());
-        Self {
-            versions: versions.into_iter().map(|version| change(version, &stored)).collect(),
-            id: stored.conflict.to_string(),
-            shard_id: stored.shard.into(),
-            vector_id: stored.id.into(),
-            detected_at: number(stored.detected_at.as_micros()),
-            change_id: number(stored.change_id),
-        }
+impl FromIterator<StoredConflict> for ConflictRecords {
+    fn from_iter<T: IntoIterator<Item = StoredConflict>>(conflicts: T) -> Self {
+        let mut vectors = Vec::new();
+        let conflicts = conflicts.into_iter().map(|stored| record(stored, &mut vectors)).collect();
+        Self { conflicts, vectors: Float32Array::new(vectors) }
     }
 }
 
-fn change(version: &Sibling, stored: &StoredConflict) -> ChangeRecord {
+fn record(stored: StoredConflict, vectors: &mut Vec<f32>) -> ConflictRecord {
+    let mut versions: Vec<&Sibling> = stored.row.siblings().iter().collect();
+    versions.sort_by_key(|version| version.precedence());
+    ConflictRecord {
+        versions: versions.into_iter().map(|version| change(version, &stored, vectors)).collect(),
+        id: stored.conflict.to_string(),
+        shard_id: stored.shard.into(),
+        vector_id: stored.id.into(),
+        detected_at: number(stored.detected_at.as_micros()),
+        change_id: number(stored.change_id),
+    }
+}
+
+fn change(version: &Sibling, stored: &StoredConflict, vectors: &mut Vec<f32>) -> ChangeRecord {
     let (payload, site) = (version.payload(), version.dot().site);
+    let before = vectors.len();
+    vectors.extend(payload.into_iter().flat_map(Payload::components));
     let history = stored.row.history(version.dot()).unwrap_or_default();
     ChangeRecord {
         operation: version.operation().name(),
-        vector: payload.map(|payload| Float32Array::new(payload.components().collect())),
+        dimensions: payload.map(|_| (vectors.len() - before) as u32),
         metadata: text(payload.and_then(|payload| payload.metadata())),
         timestamp: number(version.timestamp().as_micros()),
         source_node: stored.names.get(&site).map_or_else(|| site.to_string(), ToString::to_string),

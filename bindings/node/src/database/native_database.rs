@@ -9,9 +9,12 @@ use vectr_core::{Config, Metric, Search, Target, TransactionId, VectrDB};
 use vectr_delta::{Dimensions, Metadata, NodeName, ShardId, VectorId};
 
 use crate::cancellation::NativeCancellation;
-use crate::columns::{EntryRecord, HitColumns, copy, number, payload};
+use crate::columns::{EntryRecord, copy, number, payload};
+use crate::database::batch::{BatchedVector, NativeBatch};
+use crate::database::hits::NativeHits;
+use crate::database::ids::NativeIds;
 use crate::database::iteration::NativeIteration;
-use crate::database::query::{Cell, QueryLimits, QueryRows, value};
+use crate::database::query::{Cell, NativeRows, QueryLimits, value};
 use crate::database::storage::StorageRecord;
 use crate::failure::Failure;
 use crate::work::Work;
@@ -130,27 +133,19 @@ impl NativeDatabase {
         })
     }
 
-    /// Adds vectors, which lie one after the other in `vectors`, and returns their ids. All or none.
+    /// Adds the vectors of a batch, which is empty afterwards, and returns their ids. All or none.
     #[napi]
     pub fn insert_batch<'env>(
         &self,
         env: &'env Env,
         shard: Option<String>,
         transaction: Option<&NativeTransaction>,
-        ids: Vec<Option<String>>,
-        vectors: Float32ArraySlice<'_>,
-        metadata: Vec<Option<String>>,
-    ) -> napi::Result<PromiseRaw<'env, Vec<String>>> {
-        let vectors = copy(&vectors);
+        batch: &NativeBatch,
+    ) -> napi::Result<PromiseRaw<'env, NativeIds>> {
+        let vectors = batch.take();
         self.write(env, shard, transaction, move |db, at| {
-            let length = vectors.len() / ids.len().max(1);
-            let items = ids.iter().zip(&metadata).enumerate().map(|(index, (id, metadata))| {
-                let vector = vectors.slice(index * length..(index + 1) * length);
-                let id = id.as_deref().map(VectorId::new).transpose()?;
-                Ok((id, payload(vector, metadata.as_deref())?))
-            });
-            let ids = db.insert_batch(at, items.collect::<Result<_, Failure>>()?)?;
-            Ok(ids.into_iter().map(Into::into).collect())
+            let items = vectors.into_iter().map(BatchedVector::item);
+            Ok(NativeIds::new(db.insert_batch(at, items.collect::<Result<_, Failure>>()?)?))
         })
     }
 
@@ -207,7 +202,7 @@ impl NativeDatabase {
         query: Float32ArraySlice<'_>,
         options: SearchOptions,
         cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<PromiseRaw<'env, HitColumns>> {
+    ) -> napi::Result<PromiseRaw<'env, NativeHits>> {
         let query = query.to_vec();
         let cancel = cancellation.map(NativeCancellation::flag).unwrap_or_default();
         self.read(env, options.shard_id, move |db, shard| {
@@ -216,7 +211,7 @@ impl NativeDatabase {
             search.threshold = options.threshold;
             search.include_vectors = options.include_vectors;
             let hits = db.search(search.cancel(cancel))?;
-            Ok(HitColumns::of(&hits, options.include_vectors))
+            Ok(NativeHits::new(hits, options.include_vectors))
         })
     }
 
@@ -244,8 +239,8 @@ impl NativeDatabase {
 
     /// The shards, in the order of their ids.
     #[napi]
-    pub fn shards<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, Vec<String>>> {
-        self.read(env, None, |db, _| Ok(db.shards()?.into_iter().map(Into::into).collect()))
+    pub fn shards<'env>(&self, env: &'env Env) -> napi::Result<PromiseRaw<'env, NativeIds>> {
+        self.read(env, None, |db, _| Ok(NativeIds::new(db.shards()?)))
     }
 
     /// Runs one read-only statement.
@@ -257,7 +252,7 @@ impl NativeDatabase {
         #[napi(ts_arg_type = "Array<null | number | bigint | string | Uint8Array>")] parameters: Vec<Cell>,
         limits: QueryLimits,
         cancellation: Option<&NativeCancellation>,
-    ) -> napi::Result<PromiseRaw<'env, QueryRows>> {
+    ) -> napi::Result<PromiseRaw<'env, NativeRows>> {
         let parameters = parameters.into_iter().map(value).collect();
         let options = limits.options(cancellation.map(NativeCancellation::flag).unwrap_or_default());
         let db = self.db.clone();

@@ -7,6 +7,8 @@ use napi_derive::napi;
 use vectr_core::{QueryOptions, Rows, Value};
 use vectr_delta::MAX_SAFE_INTEGER;
 
+use crate::parts::Parts;
+
 /// A value of SQLite. Integers that a number cannot hold are bigints.
 pub(crate) type Cell = Either5<Null, f64, BigInt, String, Uint8Array>;
 
@@ -32,20 +34,58 @@ impl QueryLimits {
     }
 }
 
-/// What a query returned.
-#[napi(object, object_from_js = false)]
-pub struct QueryRows {
-    /// The names of the columns.
-    pub columns: Vec<String>,
-    /// All values, row after row.
-    #[napi(ts_type = "Array<null | number | bigint | string | Uint8Array>")]
-    pub cells: Vec<Cell>,
+/// What a query returned, to be taken in parts.
+#[napi]
+pub struct NativeRows {
+    columns: Vec<String>,
+    rows: Parts<Vec<Value>>,
 }
 
-impl From<Rows> for QueryRows {
-    fn from(rows: Rows) -> Self {
-        Self { columns: rows.columns, cells: rows.rows.into_iter().flatten().map(cell).collect() }
+#[napi]
+impl NativeRows {
+    /// The names of the columns.
+    #[napi(getter)]
+    #[must_use]
+    pub fn columns(&self) -> Vec<String> {
+        self.columns.clone()
     }
+
+    /// The values of the next rows, row after row: about as many as a part may have.
+    #[napi(ts_return_type = "Array<null | number | bigint | string | Uint8Array>")]
+    #[must_use]
+    pub fn take(&self) -> Vec<Cell> {
+        let rows = self.rows.take(MOST_BYTES, |row| row.iter().map(size).sum());
+        rows.into_iter().flatten().map(cell).collect()
+    }
+
+    /// How many rows have not been taken.
+    #[napi(getter)]
+    #[must_use]
+    pub fn left(&self) -> u32 {
+        self.rows.left()
+    }
+
+    /// Drops what has not been taken.
+    #[napi]
+    pub fn free(&self) {
+        self.rows.free();
+    }
+}
+
+impl From<Rows> for NativeRows {
+    fn from(rows: Rows) -> Self {
+        Self { columns: rows.columns, rows: Parts::new(rows.rows) }
+    }
+}
+
+/// What is copied of a value when it crosses, and what it weighs beside that.
+fn size(value: &Value) -> usize {
+    CELL_BYTES
+        + match value {
+            Value::Text(text) => text.len(),
+            Value::Blob(bytes) => bytes.len(),
+            _ => 0,
+        }
 }
 
 pub(crate) fn value(cell: Cell) -> Value {
@@ -71,3 +111,7 @@ fn cell(value: Value) -> Cell {
         Value::Blob(bytes) => Either5::E(Uint8Array::new(bytes)),
     }
 }
+
+/// A millisecond or two of work on the event loop.
+const MOST_BYTES: usize = 1 << 20;
+const CELL_BYTES: usize = 1 << 9;

@@ -6,7 +6,7 @@ use napi_derive::napi;
 use vectr_delta::LocalWrite;
 
 use crate::columns::{copy, payload};
-use crate::database::conflict::ConflictRecord;
+use crate::database::conflict::ConflictRecords;
 use crate::failure::Failure;
 use crate::sync::events::Wake;
 use crate::sync::native_sync::NativeSync;
@@ -71,8 +71,8 @@ impl NativeQuestion {
     /// The conflict.
     #[napi(getter)]
     #[must_use]
-    pub fn conflict(&self) -> ConflictRecord {
-        self.question.conflict.clone().into()
+    pub fn conflict(&self) -> ConflictRecords {
+        std::iter::once(self.question.conflict.clone()).collect()
     }
 
     /// Writes the vector, or without one a tombstone; or leaves the conflict, or reports that there is no answer.

@@ -113,7 +113,7 @@ impl NativeCoordinator {
         let mut names = Names::new(names);
         for task in tasks.chunks_exact(3) {
             let shard = names.shard(task[0])?;
-            self.agenda.schedule(shard, names.text(task[1]), task[2] as i32);
+            self.agenda.schedule(shard, names.text(task[1]), task[2]);
         }
         Ok(())
     }

@@ -14,7 +14,7 @@ use crate::columns::number;
 #[derive(Default)]
 pub struct EventRecord {
     /// What.
-    #[napi(ts_type = "'change' | 'conflict' | 'peer' | 'progress' | 'syncError'")]
+    #[napi(ts_type = "'change' | 'conflict' | 'peer' | 'progress' | 'repair' | 'syncError'")]
     pub kind: &'static str,
     /// Where.
     pub shard_id: String,
@@ -34,10 +34,18 @@ pub struct EventRecord {
     pub strategy: Option<&'static str>,
     /// Of a conflict: which vectors, as far as they are named.
     pub vector_ids: Option<Vec<String>>,
+    /// Of a repair: vectors that came back.
+    pub repaired: Option<i64>,
+    /// Of a repair: vectors that are damaged still.
+    pub damaged: Option<i64>,
+    /// Of a repair: whether the two nodes hold different content even so.
+    pub differs: Option<bool>,
     /// Of a peer.
     pub online: Option<bool>,
     /// Of progress: rows sent.
     pub sent: Option<i64>,
+    /// Of progress: rows to send, where they are counted.
+    pub total: Option<i64>,
     /// Of progress: rows that changed this database.
     pub received: Option<i64>,
     /// Of progress: bytes of frames, both ways.
@@ -128,9 +136,16 @@ impl EventRecord {
             }
             SyncEvent::Progress { shard, address, progress } => Self {
                 sent: Some(number(progress.sent)),
+                total: progress.total.map(number),
                 received: Some(number(progress.received)),
                 bytes: Some(number(progress.bytes)),
                 ..Self::of("progress", shard, address)
+            },
+            SyncEvent::Repair { shard, address, repaired, damaged, differs } => Self {
+                repaired: Some(number(repaired)),
+                damaged: Some(number(damaged)),
+                differs: Some(differs),
+                ..Self::of("repair", shard, address)
             },
             SyncEvent::Failed { shard, address, failure } => {
                 Self::of("syncError", shard, address).because(Some(failure))

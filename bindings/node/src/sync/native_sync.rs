@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use napi::bindgen_prelude::PromiseRaw;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
@@ -23,6 +24,15 @@ use crate::work::{Work, block};
 /// Syncs the shards of a database.
 #[napi]
 pub struct NativeSync(Arc<Owned>);
+
+/// How one sync is run.
+#[napi(object, object_to_js = false)]
+pub struct SyncCall {
+    /// Whether to read the peer's changelog from its beginning.
+    pub force: bool,
+    /// The time it may take.
+    pub timeout_ms: Option<f64>,
+}
 
 /// Does not keep the process alive: the promise of the sync does.
 type ProgressListener = ThreadsafeFunction<ProgressRecord, (), ProgressRecord, Status, false, true>;
@@ -119,7 +129,7 @@ impl NativeSync {
         env: &'env Env,
         shard_id: String,
         address: String,
-        force: bool,
+        call: SyncCall,
         cancellation: Option<&NativeCancellation>,
         #[napi(ts_arg_type = "((progress: ProgressRecord) => void) | undefined | null")] progress: Option<
             ProgressListener,
@@ -127,7 +137,8 @@ impl NativeSync {
     ) -> napi::Result<PromiseRaw<'env, NativeExchange>> {
         let owned = Arc::clone(&self.0);
         let mut options = vectr_sync::SyncOptions::default();
-        options.force = force;
+        options.force = call.force;
+        options.timeout = call.timeout_ms.map(|timeout| Duration::from_secs_f64(timeout / 1000.0));
         options.abort(cancellation.map(NativeCancellation::token).unwrap_or_default());
         if let Some(listener) = progress {
             options.progress(move |progress| {

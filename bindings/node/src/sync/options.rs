@@ -25,6 +25,10 @@ pub struct SyncOptions {
     pub sync_interval_ms: Option<f64>,
     /// Whether the file keeps how far peers were read.
     pub persist_session: Option<bool>,
+    /// Most bytes that wait for peers to read.
+    pub max_unsent_bytes: Option<f64>,
+    /// Most shards that a peer makes.
+    pub max_shards_per_peer: Option<u32>,
 }
 
 /// How to reach peers, and whom to trust. What is left out has the engine's default.
@@ -87,6 +91,8 @@ impl SyncOptions {
         set(&mut config.max_retries, self.max_retries);
         set(&mut config.retry_backoff, self.retry_backoff_ms.map(millis));
         set(&mut config.persist_session, self.persist_session);
+        set(&mut config.max_unsent_bytes, self.max_unsent_bytes.map(|bytes| bytes as u64));
+        set(&mut config.max_shards_per_peer, self.max_shards_per_peer);
         Ok(config)
     }
 

@@ -3,9 +3,8 @@ use vectr_sync::{SyncProgress, SyncResult};
 use vectr_transport::PoolStatistics;
 
 use crate::columns::number;
-use crate::database::conflict::ConflictRecord;
 
-/// What a sync did.
+/// What a sync did, but for the conflicts that it left.
 #[napi(object, object_from_js = false)]
 pub struct SyncOutcome {
     /// The shard.
@@ -24,8 +23,6 @@ pub struct SyncOutcome {
     pub conflicts_detected: i64,
     /// Those that the strategy settles.
     pub conflicts_resolved: i64,
-    /// All that someone has to settle in the shard.
-    pub conflicts_unresolved: Vec<ConflictRecord>,
     /// Bytes of frames.
     pub bytes_sent: i64,
     /// Bytes of frames.
@@ -49,6 +46,8 @@ pub struct SyncOutcome {
 pub struct ProgressRecord {
     /// Rows sent.
     pub sent: i64,
+    /// Rows sent and to be sent, where they are counted.
+    pub total: Option<i64>,
     /// Rows that changed this database.
     pub received: i64,
     /// Bytes of frames, both ways.
@@ -84,7 +83,6 @@ impl From<SyncResult> for SyncOutcome {
             vectors_repaired: number(result.vectors_repaired),
             conflicts_detected: number(result.conflicts_detected),
             conflicts_resolved: number(result.conflicts_resolved),
-            conflicts_unresolved: result.conflicts_unresolved.into_iter().map(Into::into).collect(),
             bytes_sent: number(result.bytes_sent),
             bytes_received: number(result.bytes_received),
             attempts: result.attempts,
@@ -101,6 +99,7 @@ impl From<SyncProgress> for ProgressRecord {
     fn from(progress: SyncProgress) -> Self {
         Self {
             sent: number(progress.sent),
+            total: progress.total.map(number),
             received: number(progress.received),
             bytes: number(progress.bytes),
         }

@@ -2,7 +2,7 @@ use napi_derive::napi;
 use vectr_sync::{ShardState, ShardStatus, SyncStatus};
 
 use crate::columns::number;
-use crate::database::conflict::{ConflictRecord, SiteEntries};
+use crate::database::conflict::{ConflictRecords, SiteEntries};
 
 /// The state of one shard.
 #[napi(object, object_from_js = false)]
@@ -33,7 +33,7 @@ pub struct SessionRecord {
     /// Each shard.
     pub shards: Vec<ShardStateRecord>,
     /// What someone has to settle.
-    pub pending_conflicts: Vec<ConflictRecord>,
+    pub pending_conflicts: ConflictRecords,
     /// Microseconds since the Unix epoch.
     pub created_at: i64,
     /// Microseconds since the Unix epoch.
@@ -67,7 +67,7 @@ impl From<SyncStatus> for SessionRecord {
             id: record.id,
             node_id: record.node.into(),
             shards: record.shards.into_iter().map(Into::into).collect(),
-            pending_conflicts: record.pending_conflicts.into_iter().map(Into::into).collect(),
+            pending_conflicts: record.pending_conflicts.into_iter().collect(),
             created_at: number(record.created_at.as_micros()),
             updated_at: number(record.updated_at.as_micros()),
         }

@@ -10,8 +10,12 @@ use crate::network::NetworkArguments;
 /// A database is one file with any number of shards. Each node has an identity, a key and a certificate next to its
 /// database; peers know it by the certificate's fingerprint. By default a node trusts peers on this machine only.
 #[derive(Debug, Parser)]
-#[command(name = "vectr", version, propagate_version = true, after_long_help = EXAMPLES, term_width = 100)]
+#[command(name = "vectr", version, propagate_version = true, term_width = 100)]
+#[command(after_help = EXIT_CODES, after_long_help = EXAMPLES)]
 pub(crate) struct Arguments {
+    /// Print JSON instead of tables
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -31,11 +35,12 @@ pub(crate) enum Command {
 /// Creates the identity if there is none yet. It stays the same as long as its file does.
 #[derive(Debug, Args)]
 pub(crate) struct IdentityArguments {
-    /// The database; its identity is in FILE.key. For a folder to serve, in FOLDER/vectr.key
-    #[arg(long, value_name = "FILE", default_value = ".")]
-    pub(crate) db: PathBuf,
-    #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    /// The database; its identity is in DB.key. For a folder to serve, in FOLDER/vectr.key. Default: this folder
+    #[arg(value_name = "DB|FOLDER", conflicts_with = "db")]
+    pub(crate) path: Option<PathBuf>,
+    /// The same as DB|FOLDER
+    #[arg(long, value_name = "FILE")]
+    pub(crate) db: Option<PathBuf>,
 }
 
 /// Exchange changes with another node
@@ -64,43 +69,38 @@ pub(crate) struct SyncArguments {
     pub(crate) retries: u32,
     #[command(flatten)]
     pub(crate) network: NetworkArguments,
-    #[command(flatten)]
-    pub(crate) output: OutputArguments,
 }
 
-/// Show the status of a database: shards, vectors, conflicts, and how far its peers are behind
+/// Show the status of databases: shards, vectors, conflicts, and how far their peers are behind
 ///
-/// Works while another process has the database open, and changes nothing.
+/// Works while another process has a database open and where nothing may be written, and changes nothing. With several
+/// files, the exit code is 0 only if all were read, and JSON is an array.
 ///
 /// BEHIND counts the vectors whose current state the peer is not known to have. It is based on the peer's last report:
 /// the peer may have received more from others since.
 #[derive(Debug, Args)]
 pub(crate) struct StatusArguments {
-    /// The database file
-    #[arg(value_name = "DB")]
-    pub(crate) db: PathBuf,
-    #[command(flatten)]
-    pub(crate) output: OutputArguments,
+    /// The database files
+    #[arg(value_name = "DB", required = true)]
+    pub(crate) files: Vec<PathBuf>,
 }
 
-/// Verify every stored byte of a file
+/// Verify every stored byte of files
 ///
 /// Checks each version against the hash that was stored with it, the sum over all rows against the stored digest, and
-/// the file's structure with SQLite's own check. Works while another process has the database open, and changes
-/// nothing. The exit code is 0 only if no fault was found.
+/// the file's structure with SQLite's own check. Works while another process has the database open and where nothing may
+/// be written, and changes nothing. The exit code is 0 only if no fault was found. With several files, JSON is an array.
 ///
 /// With --repair the file is opened for writing if there are faults: digests are computed anew from the rows, and the
 /// next sync fetches what was damaged or lost from the peer. No row is changed here.
 #[derive(Debug, Args)]
 pub(crate) struct VerifyArguments {
-    /// The database file
-    #[arg(value_name = "DB")]
-    pub(crate) db: PathBuf,
+    /// The database files
+    #[arg(value_name = "DB", required = true)]
+    pub(crate) files: Vec<PathBuf>,
     /// Prepare a file with faults for repair by the next sync; no other process may have it open
     #[arg(long)]
     pub(crate) repair: bool,
-    #[command(flatten)]
-    pub(crate) output: OutputArguments,
 }
 
 /// Answer other nodes' syncs, until SIGTERM or SIGINT
@@ -133,8 +133,6 @@ pub(crate) struct ServeArguments {
     pub(crate) node_id: Option<String>,
     #[command(flatten)]
     pub(crate) network: NetworkArguments,
-    #[command(flatten)]
-    pub(crate) output: OutputArguments,
 }
 
 /// Print a completion script for a shell
@@ -146,30 +144,11 @@ pub(crate) struct CompletionsArguments {
     pub(crate) shell: Shell,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct OutputArguments {
-    /// Print JSON instead of tables
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-impl Command {
-    /// Whether the output is JSON.
-    pub(crate) const fn is_json(&self) -> bool {
-        match self {
-            Self::Identity(arguments) => arguments.output.json,
-            Self::Sync(arguments) => arguments.output.json,
-            Self::Status(arguments) => arguments.output.json,
-            Self::Verify(arguments) => arguments.output.json,
-            Self::Serve(arguments) => arguments.output.json,
-            Self::Completions(_) => false,
-        }
-    }
-}
+const EXIT_CODES: &str = "Exit codes: 0 all went well, 1 it did not, 2 wrong arguments, 130 interrupted.";
 
 const EXAMPLES: &str = "\
 Examples:
-  vectr identity --db agent.db             the fingerprint that others pin
+  vectr identity agent.db                  the fingerprint that others pin
   vectr sync agent.db hub.example:4433     exchange all shards with another node
   vectr status agent.db                    shards, peers and how far they are behind
   vectr verify agent.db                    every stored byte against its hash

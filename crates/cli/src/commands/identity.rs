@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use serde::Serialize;
 use vectr_transport::Identity;
 
@@ -6,8 +8,9 @@ use crate::console::report;
 use crate::error::CliError;
 use crate::network::identity_file;
 
-pub(crate) fn identity(arguments: &IdentityArguments) -> Result<(), CliError> {
-    let file = identity_file(&arguments.db);
+pub(crate) fn identity(arguments: &IdentityArguments, json: bool) -> Result<(), CliError> {
+    let named = arguments.path.as_deref().or(arguments.db.as_deref());
+    let file = identity_file(named.unwrap_or(Path::new(".")));
     let fingerprint = Identity::load_or_create(&file)?.fingerprint().to_string();
     let shown = Shown {
         identity_file: file.display().to_string(),
@@ -16,7 +19,7 @@ pub(crate) fn identity(arguments: &IdentityArguments) -> Result<(), CliError> {
         pin: format!("--pin {fingerprint}"),
         fingerprint,
     };
-    report(arguments.output.json, &shown, text)
+    report(json, &shown, text)
 }
 
 #[derive(Serialize)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod arguments;
 pub(crate) mod completions;
+pub(crate) mod each_file;
 pub(crate) mod identity;
 pub(crate) mod serve;
 pub(crate) mod status;

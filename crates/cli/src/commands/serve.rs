@@ -15,9 +15,13 @@ use crate::service::Service;
 use crate::table::Table;
 
 /// Serves until `stop` is cancelled, then drains.
-pub(crate) async fn serve(arguments: ServeArguments, mut stop: CancellationToken) -> Result<(), CliError> {
+pub(crate) async fn serve(
+    arguments: ServeArguments,
+    json: bool,
+    mut stop: CancellationToken,
+) -> Result<(), CliError> {
     let service = Arc::new(open(&arguments)?);
-    let served = answer(&arguments, &service, &mut stop).await;
+    let served = answer(&arguments, json, &service, &mut stop).await;
     if served.is_err() {
         // Close what was opened. The first error says more than one that follows from it.
         let _ = service.drain(Duration::ZERO).await;
@@ -33,6 +37,7 @@ fn open(arguments: &ServeArguments) -> Result<Service, CliError> {
 
 async fn answer(
     arguments: &ServeArguments,
+    json: bool,
     service: &Arc<Service>,
     stop: &mut CancellationToken,
 ) -> Result<(), CliError> {
@@ -42,7 +47,7 @@ async fn answer(
     };
     let listen = service.listen(&listen_address(arguments.listen.as_deref())?).await?;
     let started = Started::new(service, listen, http.as_ref())?;
-    report(arguments.output.json, &started, text)?;
+    report(json, &started, text)?;
     stop.cancelled().await;
     note("draining: refusing new syncs, waiting for running ones");
     let cut = service.drain(Duration::from_secs(arguments.drain_seconds.into())).await?;

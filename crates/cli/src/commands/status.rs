@@ -3,13 +3,16 @@ use vectr_core::{Inspection, Overview, PeerLag, ShardOverview};
 use vectr_delta::Timestamp;
 
 use crate::commands::arguments::StatusArguments;
-use crate::console::report;
+use crate::commands::each_file::{Answer, report_each};
 use crate::error::CliError;
 use crate::table::{Table, bytes, grouped, time, visible};
 
-pub(crate) fn status(arguments: &StatusArguments) -> Result<(), CliError> {
-    let overview = Inspection::open(&arguments.db)?.overview()?;
-    report(arguments.output.json, &Status::from(&overview), |_| text(&overview))
+/// Returns whether all files were read.
+pub(crate) fn status(arguments: &StatusArguments, json: bool) -> Result<bool, CliError> {
+    report_each(&arguments.files, json, |file| {
+        let overview = Inspection::open(file)?.overview()?;
+        Ok(Answer { document: Status::from(&overview), text: text(&overview), success: true })
+    })
 }
 
 #[derive(Serialize)]

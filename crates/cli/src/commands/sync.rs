@@ -9,7 +9,11 @@ use crate::error::CliError;
 use crate::table::{Table, bytes, duration, grouped, visible};
 
 /// Syncs the shards one by one. Returns whether all syncs succeeded.
-pub(crate) async fn sync(arguments: SyncArguments, stop: CancellationToken) -> Result<bool, CliError> {
+pub(crate) async fn sync(
+    arguments: SyncArguments,
+    json: bool,
+    stop: CancellationToken,
+) -> Result<bool, CliError> {
     let shards: Vec<ShardId> =
         arguments.shards.iter().map(|shard| ShardId::new(shard)).collect::<Result<_, _>>()?;
     let node = arguments.node_id.as_deref().map(NodeName::new).transpose()?;
@@ -25,7 +29,7 @@ pub(crate) async fn sync(arguments: SyncArguments, stop: CancellationToken) -> R
     engine.close().await;
     db.close()?;
     let outcome = Outcome::new(&arguments.peer, &results?);
-    report(arguments.output.json, &outcome, text)?;
+    report(json, &outcome, text)?;
     Ok(outcome.success)
 }
 

@@ -1,22 +1,35 @@
+use std::path::Path;
+
 use serde::Serialize;
-use vectr_core::{Config, Fault, Inspection, PreparedShard, VectrDB, Verification, VerifiedShard};
+use vectr_core::{Config, Fault, Inspection, Oversized, PreparedShard, VectrDB, Verification, VerifiedShard};
 
 use crate::commands::arguments::VerifyArguments;
-use crate::console::{note, report};
+use crate::commands::each_file::{Answer, report_each};
+use crate::console::note;
 use crate::error::CliError;
 use crate::table::{Table, grouped, visible};
 
-/// Verifies the file, and prepares it for repair if that is wanted. Returns whether it has no faults. What was found is
-/// reported even if the preparation fails.
-pub(crate) fn verify(arguments: &VerifyArguments) -> Result<bool, CliError> {
-    let inspection = Inspection::open(&arguments.db)?;
+/// Verifies the files, and prepares those with faults for repair if that is wanted. Returns whether none has faults.
+pub(crate) fn verify(arguments: &VerifyArguments, json: bool) -> Result<bool, CliError> {
+    let several = arguments.files.len() > 1;
+    report_each(&arguments.files, json, |file| {
+        let answer = verify_file(file, arguments.repair)?;
+        let head = if several { format!("{}\n\n", visible(&answer.document.path)) } else { String::new() };
+        Ok(Answer { text: format!("{head}{}", answer.text), ..answer })
+    })
+}
+
+/// What was found is reported even if the preparation fails.
+fn verify_file(file: &Path, repair: bool) -> Result<Answer<Verified>, CliError> {
+    let inspection = Inspection::open(file)?;
     let found = inspection.verify()?;
     let path = inspection.path().display().to_string();
-    drop(inspection);
-    let attempt = (arguments.repair && !found.is_sound()).then(|| prepare(arguments)).transpose();
+    let attempt = (repair && !found.is_sound()).then(|| prepare(file)).transpose();
     let prepared = attempt.as_ref().ok().and_then(Option::as_deref).unwrap_or_default();
     let way_out = match &attempt {
-        Err(_) => "the file could not be prepared for repair, for the reason below; or restore a backup",
+        Err(_) => {
+            "the file could not be prepared for repair, for the reason on standard error; or restore a backup"
+        }
         Ok(None) => {
             "--repair lets the next sync fetch damaged and lost rows from a peer; or restore a backup"
         }
@@ -24,16 +37,18 @@ pub(crate) fn verify(arguments: &VerifyArguments) -> Result<bool, CliError> {
         Ok(Some(_)) => "sync with a peer that has the rows",
     };
     let failure = attempt.as_ref().err();
-    let verified = Verified::new(path, &found, prepared, failure);
-    report(arguments.output.json, &verified, |_| text(&found, prepared, way_out))?;
     if let Some(error) = failure {
         note(&format!("{}: {error}", error.code()));
     }
-    Ok(found.is_sound())
+    Ok(Answer {
+        document: Verified::new(path, &found, prepared, failure),
+        text: text(&found, prepared, way_out),
+        success: found.is_sound(),
+    })
 }
 
-fn prepare(arguments: &VerifyArguments) -> Result<Vec<PreparedShard>, CliError> {
-    let db = VectrDB::new(Config::file(&arguments.db))?;
+fn prepare(file: &Path) -> Result<Vec<PreparedShard>, CliError> {
+    let db = VectrDB::new(Config::file(file))?;
     let prepared = db.prepare_repair()?;
     db.close()?;
     Ok(prepared.into_iter().filter(|shard| shard.damaged > 0 || shard.corrected).collect())
@@ -47,6 +62,8 @@ struct Verified {
     shards: Vec<Shard>,
     faults: Vec<Finding>,
     omitted_faults: u64,
+    /// What is larger than a message carries; no fault.
+    oversized: Vec<Excess>,
     /// The shards that the next sync repairs.
     prepared: Vec<Prepared>,
     /// Why the file could not be prepared.
@@ -82,6 +99,17 @@ struct Finding {
     reason: String,
 }
 
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Excess {
+    kind: &'static str,
+    shard_id: String,
+    vector_id: Option<String>,
+    size: u64,
+    limit: u64,
+    consequence: &'static str,
+}
+
 impl Verified {
     fn new(
         path: String,
@@ -95,6 +123,7 @@ impl Verified {
             shards: found.shards.iter().map(Shard::from).collect(),
             faults: found.faults.iter().map(Finding::from).collect(),
             omitted_faults: found.omitted,
+            oversized: found.oversized.iter().map(Excess::from).collect(),
             prepared: prepared.iter().map(Prepared::from).collect(),
             error: failure.map(ToString::to_string),
             error_code: failure.map(|error| error.code().to_owned()),
@@ -134,6 +163,19 @@ impl From<&Fault> for Finding {
     }
 }
 
+impl From<&Oversized> for Excess {
+    fn from(oversized: &Oversized) -> Self {
+        Self {
+            kind: oversized.kind.name(),
+            shard_id: oversized.shard.to_string(),
+            vector_id: oversized.vector.clone(),
+            size: oversized.size,
+            limit: oversized.limit,
+            consequence: oversized.kind.consequence(),
+        }
+    }
+}
+
 fn text(found: &Verification, prepared: &[PreparedShard], way_out: &str) -> String {
     let mut table = Table::new(&["SHARD", ">ROWS", "DIGEST"]);
     for VerifiedShard { shard, rows, stored, computed, .. } in &found.shards {
@@ -150,7 +192,9 @@ fn text(found: &Verification, prepared: &[PreparedShard], way_out: &str) -> Stri
         format!("{} faults: {way_out}\n", grouped(found.faults.len() as u64 + found.omitted))
     };
     let done: String = prepared.iter().map(line).collect();
-    format!("{}\n{faults}{more}{done}{verdict}", table.render())
+    let oversized: String =
+        found.oversized.iter().map(|oversized| format!("{}\n", visible(&oversized.to_string()))).collect();
+    format!("{}\n{faults}{more}{oversized}{done}{verdict}", table.render())
 }
 
 fn line(prepared: &PreparedShard) -> String {

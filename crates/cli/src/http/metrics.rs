@@ -105,6 +105,12 @@ fn put_sessions(to: &mut Exposition, statistics: &ServerStatistics) {
         .sample(&[], connections.live);
     to.family("vectr_connections_accepted_total", Kind::Counter, "Accepted connections of trusted peers.")
         .sample(&[], connections.accepted);
+    to.family(
+        "vectr_socket_failures_total",
+        Kind::Counter,
+        "Sockets that failed to receive and were bound anew.",
+    )
+    .sample(&[], statistics.socket_failures);
     to.family("vectr_sessions", Kind::Gauge, "Sessions that are running.").sample(&[], statistics.running);
     to.family(
         "vectr_sessions_refused_total",

@@ -1,5 +1,6 @@
 //! Health and metrics of a server.
 
 pub(crate) mod exposition;
+pub(crate) mod listener;
 pub(crate) mod metrics;
 pub(crate) mod server;

@@ -9,11 +9,13 @@ use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 use vectr_sync::CancellationSource;
 
 use crate::error::CliError;
 use crate::http::exposition::Exposition;
+use crate::http::listener::LimitedListener;
 use crate::http::metrics::metrics;
 use crate::service::Service;
 
@@ -34,16 +36,21 @@ impl Http {
         };
         let listener = TcpListener::bind(address).await.map_err(refuse)?;
         let address = listener.local_addr().map_err(refuse)?;
+        let state = Arc::new(Served {
+            service,
+            scrapes: Arc::new(Semaphore::new(1)),
+            checks: Arc::new(Semaphore::new(CHECKS)),
+        });
         let routes = Router::new()
             .route("/healthz", get(async || "ok\n"))
             .route("/readyz", get(readiness))
             .route("/metrics", get(exposition))
-            .with_state(service)
+            .with_state(state)
             .layer(from_fn(only_by_local_names));
         let stop = CancellationSource::new();
         let mut stopped = stop.token();
-        let served =
-            axum::serve(listener, routes).with_graceful_shutdown(async move { stopped.cancelled().await });
+        let served = axum::serve(LimitedListener::new(listener), routes)
+            .with_graceful_shutdown(async move { stopped.cancelled().await });
         let task = tokio::spawn(async move {
             // It only ends when it is stopped.
             let _ = served.await;
@@ -80,16 +87,27 @@ fn loopback(given: &str) -> Result<SocketAddr, CliError> {
     Ok(address)
 }
 
-async fn readiness(State(service): State<Arc<Service>>) -> Response {
-    match blocking(move || service.unready_reason()).await {
+/// What requests are answered from.
+struct Served {
+    service: Arc<Service>,
+    /// Metrics read every database in full: one request does so at a time, and the others wait.
+    scrapes: Arc<Semaphore>,
+    /// Limits the checks of readiness, which ask every database.
+    checks: Arc<Semaphore>,
+}
+
+async fn readiness(State(served): State<Arc<Served>>) -> Response {
+    let service = Arc::clone(&served.service);
+    match blocking(&served.checks, move || service.unready_reason()).await {
         Some(None) => "ready\n".into_response(),
         Some(Some(unready_reason)) => unavailable(&unready_reason),
         None => unavailable("shutting down"),
     }
 }
 
-async fn exposition(State(service): State<Arc<Service>>) -> Response {
-    match blocking(move || metrics(&service)).await {
+async fn exposition(State(served): State<Arc<Served>>) -> Response {
+    let service = Arc::clone(&served.service);
+    match blocking(&served.scrapes, move || metrics(&service)).await {
         Some(Ok(text)) => ([(header::CONTENT_TYPE, Exposition::CONTENT_TYPE)], text).into_response(),
         Some(Err(error)) => unavailable(&format!("{}: {error}", error.code())),
         None => unavailable("shutting down"),
@@ -118,11 +136,21 @@ fn unavailable(reason: &str) -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response()
 }
 
-/// `None` if the runtime is shutting down.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+/// Works on a thread that may block, once there is a permit. `None` if the runtime is shutting down.
+async fn blocking<T: Send + 'static>(
+    permits: &Arc<Semaphore>,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Option<T> {
+    let permit = Arc::clone(permits).acquire_owned().await.ok()?;
+    let work = move || {
+        // A client that goes away does not end the work, which holds the permit until it is done.
+        let _permit = permit;
+        work()
+    };
     tokio::task::spawn_blocking(work).await.ok()
 }
 
+const CHECKS: usize = 4;
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What the program says of files: identity, status, verify.
 
-use crate::support::{Scratch, Server, write};
+use crate::support::{Ran, Scratch, Server, write};
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -140,6 +140,111 @@ fn a_file_that_is_no_database_fails_with_a_code() {
         assert!(scratch.run(&[command, "missing.db"]).expect(1).err.contains("'missing.db' is not there"));
         assert!(!scratch.path("missing.db").exists());
     }
+}
+
+// Only one file was taken.
+#[test]
+fn several_files_are_shown_and_verified_and_one_that_fails_hides_none() {
+    let scratch = Scratch::new();
+    scratch.database("a.db", 3);
+    scratch.database("b.db", 4);
+    let shown = scratch.run(&["status", "a.db", "b.db", "--json"]).expect(0).json();
+    let vectors: Vec<_> =
+        shown.as_array().unwrap().iter().map(|status| &status["shards"][0]["vectors"]).collect();
+    assert_eq!(vectors, [3, 4]);
+    let text = scratch.run(&["status", "a.db", "b.db"]).expect(0).out;
+    assert!(text.contains("a.db") && text.contains("b.db"), "{text}");
+
+    let verified = scratch.run(&["verify", "a.db", "missing.db", "b.db", "--json"]).expect(1);
+    let documents = verified.json();
+    assert_eq!((&documents[0]["sound"], &documents[2]["sound"]), (&true.into(), &true.into()));
+    assert_eq!(
+        (&documents[1]["path"], &documents[1]["errorCode"]),
+        (&"missing.db".into(), &"ERR_ARGUMENT".into())
+    );
+    assert!(verified.err.contains("'missing.db' is not there"), "{verified:?}");
+    let text = scratch.run(&["verify", "a.db", "b.db"]).expect(0).out;
+    assert_eq!(text.matches("sound\n").count(), 2);
+    assert!(text.contains("b.db\n"), "{text}");
+}
+
+// `--json` was known behind the command only, and `identity` had its file as an option only.
+#[test]
+fn arguments_are_taken_in_every_usual_place() {
+    let scratch = Scratch::new();
+    scratch.database("a.db", 1);
+    scratch.database("-b.db", 1);
+    let behind = scratch.run(&["status", "a.db", "--json"]).expect(0);
+    for arguments in [
+        &["--json", "status", "a.db"][..],
+        &["status", "--json", "a.db"],
+        &["--json", "status", "--", "a.db"],
+    ] {
+        assert_eq!(scratch.run(arguments).expect(0).out, behind.out, "{arguments:?}");
+    }
+    assert_eq!(scratch.run(&["--json", "status", "--", "-b.db"]).expect(0).json()["defaultShard"], "-b");
+    let named = scratch.run(&["--json", "identity", "a.db"]).expect(0);
+    assert_eq!(named.out, scratch.run(&["identity", "--db", "a.db", "--json"]).expect(0).out);
+    let folder = scratch.run(&["identity", ".", "--json"]).expect(0);
+    assert_eq!(folder.out, scratch.run(&["--json", "identity"]).expect(0).out);
+    assert_eq!(
+        scratch.run(&["--json", "status", "missing.db"]).expect(1).json()["errorCode"],
+        "ERR_ARGUMENT"
+    );
+    scratch.run(&["identity", "a.db", "--db", "a.db"]).expect(2);
+}
+
+#[test]
+fn every_command_has_help_and_the_exit_codes_are_told() {
+    let scratch = Scratch::new();
+    for command in ["identity", "sync", "status", "verify", "serve", "completions"] {
+        let short = scratch.run(&[command, "-h"]).expect(0).out;
+        assert!(short.contains("Usage: vectr ") && short.contains("--json"), "{short}");
+        assert!(scratch.run(&["help", command]).expect(0).out.contains("Usage: vectr "));
+    }
+    for all in ["-h", "--help", "help"] {
+        assert!(scratch.run(&[all]).expect(0).out.contains("Exit codes: 0 "), "{all}");
+    }
+}
+
+// Its "port" was said to be no number.
+#[test]
+fn a_url_is_no_address() {
+    let scratch = Scratch::new();
+    scratch.database("a.db", 1);
+    let refused = scratch.run(&["sync", "a.db", "http://hub.example:4433"]).expect(1);
+    assert!(
+        refused.out.contains("give 'hub.example:4433'") || refused.err.contains("give 'hub.example:4433'"),
+        "{refused:?}"
+    );
+}
+
+// It could not create a log.
+#[cfg(unix)]
+#[test]
+fn files_are_shown_and_verified_where_nothing_may_be_written() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+
+    let scratch = Scratch::new();
+    let path = scratch.database("a.db", 3);
+    let permit = |mode| {
+        std::fs::set_permissions(scratch.path(""), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    permit(0o555);
+    let names = || std::fs::read_dir(scratch.path("")).unwrap().count();
+    let before = names();
+    for command in ["status", "verify"] {
+        let mut vectr = scratch.vectr();
+        vectr.args([command, "--json"]).arg(&path);
+        if std::fs::metadata(&path).unwrap().uid() == 0 {
+            vectr.uid(65_534).gid(65_534);
+        }
+        let ran = Ran::from(vectr.output().unwrap()).expect(0).json();
+        assert_eq!(ran["shards"].as_array().unwrap().len(), 1, "{ran}");
+    }
+    assert_eq!(names(), before);
+    permit(0o755);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::Connection;
 
+use crate::file::location::check_no_companion;
 use crate::random::random_number;
 use crate::storage::pragmas::open_writer;
 use crate::writer::queue::JobKind;
@@ -14,14 +15,18 @@ impl VectrDB {
     /// Writes a consistent copy while the database is in use. The copy has no identity: opening it creates a new site.
     ///
     /// # Errors
-    /// `ERR_EXISTS` if the file exists; `ERR_STORAGE`, `ERR_CLOSED`; in memory `ERR_BUSY` too. Nothing is left at
+    /// `ERR_EXISTS` if the file exists; `ERR_ARGUMENT` for a path at which a database keeps its log, lock or key;
+    /// `ERR_STORAGE`, also if the folder does not exist; `ERR_CLOSED`; in memory `ERR_BUSY` too. Nothing is left at
     /// `path` then.
     pub fn backup(&self, path: &Path) -> Result<(), CoreError> {
         self.check_open()?;
         if fs::symlink_metadata(path).is_ok() {
             return Err(CoreError::FileExists { path: path.to_owned() });
         }
-        let draft = draft_of(path)?;
+        // The links of its folder are resolved, so that no other name leads to a companion of this database.
+        let path = &place_of(path)?;
+        check_no_companion(path)?;
+        let draft = create_draft(path)?;
         let done = self.copy(&draft).and_then(|()| finish(&draft, path));
         if done.is_err() {
             // Best effort: the error says more than a leftover.
@@ -91,11 +96,25 @@ fn rename_to_new(from: &Path, to: &Path) -> io::Result<()> {
     fs::remove_file(from)
 }
 
-fn draft_of(path: &Path) -> Result<PathBuf, CoreError> {
-    if path.file_name().is_none() {
-        return Err(CoreError::NoFile { path: path.to_owned(), what: "not a file name" });
-    }
+/// The path with its folder resolved, which has to exist.
+fn place_of(path: &Path) -> Result<PathBuf, CoreError> {
+    let name = path
+        .file_name()
+        .ok_or_else(|| CoreError::NoFile { path: path.to_owned(), what: "not a file name" })?;
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Ok(fs::canonicalize(folder).map_err(CoreError::io(folder))?.join(name))
+}
+
+/// Creates an empty file beside `path`, where the copy grows. The error names what the caller gave: the folder.
+fn create_draft(path: &Path) -> Result<PathBuf, CoreError> {
     let mut name = OsString::from(path);
     name.push(format!(".{:016x}.part", random_number()?));
-    Ok(name.into())
+    let draft = PathBuf::from(name);
+    let mut options = File::options();
+    options.write(true).create_new(true);
+    // As SQLite creates its files.
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o644);
+    options.open(&draft).map_err(CoreError::io(path.parent().unwrap_or(path)))?;
+    Ok(draft)
 }

@@ -153,7 +153,8 @@ impl RecordedConflict {
             return Err(CoreError::UnknownConflict { conflict: self.conflict });
         };
         let wall = shard.wall();
-        write_resolution(&mut shard, &self.id, &row, &self.dots, write, wall)?;
+        write_resolution(&mut shard, &self.id, &row, &self.dots, write, wall)
+            .map_err(|error| error.in_shard(&self.shard))?;
         let left = shard.rows().by_id(&self.id)?;
         left.map_or(Ok(None), |left| stored_conflict(&shard, shard.rows(), left))
     }

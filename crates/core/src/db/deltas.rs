@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 use vectr_delta::changes::{DeltaBudget, DeltaRows, StoredChange, decode_rows, encode_rows};
 use vectr_delta::{
     Applied, ChangeId, CommitNo, DeltaError, NodeName, Refusal, ShardId, ShardRead, ShardWrite, SiteId,
-    SiteReset, Timestamp, VectorRow, join_rows,
+    SiteReset, Timestamp, VectorRow, VisitedRow, join_rows,
 };
 
 use crate::storage::snapshot::ReadShard;
@@ -116,7 +116,8 @@ impl VectrDB {
         Ok(applied)
     }
 
-    /// The rows of a shard with change ids above `after` and at most `to`, in their order, as one delta or several.
+    /// The rows of a shard with change ids above `after` and at most `to`, in their order, as one delta or several of at
+    /// most 256 rows: what reads them may do something else in between.
     /// They are read from one snapshot, and survive a power cut before this returns.
     ///
     /// # Errors
@@ -131,7 +132,7 @@ impl VectrDB {
         let (deltas, commit_no): (_, CommitNo) = self.read(move |snapshot| {
             let shard = snapshot.shard(&id)?;
             let mut deltas = Vec::new();
-            let mut selection = RowSelection { after, to, most: usize::MAX, answered: None };
+            let mut selection = RowSelection { after, to, most: CHANGES_AT_ONCE, answered: None };
             loop {
                 let found = selection.select(&shard)?;
                 if !found.rows.is_empty() {
@@ -177,6 +178,9 @@ fn into_error(refusal: Refusal<CoreError>) -> CoreError {
 }
 
 /// The rows to select.
+/// The most rows of a delta of `VectrDB::read_changes`.
+const CHANGES_AT_ONCE: usize = 256;
+
 struct RowSelection<'a> {
     after: ChangeId,
     to: ChangeId,
@@ -198,13 +202,15 @@ impl RowSelection<'_> {
             if change_id > self.to {
                 return ControlFlow::Break(());
             }
-            let Some(entry) = row.filter(|entry| !self.is_known(entry)) else {
-                return ControlFlow::Continue(());
+            let entry = match row {
+                VisitedRow::Covered => return ControlFlow::Continue(()),
+                VisitedRow::Row(entry) if self.is_known(&entry) => return ControlFlow::Continue(()),
+                VisitedRow::Row(entry) if entry.row.is_intact() => entry,
+                VisitedRow::Row(VectorRow { id, .. }) | VisitedRow::Unreadable(id) => {
+                    damaged = Some(id);
+                    return ControlFlow::Break(());
+                }
             };
-            if !entry.row.is_intact() {
-                damaged = Some(entry.id);
-                return ControlFlow::Break(());
-            }
             if found.rows.len() == self.most || !space.take(&entry) {
                 found.left = Some(change_id);
                 return ControlFlow::Break(());

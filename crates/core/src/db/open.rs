@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rusqlite::Connection;
-use vectr_delta::{DeltaError, NodeName, ShardId};
+use vectr_delta::{NodeName, ShardId};
 
 use crate::file::location::log_of;
-use crate::file::location::{check_kind, check_single_name, resolve};
+use crate::file::location::{check_kind, check_no_companion, check_single_name, resolve};
 use crate::file::lock::Lock;
 use crate::file::log;
 use crate::file::open_files::OpenFile;
@@ -60,12 +60,20 @@ fn open_file(config: &Config, given: &Path) -> Result<Opened, CoreError> {
     check_kind(given)?;
     let path = resolve(given)?;
     check_single_name(&path)?;
+    if is_vacant(&path) {
+        check_no_companion(&path)?;
+    }
     schema::check_header(&path)?;
     let lock = Lock::take(&path)?;
     log::check(&path)?;
-    let (open_file, connection) = OpenFile::with(&path, true, || open_writer(&path))?;
+    let (open_file, connection) = OpenFile::for_writing(&path, || open_writer(&path))?;
     let opened = open_locked(config, &path, connection, Held { _open_file: open_file, _lock: lock });
     opened.map_err(|error| error.with_path(Some(&path)))
+}
+
+/// Whether there is nothing at `path` that could be a database.
+fn is_vacant(path: &Path) -> bool {
+    fs::metadata(path).map_or(true, |found| found.len() == 0)
 }
 
 fn open_locked(
@@ -87,7 +95,7 @@ fn open_locked(
 
 fn finish(
     config: &Config,
-    mut connection: Connection,
+    connection: Connection,
     mut incarnation: Incarnation,
     file: Option<(&Path, bool)>,
     held: Option<Held>,
@@ -98,7 +106,7 @@ fn finish(
         schema::write_counters(&connection, &shard)?;
     }
     let start = |(path, log_was_left)| {
-        Checkpointer::start(&mut connection, path, LogWatch::new(path, config.log_limit, log_was_left))
+        Checkpointer::start(&connection, path, LogWatch::new(path, config.log_limit, log_was_left))
     };
     let checkpointer = file.map(start).transpose()?;
     let mut connection = WriteConnection::load(connection, config.clock.clone(), config.dimensions)?;
@@ -142,7 +150,7 @@ fn prepare(
         let recorded = connection.recorded_dimensions(shard)?;
         if let Some(recorded) = recorded.filter(|recorded| *recorded != given) {
             let (expected, found) = (recorded.count(), given.count());
-            return Err(DeltaError::Dimensions { expected, found }.into());
+            return Err(CoreError::Dimensions { shard: shard.clone(), expected, found });
         }
         WriteShard::open(connection, shard)?;
     }

@@ -2,7 +2,7 @@
 
 use vectr_delta::{ChangeId, Digest, ShardId, ShardRead, ShardWrite, SiteId, Strategy, Timestamp};
 
-use crate::storage::catalog::shard_ids;
+use crate::storage::catalog::{shard_ids, shard_number};
 use crate::storage::snapshot::ReadShard;
 use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
@@ -36,6 +36,15 @@ impl VectrDB {
     /// As [`VectrDB::count`].
     pub fn shards(&self) -> Result<Vec<ShardId>, CoreError> {
         self.read(|snapshot| shard_ids(snapshot.connection()))
+    }
+
+    /// Whether the database has this shard: something was written to it, or a peer that may write has synced it.
+    ///
+    /// # Errors
+    /// As [`VectrDB::count`].
+    pub fn has_shard(&self, shard: &ShardId) -> Result<bool, CoreError> {
+        let shard = shard.clone();
+        self.read(move |snapshot| Ok(shard_number(snapshot.connection(), &shard)?.is_some()))
     }
 
     /// The digest of the shard's whole content.

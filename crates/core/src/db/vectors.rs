@@ -155,7 +155,9 @@ impl VectrDB {
         work: impl FnOnce(&mut WriteShard<'_>) -> Result<T, CoreError> + Send + 'static,
     ) -> Result<T, CoreError> {
         let shard = target.shard.clone();
-        self.call(target.job_kind(), move |writer| writer.write_shard(&shard, work))
+        self.call(target.job_kind(), move |writer| {
+            writer.write_shard(&shard, work).map_err(|error: CoreError| error.in_shard(&shard))
+        })
     }
 }
 

@@ -82,6 +82,17 @@ pub(crate) fn check_single_name(path: &Path) -> Result<(), CoreError> {
     }
 }
 
+/// Refuses a path at which the database in another file keeps what belongs to it.
+pub(crate) fn check_no_companion(path: &Path) -> Result<(), CoreError> {
+    let name = path.as_os_str().to_string_lossy();
+    for suffix in COMPANIONS {
+        if let Some(of) = name.strip_suffix(suffix).map(PathBuf::from).filter(|of| of.is_file()) {
+            return Err(CoreError::Companion { path: path.to_owned(), of });
+        }
+    }
+    Ok(())
+}
+
 /// The log beside a file.
 pub(crate) fn log_of(path: &Path) -> PathBuf {
     beside(path, "-wal")
@@ -104,5 +115,7 @@ const fn names(_found: &fs::Metadata) -> u64 {
     1
 }
 
+/// What is appended to the path of a database for the files that belong to it.
+const COMPANIONS: [&str; 5] = ["-wal", "-shm", "-journal", ".lock", ".key"];
 /// As many as Linux follows.
 const MAX_LINKS: usize = 40;

@@ -5,7 +5,7 @@
 //! the log began with, or in a later one that the log leads to. Both hold the counters ([`Mark`]): their transaction
 //! numbers place the file on the log, and the tokens of the lives tell one history from another.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::thread::sleep;
@@ -23,7 +23,7 @@ use crate::storage::pragmas::PAGE_BYTES;
 /// file, while no other process writes it.
 pub(crate) fn check(path: &Path) -> Result<(), CoreError> {
     let log = log_of(path);
-    if !log.exists() {
+    if fs::metadata(&log).map_or(true, |log| log.len() == 0) {
         return Ok(());
     }
     let faulty = OpenFile::look_before(path, || {

@@ -11,3 +11,4 @@ pub(crate) mod lock;
 pub(crate) mod log;
 pub(crate) mod log_frames;
 pub(crate) mod open_files;
+pub(crate) mod quiet_reader;

@@ -11,7 +11,16 @@ use crate::file::lock::open_elsewhere;
 /// Held while this process has handles of a file.
 pub(crate) struct OpenFile {
     number: Option<FileNumber>,
-    writes: bool,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Writing,
+    Reading,
+    /// Outside of SQLite's locks, so that closing it drops those that this process has on the file; or with an index of the
+    /// log that may not be written, which SQLite shares with all handles of this process.
+    Unlocked,
 }
 
 /// What this process has open of one file.
@@ -19,6 +28,18 @@ pub(crate) struct OpenFile {
 struct Handles {
     count: usize,
     written: bool,
+    unlocked: usize,
+}
+
+/// What this process has open of a file that it is about to open once more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Others {
+    /// Nothing.
+    None,
+    /// Handles that rely on SQLite's locks.
+    Locked,
+    /// Handles outside of them.
+    Unlocked,
 }
 
 impl OpenFile {
@@ -36,29 +57,55 @@ impl OpenFile {
         look().map(Some)
     }
 
-    /// Opens the file at `path` with `open`, by SQLite. The guard must live as long as what was opened.
+    /// Opens the file at `path` for writing with `open`, by SQLite. The guard must live as long as what was opened.
     ///
     /// # Errors
-    /// `ERR_BUSY` if two in this process would write, under whatever name.
-    pub(crate) fn with<T>(
+    /// `ERR_BUSY` if two in this process would write, under whatever name, or while it reads the file without locks.
+    pub(crate) fn for_writing<T>(
         path: &Path,
-        writes: bool,
         open: impl FnOnce() -> Result<T, CoreError>,
     ) -> Result<(Self, T), CoreError> {
         let mut handles = handles();
         let number = || FileNumber::of(path).map_err(CoreError::io(path));
-        let is_written = |number| handles.get(&number).is_some_and(|handles| handles.written);
-        if writes && number()?.is_some_and(is_written) {
-            return Err(open_elsewhere(path));
+        let found = number()?.and_then(|number| handles.get(&number));
+        match found {
+            Some(found) if found.written => return Err(open_elsewhere(path)),
+            Some(found) if found.unlocked > 0 => {
+                let reason = "this process is inspecting it: wait until it has".to_owned();
+                return Err(CoreError::Busy { what: format!("'{}'", path.display()), reason });
+            }
+            _ => {}
         }
         let opened = open()?;
-        let number = number()?;
+        Ok((Self::enter(&mut handles, number()?, Kind::Writing), opened))
+    }
+
+    /// Opens the file at `path` for reading with `open`, which hears what this process has open of it. The second of
+    /// what it returns says whether that is outside of SQLite's locks.
+    pub(crate) fn for_reading<T, W>(
+        path: &Path,
+        open: impl FnOnce(Others) -> Result<(T, bool, W), CoreError>,
+    ) -> Result<(Self, T, W), CoreError> {
+        let mut handles = handles();
+        let number = FileNumber::of(path).map_err(CoreError::io(path))?;
+        let others = match number.and_then(|number| handles.get(&number)) {
+            None => Others::None,
+            Some(Handles { unlocked: 0, .. }) => Others::Locked,
+            Some(_) => Others::Unlocked,
+        };
+        let (opened, unlocked, way) = open(others)?;
+        let kind = if unlocked { Kind::Unlocked } else { Kind::Reading };
+        Ok((Self::enter(&mut handles, number, kind), opened, way))
+    }
+
+    fn enter(handles: &mut BTreeMap<FileNumber, Handles>, number: Option<FileNumber>, kind: Kind) -> Self {
         if let Some(number) = number {
             let handles = handles.entry(number).or_default();
             handles.count += 1;
-            handles.written |= writes;
+            handles.written |= kind == Kind::Writing;
+            handles.unlocked += usize::from(kind == Kind::Unlocked);
         }
-        Ok((Self { number, writes }, opened))
+        Self { number, kind }
     }
 }
 
@@ -68,7 +115,8 @@ impl Drop for OpenFile {
         let mut handles = handles();
         if let Some(open) = handles.get_mut(&number) {
             open.count -= 1;
-            open.written &= !self.writes;
+            open.written &= self.kind != Kind::Writing;
+            open.unlocked -= usize::from(self.kind == Kind::Unlocked);
             if open.count == 0 {
                 handles.remove(&number);
             }

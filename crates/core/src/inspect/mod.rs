@@ -2,40 +2,37 @@ pub(crate) mod preparation;
 pub(crate) mod verification;
 
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 use crate::db::overview::overview;
 use crate::file::location::{beside, check_kind};
 use crate::file::log;
-use crate::file::open_files::OpenFile;
+use crate::file::quiet_reader::QuietReader;
 use crate::inspect::verification::verify;
 use crate::storage::catalog::is_begun;
-use crate::storage::pragmas::open_reader;
-use crate::storage::reader::Reader;
 use crate::storage::schema;
 use crate::storage::sites::SiteNumbers;
 use crate::storage::snapshot::Snapshot;
 use crate::storage::version_cache::VersionCache;
 use crate::{CoreError, Overview, Verification};
 
-/// Reads a database file without opening it as a node: takes no lock, writes nothing, and keeps its site. So it works
-/// while another process has the database open, and on a copy that must remain a copy.
-///
-/// SQLite may leave an empty log (`-wal`, `-shm`) beside a file that had none.
+/// Reads a database file without opening it as a node: takes no lock of the database's own, writes nothing, and keeps
+/// its site. So it works while another process has the database open, on a copy that must remain a copy, on files that
+/// may only be read, and in folders where nothing may be created. What a killed process left beside the file stays as it
+/// is; only in the index (`-shm`) of a file that another process is writing SQLite marks where it reads. On Unix nothing
+/// is left beside the file; elsewhere SQLite may leave an empty log (`-wal`, `-shm`) where there was none.
 #[non_exhaustive]
 pub struct Inspection {
-    reader: Reader,
-    versions: VersionCache,
     path: PathBuf,
-    _open_file: OpenFile,
 }
 
 impl Inspection {
-    /// Opens the file for reading.
+    /// Checks that the file is a database that can be read.
     ///
     /// # Errors
     /// `ERR_ARGUMENT` for a file that is not a SQLite database, `ERR_CONFIG` for a file of another program or a newer
-    /// build,
-    /// `ERR_STORAGE` for one that cannot be read.
+    /// build, `ERR_STORAGE` for one that cannot be read, `ERR_BUSY` for one that others keep opening and closing.
     pub fn open(path: &Path) -> Result<Self, CoreError> {
         if !path.exists() {
             return Err(CoreError::NoFile { path: path.to_owned(), what: "not there" });
@@ -48,14 +45,12 @@ impl Inspection {
             // Only the opening that makes a file has such a journal, and this one was interrupted.
             return Err(CoreError::NoFile { path, what: "empty" });
         }
-        let opened = OpenFile::with(&path, false, || open_reader(&path));
-        let (open_file, connection) = opened.map_err(|error| error.with_path(Some(&path)))?;
-        let version = schema::check(&connection, &path).map_err(|error| error.with_path(Some(&path)))?;
-        if version == 0 || !is_begun(&connection)? {
-            return Err(CoreError::NoFile { path, what: "empty" });
-        }
-        let reader = Reader { connection, sites: SiteNumbers::default() };
-        Ok(Self { reader, versions: VersionCache::default(), path, _open_file: open_file })
+        let inspection = Self { path };
+        let path = inspection.path();
+        let begun = inspection.attempt(|reader| {
+            Ok(schema::check(&reader.connection, path)? > 0 && is_begun(&reader.connection)?)
+        })?;
+        if begun { Ok(inspection) } else { Err(CoreError::NoFile { path: inspection.path, what: "empty" }) }
     }
 
     /// Whether the file is marked as a database of this program, in its header or in the log beside it.
@@ -75,9 +70,9 @@ impl Inspection {
     /// The state of the database.
     ///
     /// # Errors
-    /// `ERR_STORAGE`.
+    /// `ERR_STORAGE`, `ERR_BUSY`.
     pub fn overview(&self) -> Result<Overview, CoreError> {
-        self.look(|snapshot| overview(snapshot, Some(self.path.clone())))
+        self.look(|snapshot, _| overview(snapshot, Some(self.path.clone())))
     }
 
     /// Checks every stored byte that can be checked; see [`Verification`]. Reads the whole file once, in one
@@ -85,13 +80,39 @@ impl Inspection {
     ///
     /// # Errors
     /// `ERR_STORAGE` if the file is so damaged that nothing in it can be read. All lesser damage is reported in the
-    /// result.
+    /// result. `ERR_BUSY`.
     pub fn verify(&self) -> Result<Verification, CoreError> {
-        self.look(|snapshot| verify(snapshot, &self.reader.sites))
+        self.look(verify)
     }
 
-    fn look<T>(&self, look: impl FnOnce(&Snapshot<'_>) -> Result<T, CoreError>) -> Result<T, CoreError> {
-        let snapshot = Snapshot::begin(&self.reader.connection, &self.reader.sites, &self.versions, None);
-        snapshot.and_then(|snapshot| look(&snapshot)).map_err(|error| error.with_path(Some(&self.path)))
+    fn look<T>(
+        &self,
+        look: impl Fn(&Snapshot<'_>, &SiteNumbers) -> Result<T, CoreError>,
+    ) -> Result<T, CoreError> {
+        self.attempt(|reader| {
+            let (sites, versions) = (SiteNumbers::default(), VersionCache::default());
+            look(&Snapshot::begin(&reader.connection, &sites, &versions, None)?, &sites)
+        })
+    }
+
+    /// Reads with `look`, again if the file was written meanwhile.
+    fn attempt<T>(&self, look: impl Fn(&QuietReader) -> Result<T, CoreError>) -> Result<T, CoreError> {
+        for attempt in 0..ATTEMPTS {
+            let reader = QuietReader::open(&self.path, attempt > 0)?;
+            let found = look(&reader);
+            let lost = found.as_ref().is_err_and(|error| reader.has_lost_index(error));
+            if reader.is_consistent() && (attempt > 0 || !lost) {
+                return found.map_err(|error| error.with_path(Some(&self.path)));
+            }
+            drop(reader);
+            sleep(PAUSE);
+        }
+        Err(CoreError::Busy {
+            what: format!("'{}'", self.path.display()),
+            reason: "it changed whenever it was read: try again".to_owned(),
+        })
     }
 }
+
+const ATTEMPTS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(30);

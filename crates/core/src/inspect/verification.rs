@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use rusqlite::{Connection, ErrorCode};
-use vectr_delta::{Digest, Dot, Row, ShardId, ShardRead, Sibling, SiteId};
+use vectr_delta::{
+    Digest, Dot, Row, ShardId, ShardRead, ShardVersion, Sibling, SiteId, VectorId, VersionVector,
+};
 
 use crate::CoreError;
 use crate::storage::catalog::{Counters, shard_ids};
@@ -19,7 +21,7 @@ use crate::storage::snapshot::Snapshot;
 /// that no number in a row is above the counter that it came from. So it finds a flipped bit in a vector or its
 /// metadata, and a live row that was removed, added or replaced behind the database's back. Tombstones are part of no
 /// digest: the removal of one is not found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Verification {
     /// All shards, ordered by id.
@@ -28,6 +30,78 @@ pub struct Verification {
     pub faults: Vec<Fault>,
     /// The number of further faults.
     pub omitted: u64,
+    /// What is larger than a message carries, at most 1,000. It is no fault: a former build wrote it, and it is used as
+    /// before.
+    pub oversized: Vec<Oversized>,
+}
+
+/// Something in a file that is larger than what nodes tell each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Oversized {
+    /// The shard.
+    pub shard: ShardId,
+    /// The vector; `None` where it is the shard's version vector.
+    pub vector: Option<String>,
+    /// What there is too much of.
+    pub kind: OversizedKind,
+    /// How much there is.
+    pub size: u64,
+    /// How much a message carries.
+    pub limit: u64,
+}
+
+/// What there is too much of in an [`Oversized`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OversizedKind {
+    /// Sites in the version vector of a shard.
+    ShardSites,
+    /// Sites in the context of a vector.
+    VectorSites,
+    /// Concurrent versions of a vector.
+    Versions,
+}
+
+impl OversizedKind {
+    /// `shard-sites`, `vector-sites` or `versions`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ShardSites => "shard-sites",
+            Self::VectorSites => "vector-sites",
+            Self::Versions => "versions",
+        }
+    }
+
+    /// What comes of it, and the way out.
+    #[must_use]
+    pub const fn consequence(self) -> &'static str {
+        match self {
+            Self::ShardSites => {
+                "the shard syncs, and nothing is claimed of the sites above; to be told again when all is the same, copy the vectors into a new shard"
+            }
+            Self::VectorSites | Self::Versions => {
+                "it stays here and is not sent to peers, and all others are; write it under another id"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Oversized {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { shard, vector, kind, size, limit } = self;
+        write!(f, "above a limit, shard '{shard}'")?;
+        if let Some(vector) = vector {
+            write!(f, ", vector '{vector}'")?;
+        }
+        let what = match kind {
+            OversizedKind::ShardSites => "sites in the version vector",
+            OversizedKind::VectorSites => "sites have changed it",
+            OversizedKind::Versions => "concurrent versions",
+        };
+        write!(f, ": {size} {what}, and a message carries {limit}: {}", kind.consequence())
+    }
 }
 
 /// The check of one shard.
@@ -113,6 +187,22 @@ impl Verification {
     fn report_file(&mut self, reason: String) {
         self.report(FaultKind::File, None, None, reason);
     }
+
+    /// Notes this if it is above its limit.
+    fn measure(
+        &mut self,
+        kind: OversizedKind,
+        shard: &ShardId,
+        vector: Option<&VectorId>,
+        size: usize,
+        limit: usize,
+    ) {
+        if size > limit && self.oversized.len() < MOST_FAULTS {
+            let (size, limit) = (size as u64, limit as u64);
+            let vector = vector.map(ToString::to_string);
+            self.oversized.push(Oversized { shard: shard.clone(), vector, kind, size, limit });
+        }
+    }
 }
 
 pub(crate) fn verify(snapshot: &Snapshot<'_>, sites: &SiteNumbers) -> Result<Verification, CoreError> {
@@ -146,7 +236,7 @@ impl<'c> Check<'c> {
             rows: StoredRows { connection, sites, shard: 0 },
             counters: snapshot.counters().clone(),
             shards: BTreeMap::new(),
-            found: Verification { shards: Vec::new(), faults: Vec::new(), omitted: 0 },
+            found: Verification::default(),
         };
         let site = check.site();
         for id in shard_ids(connection)? {
@@ -158,6 +248,8 @@ impl<'c> Check<'c> {
                 }
             };
             let number = shard.rows().shard;
+            let (sites, limit) = (shard.stored_sites(), ShardVersion::MAX_SITES);
+            check.found.measure(OversizedKind::ShardSites, &id, None, sites, limit);
             let head = shard.state().version_vector.seq(site);
             let (stored, computed) = (shard.state().digest, Digest::default());
             let shard = VerifiedShard { shard: id, rows: 0, stored, computed };
@@ -216,6 +308,9 @@ impl<'c> Check<'c> {
         counted.shard.rows += 1;
         counted.shard.computed.add(&counted.shard.shard, id, row);
         let shard = counted.shard.shard.clone();
+        let (sites, standing) = (row.context().len(), row.siblings().len());
+        self.found.measure(OversizedKind::VectorSites, &shard, Some(id), sites, VersionVector::MAX_SITES);
+        self.found.measure(OversizedKind::Versions, &shard, Some(id), standing, Row::MAX_SIBLINGS);
         let mut faults = content_faults(row, versions);
         if stored.change_id > newest {
             faults.push(format!("its change id {} is above the counter, {newest}", stored.change_id));

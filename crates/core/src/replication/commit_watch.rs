@@ -1,13 +1,14 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
-use vectr_delta::CommitNo;
+use vectr_delta::{CommitNo, ShardId};
 
 use crate::{Subscription, VectrDB};
 
-/// Calls `done` once, at the first transaction after `after`: at once if there was one already, else on the writer's
-/// thread while the subscription lives.
+/// Calls `done` once, at the first transaction after `after` that changes what sessions tell of the shard: at once if there
+/// was one already, else on the writer's thread while the subscription lives.
 pub(super) fn await_commit(
     db: &VectrDB,
+    shard: &ShardId,
     after: CommitNo,
     done: impl FnOnce() + Send + 'static,
 ) -> Subscription {
@@ -25,8 +26,10 @@ pub(super) fn await_commit(
         done();
     });
     let listener = Arc::clone(&hear);
-    let subscription = db.on_commit(Box::new(move |commit_no| listener(commit_no)));
+    let notifier = &db.inner.notifier;
+    let subscription =
+        notifier.subscribe_to_shard(shard.clone(), Box::new(move |commit_no| listener(commit_no)));
     // A commit between the caller's last read and the subscription.
-    hear(db.commit_no());
+    hear(notifier.last_change(shard));
     subscription
 }

@@ -6,7 +6,7 @@ use vectr_delta::{PeerProgress, ShardId, Timestamp};
 use crate::storage::catalog::StoredShard;
 use crate::storage::rows::integer;
 use crate::writer::connection::WriteConnection;
-use crate::writer::peer_notes::{self, PeerNotes};
+use crate::writer::peer_notes;
 use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
 
@@ -49,12 +49,11 @@ fn note_peer(
     let known = connection.notes.take(key);
     let transaction = connection.sqlite.unchecked_transaction()?;
     let noted = peer_notes::write(&transaction, key, progress, &held, known, at)?;
-    let forgets = peer_notes::forget_peers(&transaction, stored.n)?;
+    let forgotten = peer_notes::forget_peers(&transaction, stored.n)?;
     transaction.commit()?;
-    if forgets {
-        connection.notes = PeerNotes::default();
-    } else {
-        connection.notes.keep(key, noted);
+    connection.notes.keep(key, noted);
+    for peer in forgotten {
+        connection.notes.take(peer);
     }
     Ok(())
 }

@@ -1,7 +1,8 @@
 //! What a peer is told, read in one snapshot each.
 
 use vectr_delta::{
-    ChangeId, Fingerprint, HelloOffer, PageSize, ShardId, ShardVersion, StoreReply, read_hello, read_page,
+    ChangeId, Fingerprint, HelloOffer, LocalHello, PageSize, ShardId, ShardRead, ShardVersion, StoreReply,
+    VectorId, Withheld, find_rows, read_hello, read_page,
 };
 
 use crate::writer::Writer;
@@ -25,31 +26,57 @@ pub(super) fn hello(
             if !settled && (resumed || snapshot.counters().origin.site != site) {
                 return Ok(None);
             }
-            read_hello(&snapshot.shard(&shard)?, &peer, &offer).map(Some)
+            let shard = snapshot.shard(&shard)?;
+            Ok(Some((read_hello(&shard, &peer, &offer)?, shard.alterations()?)))
         })
     };
-    let (hello, commit_no) = match read(false)? {
+    let (LocalHello { hello, held, commit_no }, alterations) = match read(false)? {
         Some(read) => read,
         None => {
             db.call(JobKind::Autocommit, Writer::settle_life)?;
             read(true)?.expect("the second look takes what it finds")
         }
     };
-    Ok(StoreReply::Hello { hello: Box::new(hello), commit_no })
+    Ok(StoreReply::Hello { hello: Box::new(hello), held, commit_no, alterations })
 }
 
-/// Reads rows after `after` with a version that `filter` does not cover.
+/// Reads rows after `after` with a version that `filter` does not cover. `counts`: also how many rows follow them.
 pub(super) fn page(
     db: &VectrDB,
     shard: &ShardId,
     after: ChangeId,
     filter: Option<ShardVersion>,
     size: PageSize,
+    counts: bool,
 ) -> Result<StoreReply, CoreError> {
     let of = shard.clone();
-    let page = db.read(move |snapshot| read_page(&snapshot.shard(&of)?, after, filter.as_ref(), size))?;
-    if page.withheld.iter().any(|row| row.code == "ERR_CHECKSUM") {
+    let page = db.read(move |snapshot| {
+        let shard = snapshot.shard(&of)?;
+        let mut page = read_page(&shard, after, filter.as_ref(), size)?;
+        if counts && page.end.is_none() {
+            page.left = Some(shard.rows().count_after(page.position)?);
+        }
+        Ok(page)
+    })?;
+    note_damage(db, shard, &page.withheld);
+    Ok(StoreReply::Page(Box::new(page)))
+}
+
+/// Reads the rows that a peer asks for.
+pub(super) fn rows(
+    db: &VectrDB,
+    shard: &ShardId,
+    ids: Vec<VectorId>,
+    size: PageSize,
+) -> Result<StoreReply, CoreError> {
+    let of = shard.clone();
+    let found = db.read(move |snapshot| find_rows(&snapshot.shard(&of)?, &ids, size))?;
+    note_damage(db, shard, &found.withheld);
+    Ok(StoreReply::Found(Box::new(found)))
+}
+
+fn note_damage(db: &VectrDB, shard: &ShardId, withheld: &[Withheld]) {
+    if withheld.iter().any(|row| row.code == "ERR_CHECKSUM") {
         db.note_damage(shard);
     }
-    Ok(StoreReply::Page(Box::new(page)))
 }

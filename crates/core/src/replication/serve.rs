@@ -2,7 +2,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 
-use vectr_delta::{Refusal, RemoteApply, ShardId, StoreReply, StoreRequest};
+use vectr_delta::{CountedRows, Refusal, RemoteApply, ShardId, StoreReply, StoreRequest};
 
 use crate::replication::commit_watch::await_commit;
 use crate::replication::{read, repair, write};
@@ -55,8 +55,8 @@ pub fn serve(
         StoreRequest::ReadHello { peer, offer } => {
             block(db, done, move |db| read::hello(db, &shard, &peer, &offer))
         }
-        StoreRequest::ReadPage { after, filter, size } => {
-            block(db, done, move |db| read::page(db, &shard, after, filter, size))
+        StoreRequest::ReadPage { after, filter, size, counts } => {
+            block(db, done, move |db| read::page(db, &shard, after, filter, size, counts))
         }
         StoreRequest::AcceptHello(hello) => {
             if db.inner.own_hellos.contains(hello.nonce) {
@@ -75,6 +75,10 @@ pub fn serve(
         StoreRequest::End { remote, batches, end } => {
             submit(db, done, move |writer| write::end(writer, &shard, remote, &batches, &end))
         }
+        StoreRequest::FindRows { ids, size } => block(db, done, move |db| read::rows(db, &shard, ids, size)),
+        StoreRequest::JoinAnswer { remote, asked, answer } => {
+            submit(db, done, move |writer| write::join_answer(writer, &shard, remote, &asked, &answer))
+        }
         StoreRequest::SplitRanges(ranges) => block(db, done, move |db| repair::split(db, &shard, ranges)),
         StoreRequest::CompareRanges(theirs) => block(db, done, move |db| repair::compare(db, &shard, theirs)),
         StoreRequest::ReadRange { range, size } => {
@@ -84,10 +88,20 @@ pub fn serve(
             submit(db, done, move |writer| repair::join(writer, &shard, remote, &rows, preference))
         }
         StoreRequest::SettleRepair(peer) => {
-            submit(db, done, move |writer| repair::settle(writer, &shard, &peer))
+            let (of, held) = (shard.clone(), peer.clone());
+            let count = move |db: &VectrDB| repair::count_settled(db, &of, held);
+            let settle = move |writer: &mut Writer, counted: Option<&CountedRows>| {
+                repair::settle(writer, &shard, &peer, counted)
+            };
+            count_first(db, done, count, settle)
         }
         StoreRequest::FinishRepair { remote, matches } => {
-            submit(db, done, move |writer| repair::finish(writer, &shard, remote, matches))
+            let of = shard.clone();
+            let count = move |db: &VectrDB| repair::count(db, &of, matches);
+            let finish = move |writer: &mut Writer, counted: Option<&CountedRows>| {
+                repair::finish(writer, &shard, remote, matches, counted)
+            };
+            count_first(db, done, count, finish)
         }
         StoreRequest::ResetSite(site) => submit(db, done, move |writer| write::reset_site(writer, site)),
         StoreRequest::AwaitDurable(commit_no) => {
@@ -95,7 +109,7 @@ pub fn serve(
             Serving::Submitted
         }
         StoreRequest::AwaitCommit(after) => {
-            Serving::Subscribed(await_commit(db, after, move || done(StoreReply::Committed)))
+            Serving::Subscribed(await_commit(db, &shard, after, move || done(StoreReply::Committed)))
         }
     }
 }
@@ -141,17 +155,39 @@ fn block(
     Serving::Blocking(BlockingRead(Box::new(move || done(read(&db).unwrap_or_else(failed)))))
 }
 
+/// Counts rows first, so that no other write waits for that.
+fn count_first(
+    db: &VectrDB,
+    done: impl FnOnce(StoreReply) + Send + 'static,
+    count: impl FnOnce(&VectrDB) -> Result<Option<CountedRows>, CoreError> + Send + 'static,
+    work: impl FnOnce(&mut Writer, Option<&CountedRows>) -> write::Outcome + Send + 'static,
+) -> Serving {
+    let db = db.clone();
+    Serving::Blocking(BlockingRead(Box::new(move || match count(&db) {
+        Ok(counted) => enqueue(&db, done, move |writer| work(writer, counted.as_ref())),
+        Err(error) => done(failed(error)),
+    })))
+}
+
 fn submit(
     db: &VectrDB,
     done: impl FnOnce(StoreReply) + Send + 'static,
     work: impl FnOnce(&mut Writer) -> write::Outcome + Send + 'static,
 ) -> Serving {
+    enqueue(db, done, work);
+    Serving::Submitted
+}
+
+fn enqueue(
+    db: &VectrDB,
+    done: impl FnOnce(StoreReply) + Send + 'static,
+    work: impl FnOnce(&mut Writer) -> write::Outcome + Send + 'static,
+) {
     // No handle of the database goes along: dropping the last one on the writer's thread would wait for that thread.
     let path = db.path().map(Path::to_owned);
     db.submit(JobKind::Autocommit, work, move |outcome| {
         done(outcome.unwrap_or_else(|refusal| refused(refusal, path.as_deref())));
     });
-    Serving::Submitted
 }
 
 fn refused(refusal: Refusal<CoreError>, path: Option<&Path>) -> StoreReply {

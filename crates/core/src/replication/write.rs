@@ -1,8 +1,8 @@
 //! What a peer says, written in one transaction each. A refusal rolls it back.
 
 use vectr_delta::{
-    Applied, Batch, ChangeSpan, End, Hello, Refusal, RemoteApply, ShardId, ShardRead, SiteId, SiteReset,
-    StoreReply,
+    Applied, Batch, ChangeSpan, DeltaError, End, HeldAnswer, HeldRow, Hello, Refusal, RemoteApply, ShardId,
+    ShardRead, SiteId, SiteReset, StoreReply,
 };
 
 use crate::CoreError;
@@ -16,7 +16,13 @@ pub(super) fn meet(writer: &mut Writer, shard: &ShardId, hello: &Hello) -> Outco
     if writer.reset_site_after_clock_correction(hello.clock)? {
         return Ok(StoreReply::SiteReset);
     }
-    writer.write_shard(shard, |shard| RemoteApply::accept_hello(shard, hello))?;
+    let met = writer.write_shard(shard, |shard| RemoteApply::accept_hello(shard, hello));
+    met.map_err(|refusal| match refusal {
+        Refusal::Shard(DeltaError::Dimensions { expected: ours, found: theirs }) => {
+            Refusal::Store(CoreError::PeerDimensions { shard: shard.clone(), ours, theirs })
+        }
+        other => other,
+    })?;
     Ok(StoreReply::HelloAccepted)
 }
 
@@ -31,6 +37,22 @@ pub(super) fn apply(
         let (wall, after) = (shard.wall(), shard.change_id());
         let applied = remote.apply(shard, batches, wall)?;
         Ok(StoreReply::Applied { remote, applied, changes: ChangeSpan::between(after, shard.change_id()) })
+    })
+}
+
+/// Joins what the peer answers about rows that are held back.
+pub(super) fn join_answer(
+    writer: &mut Writer,
+    shard: &ShardId,
+    mut remote: Box<RemoteApply>,
+    asked: &[HeldRow],
+    answer: &HeldAnswer,
+) -> Outcome {
+    writer.write_shard(shard, |shard| {
+        let (wall, after) = (shard.wall(), shard.change_id());
+        let applied = remote.join_answer(shard, asked, answer, wall)?;
+        let changes = ChangeSpan::between(after, shard.change_id());
+        Ok(StoreReply::AnswerJoined { remote, applied, changes })
     })
 }
 

@@ -126,6 +126,11 @@ impl StoredShard {
         Ok(Some(Self { n: row.get(0)?, state, last_sync_at, versions }))
     }
 
+    /// The number of sites in the version vector, as the file has it: what no message can carry is not in `state`.
+    pub(crate) fn stored_sites(&self) -> usize {
+        self.versions.stored_sites()
+    }
+
     pub(crate) fn create(connection: &Connection, id: &ShardId) -> Result<Self, CoreError> {
         let mut statement = connection.prepare_cached("INSERT INTO shard (id, digest) VALUES (?1, ?2)")?;
         statement.execute((id.as_str(), Digest::default().to_bytes()))?;
@@ -187,7 +192,34 @@ pub(crate) fn set_alteration(
         connection
             .prepare_cached("INSERT INTO altered (shard, present) VALUES (?1, ?2)")?
             .execute((shard, alteration == Alteration::Present))?;
+        count(connection, shard)?;
     }
+    Ok(())
+}
+
+/// How many times [`alteration`] was noted, or [`count_alteration`] called.
+pub(crate) fn alterations(connection: &Connection, shard: i64) -> Result<u64, CoreError> {
+    let mut statement = connection.prepare_cached("SELECT times FROM alteration_count WHERE shard = ?1")?;
+    let times: Option<i64> = statement.query_row([shard], |row| row.get(0)).optional()?;
+    Ok(times.unwrap_or_default().unsigned_abs())
+}
+
+/// Counts another alteration of a shard that has some.
+pub(crate) fn count_alteration(connection: &Connection, shard: i64) -> Result<(), CoreError> {
+    if alteration(connection, shard)? != Alteration::None {
+        count(connection, shard)?;
+    }
+    Ok(())
+}
+
+/// As the triggers do for other programs.
+fn count(connection: &Connection, shard: i64) -> Result<(), CoreError> {
+    connection
+        .prepare_cached(
+            "INSERT INTO alteration_count (shard, times) VALUES (?1, 1) \
+             ON CONFLICT (shard) DO UPDATE SET times = times + 1",
+        )?
+        .execute([shard])?;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ pub(crate) mod catalog;
 pub(crate) mod conflict_log;
 pub(crate) mod held_readers;
 pub(crate) mod json;
+pub(crate) mod peer;
 pub(crate) mod pragmas;
 pub(crate) mod reader;
 pub(crate) mod reader_pool;

@@ -9,7 +9,7 @@ use crate::writer::log_watch::LogWatch;
 /// The read connections of a file. At most eight are in use at a time for the database's own reads, and four for the
 /// callers' statements, which may run without end: further callers wait.
 pub(crate) struct ReaderPool {
-    path: PathBuf,
+    pub(crate) path: PathBuf,
     state: Mutex<State>,
     returned: Condvar,
     pub(crate) log: Arc<LogWatch>,

@@ -6,7 +6,7 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension};
 use vectr_delta::{
     ChangeId, Dot, IdRange, Metadata, Operation, Payload, PayloadHash, RangeVisitor, Row, RowVisitor,
-    ShardVersion, Sibling, SiteId, Timestamp, VectorId, VectorRow, VersionVector,
+    ShardVersion, Sibling, SiteId, Timestamp, VectorId, VectorRow, VersionVector, VisitedRow,
 };
 
 use crate::CoreError;
@@ -43,20 +43,40 @@ impl<'a> StoredRows<'a> {
         let mut rows = statement.query((self.shard, integer(after)))?;
         while let Some(row) = rows.next()? {
             let change_id = number(row, CHANGE_ID)?;
-            let covered = match filter {
-                Some(filter) => !self.is_above(row, filter)?,
-                None => false,
+            let visited = match self.visited(row, filter, payloads) {
+                Err(error) if error.is_damage_of_a_row() => VisitedRow::Unreadable(self.id_of(row)?),
+                visited => visited?,
             };
-            let entry = match (covered, payloads) {
-                (true, _) => None,
-                (false, true) => Some(self.read(row)?.entry),
-                (false, false) => Some(self.by_rowid(row.get(N)?)?.entry),
-            };
-            if visit(change_id, entry).is_break() {
+            if visit(change_id, visited).is_break() {
                 break;
             }
         }
         Ok(())
+    }
+
+    /// A row of [`StoredRows::visit`].
+    fn visited(
+        &self,
+        row: &rusqlite::Row<'_>,
+        filter: Option<&ShardVersion>,
+        payloads: bool,
+    ) -> Result<VisitedRow, CoreError> {
+        if let Some(filter) = filter
+            && !self.is_above(row, &mut |dot| Ok(filter.covers(dot)))?
+        {
+            return Ok(VisitedRow::Covered);
+        }
+        let stored = if payloads { self.read(row)? } else { self.by_rowid(row.get(N)?)? };
+        Ok(VisitedRow::Row(stored.entry))
+    }
+
+    /// The id of a row of which nothing else may be readable.
+    fn id_of(&self, row: &rusqlite::Row<'_>) -> Result<VectorId, CoreError> {
+        let n: i64 = row.get(N)?;
+        let mut statement = self.connection.prepare_cached("SELECT id FROM row WHERE n = ?1")?;
+        let id: Option<String> = statement.query_row([n], |row| Ok(row.get(0).ok()))?;
+        let id = id.and_then(|id| VectorId::new(&id).ok());
+        id.ok_or_else(|| damaged(n, "its id is none"))
     }
 
     /// The row of a vector.
@@ -64,6 +84,18 @@ impl<'a> StoredRows<'a> {
         let mut statement = self.connection.prepare_cached(BY_ID)?;
         let mut rows = statement.query((self.shard, id.as_str()))?;
         rows.next()?.map(|row| self.read(row)).transpose()
+    }
+
+    /// As [`ShardRead::visit_row`](vectr_delta::ShardRead::visit_row).
+    pub(crate) fn visit_id(&self, id: &VectorId, visit: RangeVisitor<'_>) -> Result<(), CoreError> {
+        let entry = match self.by_id(id) {
+            Ok(found) => found.map(|stored| Some(stored.entry)),
+            Err(error) if error.is_damage_of_a_row() => Some(None),
+            Err(error) => return Err(error),
+        };
+        // Nothing is left to be visited.
+        let _ = entry.map(visit);
+        Ok(())
     }
 
     /// The row with this number; `None` if it is damaged.
@@ -133,6 +165,14 @@ impl<'a> StoredRows<'a> {
         Ok(())
     }
 
+    /// How many rows have greater change ids.
+    pub(crate) fn count_after(&self, position: ChangeId) -> Result<u64, CoreError> {
+        let mut statement =
+            self.connection.prepare_cached("SELECT count(*) FROM row WHERE shard = ?1 AND change_id > ?2")?;
+        let count: i64 = statement.query_row((self.shard, integer(position)), |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
     /// The newest change id; 0 if there is none.
     pub(crate) fn newest_change(&self) -> Result<ChangeId, CoreError> {
         let mut statement =
@@ -175,14 +215,22 @@ impl<'a> StoredRows<'a> {
         Ok(count.unsigned_abs())
     }
 
-    /// The number of rows with a change id above `after` and a version that `held` does not cover. Reads no payload
-    /// except what is stored in the same page.
-    pub(crate) fn count_above(&self, after: ChangeId, held: &ShardVersion) -> Result<u64, CoreError> {
+    /// The number of rows with a change id above `after` and a version that is not `held`. Reads no payload except what is
+    /// stored in the same page.
+    pub(crate) fn count_above(
+        &self,
+        after: ChangeId,
+        mut held: impl FnMut(Dot) -> Result<bool, CoreError>,
+    ) -> Result<u64, CoreError> {
         let mut statement = self.connection.prepare_cached(CHANGE_DOTS)?;
         let mut rows = statement.query((self.shard, integer(after)))?;
         let mut count = 0;
         while let Some(row) = rows.next()? {
-            count += u64::from(self.is_above(row, held)?);
+            let is_above = match self.is_above(row, &mut held) {
+                Err(error) if error.is_damage_of_a_row() => true,
+                is_above => is_above?,
+            };
+            count += u64::from(is_above);
         }
         Ok(count)
     }
@@ -232,8 +280,13 @@ impl<'a> StoredRows<'a> {
         Ok(siblings)
     }
 
-    fn is_above(&self, row: &rusqlite::Row<'_>, filter: &ShardVersion) -> Result<bool, CoreError> {
-        if !filter.covers(self.dot(row, SITE)?) {
+    /// Whether the row has a version that `covers` denies.
+    fn is_above(
+        &self,
+        row: &rusqlite::Row<'_>,
+        covers: &mut impl FnMut(Dot) -> Result<bool, CoreError>,
+    ) -> Result<bool, CoreError> {
+        if !covers(self.dot(row, SITE)?)? {
             return Ok(true);
         }
         if row.get::<_, i64>(VERSIONS)? == 1 {
@@ -242,7 +295,7 @@ impl<'a> StoredRows<'a> {
         let mut statement = self.connection.prepare_cached("SELECT site, seq FROM sibling WHERE row = ?1")?;
         let mut rows = statement.query([row.get::<_, i64>(N)?])?;
         while let Some(sibling) = rows.next()? {
-            if !filter.covers(self.dot(sibling, 0)?) {
+            if !covers(self.dot(sibling, 0)?)? {
                 return Ok(true);
             }
         }

@@ -8,9 +8,8 @@ use vectr_delta::{ChangelogId, ShardId};
 use crate::CoreError;
 use crate::file::header::Header;
 use crate::file::location::log_of;
-use crate::file::open_files::OpenFile;
+use crate::file::quiet_reader::QuietReader;
 use crate::random::random_number;
-use crate::storage::pragmas::open_reader;
 
 /// Checks the header of a file. Enough to leave a foreign file alone; the log beside it may have newer pages.
 pub(crate) fn check_header(path: &Path) -> Result<(), CoreError> {
@@ -35,8 +34,9 @@ pub(crate) fn is_ours(path: &Path) -> Result<bool, CoreError> {
             if !log_of(path).exists() {
                 return Ok(false);
             }
-            let (_open, connection) = OpenFile::with(path, false, || open_reader(path))?;
-            let named: i32 = connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
+            let reader = QuietReader::open(path, false)?;
+            let named: i32 =
+                reader.connection.pragma_query_value(None, "application_id", |row| row.get(0))?;
             Ok(named == APPLICATION_ID)
         }
         Some(Header::Sqlite { application_id, .. }) => Ok(application_id == APPLICATION_ID),
@@ -102,7 +102,7 @@ fn check_version(application: i32, version: i32, path: &Path) -> Result<(), Core
 /// "vctr".
 const APPLICATION_ID: i32 = 0x7663_7472;
 
-const MIGRATIONS: [&str; 7] = [
+const MIGRATIONS: [&str; 10] = [
     include_str!("migrations/0001_shards.sql"),
     include_str!("migrations/0002_conflicts.sql"),
     include_str!("migrations/0003_peers.sql"),
@@ -110,4 +110,7 @@ const MIGRATIONS: [&str; 7] = [
     include_str!("migrations/0005_lives.sql"),
     include_str!("migrations/0006_alterations.sql"),
     include_str!("migrations/0007_version_entries.sql"),
+    include_str!("migrations/0008_held_rows.sql"),
+    include_str!("migrations/0009_replaced_rows.sql"),
+    include_str!("migrations/0010_held_revisions.sql"),
 ];

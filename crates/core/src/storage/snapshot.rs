@@ -1,12 +1,14 @@
 use rusqlite::Connection;
 use vectr_delta::{
-    Alteration, ChangeId, CommitNo, Cursor, Dimensions, Fingerprint, IdRange, NodeName, Origin, RangeVisitor,
-    RowVisitor, ShardId, ShardRead, ShardState, ShardVersion, SiteId, Timestamp,
+    Alteration, ChangeId, ChangelogId, CommitNo, Cursor, Dimensions, Fingerprint, HeldRow, HeldStamp,
+    IdRange, NodeName, Origin, RangeVisitor, RowVisitor, ShardId, ShardRead, ShardState, ShardVersion,
+    SiteId, Timestamp, VectorId,
 };
 
 use crate::CoreError;
-use crate::storage::catalog::{Counters, StoredShard, alteration};
-use crate::storage::rows::{StoredRows, integer, number};
+use crate::storage::catalog::{Counters, StoredShard, alteration, alterations};
+use crate::storage::peer::{read_cursor, read_held_rows, read_held_stamp};
+use crate::storage::rows::StoredRows;
 use crate::storage::sites::{SiteNumbers, site_name};
 use crate::storage::version_cache::VersionCache;
 
@@ -82,6 +84,11 @@ impl ReadShard<'_> {
     pub(crate) const fn last_sync_at(&self) -> Timestamp {
         self.stored.last_sync_at
     }
+
+    /// As [`StoredShard::stored_sites`].
+    pub(crate) fn stored_sites(&self) -> usize {
+        self.stored.stored_sites()
+    }
 }
 
 impl ShardRead for ReadShard<'_> {
@@ -107,6 +114,14 @@ impl ShardRead for ReadShard<'_> {
         read_cursor(self.snapshot.connection, self.stored.n, peer)
     }
 
+    fn held_stamp(&self, peer: &Fingerprint, changelog: ChangelogId) -> Result<HeldStamp, CoreError> {
+        read_held_stamp(self.snapshot.connection, self.stored.n, peer, changelog)
+    }
+
+    fn held_rows(&self, peer: &Fingerprint, changelog: ChangelogId) -> Result<Vec<HeldRow>, CoreError> {
+        read_held_rows(self.snapshot.connection, self.stored.n, peer, changelog)
+    }
+
     fn site_name(&self, site: SiteId) -> Result<Option<NodeName>, CoreError> {
         site_name(self.snapshot.connection, site)
     }
@@ -120,6 +135,10 @@ impl ShardRead for ReadShard<'_> {
         self.rows().visit(after, filter, reads_payloads(filter, &self.stored.state), visit)
     }
 
+    fn visit_row(&self, id: &VectorId, visit: RangeVisitor<'_>) -> Result<(), CoreError> {
+        self.rows().visit_id(id, visit)
+    }
+
     fn visit_range(&self, range: &IdRange, visit: RangeVisitor<'_>) -> Result<(), CoreError> {
         self.rows().visit_range(range, visit)
     }
@@ -127,40 +146,16 @@ impl ShardRead for ReadShard<'_> {
     fn alteration(&self) -> Result<Alteration, CoreError> {
         alteration(self.snapshot.connection, self.stored.n)
     }
+
+    fn alterations(&self) -> Result<u64, CoreError> {
+        alterations(self.snapshot.connection, self.stored.n)
+    }
 }
 
 /// Whether vectors are stored beside their dots, so that reading both costs no more than the dots alone.
 pub(crate) fn reads_payloads(filter: Option<&ShardVersion>, state: &ShardState) -> bool {
     let small = |dimensions: Dimensions| dimensions.bytes() <= LOCAL_PAYLOAD;
     filter.is_none() || state.descriptor.dimensions.is_none_or(small)
-}
-
-pub(crate) fn read_cursor(
-    connection: &Connection,
-    shard: i64,
-    peer: &Fingerprint,
-) -> Result<Option<Cursor>, CoreError> {
-    let mut statement =
-        connection.prepare_cached("SELECT changelog, position FROM cursor WHERE shard = ?1 AND peer = ?2")?;
-    let mut rows = statement.query((shard, peer.as_bytes()))?;
-    let Some(row) = rows.next()? else { return Ok(None) };
-    let changelog: String = row.get(0)?;
-    Ok(Some(Cursor { changelog: changelog.parse()?, position: number(row, 1)? }))
-}
-
-pub(crate) fn write_cursor(
-    connection: &Connection,
-    shard: i64,
-    peer: &Fingerprint,
-    cursor: Cursor,
-) -> Result<(), CoreError> {
-    let mut statement = connection.prepare_cached(
-        "INSERT INTO cursor (shard, peer, changelog, position) VALUES (?1, ?2, ?3, ?4) \
-         ON CONFLICT (shard, peer) DO UPDATE SET changelog = ?3, position = ?4",
-    )?;
-    let changelog = cursor.changelog.to_string();
-    statement.execute((shard, peer.as_bytes(), changelog, integer(cursor.position)))?;
-    Ok(())
 }
 
 fn end(connection: &Connection) {

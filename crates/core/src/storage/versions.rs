@@ -1,11 +1,14 @@
 //! Version vectors, kept by entries. The few that changed last stand in the row of their owner, which is written with
 //! them anyway; all others stand in a table.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use rusqlite::Connection;
 use vectr_delta::{Dot, ShardState, ShardVersion, SiteId, VersionVector};
 
 use crate::CoreError;
-use crate::storage::json::{parse_vector, vector_text};
+use crate::storage::json::{parse_site, parse_vector, vector_text};
 use crate::storage::rows::{integer, number};
 
 /// What an entry is part of. The numbers stand in the file.
@@ -25,8 +28,8 @@ pub(crate) enum Part {
 #[derive(Clone, Default)]
 pub(crate) struct StoredVersion {
     pub(crate) whole: ShardVersion,
-    /// The entries in the owner's row: each is greater than that of the table, if it has one.
-    inline: VersionVector,
+    /// The entries in the owner's row, which a file of a former build has all there: each is greater than that of the table, if it has one.
+    inline: Arc<VersionVector>,
 }
 
 impl StoredVersion {
@@ -49,7 +52,7 @@ impl StoredVersion {
             })?;
             entries.push((SiteId::new(site), number(row, 1)?));
         }
-        Ok(Self { whole: entries.into_iter().chain(inline.iter()).collect(), inline })
+        Ok(Self { whole: entries.into_iter().chain(inline.iter()).collect(), inline: Arc::new(inline) })
     }
 
     /// As [`StoredVersion::load`], from a file that may be older than the table.
@@ -62,8 +65,8 @@ impl StoredVersion {
         if has_entries(connection)? {
             return Self::load(connection, part, owner, text);
         }
-        let inline = parse_vector(text)?;
-        Ok(Self { whole: inline.clone().into(), inline })
+        let inline = Arc::new(parse_vector(text)?);
+        Ok(Self { whole: Arc::clone(&inline).into(), inline })
     }
 
     /// Writes the entries in which `now` differs. Returns the text for the owner's row.
@@ -74,24 +77,25 @@ impl StoredVersion {
         owner: i64,
         now: &ShardVersion,
     ) -> Result<String, CoreError> {
+        let inline = Arc::make_mut(&mut self.inline);
         for (site, here, there) in now.differences(&self.whole) {
             if here < there {
                 connection
                     .prepare_cached("DELETE FROM version_entry WHERE part = ?1 AND owner = ?2 AND site = ?3")?
                     .execute((part as i64, owner, site.number().to_be_bytes()))?;
-                self.inline.retain_sites(|other| other != site);
+                inline.retain_sites(|other| other != site);
             }
-            self.inline.add(Dot { site, seq: here });
+            inline.add(Dot { site, seq: here });
         }
-        if self.inline.len() > MOST_INLINE {
+        if inline.len() > MOST_INLINE {
             let mut statement = connection.prepare_cached(STORE)?;
-            for (site, seq) in self.inline.iter() {
+            for (site, seq) in inline.iter() {
                 statement.execute((part as i64, owner, site.number().to_be_bytes(), integer(seq)))?;
             }
-            self.inline = VersionVector::new();
+            *inline = VersionVector::new();
         }
         self.whole = now.clone();
-        Ok(vector_text(&self.inline))
+        Ok(vector_text(inline))
     }
 }
 
@@ -101,7 +105,9 @@ pub(crate) struct ShardVersions {
     held: StoredVersion,
     received: StoredVersion,
     frontier: StoredVersion,
-    /// Of what was received, what the version vector does not cover.
+    /// The version vector, without what no message can carry.
+    claimed: ShardVersion,
+    /// Of what was received, what `claimed` does not cover.
     uncovered: ShardVersion,
 }
 
@@ -110,13 +116,20 @@ impl ShardVersions {
     pub(crate) fn load(connection: &Connection, shard: i64, texts: [&str; 3]) -> Result<Self, CoreError> {
         let look = |part, text| StoredVersion::look(connection, part, shard, text);
         let (held, received) = (look(Part::Held, texts[0])?, look(Part::Received, texts[1])?);
-        let uncovered = received.whole.beyond(&held.whole);
-        Ok(Self { held, received, frontier: look(Part::Frontier, texts[2])?, uncovered })
+        let frontier = look(Part::Frontier, texts[2])?;
+        let (claimed, beyond) = claimable(connection, &held.whole)?;
+        let uncovered = received.whole.joined(&beyond).beyond(&claimed);
+        Ok(Self { held, received, frontier, claimed, uncovered })
+    }
+
+    /// The number of sites in the version vector, as the file has it.
+    pub(crate) fn stored_sites(&self) -> usize {
+        self.held.whole.len()
     }
 
     /// Puts them into a shard's state.
     pub(crate) fn fill(&self, state: &mut ShardState) {
-        state.version_vector = self.held.whole.clone();
+        state.version_vector = self.claimed.clone();
         state.received = self.uncovered.clone();
         state.frontier = self.frontier.whole.iter().collect();
     }
@@ -130,10 +143,42 @@ impl ShardVersions {
     ) -> Result<[String; 3], CoreError> {
         let held = self.held.store(connection, Part::Held, shard, &state.version_vector)?;
         let received = self.received.store(connection, Part::Received, shard, &state.received)?;
-        self.uncovered = state.received.clone();
+        (self.claimed, self.uncovered) = (state.version_vector.clone(), state.received.clone());
         let frontier = state.frontier.clone().into();
         Ok([held, received, self.frontier.store(connection, Part::Frontier, shard, &frontier)?])
     }
+}
+
+/// Splits a version vector, of a file that a former build let grow above what a message carries, into what is claimed and
+/// what counts as received alone. Nothing is lost by claiming less: peers send those rows again. This file's own sites stay,
+/// so that none of their numbers is given out twice.
+fn claimable(
+    connection: &Connection,
+    stored: &ShardVersion,
+) -> Result<(ShardVersion, ShardVersion), CoreError> {
+    if stored.len() <= ShardVersion::MAX_SITES {
+        return Ok((stored.clone(), ShardVersion::new()));
+    }
+    let own = own_sites(connection)?;
+    let mut room = ShardVersion::MAX_SITES_OF_PEERS.saturating_sub(own.len());
+    let is_claimed = |(site, _): &(SiteId, u64)| {
+        let fits = own.contains(site) || room > 0;
+        room -= usize::from(fits && !own.contains(site));
+        fits
+    };
+    let (claimed, beyond): (Vec<_>, Vec<_>) = stored.iter().partition(is_claimed);
+    Ok((claimed.into_iter().collect(), beyond.into_iter().collect()))
+}
+
+/// The lives of this database, former and present, and those of the one that it is a backup of.
+fn own_sites(connection: &Connection) -> Result<BTreeSet<SiteId>, CoreError> {
+    let mut statement = connection.prepare_cached("SELECT site FROM site WHERE own <> 0")?;
+    let mut rows = statement.query([])?;
+    let mut own = BTreeSet::new();
+    while let Some(row) = rows.next()? {
+        own.insert(parse_site(row.get_ref(0)?.as_str().unwrap_or_default())?);
+    }
+    Ok(own)
 }
 
 /// Whether the file's schema has the table.

@@ -8,8 +8,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::wal::CheckpointMode;
-use rusqlite::{Connection, ErrorCode, MAIN_DB, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::CoreError;
 use crate::writer::disk_trust::{DiskTrust, OPEN_AGAIN, SYNC_AGAIN, is_sync_failure};
@@ -44,14 +43,10 @@ enum Rest {
 }
 
 impl Checkpointer {
-    /// Watches the writer's connection, and starts a thread that copies pages of the log into the file.
-    pub(crate) fn start(connection: &mut Connection, path: &Path, log: LogWatch) -> Result<Self, CoreError> {
+    /// Takes over the checkpoints of the writer's connection, and starts a thread that copies pages of the log into the
+    /// file.
+    pub(crate) fn start(connection: &Connection, path: &Path, log: LogWatch) -> Result<Self, CoreError> {
         let log = Arc::new(log);
-        let counted = Arc::clone(&log);
-        connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, count: i32| {
-            counted.set_pages(count.unsigned_abs());
-            Ok(())
-        }))?;
         // SQLite's own checkpoint on closing would empty a log whose pages may not be in the file.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         let other = open_checkpointer(path)?;
@@ -80,7 +75,7 @@ impl Checkpointer {
     /// Checkpoints if the log has grown. Call it between transactions. Returns what there is to tell of a log that is
     /// too long.
     pub(crate) fn after_commit(&mut self, connection: &Connection) -> Option<LogExcess> {
-        let pages = self.log.pages();
+        let pages = pages(connection).unwrap_or(self.seen);
         if pages < self.seen {
             self.begin_anew();
         }
@@ -98,7 +93,7 @@ impl Checkpointer {
         if pages >= self.next_restart {
             let emptied = {
                 let _running = lock(&self.running);
-                checkpoint(connection, CheckpointMode::RESTART, &self.log.trust).unwrap_or(false)
+                checkpoint(connection, Mode::Restart, &self.log.trust).unwrap_or(false)
             };
             if !emptied {
                 // A reader in an old snapshot keeps the log from restarting; it then grows for a while.
@@ -153,9 +148,10 @@ impl Checkpointer {
             return Ok(());
         }
         let _running = lock(&self.running);
+        let pages = pages(connection)?;
         // Keeps other processes from writing meanwhile.
         connection.execute_batch("BEGIN IMMEDIATE")?;
-        let rewritten = rewrite(&self.log.path, self.log.pages());
+        let rewritten = rewrite(&self.log.path, pages);
         connection.execute_batch("ROLLBACK")?;
         match rewritten {
             Ok(_) => self.log.trust.log_rewritten(),
@@ -186,7 +182,7 @@ impl Checkpointer {
     pub(crate) fn finish(mut self, connection: &Connection) -> Result<bool, CoreError> {
         self.stop();
         self.make_sound(connection)?;
-        let settled = checkpoint(connection, CheckpointMode::TRUNCATE, &self.log.trust)?;
+        let settled = checkpoint(connection, Mode::Truncate, &self.log.trust)?;
         if settled {
             connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         }
@@ -195,11 +191,11 @@ impl Checkpointer {
 
     /// Empties the log, unless a checkpoint is running or readers are in the way.
     fn empty(&mut self, connection: &Connection) -> bool {
-        let emptied = self.running.try_lock().is_ok_and(|_running| {
-            checkpoint(connection, CheckpointMode::TRUNCATE, &self.log.trust).unwrap_or(false)
-        });
+        let emptied = self
+            .running
+            .try_lock()
+            .is_ok_and(|_running| checkpoint(connection, Mode::Truncate, &self.log.trust).unwrap_or(false));
         if emptied {
-            self.log.set_pages(0);
             self.begin_anew();
         }
         emptied
@@ -259,7 +255,7 @@ fn copy_pages(connection: &Connection, triggers: &Receiver<()>, running: &Mutex<
         let _running = lock(running);
         if trust.is_sound() {
             // What could not be copied stays in the log until the next time; a failed sync is remembered.
-            let _ = checkpoint(connection, CheckpointMode::PASSIVE, trust);
+            let _ = checkpoint(connection, Mode::Passive, trust);
         }
     }
 }
@@ -269,9 +265,9 @@ fn copy_pages(connection: &Connection, triggers: &Receiver<()>, running: &Mutex<
 /// # Errors
 /// Of the disk. SQLite then keeps all pages in the log that it has not copied and synced; but of those that it had
 /// copied before without a sync, as it does where a reader stops it, a failed sync loses track.
-fn checkpoint(connection: &Connection, mode: CheckpointMode, trust: &DiskTrust) -> Result<bool, CoreError> {
-    match connection.wal_checkpoint_v2(Some(MAIN_DB), mode) {
-        Ok((log, copied)) => Ok(log == copied),
+fn checkpoint(connection: &Connection, mode: Mode, trust: &DiskTrust) -> Result<bool, CoreError> {
+    match run(connection, mode) {
+        Ok(Pages { log, copied, complete }) => Ok(complete && log == copied),
         Err(error) if is_sync_failure(&error) => {
             trust.checkpoint_failed(&error);
             trust.needs_rewrite()?;
@@ -282,6 +278,46 @@ fn checkpoint(connection: &Connection, mode: CheckpointMode, trust: &DiskTrust) 
             _ => Err(error.into()),
         },
     }
+}
+
+/// The committed pages in the log. Call it between transactions.
+fn pages(connection: &Connection) -> rusqlite::Result<u32> {
+    run(connection, Mode::Nothing).map(|pages| pages.log)
+}
+
+/// How much a checkpoint does.
+#[derive(Clone, Copy)]
+enum Mode {
+    Nothing,
+    Passive,
+    Restart,
+    Truncate,
+}
+
+/// What a checkpoint found.
+struct Pages {
+    /// In the log.
+    log: u32,
+    /// Of those, copied into the file.
+    copied: u32,
+    /// Whether nobody was in the way.
+    complete: bool,
+}
+
+/// By the pragma, which all versions of the library can do; see <https://www.sqlite.org/pragma.html#pragma_wal_checkpoint>.
+fn run(connection: &Connection, mode: Mode) -> rusqlite::Result<Pages> {
+    let mut statement = connection.prepare_cached(match mode {
+        Mode::Nothing => "PRAGMA main.wal_checkpoint(NOOP)",
+        Mode::Passive => "PRAGMA main.wal_checkpoint(PASSIVE)",
+        Mode::Restart => "PRAGMA main.wal_checkpoint(RESTART)",
+        Mode::Truncate => "PRAGMA main.wal_checkpoint(TRUNCATE)",
+    })?;
+    statement.query_row([], |row| {
+        let (busy, log, copied): (bool, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        // -1 without a log.
+        let count = |pages| u32::try_from(pages).unwrap_or(0);
+        Ok(Pages { log: count(log), copied: count(copied), complete: !busy })
+    })
 }
 
 fn lock(running: &Mutex<()>) -> MutexGuard<'_, ()> {

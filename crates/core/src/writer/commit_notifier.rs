@@ -1,10 +1,10 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use vectr_delta::{CommitNo, NodeName, Origin, SiteId};
+use vectr_delta::{CommitNo, NodeName, Origin, ShardId, SiteId};
 
 use crate::writer::log_watch::LogExcess;
 
@@ -13,11 +13,56 @@ pub(crate) struct CommitNotifier {
     commit_no: AtomicU64,
     origin: Mutex<Origin>,
     listeners: Mutex<Listeners>,
+    heads: Mutex<Heads>,
+}
+
+/// What a transaction has changed of what sessions tell their peers.
+pub(crate) enum Changes {
+    /// Of each shard: the site of all.
+    All,
+    /// Of these; none if it only noted something about peers.
+    Of(Vec<ShardId>),
+}
+
+impl Changes {
+    fn concern(&self, shard: &ShardId) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(shards) => shards.contains(shard),
+        }
+    }
+}
+
+/// The last transaction that changed a shard.
+struct Heads {
+    by_shard: HashMap<ShardId, CommitNo>,
+    /// Of shards that are not listed: that transaction, or a later one.
+    others: CommitNo,
+}
+
+impl Heads {
+    fn of(&self, shard: &ShardId) -> CommitNo {
+        self.by_shard.get(shard).copied().unwrap_or(self.others)
+    }
+
+    fn advance(&mut self, commit_no: CommitNo, changes: &Changes) {
+        match changes {
+            Changes::Of(shards) if self.by_shard.len() + shards.len() <= MOST_HEADS => {
+                self.by_shard.extend(shards.iter().map(|shard| (shard.clone(), commit_no)));
+            }
+            Changes::Of(shards) if shards.is_empty() => {}
+            _ => {
+                self.by_shard.clear();
+                self.others = commit_no;
+            }
+        }
+    }
 }
 
 #[derive(Clone)]
 enum Listener {
     Commit(Arc<dyn Fn(CommitNo) + Send + Sync>),
+    Change(ShardId, Arc<dyn Fn(CommitNo) + Send + Sync>),
     Excess(Arc<dyn Fn(LogExcess) + Send + Sync>),
 }
 
@@ -29,7 +74,12 @@ struct Listeners {
 
 impl CommitNotifier {
     pub(crate) fn new(commit_no: CommitNo, origin: Origin) -> Self {
-        Self { commit_no: AtomicU64::new(commit_no), origin: Mutex::new(origin), listeners: Mutex::default() }
+        Self {
+            commit_no: AtomicU64::new(commit_no),
+            origin: Mutex::new(origin),
+            listeners: Mutex::default(),
+            heads: Mutex::new(Heads { by_shard: HashMap::new(), others: commit_no }),
+        }
     }
 
     pub(crate) fn commit_no(&self) -> CommitNo {
@@ -45,32 +95,57 @@ impl CommitNotifier {
     }
 
     /// Called by the writer.
-    pub(crate) fn publish(&self, commit_no: CommitNo, origin: &Origin) {
+    pub(crate) fn publish(&self, commit_no: CommitNo, origin: &Origin, changes: &Changes) {
         {
             let mut known = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
             if *known != *origin {
                 *known = origin.clone();
             }
         }
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner).advance(commit_no, changes);
         self.commit_no.store(commit_no, Ordering::Release);
-        self.tell(|listener| {
-            if let Listener::Commit(listener) = listener {
-                listener(commit_no);
-            }
-        });
+        self.tell(
+            |listener| match listener {
+                Listener::Commit(_) => true,
+                Listener::Change(shard, _) => changes.concern(shard),
+                Listener::Excess(_) => false,
+            },
+            |listener| {
+                if let Listener::Commit(listener) | Listener::Change(_, listener) = listener {
+                    listener(commit_no);
+                }
+            },
+        );
+    }
+
+    /// The last transaction that changed what sessions tell of a shard, or a later one.
+    pub(crate) fn last_change(&self, shard: &ShardId) -> CommitNo {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner).of(shard)
     }
 
     /// Called by the writer.
     pub(crate) fn publish_excess(&self, excess: LogExcess) {
-        self.tell(|listener| {
-            if let Listener::Excess(listener) = listener {
-                listener(excess);
-            }
-        });
+        self.tell(
+            |listener| matches!(listener, Listener::Excess(_)),
+            |listener| {
+                if let Listener::Excess(listener) = listener {
+                    listener(excess);
+                }
+            },
+        );
     }
 
     pub(crate) fn subscribe(self: &Arc<Self>, listener: Box<dyn Fn(CommitNo) + Send + Sync>) -> Subscription {
         self.add(Listener::Commit(listener.into()))
+    }
+
+    /// Hears of each transaction that changes what sessions tell of a shard.
+    pub(crate) fn subscribe_to_shard(
+        self: &Arc<Self>,
+        shard: ShardId,
+        listener: Box<dyn Fn(CommitNo) + Send + Sync>,
+    ) -> Subscription {
+        self.add(Listener::Change(shard, listener.into()))
     }
 
     pub(crate) fn subscribe_to_excess(
@@ -80,10 +155,10 @@ impl CommitNotifier {
         self.add(Listener::Excess(listener.into()))
     }
 
-    fn tell(&self, tell: impl Fn(&Listener)) {
+    fn tell(&self, hears: impl Fn(&Listener) -> bool, tell: impl Fn(&Listener)) {
         let listeners: Vec<Listener> = {
             let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-            listeners.by_number.values().cloned().collect()
+            listeners.by_number.values().filter(|listener| hears(listener)).cloned().collect()
         };
         for listener in &listeners {
             // A listener that panics must not take the writer with it.
@@ -99,6 +174,9 @@ impl CommitNotifier {
         Subscription { notifier: Arc::downgrade(self), number }
     }
 }
+
+/// How many shards' last transactions are remembered. Of more, none are: each of them seems to have changed just then.
+const MOST_HEADS: usize = 65_536;
 
 /// Unsubscribes its listener when it is dropped. A call that is under way may still finish then.
 #[must_use = "dropping it unsubscribes"]

@@ -11,6 +11,7 @@ use crate::storage::catalog::{Counters, StoredShard};
 use crate::storage::json::parse_site;
 use crate::storage::sites::{SiteNumbers, site_name};
 use crate::storage::version_cache::VersionCache;
+use crate::writer::commit_notifier::Changes;
 use crate::writer::peer_notes::PeerNotes;
 use crate::{Clock, CoreError};
 
@@ -67,6 +68,8 @@ pub(crate) struct CachedShard {
     pub(crate) stored: StoredShard,
     /// Whether `stored` may differ from its row.
     pub(crate) changed: bool,
+    /// Whether this transaction has changed what sessions tell of the shard: its rows, its state, or that it is altered.
+    pub(crate) touched: bool,
 }
 
 pub(crate) struct LastRead {
@@ -136,22 +139,27 @@ impl WriteConnection {
         Ok(())
     }
 
-    /// Commits what was written; returns false if there was nothing. A transaction that changed nothing takes no
-    /// number, so that nobody waits for it to become durable. After an error it must be rolled back.
-    pub(crate) fn commit(&mut self, incarnation: &mut Incarnation) -> Result<bool, CoreError> {
+    /// Commits what was written, and returns what that has changed; `None` if there was nothing. A transaction that
+    /// changed nothing takes no number, so that nobody waits for it to become durable. After an error it must be rolled
+    /// back.
+    pub(crate) fn commit(&mut self, incarnation: &mut Incarnation) -> Result<Option<Changes>, CoreError> {
         let counters_changed = match self.next_life {
             None => self.cache.counters != self.stored,
             Some(_) => self.cache.counters != Counters { origin: self.origin(), ..self.stored.clone() },
         };
         let mut changed = self.cache.dirty || counters_changed;
-        for shard in self.cache.shards.iter_mut().filter(|shard| shard.changed) {
-            shard.stored.store(&self.sqlite, &self.versions, self.applied_at)?;
-            shard.changed = false;
-            changed = true;
+        let mut touched = Vec::new();
+        for shard in self.cache.shards.iter_mut().filter(|shard| shard.changed || shard.touched) {
+            if shard.changed {
+                shard.stored.store(&self.sqlite, &self.versions, self.applied_at)?;
+                changed = true;
+            }
+            (shard.changed, shard.touched) = (false, false);
+            touched.push(shard.id.clone());
         }
         if !changed {
             self.sqlite.prepare_cached("ROLLBACK")?.execute([])?;
-            return Ok(false);
+            return Ok(None);
         }
         self.enter_life()?;
         let counters = &mut self.cache.counters;
@@ -165,9 +173,10 @@ impl WriteConnection {
         self.sqlite.prepare_cached("COMMIT")?.execute([])?;
         self.versions.settle(true);
         incarnation.record_commit(counters);
+        let changes = if counters.origin == self.stored.origin { Changes::Of(touched) } else { Changes::All };
         self.stored = counters.clone();
         (self.next_life, self.life_before) = (None, None);
-        Ok(true)
+        Ok(Some(changes))
     }
 
     /// Rolls the transaction back, and drops the cache.
@@ -226,7 +235,12 @@ impl WriteConnection {
                         StoredShard::create(&self.sqlite, id)?
                     }
                 };
-                self.cache.shards.push(CachedShard { id: id.clone(), stored, changed: false });
+                self.cache.shards.push(CachedShard {
+                    id: id.clone(),
+                    stored,
+                    changed: false,
+                    touched: false,
+                });
                 *entry.insert(self.cache.shards.len() - 1)
             }
         };

@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::file::location::log_of;
 use crate::storage::held_readers::HeldReaders;
@@ -16,8 +15,6 @@ pub(crate) struct LogWatch {
     pub(crate) limit: u64,
     pub(crate) held: HeldReaders,
     pub(crate) trust: DiskTrust,
-    /// Committed pages in the log.
-    pages: AtomicU32,
 }
 
 /// The log has passed its limit.
@@ -56,16 +53,7 @@ impl LogWatch {
             limit,
             held: HeldReaders::default(),
             trust: DiskTrust::new(log_was_left),
-            pages: AtomicU32::new(0),
         }
-    }
-
-    pub(crate) fn pages(&self) -> u32 {
-        self.pages.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn set_pages(&self, pages: u32) {
-        self.pages.store(pages, Ordering::Relaxed);
     }
 
     /// The limit in pages, at least one.

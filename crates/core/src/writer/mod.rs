@@ -238,9 +238,9 @@ impl Writer {
             });
         }
         match self.connection.commit(&mut self.incarnation) {
-            Ok(true) => {
+            Ok(Some(changes)) => {
                 let counters = self.connection.committed();
-                self.notifier.publish(counters.commit_no, &counters.origin);
+                self.notifier.publish(counters.commit_no, &counters.origin, &changes);
                 let checkpointer = self.checkpointer.as_mut();
                 let excess =
                     checkpointer.and_then(|checkpointer| checkpointer.after_commit(&self.connection.sqlite));
@@ -249,7 +249,7 @@ impl Writer {
                 }
                 Ok(())
             }
-            Ok(false) => Ok(()),
+            Ok(None) => Ok(()),
             Err(error) => {
                 self.connection.rollback();
                 Err(error)

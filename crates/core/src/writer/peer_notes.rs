@@ -1,18 +1,14 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use rusqlite::{Connection, OptionalExtension, params};
-use vectr_delta::{PeerProgress, ShardState, ShardVersion, SiteId, Timestamp};
+use vectr_delta::{HoldsVersions, PeerProgress, RecentVersions, ShardState, ShardVersion, SiteId, Timestamp};
 
 use crate::CoreError;
 use crate::storage::rows::integer;
 use crate::storage::versions::{Part, StoredVersion};
 
 /// What peers were last noted to hold, as the file has it: a note writes only what has changed.
-#[derive(Default)]
-pub(crate) struct PeerNotes {
-    noted: HashMap<PeerKey, Noted>,
-    entries: usize,
-}
+pub(crate) struct PeerNotes(RecentVersions<PeerKey, Noted>);
 
 /// A shard's number, and the fingerprint of a peer.
 pub(crate) type PeerKey = (i64, [u8; 32]);
@@ -22,20 +18,25 @@ pub(crate) struct Noted {
     held: StoredVersion,
 }
 
+impl HoldsVersions for Noted {
+    fn visit_versions(&self, visit: &mut dyn FnMut(&ShardVersion)) {
+        visit(&self.held.whole);
+    }
+}
+
 impl PeerNotes {
     pub(crate) fn keep(&mut self, peer: PeerKey, noted: Noted) {
-        self.entries += noted.held.whole.len();
-        if self.entries > MOST_ENTRIES {
-            self.noted.clear();
-            self.entries = noted.held.whole.len();
-        }
-        self.noted.insert(peer, noted);
+        self.0.put(peer, noted);
     }
 
     pub(crate) fn take(&mut self, peer: PeerKey) -> Option<Noted> {
-        let noted = self.noted.remove(&peer)?;
-        self.entries = self.entries.saturating_sub(noted.held.whole.len());
-        Some(noted)
+        self.0.take(&peer)
+    }
+}
+
+impl Default for PeerNotes {
+    fn default() -> Self {
+        Self(RecentVersions::new(MOST_ENTRIES))
     }
 }
 
@@ -94,15 +95,16 @@ fn read(connection: &Connection, (shard, peer): PeerKey) -> Result<Noted, CoreEr
     Ok(Noted { number, held })
 }
 
-/// Keeps the peers noted last. Returns whether there were others.
-pub(crate) fn forget_peers(connection: &Connection, shard: i64) -> Result<bool, CoreError> {
-    let forgotten = connection.prepare_cached(FORGET_PEERS)?.execute((shard, integer(MOST_PEERS)))?;
-    if forgotten == 0 {
-        return Ok(false);
+/// Keeps the peers noted last. Returns the others.
+pub(crate) fn forget_peers(connection: &Connection, shard: i64) -> Result<Vec<PeerKey>, CoreError> {
+    let mut statement = connection.prepare_cached(FORGET_PEERS)?;
+    let forgotten = statement.query_map((shard, integer(MOST_PEERS)), |row| Ok((shard, row.get(0)?)))?;
+    let forgotten: Vec<PeerKey> = forgotten.collect::<Result<_, _>>()?;
+    if !forgotten.is_empty() {
+        connection.prepare_cached(FORGET_ENTRIES)?.execute([shard])?;
+        connection.prepare_cached(FORGET_NUMBERS)?.execute([shard])?;
     }
-    connection.prepare_cached(FORGET_ENTRIES)?.execute([shard])?;
-    connection.prepare_cached(FORGET_NUMBERS)?.execute([shard])?;
-    Ok(true)
+    Ok(forgotten)
 }
 
 const MOST_PEERS: u64 = 256;
@@ -115,7 +117,8 @@ const STORE_PEER: &str = "INSERT INTO peer (shard, peer, name, changelog, positi
      ON CONFLICT (shard, peer) DO UPDATE SET name = ?3, changelog = ?4, position = ?5, version_vector = ?6, \
      noted_at = ?7";
 const FORGET_PEERS: &str = "DELETE FROM peer WHERE shard = ?1 AND noted_at < \
-     (SELECT noted_at FROM peer WHERE shard = ?1 ORDER BY noted_at DESC LIMIT 1 OFFSET ?2 - 1)";
+     (SELECT noted_at FROM peer WHERE shard = ?1 ORDER BY noted_at DESC LIMIT 1 OFFSET ?2 - 1) \
+     RETURNING peer";
 
 macro_rules! forgotten {
     () => {

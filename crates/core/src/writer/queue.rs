@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -37,6 +39,8 @@ type Run = Box<dyn FnOnce(Result<&mut Writer, CoreError>) + Send>;
 #[derive(Clone)]
 pub(crate) struct WriteQueue {
     jobs: Sender<Job>,
+    /// How many jobs the thread has not taken yet.
+    waiting: Arc<AtomicUsize>,
 }
 
 impl WriteQueue {
@@ -46,10 +50,18 @@ impl WriteQueue {
         busy_timeout: Duration,
     ) -> std::io::Result<(Self, JoinHandle<Result<(), CoreError>>)> {
         let (jobs, receiver) = channel();
+        let waiting = Arc::<AtomicUsize>::default();
+        let taken = Arc::clone(&waiting);
         let thread = std::thread::Builder::new().name("vectr-writer".into()).spawn(move || {
-            WriterThread { jobs: receiver, deferred: VecDeque::new(), busy_timeout, writer }.run()
+            WriterThread { jobs: receiver, waiting: taken, deferred: VecDeque::new(), busy_timeout, writer }
+                .run()
         })?;
-        Ok((Self { jobs }, thread))
+        Ok((Self { jobs, waiting }, thread))
+    }
+
+    /// Counts the jobs that the writer's thread has not taken yet.
+    pub(crate) fn waiting(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.waiting)
     }
 
     /// Runs `work` on the writer's thread and waits for its outcome. If it panics, it is rolled back.
@@ -94,6 +106,7 @@ impl WriteQueue {
         kind: JobKind,
         run: impl FnOnce(Result<&mut Writer, CoreError>) + Send + 'static,
     ) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
         let _ = self.jobs.send(Job { kind, arrived: Instant::now(), run: Box::new(run) });
     }
 }
@@ -132,6 +145,7 @@ pub(crate) fn run_or_roll_back<T, E: From<CoreError>>(
 
 struct WriterThread {
     jobs: Receiver<Job>,
+    waiting: Arc<AtomicUsize>,
     /// Jobs that arrived while a transaction was open, in order.
     deferred: VecDeque<Job>,
     busy_timeout: Duration,
@@ -163,9 +177,15 @@ impl WriterThread {
             {
                 return Some(job);
             }
-            let Some(left) = self.patience() else { return self.jobs.recv().ok() };
-            match self.jobs.recv_timeout(left) {
-                Ok(job) => return Some(job),
+            let arrived = match self.patience() {
+                Some(left) => self.jobs.recv_timeout(left),
+                None => self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match arrived {
+                Ok(job) => {
+                    self.waiting.fetch_sub(1, Ordering::Relaxed);
+                    return Some(job);
+                }
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) if self.writer.open.is_some() => self.time_out(),
                 Err(RecvTimeoutError::Timeout) => self.writer.rest(),

@@ -1,16 +1,17 @@
 use rusqlite::{Statement, ToSql};
 use vectr_delta::{
-    Alteration, ChangeId, CommitNo, ConflictId, Cursor, Fingerprint, IdRange, Metadata, NodeName, Origin,
-    RangeVisitor, Row, RowVisitor, ShardId, ShardRead, ShardState, ShardVersion, ShardWrite, Sibling, SiteId,
-    Timestamp, VectorId,
+    Alteration, ChangeId, ChangelogId, CommitNo, ConflictId, Cursor, Fingerprint, HeldRow, HeldStamp,
+    IdRange, Metadata, NodeName, Origin, RangeVisitor, Row, RowVisitor, ShardId, ShardRead, ShardState,
+    ShardVersion, ShardWrite, Sibling, SiteId, Timestamp, VectorId,
 };
 
 use crate::CoreError;
-use crate::storage::catalog::{alteration, set_alteration};
+use crate::storage::catalog::{alteration, alterations, count_alteration, set_alteration};
 use crate::storage::conflict_log;
 use crate::storage::json::context_text;
+use crate::storage::peer::{self, read_cursor, read_held_rows, read_held_stamp, write_cursor};
 use crate::storage::rows::{StoredRows, integer};
-use crate::storage::snapshot::{read_cursor, reads_payloads, write_cursor};
+use crate::storage::snapshot::reads_payloads;
 use crate::writer::connection::{CachedShard, LastRead, WriteConnection};
 
 /// A shard inside the open write transaction.
@@ -39,6 +40,12 @@ impl<'c> WriteShard<'c> {
 
     fn cached(&self) -> &CachedShard {
         &self.connection.cache.shards[self.index]
+    }
+
+    /// What sessions tell of the shard changes in this transaction.
+    fn touch(&mut self) {
+        self.connection.cache.dirty = true;
+        self.connection.cache.shards[self.index].touched = true;
     }
 
     fn number(&self) -> i64 {
@@ -155,12 +162,7 @@ impl<'c> WriteShard<'c> {
     }
 
     fn remove_siblings(&self, n: i64) -> Result<(), CoreError> {
-        // Otherwise the triggers would take it for the work of another program.
-        self.connection
-            .sqlite
-            .prepare_cached("UPDATE sibling SET row = -row WHERE row = ?1")?
-            .execute([n])?;
-        self.connection.sqlite.prepare_cached("DELETE FROM sibling WHERE row = -?1")?.execute([n])?;
+        self.connection.sqlite.prepare_cached("DELETE FROM sibling WHERE row = ?1")?.execute([n])?;
         Ok(())
     }
 
@@ -230,6 +232,14 @@ impl ShardRead for WriteShard<'_> {
         read_cursor(&self.connection.sqlite, self.number(), peer)
     }
 
+    fn held_stamp(&self, peer: &Fingerprint, changelog: ChangelogId) -> Result<HeldStamp, CoreError> {
+        read_held_stamp(&self.connection.sqlite, self.number(), peer, changelog)
+    }
+
+    fn held_rows(&self, peer: &Fingerprint, changelog: ChangelogId) -> Result<Vec<HeldRow>, CoreError> {
+        read_held_rows(&self.connection.sqlite, self.number(), peer, changelog)
+    }
+
     fn site_name(&self, site: SiteId) -> Result<Option<NodeName>, CoreError> {
         self.connection.site_name(site)
     }
@@ -243,12 +253,20 @@ impl ShardRead for WriteShard<'_> {
         self.rows().visit(after, filter, reads_payloads(filter, self.state()), visit)
     }
 
+    fn visit_row(&self, id: &VectorId, visit: RangeVisitor<'_>) -> Result<(), CoreError> {
+        self.rows().visit_id(id, visit)
+    }
+
     fn visit_range(&self, range: &IdRange, visit: RangeVisitor<'_>) -> Result<(), CoreError> {
         self.rows().visit_range(range, visit)
     }
 
     fn alteration(&self) -> Result<Alteration, CoreError> {
         alteration(&self.connection.sqlite, self.number())
+    }
+
+    fn alterations(&self) -> Result<u64, CoreError> {
+        alterations(&self.connection.sqlite, self.number())
     }
 }
 
@@ -277,7 +295,7 @@ impl ShardWrite for WriteShard<'_> {
 
     fn put_row(&mut self, id: &VectorId, old: Option<&Row>, new: &Row) -> Result<(), CoreError> {
         self.connection.cache.counters.change_id += 1;
-        self.connection.cache.dirty = true;
+        self.touch();
         let n = if let Some(old) = old {
             let n = self.row_number(id)?;
             self.supersede(n, id, old, new)?;
@@ -298,7 +316,7 @@ impl ShardWrite for WriteShard<'_> {
             self.connection.cache.counters.change_id -= 1;
             return Ok(false);
         };
-        self.connection.cache.dirty = true;
+        self.touch();
         self.insert_siblings(n, id, new)?;
         Ok(true)
     }
@@ -306,9 +324,14 @@ impl ShardWrite for WriteShard<'_> {
     fn set_alteration(&mut self, alteration: Alteration) -> Result<(), CoreError> {
         if self.alteration()? != alteration {
             set_alteration(&self.connection.sqlite, self.number(), alteration)?;
-            self.connection.cache.dirty = true;
+            self.touch();
         }
         Ok(())
+    }
+
+    fn count_alteration(&mut self) -> Result<(), CoreError> {
+        self.touch();
+        count_alteration(&self.connection.sqlite, self.number())
     }
 
     fn set_cursor(&mut self, peer: &Fingerprint, cursor: Cursor) -> Result<(), CoreError> {
@@ -324,9 +347,39 @@ impl ShardWrite for WriteShard<'_> {
         Ok(())
     }
 
+    fn hold_row(
+        &mut self,
+        peer: &Fingerprint,
+        changelog: ChangelogId,
+        row: &HeldRow,
+    ) -> Result<bool, CoreError> {
+        let held = peer::hold_row(&self.connection.sqlite, self.number(), peer, changelog, row)?;
+        self.connection.cache.dirty |= held;
+        Ok(held)
+    }
+
+    fn release_row(
+        &mut self,
+        peer: &Fingerprint,
+        changelog: ChangelogId,
+        id: &VectorId,
+        revision: CommitNo,
+    ) -> Result<(), CoreError> {
+        let (sqlite, shard) = (&self.connection.sqlite, self.number());
+        let gone = peer::release_row(sqlite, shard, peer, changelog, id, revision)?;
+        self.connection.cache.dirty |= gone > 0;
+        Ok(())
+    }
+
+    fn forget_held_rows(&mut self, peer: &Fingerprint, but: [ChangelogId; 2]) -> Result<(), CoreError> {
+        let gone = peer::forget_held_rows(&self.connection.sqlite, self.number(), peer, but)?;
+        self.connection.cache.dirty |= gone > 0;
+        Ok(())
+    }
+
     fn forget_cursors(&mut self) -> Result<(), CoreError> {
         let shard = self.number();
-        self.connection.sqlite.prepare_cached("DELETE FROM cursor WHERE shard = ?1")?.execute([shard])?;
+        peer::forget_cursors(&self.connection.sqlite, shard)?;
         self.connection.cache.cursors.retain(|(of, _), _| *of != shard);
         self.connection.cache.dirty = true;
         Ok(())
@@ -415,8 +468,9 @@ macro_rules! row_columns {
     };
 }
 
+// One row, whose constraints are all checked before anything of it is written: nothing is to be taken back.
 const INSERT: &str = concat!(
-    "INSERT INTO row (",
+    "INSERT OR FAIL INTO row (",
     row_columns!(),
     ", shard, id) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13) \
      ON CONFLICT (shard, id) DO NOTHING"
@@ -427,5 +481,8 @@ const UPDATE: &str = concat!(
     ") = (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11) WHERE n = ?12"
 );
 const LAST_SIBLING: &str = "SELECT CAST(coalesce(max(row), 0) AS INTEGER) FROM sibling";
-const INSERT_SIBLING: &str =
-    concat!("INSERT INTO sibling (", version_columns!(), ", row) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)");
+const INSERT_SIBLING: &str = concat!(
+    "INSERT OR FAIL INTO sibling (",
+    version_columns!(),
+    ", row) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)"
+);

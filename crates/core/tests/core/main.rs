@@ -7,6 +7,7 @@ mod damage;
 mod deltas;
 mod durability;
 mod files;
+mod held_rows;
 mod incarnation;
 mod lives;
 mod opening;

@@ -81,7 +81,7 @@ fn an_empty_file_and_an_empty_database_become_ours() {
         let page = db.query("PRAGMA page_size", vec![]).unwrap().rows;
         assert_eq!(page, [[vectr_core::Value::Integer(16_384)]]);
         let version = db.query("PRAGMA user_version", vec![]).unwrap().rows;
-        assert_eq!(version, [[vectr_core::Value::Integer(7)]]);
+        assert_eq!(version, [[vectr_core::Value::Integer(10)]]);
     }
 }
 

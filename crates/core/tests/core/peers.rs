@@ -121,7 +121,7 @@ fn a_file_from_before_there_were_peers_is_looked_at_too() {
     raw.execute_batch(
         "DROP TABLE peer; ALTER TABLE counter DROP COLUMN former_token; DROP TRIGGER row_altered; \
          DROP TRIGGER row_removed; DROP TRIGGER sibling_altered; DROP TRIGGER sibling_removed; \
-         DROP TABLE altered; DROP TABLE scrub; PRAGMA user_version = 2",
+         DROP TRIGGER row_replaced; DROP TRIGGER sibling_replaced; DROP TABLE altered; DROP TABLE scrub; PRAGMA user_version = 2",
     )
     .unwrap();
     raw.close().unwrap();

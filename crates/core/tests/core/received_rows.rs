@@ -1,9 +1,12 @@
 //! What a database says of the rows that it took in from a peer.
 
+use std::sync::mpsc::{Receiver, channel};
+
 use crate::support::{Scratch, id, peer, put, shard, store};
 use vectr_core::VectrDB;
+use vectr_core::replication::{Serving, serve};
 use vectr_delta::{
-    Applied, Batch, ChangeSpan, End, Hello, HelloOffer, NodeName, PageSize, RemoteApply, StoreReply,
+    Applied, Batch, ChangeSpan, End, Hello, HelloOffer, NodeName, PageSize, RemoteApply, ShardId, StoreReply,
     StoreRequest, Timestamp, VectorRow, VersionVector,
 };
 
@@ -112,6 +115,56 @@ fn an_intake_without_a_cursor_takes_rows_in_and_remembers_no_place() {
         assert_eq!(hello(&near).cursor.is_some(), keeps_cursor);
         assert_eq!(hello(&near).version_vector, hello(&far).version_vector);
     }
+}
+
+// Each peer that came woke all live sessions, so that a thousand of them cost a million wakes.
+#[test]
+fn what_is_noted_of_a_peer_wakes_no_session() {
+    let (_scratch, near, far) = pair();
+    put(&far, "a", &[2.0]);
+    store::meet(&near, hello(&far));
+    let remote = RemoteApply::new(peer(1), &hello(&far), 0);
+    let (batch, end) = transfer(&far);
+    let (rows, woken) = watch(&near, &shard());
+    store::end(&near, Box::new(remote.clone().without_cursor()), vec![batch.clone()], end.clone());
+    assert!(woken(), "rows and claims came");
+    let (cursor, woken) = watch(&near, &shard());
+    store::end(&near, Box::new(remote), vec![batch], end);
+    assert!(near.commit_no() > cursor && cursor > rows && !woken(), "the cursor moved, and nothing else");
+    // Who asks later is answered by what he has not seen, not by what was noted since.
+    let (answered, heard) = ask(&near, &shard(), rows);
+    assert!(matches!(heard.try_recv(), Ok(StoreReply::Committed)));
+    drop(answered);
+}
+
+#[test]
+fn a_commit_wakes_the_sessions_of_its_shard_and_a_new_site_those_of_all() {
+    let (_scratch, near, _far) = pair();
+    let other = ShardId::new("other").unwrap();
+    put(&near, "mine", &[1.0]);
+    let [(_, notes), (before, others)] = [&shard(), &other].map(|shard| watch(&near, shard));
+    put(&near, "mine", &[2.0]);
+    assert!(notes() && !others());
+    assert!(near.commit_no() > before);
+    let [(_, notes), (_, others)] = [&shard(), &other].map(|shard| watch(&near, shard));
+    store::renew(&near);
+    assert!(notes() && others());
+}
+
+/// Waits for a commit that a session of the shard has to hear of; returns the last one now, and whether it came.
+fn watch(db: &VectrDB, of: &ShardId) -> (u64, impl Fn() -> bool + use<>) {
+    let now = db.commit_no();
+    let (waiting, heard) = ask(db, of, now);
+    (now, move || {
+        let _listening = &waiting;
+        heard.try_recv().is_ok()
+    })
+}
+
+fn ask(db: &VectrDB, of: &ShardId, after: u64) -> (Serving, Receiver<StoreReply>) {
+    let (sender, heard) = channel();
+    let waiting = serve(db, of, StoreRequest::AwaitCommit(after), move |reply| sender.send(reply).unwrap());
+    (waiting, heard)
 }
 
 #[test]

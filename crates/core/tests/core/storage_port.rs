@@ -14,7 +14,7 @@ fn ask(db: &VectrDB, request: StoreRequest) -> (Serving, Receiver<StoreReply>) {
 }
 
 fn read_page() -> StoreRequest {
-    StoreRequest::ReadPage { after: 0, filter: None, size: PageSize::default() }
+    StoreRequest::ReadPage { after: 0, filter: None, size: PageSize::default(), counts: false }
 }
 
 #[test]

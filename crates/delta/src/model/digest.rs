@@ -39,12 +39,16 @@ impl Digest {
 
     /// Removes a row that was added before.
     pub fn remove(&mut self, shard: &ShardId, id: &VectorId, row: &Row) {
-        if !row.is_live() {
-            return;
+        if row.is_live() {
+            self.withdraw(&Self { rows: 1, sum: row_hash(shard, id, row) });
         }
-        self.rows = self.rows.wrapping_sub(1);
+    }
+
+    /// Removes all rows of another digest, which were added before.
+    pub fn withdraw(&mut self, other: &Self) {
+        self.rows = self.rows.wrapping_sub(other.rows);
         let mut borrow = false;
-        for (word, part) in self.sum.iter_mut().zip(row_hash(shard, id, row)) {
+        for (word, part) in self.sum.iter_mut().zip(other.sum) {
             let (rest, first) = word.overflowing_sub(part);
             let (rest, second) = rest.overflowing_sub(u64::from(borrow));
             (*word, borrow) = (rest, first | second);

@@ -6,22 +6,24 @@ use super::payload::components;
 use crate::json;
 use crate::sort::sort_by;
 
-/// The mean of vectors of equal length, little-endian f32. Sums in f64 in the given order, divides once and rounds to
-/// f32 once, which gives the same bits on every platform.
+/// The mean of vectors of equal length, little-endian f32; empty ones do not count. Sums in f64 in the given order, divides
+/// once and rounds to f32 once, which gives the same bits on every platform.
 pub(crate) fn mean(vectors: &[&[u8]]) -> Vec<u8> {
     if let [one, other] = vectors
+        && one.len() == other.len()
         && let Some(bytes) = mean_of_two(one, other)
     {
         return bytes;
     }
-    let count = vectors.len() as f64;
-    let mut bytes = vec![0; vectors.first().map_or(0, |first| first.len())];
+    let lengths = || vectors.iter().map(|vector| vector.len());
+    let count = lengths().filter(|length| *length > 0).count() as f64;
+    let mut bytes = vec![0; lengths().max().unwrap_or_default()];
     for (block, place) in bytes.chunks_mut(BLOCK * size_of::<f32>()).enumerate() {
         // -0.0 is the identity of addition, for -0.0 as well.
         let mut sums = [-0.0_f64; BLOCK];
         let start = block * BLOCK * size_of::<f32>();
         for vector in vectors {
-            let part = &vector[start..start + place.len()];
+            let part = vector.get(start..start + place.len()).unwrap_or_default();
             for (sum, component) in sums.iter_mut().zip(components(part)) {
                 *sum += f64::from(component);
             }

@@ -16,7 +16,7 @@ mod timestamp;
 mod version_vector;
 
 pub use conflict::ConflictId;
-pub use cursor::{ChangeId, Cursor};
+pub use cursor::{ChangeId, CommitNo, Cursor, HeldRow, HeldStamp};
 pub use descriptor::{Descriptor, ElementType};
 pub use digest::Digest;
 pub use fingerprint::Fingerprint;

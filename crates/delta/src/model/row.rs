@@ -210,8 +210,10 @@ impl Row {
                 same
             });
         }
-        for sibling in &sorted {
-            context.add(sibling.dot);
+        match sorted.as_slice() {
+            [only] => context.add(only.dot),
+            // Adding many dots one by one would take quadratic time.
+            many => context.join(&many.iter().map(|sibling| (sibling.dot.site, sibling.dot.seq)).collect()),
         }
         Some(Self { siblings: sorted, context })
     }
@@ -369,6 +371,17 @@ pub struct VectorRow {
     pub id: VectorId,
     /// Its versions and context.
     pub row: Row,
+}
+
+impl VectorRow {
+    /// About how many bytes the row takes, encoded or in memory: id, versions, context, vectors and metadata.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        let payloads = self.row.siblings.iter().filter_map(Sibling::payload);
+        let metadata = |payload: &Payload| payload.metadata().map_or(0, |text| text.as_str().len());
+        let bytes: usize = payloads.map(|payload| payload.vector().len() + metadata(payload)).sum();
+        self.id.len() + 24 * (self.row.siblings.len() + self.row.context.len()) + bytes
+    }
 }
 
 fn by_dot(one: &Sibling, other: &Sibling) -> Ordering {

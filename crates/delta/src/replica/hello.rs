@@ -1,4 +1,4 @@
-use crate::{Alteration, CommitNo, Fingerprint, Hello, NodeName, ShardRead, Timestamp};
+use crate::{Alteration, CommitNo, Fingerprint, HeldRow, Hello, NodeName, ShardRead, Timestamp};
 
 /// What a session puts into its [`Hello`] besides the shard's state.
 #[derive(Clone, Debug)]
@@ -17,7 +17,18 @@ pub struct HelloOffer {
     pub window: u16,
 }
 
-/// Reads a shard's state into a [`Hello`]. Returns it with the transaction that it was read in.
+/// A [`Hello`] of this node, and what was read with it in one transaction.
+#[derive(Clone, Debug)]
+pub struct LocalHello {
+    /// The Hello.
+    pub hello: Hello,
+    /// The rows of the peer on the list of held rows, of the changelog that the Hello's cursor names.
+    pub held: Vec<HeldRow>,
+    /// The transaction.
+    pub commit_no: CommitNo,
+}
+
+/// Reads a shard's state into a [`Hello`].
 ///
 /// # Errors
 /// If the storage fails.
@@ -25,10 +36,18 @@ pub fn read_hello<R: ShardRead + ?Sized>(
     shard: &R,
     peer: &Fingerprint,
     offer: &HelloOffer,
-) -> Result<(Hello, CommitNo), R::Error> {
+) -> Result<LocalHello, R::Error> {
     let (origin, state) = (shard.origin(), shard.state());
     let mut codecs = offer.codecs.clone();
-    codecs.push(Hello::REPAIRS);
+    codecs.extend([Hello::REPAIRS, Hello::LISTS]);
+    let cursor = shard.cursor(peer)?;
+    let held = match cursor {
+        Some(cursor) => shard.held_rows(peer, cursor.changelog)?,
+        None => Vec::new(),
+    };
+    if !held.is_empty() {
+        codecs.push(Hello::HOLDS);
+    }
     if shard.alteration()? == Alteration::Present {
         codecs.push(Hello::ALTERED);
     }
@@ -45,11 +64,11 @@ pub fn read_hello<R: ShardRead + ?Sized>(
         strategy: state.strategy,
         version_vector: state.version_vector.clone(),
         frontier: state.frontier.clone(),
-        cursor: shard.cursor(peer)?,
+        cursor,
         digest: state.digest,
         tight: state.is_tight(),
         clock: offer.clock,
         window: offer.window,
     };
-    Ok((hello, shard.commit_no()))
+    Ok(LocalHello { hello, held, commit_no: shard.commit_no() })
 }

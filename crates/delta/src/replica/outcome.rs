@@ -1,3 +1,4 @@
+use super::count::DamagedRows;
 use crate::{DeltaError, Held, ShardSummary, ShardVersion, VectorId};
 
 /// The effect of applying batches.
@@ -40,6 +41,8 @@ pub struct Ended {
     pub digests_differ: bool,
     /// The end was stored for after a repair, and its version vector is not taken over yet.
     pub deferred: bool,
+    /// How many sites the peer claims changes of that this shard has no room for: it claims none of their changes.
+    pub further_sites: u64,
 }
 
 /// The effect of the end of a repair.
@@ -47,8 +50,8 @@ pub struct Ended {
 pub struct Repaired {
     /// The shard now.
     pub summary: ShardSummary,
-    /// The rows that still do not match their hashes. Counted only where rows had been altered.
-    pub damaged: u64,
+    /// The rows that still do not match their hashes. Looked for only where rows had been altered.
+    pub damaged: DamagedRows,
 }
 
 /// Why the transaction must be rolled back and the session ended.

@@ -3,8 +3,8 @@ use std::ops::ControlFlow;
 
 use super::acceptance::check_counts;
 use crate::{
-    Alteration, ChangeId, CommitNo, Digest, NodeName, Row, ShardRead, ShardState, ShardVersion, Sibling,
-    SiteId, VectorId, VectorRow, VersionVector,
+    Alteration, ChangeId, CommitNo, Digest, NodeName, Row, ShardRead, ShardState, ShardVersion, SiteId,
+    VectorId, VectorRow, VersionVector, VisitedRow,
 };
 
 /// Rows read in one transaction for a peer.
@@ -16,6 +16,10 @@ pub struct Page {
     pub rows: Vec<VectorRow>,
     /// The names of their sites' nodes.
     pub names: BTreeMap<SiteId, NodeName>,
+    /// How many rows of the changelog were looked at, whether the receiver needs them or not.
+    pub scanned: u64,
+    /// How many follow behind the page, where that was counted.
+    pub left: Option<u64>,
     /// The changelog has been read up to here.
     pub position: ChangeId,
     /// The transaction. The page may be sent only once it is durable.
@@ -46,7 +50,7 @@ pub struct PageEnd {
 pub struct Withheld {
     /// The vector.
     pub id: VectorId,
-    /// The sites in its context, about which nothing may be claimed.
+    /// The sites in its context, about which nothing may be claimed; empty where they cannot be told.
     pub sites: Vec<SiteId>,
     /// `ERR_CHECKSUM` or `ERR_LIMIT`.
     pub code: &'static str,
@@ -86,17 +90,27 @@ pub fn read_page<R: ShardRead + ?Sized>(
         ..Page::default()
     };
     let is_altered = shard.alteration()? == Alteration::Present;
-    let (mut bytes, mut scanned, mut full) = (0, 0, false);
+    let (mut bytes, mut entries, mut full) = (0, 0, false);
     shard.visit_rows(after, filter, &mut |change_id, row| {
-        full = bytes >= size.bytes || page.rows.len() >= size.rows || scanned >= MAX_SCANNED;
+        full = bytes >= size.bytes || page.rows.len() >= size.rows || page.scanned >= MAX_SCANNED;
+        if let VisitedRow::Row(entry) = &row {
+            entries += entry.row.context().len();
+            full |= !page.rows.is_empty() && has_too_many_sites(entries);
+        }
         if full {
             return ControlFlow::Break(());
         }
-        scanned += 1;
+        page.scanned += 1;
         page.position = change_id;
-        if let Some(entry) = row {
-            bytes += weight(&entry);
-            page.take(entry, is_altered.then(|| shard.state()));
+        match row {
+            VisitedRow::Covered => {}
+            VisitedRow::Row(entry) => {
+                bytes += weight(&entry);
+                page.take(entry, is_altered.then(|| shard.state()));
+            }
+            VisitedRow::Unreadable(id) => {
+                page.withheld.push(Withheld { id, sites: Vec::new(), code: "ERR_CHECKSUM" });
+            }
         }
         ControlFlow::Continue(())
     })?;
@@ -118,18 +132,23 @@ pub fn read_page<R: ShardRead + ?Sized>(
 impl Page {
     /// `altered`: the shard, where another program has altered rows of it.
     fn take(&mut self, entry: VectorRow, altered: Option<&ShardState>) {
-        let code = if check_counts(&entry.row).is_err() {
-            "ERR_LIMIT"
-        } else if !entry.row.is_intact() || altered.is_some_and(|shard| !has_heard_of_all(shard, &entry.row))
-        {
-            "ERR_CHECKSUM"
-        } else {
-            self.rows.push(entry);
-            return;
-        };
-        let sites = entry.row.context().iter().map(|(site, _)| site).collect();
-        self.withheld.push(Withheld { id: entry.id, sites, code });
+        match withheld_code(&entry, altered) {
+            Some(code) => {
+                let sites = sites_of(&entry.row).collect();
+                self.withheld.push(Withheld { id: entry.id, sites, code });
+            }
+            None => self.rows.push(entry),
+        }
     }
+}
+
+/// Why a row cannot be sent; `None` if it can. `altered`: the shard, where another program has altered rows of it.
+pub(super) fn withheld_code(entry: &VectorRow, altered: Option<&ShardState>) -> Option<&'static str> {
+    if check_counts(&entry.row).is_err() {
+        return Some("ERR_LIMIT");
+    }
+    let is_sound = entry.row.is_intact() && altered.is_none_or(|shard| has_heard_of_all(shard, &entry.row));
+    (!is_sound).then_some("ERR_CHECKSUM")
 }
 
 /// Whether all versions of a row were written or received here.
@@ -137,11 +156,14 @@ pub(super) fn has_heard_of_all(shard: &ShardState, row: &Row) -> bool {
     row.siblings().iter().all(|version| shard.has_heard_of(version.dot()))
 }
 
+/// Whether rows whose contexts have so many entries together may name more sites than a batch lists. A row alone, which
+/// passes [`check_counts`], never does.
+pub(super) const fn has_too_many_sites(entries: usize) -> bool {
+    entries > VersionVector::MAX_SITES
+}
+
 pub(super) fn weight(entry: &VectorRow) -> usize {
-    let payloads = entry.row.siblings().iter().filter_map(Sibling::payload);
-    let bytes =
-        payloads.map(|payload| payload.vector().len() + payload.metadata().map_or(0, |m| m.as_str().len()));
-    entry.id.len() + 24 * (entry.row.siblings().len() + entry.row.context().len()) + bytes.sum::<usize>()
+    entry.weight()
 }
 
 pub(super) fn sites_of(row: &Row) -> impl Iterator<Item = SiteId> + '_ {
@@ -163,4 +185,4 @@ pub(super) fn names<R: ShardRead + ?Sized>(
 }
 
 /// Rows that the filter covers still have to be scanned. A page ends after this many rows, so that no read takes long.
-const MAX_SCANNED: usize = 16_384;
+pub(super) const MAX_SCANNED: u64 = 16_384;

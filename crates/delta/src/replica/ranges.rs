@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::acceptance::check_counts;
-use super::page::{has_heard_of_all, names, sites_of, weight};
+use super::page::{has_heard_of_all, has_too_many_sites, names, sites_of, weight};
 use crate::{
     Alteration, CommitNo, Digest, IdRange, NodeName, PageSize, RangeDigest, ShardId, ShardRead, SiteId,
     VectorId, VectorRow, VersionVector,
@@ -108,6 +108,7 @@ pub fn read_range<R: ShardRead + ?Sized>(
 ) -> Result<RangePage, R::Error> {
     let is_altered = shard.alteration()? == Alteration::Present;
     let (mut rows, mut bytes, mut scanned, mut full) = (Vec::<VectorRow>::new(), 0, 0, false);
+    let mut entries = 0;
     shard.visit_range(range, &mut |entry| {
         scanned += 1;
         let sendable = |entry: &VectorRow| {
@@ -115,7 +116,10 @@ pub fn read_range<R: ShardRead + ?Sized>(
             is_ours && entry.row.is_intact() && check_counts(&entry.row).is_ok()
         };
         let Some(entry) = entry.filter(sendable) else { return ControlFlow::Continue(()) };
-        full = bytes >= size.bytes.max(1) || rows.len() >= size.rows.max(1);
+        entries += entry.row.context().len();
+        full = bytes >= size.bytes.max(1)
+            || rows.len() >= size.rows.max(1)
+            || !rows.is_empty() && has_too_many_sites(entries);
         if full {
             return ControlFlow::Break(());
         }

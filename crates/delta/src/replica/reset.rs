@@ -2,7 +2,9 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use super::local_write::next_dot;
-use crate::{Dot, MAX_CLOCK_SKEW, ShardRead, ShardWrite, Sibling, SiteId, Timestamp, VectorId, replace_row};
+use crate::{
+    Dot, MAX_CLOCK_SKEW, ShardRead, ShardWrite, Sibling, SiteId, Timestamp, VectorId, VisitedRow, replace_row,
+};
 
 /// Why a database takes a new site. The reason decides which of its own versions it writes again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +91,7 @@ impl SiteReset {
     ) -> Result<Vec<(VectorId, Dot)>, R::Error> {
         let mut affected = Vec::new();
         shard.visit_rows(0, None, &mut |_, row| {
-            let Some(entry) = row else { return ControlFlow::Continue(()) };
+            let VisitedRow::Row(entry) = row else { return ControlFlow::Continue(()) };
             let mine = entry.row.siblings().iter().filter(|sibling| own.contains(&sibling.dot().site));
             // Damaged content never becomes a new version.
             let hit = mine.filter(|sibling| self.hits(sibling, wall) && sibling.is_intact());

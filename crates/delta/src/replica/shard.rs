@@ -1,13 +1,10 @@
 use std::ops::ControlFlow;
 
 use crate::{
-    ChangeId, ChangelogId, Cursor, DeltaError, Descriptor, Digest, Dot, Fingerprint, IdRange, NodeName, Row,
-    ShardId, ShardVersion, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
+    ChangeId, ChangelogId, CommitNo, Cursor, DeltaError, Descriptor, Digest, Dot, Fingerprint, HeldRow,
+    HeldStamp, IdRange, NodeName, Row, ShardId, ShardVersion, SiteId, Strategy, Timestamp, VectorId,
+    VectorRow, VersionVector,
 };
-
-/// The number of a write transaction of one database. What was read in a transaction may be sent only once it is
-/// durable.
-pub type CommitNo = u64;
 
 /// The identity of a database in its current incarnation.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,8 +74,19 @@ pub enum Alteration {
     Present,
 }
 
-/// Called by [`ShardRead::visit_rows`] with each row's change id, and the row unless the filter covers it.
-pub type RowVisitor<'v> = &'v mut dyn FnMut(ChangeId, Option<VectorRow>) -> ControlFlow<()>;
+/// Called by [`ShardRead::visit_rows`] with each row's change id, and what there is of it.
+pub type RowVisitor<'v> = &'v mut dyn FnMut(ChangeId, VisitedRow) -> ControlFlow<()>;
+
+/// A row of the changelog.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum VisitedRow {
+    /// The filter covers it.
+    Covered,
+    /// The whole row.
+    Row(VectorRow),
+    /// The row of this vector cannot be read at all.
+    Unreadable(VectorId),
+}
 
 /// Called by [`ShardRead::visit_range`] with each row; `None` for one that cannot be read at all.
 pub type RangeVisitor<'v> = &'v mut dyn FnMut(Option<VectorRow>) -> ControlFlow<()>;
@@ -106,6 +114,18 @@ pub trait ShardRead {
     /// If the storage fails.
     fn cursor(&self, peer: &Fingerprint) -> Result<Option<Cursor>, Self::Error>;
 
+    /// What shows whether the list of held rows of that peer's changelog is still the same, without reading it.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    fn held_stamp(&self, peer: &Fingerprint, changelog: ChangelogId) -> Result<HeldStamp, Self::Error>;
+
+    /// The rows of that peer's changelog on the list of held rows.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    fn held_rows(&self, peer: &Fingerprint, changelog: ChangelogId) -> Result<Vec<HeldRow>, Self::Error>;
+
     /// The name of a site's node.
     ///
     /// # Errors
@@ -124,6 +144,12 @@ pub trait ShardRead {
         visit: RowVisitor<'_>,
     ) -> Result<(), Self::Error>;
 
+    /// Visits the row of a vector, if the shard has one.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    fn visit_row(&self, id: &VectorId, visit: RangeVisitor<'_>) -> Result<(), Self::Error>;
+
     /// Visits the rows of a range, in the order of ids, until the visitor breaks.
     ///
     /// # Errors
@@ -135,6 +161,12 @@ pub trait ShardRead {
     /// # Errors
     /// If the storage fails.
     fn alteration(&self) -> Result<Alteration, Self::Error>;
+
+    /// A number that grows with each alteration that is noticed, and with each call of [`ShardWrite::count_alteration`].
+    ///
+    /// # Errors
+    /// If the storage fails.
+    fn alterations(&self) -> Result<u64, Self::Error>;
 }
 
 /// One shard inside one write transaction. The caller commits it as a whole, or rolls all of it back.
@@ -174,13 +206,50 @@ pub trait ShardWrite: ShardRead {
     /// If the storage fails.
     fn set_alteration(&mut self, alteration: Alteration) -> Result<(), Self::Error>;
 
+    /// Counts up [`ShardRead::alterations`] of a shard whose rows were altered.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    fn count_alteration(&mut self) -> Result<(), Self::Error>;
+
     /// Stores how far the peer's changelog has been read.
     ///
     /// # Errors
     /// If the storage fails.
     fn set_cursor(&mut self, peer: &Fingerprint, cursor: Cursor) -> Result<(), Self::Error>;
 
-    /// Forgets how far the changelogs of all peers have been read: each is read from its start again.
+    /// Puts a row on the list of held rows, or replaces it there. Returns false and changes nothing if the list of this
+    /// peer is full.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    fn hold_row(
+        &mut self,
+        peer: &Fingerprint,
+        changelog: ChangelogId,
+        row: &HeldRow,
+    ) -> Result<bool, Self::Error>;
+
+    /// Takes a row off the list of held rows, if it stands there with this [`HeldRow::revision`].
+    ///
+    /// # Errors
+    /// If the storage fails.
+    fn release_row(
+        &mut self,
+        peer: &Fingerprint,
+        changelog: ChangelogId,
+        id: &VectorId,
+        revision: CommitNo,
+    ) -> Result<(), Self::Error>;
+
+    /// Takes all rows of this peer off the list but those of two changelogs.
+    ///
+    /// # Errors
+    /// If the storage fails.
+    fn forget_held_rows(&mut self, peer: &Fingerprint, but: [ChangelogId; 2]) -> Result<(), Self::Error>;
+
+    /// Forgets how far the changelogs of all peers have been read, and what was held back of them: each is read from
+    /// its start again.
     ///
     /// # Errors
     /// If the storage fails.

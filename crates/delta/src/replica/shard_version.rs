@@ -23,6 +23,9 @@ pub struct ShardVersion {
 impl ShardVersion {
     /// The most sites: two version vectors fit a message, with room for names.
     pub const MAX_SITES: usize = 1 << 18;
+    /// How many may be there once claims of peers were taken over: the other places are for this node's own sites, so that no
+    /// peer can keep it from writing.
+    pub const MAX_SITES_OF_PEERS: usize = Self::MAX_SITES - (1 << 14);
 
     /// A version vector that covers nothing.
     #[must_use]
@@ -149,6 +152,12 @@ impl ShardVersion {
         self.base.is_empty() && self.recent.is_empty()
     }
 
+    /// What it takes in memory: what it shares, by a number that is the same for all that share it as long as one of them
+    /// lives; how many entries that has; and how many it has of its own.
+    pub(crate) fn footprint(&self) -> (usize, usize, usize) {
+        (Arc::as_ptr(&self.base).addr(), self.base.len(), self.recent.len())
+    }
+
     pub(crate) fn shares_base(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.base, &other.base)
     }
@@ -223,7 +232,13 @@ impl Eq for ShardVersion {}
 
 impl From<VersionVector> for ShardVersion {
     fn from(vector: VersionVector) -> Self {
-        Self { base: Arc::new(vector), recent: VersionVector::new() }
+        Arc::new(vector).into()
+    }
+}
+
+impl From<Arc<VersionVector>> for ShardVersion {
+    fn from(vector: Arc<VersionVector>) -> Self {
+        Self { base: vector, recent: VersionVector::new() }
     }
 }
 

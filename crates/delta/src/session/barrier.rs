@@ -1,5 +1,5 @@
 use super::StoreRequest;
-use crate::{CommitNo, RepairMessage, ShardVersion};
+use crate::{CommitNo, HeldAnswer, RepairMessage, ShardVersion};
 
 /// What waits until the transaction that it was read in is durable.
 #[derive(Debug, Default)]
@@ -16,6 +16,7 @@ pub(super) enum AfterDurable {
     SendHello,
     ConfirmEnd(ShardVersion),
     Send(RepairMessage),
+    Answer(Box<HeldAnswer>),
 }
 
 impl Barrier {

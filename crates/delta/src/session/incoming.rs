@@ -1,7 +1,9 @@
 use std::collections::VecDeque;
 
 use super::{SessionReport, StoreRequest, Warning};
-use crate::{Applied, Batch, ChangeId, End, EndRule, Message, Preference, RemoteApply};
+use crate::{
+    Applied, Batch, ChangeId, End, EndRule, HeldAnswer, HeldRow, Message, Preference, RemoteApply, UnsentRow,
+};
 
 /// The receiving half: applies batches in order, several in one transaction if they have piled up.
 #[derive(Debug)]
@@ -16,8 +18,12 @@ pub(super) struct Incoming {
     applying: u64,
     received: u64,
     applied: u64,
+    /// Of the applied batches, those whose acknowledgement has left.
+    acknowledged: u64,
     ends: u64,
     confirmed_ends: u64,
+    /// Of these, those whose confirmation has left.
+    told_ends: u64,
     seen_confirmations: u64,
     /// Whether the last arrival was an end.
     ended: bool,
@@ -25,6 +31,12 @@ pub(super) struct Incoming {
     repair: Option<RepairWrite>,
     /// Whether ends wait for a repair.
     defers_ends: bool,
+    /// How many rows the next batch or end passes over.
+    unsent: usize,
+    /// An answer that is to be joined, with the rows that it is about.
+    answer: Option<(Vec<HeldRow>, Box<HeldAnswer>)>,
+    /// Whether ends wait for answers.
+    ends_wait: bool,
 }
 
 /// What a repair writes.
@@ -40,6 +52,8 @@ pub(super) enum RepairWrite {
 enum Arrival {
     Batch(Batch),
     End(Box<End>),
+    /// What follows passes over these.
+    Unsent(Vec<UnsentRow>),
 }
 
 impl Incoming {
@@ -55,12 +69,17 @@ impl Incoming {
             applying: 0,
             received: 0,
             applied: 0,
+            acknowledged: 0,
             ends: 0,
             confirmed_ends: 0,
+            told_ends: 0,
             seen_confirmations: 0,
             ended: false,
             repair: None,
             defers_ends: false,
+            unsent: 0,
+            answer: None,
+            ends_wait: false,
         }
     }
 
@@ -68,10 +87,13 @@ impl Incoming {
         self.check(batch.nonce, batch.index, batch.position)?;
         self.received += 1;
         self.ended = false;
-        if self.received - self.applied > self.window {
+        self.unsent = 0;
+        // The peer cannot have read an acknowledgement that has not left: one that sends on and reads nothing is refused
+        // before answers pile up.
+        if self.received - self.acknowledged > self.window {
             return Err("more unacknowledged batches than the window allows");
         }
-        self.queued_bytes += weight(&batch);
+        self.queued_bytes += batch.weight();
         self.queue.push_back(Arrival::Batch(batch));
         Ok(())
     }
@@ -80,11 +102,23 @@ impl Incoming {
         self.check(end.nonce, end.index, end.position)?;
         self.ends += 1;
         self.ended = true;
-        if self.ends - self.confirmed_ends > self.window {
+        self.unsent = 0;
+        if self.ends - self.told_ends > self.window {
             return Err("more unconfirmed ends than the window allows");
         }
         self.queued_bytes += weight_of_end(&end);
         self.queue.push_back(Arrival::End(Box::new(end)));
+        Ok(())
+    }
+
+    /// The peer passes over these rows with what it sends next.
+    pub(super) fn receive_unsent(&mut self, rows: Vec<UnsentRow>) -> Result<(), &'static str> {
+        self.unsent += rows.len();
+        if self.unsent > HeldRow::MAX_ROWS {
+            return Err("more rows that were passed over than a list has room for");
+        }
+        self.queued_bytes += weight_of_unsent(&rows);
+        self.queue.push_back(Arrival::Unsent(rows));
         Ok(())
     }
 
@@ -99,16 +133,18 @@ impl Incoming {
     /// The next write, unless one is under way. An end shares the transaction of the batches before it, because every
     /// transaction has a fixed cost.
     pub(super) fn next_request(&mut self) -> Option<StoreRequest> {
-        if self.queue.is_empty() {
-            return self.next_repair();
+        if !self.has_ready_arrival() {
+            let is_behind = self.queue.is_empty();
+            return self.next_answer().or_else(|| if is_behind { self.next_repair() } else { None });
         }
         let mut remote = self.remote.take()?;
         if self.defers_ends {
             remote.set_rule(EndRule::Defer);
         }
-        let batches = self.take_batches();
+        let batches = self.take_batches(&mut remote);
         self.applying = batches.len() as u64;
-        let end = self.queue.pop_front_if(|arrival| matches!(arrival, Arrival::End(_)));
+        let waits = self.ends_wait;
+        let end = self.queue.pop_front_if(|arrival| matches!(arrival, Arrival::End(_)) && !waits);
         Some(match end {
             Some(Arrival::End(end)) => {
                 self.queued_bytes -= weight_of_end(&end);
@@ -116,6 +152,19 @@ impl Incoming {
             }
             _ => StoreRequest::Apply { remote, batches },
         })
+    }
+
+    /// Whether a batch can be applied, or an end.
+    fn has_ready_arrival(&self) -> bool {
+        let next = self.queue.iter().find(|arrival| !matches!(arrival, Arrival::Unsent(_)));
+        next.is_some_and(|arrival| matches!(arrival, Arrival::Batch(_)) || !self.ends_wait)
+    }
+
+    fn next_answer(&mut self) -> Option<StoreRequest> {
+        self.answer.as_ref()?;
+        let remote = self.remote.take()?;
+        let (asked, answer) = self.answer.take()?;
+        Some(StoreRequest::JoinAnswer { remote, asked, answer })
     }
 
     fn next_repair(&mut self) -> Option<StoreRequest> {
@@ -130,6 +179,16 @@ impl Incoming {
     /// Has the repair write next, behind all that has arrived.
     pub(super) fn repair(&mut self, write: RepairWrite) {
         self.repair = Some(write);
+    }
+
+    /// Has an answer joined about these rows.
+    pub(super) fn join_answer(&mut self, asked: Vec<HeldRow>, answer: HeldAnswer) {
+        self.answer = Some((asked, Box::new(answer)));
+    }
+
+    /// Whether ends wait for answers from now on.
+    pub(super) const fn let_ends_wait(&mut self, wait: bool) {
+        self.ends_wait = wait;
     }
 
     /// Whether ends wait for a repair from now on.
@@ -156,16 +215,22 @@ impl Incoming {
         self.remote = Some(remote);
     }
 
-    fn take_batches(&mut self) -> Vec<Batch> {
+    /// The batches to apply now. What is passed over with them or the end behind them is told to `remote`.
+    fn take_batches(&mut self, remote: &mut RemoteApply) -> Vec<Batch> {
         let (mut batches, mut bytes) = (Vec::new(), 0);
-        while bytes < MAX_TRANSACTION_BYTES {
-            let Some(Arrival::Batch(batch)) =
-                self.queue.pop_front_if(|arrival| matches!(arrival, Arrival::Batch(_)))
-            else {
-                break;
-            };
-            bytes += weight(&batch);
-            batches.push(batch);
+        while bytes < MAX_TRANSACTION_BYTES && self.has_ready_arrival() {
+            let is_next = |arrival: &mut Arrival| !matches!(arrival, Arrival::End(_));
+            match self.queue.pop_front_if(is_next) {
+                Some(Arrival::Batch(batch)) => {
+                    bytes += batch.weight();
+                    batches.push(batch);
+                }
+                Some(Arrival::Unsent(rows)) => {
+                    bytes += weight_of_unsent(&rows);
+                    remote.pass_over(rows);
+                }
+                Some(Arrival::End(_)) | None => break,
+            }
         }
         self.queued_bytes -= bytes;
         batches
@@ -189,6 +254,15 @@ impl Incoming {
         }
         let held = applied.held.into_iter().map(Message::Held);
         held.chain(acknowledged.then_some(Message::Ack(self.applied)))
+    }
+
+    /// A message of this node leaves.
+    pub(super) const fn note_sent(&mut self, message: &Message) {
+        match message {
+            Message::Ack(batches) => self.acknowledged = *batches,
+            Message::Durable(_) => self.told_ends += 1,
+            _ => {}
+        }
     }
 
     pub(super) const fn confirm_end(&mut self) {
@@ -224,14 +298,13 @@ impl Incoming {
     }
 }
 
-fn weight(batch: &Batch) -> usize {
-    let siblings = batch.rows.iter().flat_map(|entry| entry.row.siblings());
-    siblings.filter_map(|sibling| sibling.payload()).map(|payload| payload.vector().len() + 256).sum()
-}
-
 /// An entry takes 16 bytes, and a name with what keeps it about a hundred.
 fn weight_of_end(end: &End) -> usize {
     16 * (end.version_vector.len() + end.frontier.len()) + 100 * end.names.len()
+}
+
+fn weight_of_unsent(rows: &[UnsentRow]) -> usize {
+    rows.iter().map(|row| 64 + row.id.len() + 8 * row.sites.len()).sum()
 }
 
 /// Batches that have piled up are applied together up to about this size, because every transaction has a fixed cost.

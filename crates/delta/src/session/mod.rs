@@ -3,15 +3,14 @@
 
 mod barrier;
 mod config;
-mod continuation;
 mod direction;
 mod greeting;
+mod handshake;
+mod held;
 mod incoming;
-mod known_hellos;
 mod outgoing;
 mod peer_progress;
 mod repair;
-mod repairing;
 mod report;
 mod store;
 
@@ -19,29 +18,29 @@ use std::collections::VecDeque;
 
 use barrier::{AfterDurable, Barrier};
 pub use config::SessionConfig;
-use direction::Direction;
-use greeting::{Greeting, check_hello, with_abilities};
+use greeting::{Greeting, THIS, with_abilities};
+pub use greeting::{KnownHellos, RepairRest};
+use held::Questions;
 use incoming::Incoming;
-pub use known_hellos::KnownHellos;
-use known_hellos::THIS;
 use outgoing::Outgoing;
 pub use peer_progress::PeerProgress;
-use repair::{Repair, preference};
+use repair::Repair;
 pub use report::{Ending, SessionReport, Warning};
 pub use store::{ChangeSpan, StoreReply, StoreRequest};
 
-use crate::wire::TooManySites;
-use crate::{Hello, Message, Reject, RemoteApply, ShardVersion};
+use crate::{Applied, HeldMessage, HeldRow, Hello, Message, Reject, RemoteApply, ShardVersion};
 
 /// The state machine of one sync. Poll [`Session::poll_store`] and [`Session::poll_transmit`] until both are empty
 /// after each input, or after a batch of inputs that were already there.
 ///
 /// Storage requests may run concurrently. The session issues those that write (`AcceptHello`, `Apply`, `End`,
-/// `JoinRange`, `FinishRepair`, `ResetSite`) one at a time.
+/// `JoinAnswer`, `JoinRange`, `FinishRepair`, `ResetSite`) one at a time.
 #[derive(Debug)]
 pub struct Session {
     config: SessionConfig,
     local: Option<Hello>,
+    /// The rows of the peer on the list of held rows, until the incoming half has them.
+    held: Vec<HeldRow>,
     peer: Option<Hello>,
     greeting: Greeting,
     accepting: bool,
@@ -51,6 +50,7 @@ pub struct Session {
     outgoing: Option<Outgoing>,
     incoming: Option<Incoming>,
     repair: Option<Repair>,
+    questions: Option<Questions>,
     progress: Option<PeerProgress>,
     peer_holds_back: bool,
     barrier: Barrier,
@@ -69,6 +69,7 @@ impl Session {
         Self {
             config,
             local: None,
+            held: Vec::new(),
             peer: None,
             greeting: Greeting::default(),
             accepting: false,
@@ -78,6 +79,7 @@ impl Session {
             outgoing: None,
             incoming: None,
             repair: None,
+            questions: None,
             progress: None,
             peer_holds_back: false,
             barrier: Barrier::default(),
@@ -118,8 +120,9 @@ impl Session {
             return;
         }
         match reply {
-            StoreReply::Hello { hello, commit_no } => {
-                self.local = Some(*hello);
+            StoreReply::Hello { hello, held, commit_no, alterations } => {
+                self.held = held;
+                self.local = Some(self.own_hello(*hello, alterations));
                 self.barrier.after(commit_no, AfterDurable::SendHello);
             }
             StoreReply::Durable(commit_no) => self.barrier.reach(commit_no),
@@ -138,21 +141,17 @@ impl Session {
                     outgoing.resume();
                 }
             }
-            StoreReply::Applied { remote, applied, .. } => {
-                if let Some(incoming) = &mut self.incoming {
-                    self.transmit.extend(incoming.take_applied(*remote, applied, &mut self.report));
-                }
-            }
+            StoreReply::Applied { remote, applied, .. } => self.take_applied(*remote, applied),
             StoreReply::Ended { remote, applied, ended, commit_no, .. } => {
-                if let Some(incoming) = &mut self.incoming {
-                    self.transmit.extend(incoming.take_applied(*remote, applied, &mut self.report));
-                }
-                self.report.digests_differ |= ended.digests_differ;
+                self.take_applied(*remote, applied);
+                self.report.note_end(&ended);
                 match self.repair.as_mut().filter(|_| ended.deferred) {
                     Some(repair) => repair.hold_end(),
                     None => self.confirm_end(commit_no, ended.version_vector),
                 }
             }
+            StoreReply::Found(found) => self.take_found(*found),
+            StoreReply::AnswerJoined { remote, applied, .. } => self.take_answered(*remote, applied),
             StoreReply::RangeJoined { remote, applied, .. } => self.take_joined(remote, applied),
             StoreReply::RepairFinished { remote, repaired, commit_no } => {
                 self.take_repaired(remote, repaired, commit_no);
@@ -194,9 +193,16 @@ impl Session {
         self.end(Ending::Failed { code: code.into(), reason, retry, by_peer: false });
     }
 
-    /// The next message to send.
+    /// The next message to send. Messages that are not polled while the peer reads nothing stay few: it may send no more
+    /// than its window of what they answer.
     pub fn poll_transmit(&mut self) -> Option<Message> {
         let message = self.transmit.pop_front()?;
+        if let Some(incoming) = &mut self.incoming {
+            incoming.note_sent(&message);
+        }
+        if let (Message::End(end), Some(repair)) = (&message, &mut self.repair) {
+            repair.note_end(end);
+        }
         let shortens = self.greeting.reads_since == Some(true) && message.hello().is_none();
         match self.local.as_ref().filter(|_| shortens) {
             Some(local) => Some(message.since(THIS, &local.version_vector)),
@@ -267,16 +273,14 @@ impl Session {
         self.incoming.as_ref().is_some_and(Incoming::is_saturated)
     }
 
-    fn receive_hello(&mut self, hello: Hello) {
-        if self.peer.is_some() {
-            return self.reject("ERR_PROTOCOL", "a second hello", false);
+    /// Batches were joined: an acknowledgement of them says what an earlier one that has yet to leave would say.
+    fn take_applied(&mut self, remote: RemoteApply, applied: Applied) {
+        let Some(incoming) = &mut self.incoming else { return };
+        let messages: Vec<Message> = incoming.take_applied(remote, applied, &mut self.report).collect();
+        if messages.iter().any(|message| matches!(message, Message::Ack(_))) {
+            self.transmit.retain(|message| !matches!(message, Message::Ack(_)));
         }
-        if let Err(reason) = check_hello(&hello, &self.config.shard) {
-            return self.reject("ERR_PROTOCOL", &reason, false);
-        }
-        self.greeting.reads_spans = Some(hello.reads_spans());
-        self.greeting.reads_since = Some(hello.reads_since());
-        self.peer = Some(hello);
+        self.transmit.extend(messages);
     }
 
     fn receive_in_session(&mut self, message: Message) {
@@ -301,6 +305,7 @@ impl Session {
                 taken
             }
             Message::Repair(message) => self.receive_repair(*message),
+            Message::HeldRows(message) => self.receive_held_rows(*message),
             Message::Open(open) => self.greeting.receive_open(&open, self.peer.is_some()),
             Message::Hello(_) | Message::Held(_) | Message::Reject(_) => Ok(()),
             Message::Since(_) | Message::TellAll => Ok(()),
@@ -344,63 +349,11 @@ impl Session {
         take(self.outgoing.as_mut().ok_or("a message before the handshake was complete")?)
     }
 
-    fn open_incoming(&self) -> Option<Incoming> {
-        let (local, peer) = (self.local.as_ref()?, self.peer.as_ref()?);
-        let direction = Direction::between(peer, local)?;
-        let mut remote = RemoteApply::new(self.config.peer, peer, direction.start).in_life_of(local.site);
-        remote.set_rule(Repair::rule(local, peer));
-        remote.set_preference(preference(local.is_altered(), peer.is_altered()));
-        if !self.config.keeps_cursor {
-            remote = remote.without_cursor();
-        }
-        Some(Incoming::new(remote, local.nonce, local.window, direction.start))
-    }
-
-    /// Reads the first page once both Hellos are known; it is sent when the handshake is complete.
-    fn prepare_transfer(&mut self) {
-        let (Some(local), Some(peer)) = (&self.local, &mut self.peer) else { return };
-        if self.prepared {
-            return;
-        }
-        self.prepared = true;
-        // Compared with each commit of a live session: from now on at the cost of what differs.
-        peer.version_vector = peer.version_vector.sharing(&local.version_vector);
-        self.outgoing = Direction::between(local, peer)
-            .map(|direction| Outgoing::new(direction, peer, local.live && peer.live, self.config.page));
-    }
-
-    /// Once this node has accepted the peer's Hello, and the peer surely has this node's.
-    fn begin_transfer(&mut self) {
-        if self.established || !self.accepted || !self.greeting.has_arrived() {
-            return;
-        }
-        self.established = true;
-        let (Some(local), Some(peer)) = (&self.local, &self.peer) else { return };
-        self.report.note_peer(local, peer);
-        self.progress = Some(PeerProgress::new(self.config.peer, local, peer));
-        if self.repair.is_none() {
-            self.repair = Some(Repair::new(local, peer, self.config.page));
-        }
-        if self.incoming.is_none() {
-            self.incoming = self.open_incoming();
-        }
-    }
-
-    fn reject_new_life(&mut self) {
-        self.reject("ERR_RESTART", "one of the nodes is taking a new site: sync again", true);
-    }
-
-    fn reset_site(&mut self) {
-        self.report.warn(Warning::Forked);
-        if let Some(local) = &self.local {
-            self.store.push_back(StoreRequest::ResetSite(local.site));
-        }
-    }
-
     /// Does everything that is now possible.
     fn advance(&mut self) {
         self.begin_transfer();
         self.run_repair();
+        self.run_questions();
         self.run_durable_actions();
         self.send_hello();
         self.accept_hello();
@@ -430,6 +383,10 @@ impl Session {
             match action {
                 AfterDurable::SendHello => self.greeting.is_due = true,
                 AfterDurable::Send(message) => self.transmit.push_back(Message::Repair(Box::new(message))),
+                AfterDurable::Answer(answer) => {
+                    let answer = HeldMessage::Answer(*answer);
+                    self.transmit.push_back(Message::HeldRows(Box::new(answer)));
+                }
                 AfterDurable::ConfirmEnd(version_vector) => {
                     if let Some(incoming) = &mut self.incoming {
                         incoming.confirm_end();
@@ -440,35 +397,6 @@ impl Session {
                     }
                 }
             }
-        }
-    }
-
-    fn send_hello(&mut self) {
-        if self.ending.is_some() {
-            return;
-        }
-        loop {
-            match self.greeting.next(self.local.as_ref()) {
-                Ok(Some(message)) => self.transmit.push_back(message),
-                Ok(None) => return,
-                Err(sites) => return self.reject_sites(sites),
-            }
-        }
-    }
-
-    fn reject_sites(&mut self, sites: TooManySites) {
-        self.reject("ERR_LIMIT", &sites.to_string(), false);
-    }
-
-    /// Waits until this node's Hello was sent: when two copies use one site, each must learn of the other, whichever
-    /// notices first.
-    fn accept_hello(&mut self) {
-        if self.accepting || !self.greeting.is_sent || self.ending.is_some() {
-            return;
-        }
-        if let Some(peer) = &self.peer {
-            self.accepting = true;
-            self.store.push_back(StoreRequest::AcceptHello(Box::new(peer.clone())));
         }
     }
 
@@ -489,7 +417,7 @@ impl Session {
     }
 
     fn end(&mut self, ending: Ending) {
-        self.ending.get_or_insert(ending);
+        self.ending.get_or_insert(ending.in_one_line());
         // A fork that only this Hello reveals must be noticed even if the peer has left, and a repair is remembered.
         self.store.retain(|request| {
             use StoreRequest::{AcceptHello, ResetSite, SettleRepair};

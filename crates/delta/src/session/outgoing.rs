@@ -4,7 +4,8 @@ use super::direction::Direction;
 use super::{SessionReport, StoreRequest, Warning};
 use crate::wire::TooManySites;
 use crate::{
-    Batch, ChangeId, CommitNo, End, Hello, Message, Page, PageSize, ShardVersion, SiteId, VersionVector,
+    Batch, ChangeId, CommitNo, End, HeldMessage, HeldRow, Hello, Message, Page, PageSize, ShardVersion,
+    SiteId, UnsentRow, VersionVector, Withheld,
 };
 
 /// The sending half: reads pages ahead, holds them until they are durable, and keeps within the peer's window.
@@ -19,12 +20,24 @@ pub(super) struct Outgoing {
     window: u64,
     /// The changelog has been read up to here.
     position: ChangeId,
-    /// The position that the peer is told: stays below the first row that could not be sent.
+    /// The position that the peer is told: stays below the first row that could not be sent, and that the peer was not
+    /// told of.
     announced: ChangeId,
+    is_capped: bool,
+    /// Whether the peer puts rows that it is told of on a list, and how many it was told of since the last batch or
+    /// end.
+    peer_lists: bool,
+    told: usize,
     withheld_sites: BTreeSet<SiteId>,
     withheld: bool,
+    /// Whether the sites of a row that could not be sent are unknown.
+    claims_nothing: bool,
     reading: bool,
     exhausted: bool,
+    /// Rows of the pages taken so far.
+    found: u64,
+    /// Rows of the changelog that are still to be looked at, once they are counted.
+    left: Option<u64>,
     pages: VecDeque<Page>,
     next_index: u64,
     batches: u64,
@@ -46,7 +59,13 @@ struct LastEnd {
 }
 
 impl Outgoing {
-    pub(super) fn new(direction: Direction, peer: &Hello, live: bool, size: PageSize) -> Self {
+    pub(super) fn new(
+        direction: Direction,
+        peer: &Hello,
+        live: bool,
+        peer_lists: bool,
+        size: PageSize,
+    ) -> Self {
         Self {
             nonce: peer.nonce,
             filter: direction.filter,
@@ -56,10 +75,16 @@ impl Outgoing {
             window: u64::from(peer.window.clamp(1, MAX_WINDOW)),
             position: direction.start,
             announced: direction.start,
+            is_capped: false,
+            peer_lists,
+            told: 0,
             withheld_sites: BTreeSet::new(),
             withheld: false,
+            claims_nothing: false,
             reading: false,
             exhausted: false,
+            found: 0,
+            left: None,
             pages: VecDeque::new(),
             next_index: 0,
             batches: 0,
@@ -81,8 +106,13 @@ impl Outgoing {
         self.reading = false;
         self.position = page.position;
         self.exhausted = page.end.is_some();
+        self.found += page.rows.len() as u64;
+        let left = page.left.or(self.left.map(|left| left.saturating_sub(page.scanned)));
+        self.left = if self.exhausted { Some(0) } else { left };
+        report.rows_to_send = self.left.map(|left| self.found + left);
         for row in &page.withheld {
             self.withheld = true;
+            self.claims_nothing |= row.sites.is_empty();
             self.withheld_sites.extend(&row.sites);
             report.warn(Warning::Withheld { id: row.id.clone(), code: row.code });
         }
@@ -145,7 +175,8 @@ impl Outgoing {
             return None;
         }
         self.reading = true;
-        Some(StoreRequest::ReadPage { after: self.position, filter: self.filter.clone(), size: self.size })
+        let (filter, counts) = (self.filter.clone(), self.left.is_none());
+        Some(StoreRequest::ReadPage { after: self.position, filter, size: self.size, counts })
     }
 
     /// The transaction that has to be durable before the pages may be sent.
@@ -174,10 +205,12 @@ impl Outgoing {
         transmit: &mut VecDeque<Message>,
         report: &mut SessionReport,
     ) -> Result<(), TooManySites> {
-        if !self.withheld {
+        self.tell_unsent(&page.withheld, transmit);
+        if !self.is_capped {
             self.announced = page.position;
         }
         if !page.rows.is_empty() {
+            self.told = 0;
             self.last_end = None;
             report.rows_sent += page.rows.len() as u64;
             self.batches += 1;
@@ -196,9 +229,14 @@ impl Outgoing {
         }
         let mut version_vector = end.version_vector;
         version_vector.remove_sites(&self.withheld_sites);
-        if self.is_redundant(&version_vector, &page.frontier) {
+        if self.claims_nothing {
+            version_vector = ShardVersion::new();
+        }
+        // The peer passes over rows with the next batch or End.
+        if self.told == 0 && self.is_redundant(&version_vector, &page.frontier) {
             return Ok(());
         }
+        self.told = 0;
         self.ends += 1;
         self.unconfirmed.push_back(self.announced);
         self.last_end = Some(LastEnd { position: self.announced, frontier: page.frontier.clone() });
@@ -218,6 +256,19 @@ impl Outgoing {
         Ok(())
     }
 
+    /// Tells the peer which rows the next position passes over. It stays below one of which the peer cannot be told.
+    fn tell_unsent(&mut self, withheld: &[Withheld], transmit: &mut VecDeque<Message>) {
+        self.told += withheld.len();
+        self.is_capped |= !withheld.is_empty() && (!self.peer_lists || self.told > HeldRow::MAX_ROWS);
+        if self.is_capped {
+            return;
+        }
+        for rows in withheld.chunks(HeldMessage::MAX_IDS) {
+            let unsent = rows.iter().map(unsent_row).collect();
+            transmit.push_back(Message::HeldRows(Box::new(HeldMessage::Unsent(unsent))));
+        }
+    }
+
     /// Whether an end would only echo what the peer has just sent. If such ends were sent, two live nodes would answer
     /// each other forever. Without one the peer's cursor stays where it is, and covered rows are scanned once more.
     fn is_redundant(&self, version_vector: &ShardVersion, frontier: &VersionVector) -> bool {
@@ -231,6 +282,11 @@ impl Outgoing {
         self.next_index += 1;
         index
     }
+}
+
+fn unsent_row(row: &Withheld) -> UnsentRow {
+    let sites = if row.sites.len() > UnsentRow::MAX_SITES { Vec::new() } else { row.sites.clone() };
+    UnsentRow { id: row.id.clone(), sites }
 }
 
 const MAX_WINDOW: u16 = 256;

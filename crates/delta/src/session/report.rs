@@ -1,7 +1,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{Held, Hello, MAX_CLOCK_SKEW, Reject, Strategy, VectorId};
+use crate::{Ended, Held, Hello, MAX_CLOCK_SKEW, Reject, ShardVersion, Strategy, VectorId};
 
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub enum Ending {
     Failed {
         /// A stable error code. `ERR_RESTART` means: sync again at once.
         code: String,
-        /// A message for people.
+        /// A message for people, in one line.
         reason: String,
         /// Whether a retry can help.
         retry: bool,
@@ -25,6 +25,27 @@ impl Ending {
     pub(super) fn of_reject(reject: Reject) -> Self {
         Self::Failed { code: reject.code, reason: reject.reason, retry: reject.retry, by_peer: true }
     }
+
+    /// With its reason in one line: a peer has sent it, or what it is about.
+    pub(super) fn in_one_line(self) -> Self {
+        match self {
+            Self::Failed { code, reason, retry, by_peer } => {
+                Self::Failed { code, reason: printable(&reason), retry, by_peer }
+            }
+            Self::Finished => Self::Finished,
+        }
+    }
+}
+
+/// A text for logs and terminals: what would break their lines, colour them or turn their text around becomes a
+/// space.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() || is_mark_of_layout(c) { ' ' } else { c }).collect()
+}
+
+/// Separators of lines, and marks that change the direction of text.
+const fn is_mark_of_layout(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 /// What a session did.
@@ -32,6 +53,9 @@ impl Ending {
 pub struct SessionReport {
     /// Rows sent.
     pub rows_sent: u64,
+    /// Rows sent and to be sent, once the changelog is counted: while it is being read, at most so many; as many as are
+    /// sent once it has been read to its end.
+    pub rows_to_send: Option<u64>,
     /// Rows received.
     pub rows_received: u64,
     /// Received rows that changed this database.
@@ -44,6 +68,12 @@ pub struct SessionReport {
     pub repairs: u64,
     /// Rows of this database that a repair has changed or brought back.
     pub rows_repaired: u64,
+    /// Rows of this database that still did not match their hashes after it.
+    pub rows_damaged: u64,
+    /// Some of these, at most [`DamagedRows::MAX_NAMED`](crate::DamagedRows::MAX_NAMED).
+    pub damaged: Vec<VectorId>,
+    /// [`ShardRead::alterations`](crate::ShardRead::alterations) at the start.
+    pub alterations: u64,
     /// This node's strategy for the shard; `None` before the handshake is complete.
     pub strategy: Option<Strategy>,
     /// Whether neither node had a live row at the start.
@@ -89,6 +119,11 @@ pub enum Warning {
         /// Rows of this database that still do not match their hashes.
         damaged: u64,
     },
+    /// More sites have changed the shard than it may have. Rows are taken in as ever, but nothing is claimed of these sites.
+    FurtherSites {
+        /// How many of them the peer has.
+        sites: u64,
+    },
     /// A copy of this node goes on under its site; this database now has a new site.
     Forked,
 }
@@ -116,6 +151,12 @@ impl fmt::Display for Warning {
                     _ => write!(f, ", and {damaged} are still damaged: sync with a peer that has them"),
                 }
             }
+            Self::FurtherSites { sites } => write!(
+                f,
+                "ERR_LIMIT: claims about {} sites of peers have room in a shard, and the peer has {sites} more: their \
+                 vectors are here, but no node can tell whether it has all of them. Copy the vectors into a new shard",
+                ShardVersion::MAX_SITES_OF_PEERS
+            ),
             Self::Forked => f.write_str(
                 "a copy of this node, made while it ran, has written under the same site: this one has taken a new site and \
                  written its versions again. Do not clone the memory of running nodes",
@@ -141,6 +182,13 @@ impl SessionReport {
     pub(super) fn warn(&mut self, warning: Warning) {
         if self.warnings.len() < MAX_WARNINGS && !self.warnings.contains(&warning) {
             self.warnings.push(warning);
+        }
+    }
+
+    pub(super) fn note_end(&mut self, ended: &Ended) {
+        self.digests_differ |= ended.digests_differ;
+        if ended.further_sites > 0 {
+            self.warn(Warning::FurtherSites { sites: ended.further_sites });
         }
     }
 

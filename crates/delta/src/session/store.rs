@@ -1,7 +1,7 @@
 use crate::{
-    Applied, Batch, ChangeId, CommitNo, End, Ended, Fingerprint, Hello, HelloOffer, IdRange, Page, PageSize,
-    Preference, RangeCounts, RangeDigest, RangeDigests, RangePage, RemoteApply, Repaired, ShardVersion,
-    SiteId,
+    Applied, Batch, ChangeId, CommitNo, End, Ended, Fingerprint, FoundRows, HeldAnswer, HeldRow, Hello,
+    HelloOffer, IdRange, Page, PageSize, Preference, RangeCounts, RangeDigest, RangeDigests, RangePage,
+    RemoteApply, Repaired, ShardVersion, SiteId, VectorId,
 };
 
 /// What a session asks of the shard's storage. Each request is one transaction, or a wait.
@@ -24,6 +24,8 @@ pub enum StoreRequest {
         filter: Option<ShardVersion>,
         /// How large the page may get.
         size: PageSize,
+        /// Whether to count the rows that follow it, for [`Page::left`].
+        counts: bool,
     },
     /// [`RemoteApply::apply`] in one transaction, answered by [`StoreReply::Applied`].
     Apply {
@@ -41,6 +43,22 @@ pub enum StoreRequest {
         batches: Vec<Batch>,
         /// The peer's state.
         end: Box<End>,
+    },
+    /// [`find_rows`](crate::find_rows), answered by [`StoreReply::Found`].
+    FindRows {
+        /// Which rows.
+        ids: Vec<VectorId>,
+        /// How large the answer may get.
+        size: PageSize,
+    },
+    /// [`RemoteApply::join_answer`] in one transaction, answered by [`StoreReply::AnswerJoined`].
+    JoinAnswer {
+        /// Comes back in the reply.
+        remote: Box<RemoteApply>,
+        /// The rows on the list that are answered for.
+        asked: Vec<HeldRow>,
+        /// The peer's answer.
+        answer: Box<HeldAnswer>,
     },
     /// [`split_ranges`](crate::split_ranges), answered by [`StoreReply::RangeDigests`].
     SplitRanges(Vec<IdRange>),
@@ -73,7 +91,8 @@ pub enum StoreRequest {
     SettleRepair(ShardVersion),
     /// Wait until this transaction is durable; answered by [`StoreReply::Durable`].
     AwaitDurable(CommitNo),
-    /// Wait for a transaction after this one; answered by [`StoreReply::Committed`].
+    /// Wait for a transaction after this one that changes what a page tells: the shard's rows, its state, whether it is
+    /// altered, or this node's site. What is noted about peers wakes nobody. Answered by [`StoreReply::Committed`].
     AwaitCommit(CommitNo),
     /// Take a new site and write this node's versions again ([`SiteReset::Forked`](crate::SiteReset)), unless the site is
     /// no longer this one: several sessions may find the same fork. Answered by [`StoreReply::SiteReset`].
@@ -87,8 +106,12 @@ pub enum StoreReply {
     Hello {
         /// The Hello to send.
         hello: Box<Hello>,
+        /// [`LocalHello::held`](crate::LocalHello::held).
+        held: Vec<HeldRow>,
         /// Must be durable before the Hello is sent.
         commit_no: CommitNo,
+        /// [`ShardRead::alterations`](crate::ShardRead::alterations) in that transaction.
+        alterations: u64,
     },
     /// The peer's Hello was accepted.
     HelloAccepted,
@@ -115,6 +138,17 @@ pub enum StoreReply {
         ended: Ended,
         /// Must be durable before the peer is told.
         commit_no: CommitNo,
+    },
+    /// Rows that the peer asks for.
+    Found(Box<FoundRows>),
+    /// An answer was joined.
+    AnswerJoined {
+        /// For the next request.
+        remote: Box<RemoteApply>,
+        /// What the rows did.
+        applied: Applied,
+        /// The change ids of the rows that changed.
+        changes: Option<ChangeSpan>,
     },
     /// The digests of parts of ranges.
     RangeDigests(Box<RangeDigests>),
@@ -170,6 +204,7 @@ impl StoreReply {
         match self {
             Self::Applied { applied, .. }
             | Self::Ended { applied, .. }
+            | Self::AnswerJoined { applied, .. }
             | Self::RangeJoined { applied, .. } => Some(applied),
             _ => None,
         }
@@ -181,6 +216,7 @@ impl StoreReply {
         match self {
             Self::Applied { changes, .. }
             | Self::Ended { changes, .. }
+            | Self::AnswerJoined { changes, .. }
             | Self::RangeJoined { changes, .. } => *changes,
             _ => None,
         }

@@ -4,14 +4,15 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
+use super::held_rows::HeldMessage;
+use super::kinds::{BATCH, DURABLE, END, HELLO, OPEN, REJECT, SINCE, TELL_ALL, check_size};
 use super::msgpack::{malformed, read, write};
 use super::repair::RepairMessage;
-use super::span::{self, Open};
-use super::{batch_codec, digest_bytes};
+use super::span::Open;
+use super::{batch, digest_bytes};
 use crate::{
     ChangeId, ChangelogId, Codec, Cursor, DeltaError, Descriptor, Digest, Frame, NodeName, ShardId,
-    ShardVersion, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector, bounded,
-    replica::deserialize_vector,
+    ShardVersion, SiteId, Strategy, Timestamp, VectorId, VersionVector, bounded, replica::deserialize_vector,
 };
 
 /// The messages of a session. `docs/protocol.md` specifies every byte.
@@ -42,6 +43,8 @@ pub enum Message {
     Since(Since),
     /// The sender does not know what a Hello builds upon: it is to be sent whole.
     TellAll,
+    /// About rows that are held back. Only for a peer that says [`Hello::LISTS`].
+    HeldRows(Box<HeldMessage>),
 }
 
 /// A node's state of a shard, read in one transaction, and its capabilities.
@@ -95,6 +98,10 @@ impl Hello {
     pub const REPAIRS: u8 = 128;
     /// Among `codecs`: another program has altered or removed rows of the shard, or some do not match their hashes.
     pub const ALTERED: u8 = 129;
+    /// Among `codecs`: the node lists the rows that it holds back, asks for them by id, and answers such questions.
+    pub const LISTS: u8 = 160;
+    /// Among `codecs`: the node has rows of the peer on its list.
+    pub const HOLDS: u8 = 161;
 
     /// Whether the node takes part in repairs.
     #[must_use]
@@ -106,6 +113,18 @@ impl Hello {
     #[must_use]
     pub fn is_altered(&self) -> bool {
         self.codecs.contains(&Self::ALTERED)
+    }
+
+    /// Whether the node lists rows that it holds back.
+    #[must_use]
+    pub fn can_list(&self) -> bool {
+        self.codecs.contains(&Self::LISTS)
+    }
+
+    /// Whether the node has rows of the peer on its list.
+    #[must_use]
+    pub fn holds_rows(&self) -> bool {
+        self.codecs.contains(&Self::HOLDS)
     }
 }
 
@@ -133,11 +152,11 @@ pub struct End {
     pub names: BTreeMap<SiteId, NodeName>,
 }
 
-/// Rows that the receiver held back. Its cursor stays below them.
+/// Rows that the receiver held back. Its cursor stays below those that are not on its list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Held {
     /// The reason: a stable error code.
-    #[serde(deserialize_with = "bounded::text::<_, 64>")]
+    #[serde(deserialize_with = "bounded::code")]
     pub code: String,
     /// The number of such rows in this batch.
     pub rows: u64,
@@ -159,9 +178,9 @@ impl Held {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reject {
     /// A stable error code.
-    #[serde(deserialize_with = "bounded::text::<_, 64>")]
+    #[serde(deserialize_with = "bounded::code")]
     pub code: String,
-    /// A message for people.
+    /// A message for people. As the peer has sent it: [`Ending`](crate::Ending) has it in one line.
     #[serde(deserialize_with = "bounded::text::<_, 2048>")]
     pub reason: String,
     /// Whether a new sync can help.
@@ -203,7 +222,7 @@ impl Message {
     /// # Errors
     /// `ERR_LIMIT` if it is too large.
     pub fn encode(&self, codec: &dyn Codec) -> Result<Vec<Bytes>, DeltaError> {
-        let mut buffer = Vec::with_capacity(self.expected_size());
+        let mut buffer = Vec::with_capacity(self.weight());
         buffer.resize(Frame::HEAD, 0);
         self.write_body(codec, &mut buffer)?;
         check_size(self.kind(), self.name(), buffer.len() - Frame::HEAD)?;
@@ -214,7 +233,7 @@ impl Message {
         match self {
             Self::Open(open) => open.write(buffer),
             Self::Hello(hello) => write(hello, buffer),
-            Self::Batch(batch) => batch_codec::encode(batch, codec, buffer),
+            Self::Batch(batch) => batch::encode(batch, codec, buffer),
             Self::End(end) => write(end, buffer),
             Self::Ack(batches) => write(batches, buffer),
             Self::Durable(version_vector) => write(version_vector, buffer),
@@ -223,6 +242,7 @@ impl Message {
             Self::Reject(reject) => write(reject, buffer),
             Self::Since(since) => since.write(codec, buffer),
             Self::Repair(repair) => repair.encode(codec, buffer),
+            Self::HeldRows(held) => held.encode(codec, buffer),
         }
     }
 
@@ -240,6 +260,7 @@ impl Message {
             Self::Held(_) => "held",
             Self::Reject(_) => "reject",
             Self::Repair(repair) => repair.name(),
+            Self::HeldRows(held) => held.name(),
             Self::Since(_) => "since",
             Self::TellAll => "tell all",
         }
@@ -254,108 +275,34 @@ impl Message {
             Self::Durable(_) => DURABLE,
             Self::Done => 6,
             Self::Held(_) => 7,
-            Self::Reject(_) => 8,
-            Self::Open(_) => 9,
+            Self::Reject(_) => REJECT,
+            Self::Open(_) => OPEN,
             Self::Repair(repair) => repair.kind(),
+            Self::HeldRows(held) => held.kind(),
             Self::Since(_) => SINCE,
-            Self::TellAll => 33,
+            Self::TellAll => TELL_ALL,
         }
     }
 
-    fn expected_size(&self) -> usize {
-        let batch = match self {
-            Self::Batch(batch) => batch,
-            Self::Hello(hello) => return 512 + span::ENTRY_BYTES * hello.version_vector.len(),
-            Self::End(end) => return 512 + span::ENTRY_BYTES * (end.version_vector.len() + end.names.len()),
-            Self::Durable(version_vector) => return 64 + span::ENTRY_BYTES * version_vector.len(),
-            _ => return 512,
-        };
-        let payload = |row: &VectorRow| {
-            row.row.siblings().iter().filter_map(|sibling| sibling.payload()).fold(
-                64 + row.id.len(),
-                |sum, payload| {
-                    sum + 40
-                        + payload.vector().len()
-                        + payload.metadata().map_or(0, |text| text.as_str().len())
-                },
-            )
-        };
-        512 + batch.rows.iter().map(payload).sum::<usize>()
-    }
-
-    fn decode(kind: u8, body: Bytes, codecs: &[&dyn Codec]) -> Result<Self, DeltaError> {
+    pub(super) fn decode(kind: u8, body: Bytes, codecs: &[&dyn Codec]) -> Result<Self, DeltaError> {
         match kind {
             HELLO => read("hello", &body).map(|hello| Self::Hello(Box::new(hello))),
-            BATCH => batch_codec::decode(codecs, body).map(Self::Batch),
+            BATCH => batch::decode(codecs, body).map(Self::Batch),
             END => read("end", &body).map(|end| Self::End(Box::new(end))),
             4 => read("ack", &body).map(Self::Ack),
             DURABLE => read("durable", &body).map(Self::Durable),
             6 if body.is_empty() => Ok(Self::Done),
             7 => read("held", &body).map(Self::Held),
-            8 => read("reject", &body).map(Self::Reject),
-            9 => Open::read(&body).map(Self::Open).map_err(|error| malformed("open", error)),
+            REJECT => read("reject", &body).map(Self::Reject),
+            OPEN => Open::read(&body).map(Self::Open).map_err(|error| malformed("open", error)),
             10..=14 => RepairMessage::decode(kind, body, codecs).map(|repair| Self::Repair(Box::new(repair))),
             SINCE => Since::read(&body, codecs).map(Self::Since),
-            33 if body.is_empty() => Ok(Self::TellAll),
+            TELL_ALL if body.is_empty() => Ok(Self::TellAll),
+            40..=42 => HeldMessage::decode(kind, body, codecs).map(|held| Self::HeldRows(Box::new(held))),
             _ => Err(malformed("frame", format!("unknown kind {kind}"))),
         }
     }
 }
-
-/// Assembles messages from frames.
-#[derive(Debug, Default)]
-pub struct MessageDecoder {
-    pieces: Vec<u8>,
-    /// The kind of the message that continues in the next frame.
-    continues: Option<u8>,
-}
-
-impl MessageDecoder {
-    /// Handles a frame. Returns a message once its last frame has arrived.
-    ///
-    /// # Errors
-    /// `ERR_LIMIT` for a message above its limit, `ERR_PROTOCOL` for a malformed one. The decoder cannot be used after
-    /// an error.
-    pub fn receive(&mut self, frame: Frame, codecs: &[&dyn Codec]) -> Result<Option<Message>, DeltaError> {
-        if self.continues.is_none() && !frame.more {
-            return Message::decode(frame.kind, frame.body, codecs).map(Some);
-        }
-        if self.continues.is_some_and(|kind| kind != frame.kind) || most_bytes(frame.kind).is_none() {
-            let reason = format!("a frame of kind {} within or in place of a longer message", frame.kind);
-            return Err(malformed("frame", reason));
-        }
-        check_size(frame.kind, "message", self.pieces.len() + frame.body.len())?;
-        self.pieces.extend_from_slice(&frame.body);
-        self.continues = frame.more.then_some(frame.kind);
-        if frame.more {
-            return Ok(None);
-        }
-        Message::decode(frame.kind, std::mem::take(&mut self.pieces).into(), codecs).map(Some)
-    }
-}
-
-/// The most bytes of the bodies of a message that may span frames; `None` for the other kinds.
-const fn most_bytes(kind: u8) -> Option<usize> {
-    match kind {
-        BATCH | RepairMessage::ROWS => Some(Batch::MAX_BYTES + Frame::MAX_BYTES),
-        HELLO | END | DURABLE | SINCE | RepairMessage::STATE => Some(span::MAX_STATE_BYTES),
-        _ => None,
-    }
-}
-
-fn check_size(kind: u8, what: &'static str, size: usize) -> Result<(), DeltaError> {
-    let limit = most_bytes(kind).unwrap_or(Frame::MAX_BODY);
-    if size <= limit {
-        return Ok(());
-    }
-    Err(DeltaError::Limit { what, size: size as u64, limit: limit as u64 })
-}
-
-const HELLO: u8 = 1;
-const BATCH: u8 = 2;
-const END: u8 = 3;
-const DURABLE: u8 = 5;
-const SINCE: u8 = 32;
 
 mod strategy_byte {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};

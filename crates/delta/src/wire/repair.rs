@@ -2,7 +2,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::batch::Batch;
-use super::{batch_codec, digest_bytes};
+use super::{batch, digest_bytes};
 use crate::{Codec, DeltaError, Digest, ShardVersion, VectorId, bounded};
 
 /// The messages of a repair: the comparison of two shards range by range. `docs/protocol.md` says who sends which.
@@ -142,7 +142,7 @@ impl RepairMessage {
                 // Two ids at most.
                 let length = (buffer.len() - start - 4) as u32;
                 buffer[start..start + 4].copy_from_slice(&length.to_le_bytes());
-                batch_codec::encode(rows, codec, buffer)
+                batch::encode(rows, codec, buffer)
             }
             Self::State(summary) => write(summary, buffer),
         }
@@ -177,7 +177,7 @@ fn decode_rows(mut body: Bytes, codecs: &[&dyn Codec]) -> Result<RangeRows, Delt
         return Err(malformed("its range ends early".into()));
     }
     let rows = body.split_off(rows_at);
-    Ok(RangeRows { range: read(&body[4..])?, rows: batch_codec::decode(codecs, rows)? })
+    Ok(RangeRows { range: read(&body[4..])?, rows: batch::decode(codecs, rows)? })
 }
 
 fn write<T: Serialize>(value: &T, buffer: &mut Vec<u8>) -> Result<(), DeltaError> {

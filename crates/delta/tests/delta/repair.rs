@@ -1,11 +1,11 @@
 //! The repair of a session, driven by hand: what begins it, and what a peer may not ask of it.
 
 use vectr_delta::{
-    Applied, Batch, ChangelogId, CommitNo, Descriptor, Digest, Dot, End, Ended, Fingerprint, Hello,
-    HelloOffer, IdRange, Message, NodeName, Page, PageEnd, PageSize, Payload, RangeCounts, RangeDigest,
-    RangeDigests, RangePage, RangeRows, RepairMessage, Repaired, Row, Session, SessionConfig, ShardId,
-    ShardSummary, ShardVersion, Sibling, SiteId, StoreReply, StoreRequest, Strategy, Timestamp, VectorId,
-    VectorRow, VersionVector,
+    Applied, Batch, ChangelogId, CommitNo, DamagedRows, Descriptor, Digest, Dot, End, Ended, Fingerprint,
+    Hello, HelloOffer, IdRange, Message, NodeName, Page, PageEnd, PageSize, Payload, RangeCounts,
+    RangeDigest, RangeDigests, RangePage, RangeRows, RepairMessage, RepairRest, Repaired, Row, Session,
+    SessionConfig, ShardId, ShardSummary, ShardVersion, Sibling, SiteId, StoreReply, StoreRequest, Strategy,
+    Timestamp, VectorId, VectorRow, VersionVector, Warning,
 };
 
 /// A session whose peer has the site 5, after the peer's end. The smaller site leads.
@@ -18,24 +18,16 @@ struct Driven {
 
 impl Driven {
     fn new(site: u64, deferred: bool, peer_codecs: Vec<u8>) -> Self {
-        let offer = HelloOffer {
-            nonce: 7,
-            codecs: vec![0],
-            live: false,
-            node: name(),
-            clock: Timestamp::default(),
-            window: 4,
-        };
-        let shard = ShardId::new("s").unwrap();
-        let (peer, page) = (Fingerprint::new([1; 32]), PageSize::default());
-        let session = Session::new(SessionConfig { peer, shard, offer, page, keeps_cursor: true });
-        let mut driven = Self { session, deferred, sent: Vec::new() };
+        Self::meeting(site, deferred, hello(5, peer_codecs))
+    }
+
+    fn meeting(site: u64, deferred: bool, peer_hello: Hello) -> Self {
+        let mut driven = Self { session: session(), deferred, sent: Vec::new() };
         driven.run(site);
-        driven.receive(Message::Hello(Box::new(hello(5, peer_codecs))), site);
+        driven.receive(Message::Hello(Box::new(peer_hello)), site);
         driven.receive(Message::End(Box::new(end())), site);
         driven
     }
-
     fn receive(&mut self, message: Message, site: u64) {
         self.session.receive(message);
         self.run(site);
@@ -59,9 +51,12 @@ impl Driven {
     fn serve(&self, request: StoreRequest, site: u64) -> Option<StoreReply> {
         let commit_no: CommitNo = 0;
         Some(match request {
-            StoreRequest::ReadHello { .. } => {
-                StoreReply::Hello { hello: Box::new(hello(site, vec![0, Hello::REPAIRS])), commit_no }
-            }
+            StoreRequest::ReadHello { .. } => StoreReply::Hello {
+                hello: Box::new(hello(site, vec![0, Hello::REPAIRS])),
+                commit_no,
+                alterations: 0,
+                held: vec![],
+            },
             StoreRequest::AcceptHello(_) => StoreReply::HelloAccepted,
             StoreRequest::ReadPage { .. } => {
                 let end = PageEnd {
@@ -81,6 +76,7 @@ impl Driven {
                     version_vector: ShardVersion::new(),
                     digests_differ: false,
                     deferred: self.deferred,
+                    further_sites: 0,
                 },
                 commit_no,
             },
@@ -107,7 +103,7 @@ impl Driven {
                 StoreReply::RangeJoined { remote, applied: Applied::default(), changes: None }
             }
             StoreRequest::FinishRepair { remote, .. } => {
-                let repaired = Repaired { summary: summary(1), damaged: 0 };
+                let repaired = Repaired { summary: summary(1), damaged: DamagedRows::default() };
                 StoreReply::RepairFinished { remote, repaired, commit_no }
             }
             _ => return None,
@@ -132,6 +128,20 @@ impl Driven {
             _ => None,
         })
     }
+}
+
+fn session() -> Session {
+    let offer = HelloOffer {
+        nonce: 7,
+        codecs: vec![0],
+        live: false,
+        node: name(),
+        clock: Timestamp::default(),
+        window: 4,
+    };
+    let shard = ShardId::new("s").unwrap();
+    let (peer, page) = (Fingerprint::new([1; 32]), PageSize::default());
+    Session::new(SessionConfig { peer, shard, offer, page, keeps_cursor: true })
 }
 
 const ABLE: [u8; 2] = [0, Hello::REPAIRS];
@@ -255,7 +265,58 @@ fn a_peer_that_has_the_same_rows_compared_again_and_again_is_stopped() {
         assert!(asked < 100, "it goes on for ever");
     }
     assert_eq!(driven.rejection(), Some("ERR_LIMIT"));
-    assert!(asked > 32, "an honest repair needs some passes");
+    assert!(asked > 16, "an honest repair needs some passes");
+}
+
+// A peer had all rows of a shard read whenever it said so.
+#[test]
+fn a_peer_needs_a_reason_to_have_all_rows_compared() {
+    let whole = RangeDigest { range: IdRange::default(), digest: Digest::default() };
+    let asked = [(LEADER, RepairMessage::Wanted), (OTHER, RepairMessage::Digests(vec![whole]))];
+    let claiming = |version_vector: ShardVersion| Hello { version_vector, ..hello(5, ABLE.to_vec()) };
+    let more: ShardVersion = [(SiteId::new(5), 1)].into_iter().collect();
+    let digest = summary(3).digest;
+    for (site, message) in asked {
+        let begins = |hello: Hello| {
+            let mut driven = Driven::meeting(site, false, hello);
+            driven.repair(message.clone());
+            match driven.rejection() {
+                None => assert!(matches!(
+                    driven.said(),
+                    Some(RepairMessage::Digests(_) | RepairMessage::Counts(_))
+                )),
+                Some(code) => assert_eq!((code, driven.said()), ("ERR_PROTOCOL", None)),
+            }
+            driven.rejection().is_none()
+        };
+        assert!(begins(hello(5, ABLE.to_vec())), "what the peer holds may have changed since its Hello");
+        assert!(!begins(Hello { digest, ..claiming(more.clone()) }), "the peer claims more");
+        assert!(begins(Hello { digest, ..hello(5, ABLE.to_vec()) }), "the digests differ");
+        assert!(begins(hello(5, [&ABLE[..], &[Hello::ALTERED]].concat())), "rows of the peer were altered");
+    }
+}
+
+#[test]
+fn a_session_that_rests_says_nothing_of_known_damage() {
+    let said = |rest: RepairRest| {
+        let mut session = session().resting(rest);
+        let altered = hello(LEADER, [&ABLE[..], &[Hello::ALTERED]].concat());
+        session.handle_store(StoreReply::Hello {
+            hello: Box::new(altered),
+            commit_no: 0,
+            alterations: 7,
+            held: vec![],
+        });
+        while session.poll_store().is_some() {}
+        let Some(Message::Hello(hello)) = session.poll_transmit() else { panic!("no hello") };
+        let warns = session.report().warnings == [Warning::Repaired { rows: 0, damaged: 2 }];
+        (hello.can_repair(), hello.is_altered(), warns)
+    };
+    let damage = |alterations: u64| RepairRest::Damage { alterations, damaged: 2 };
+    assert_eq!(said(RepairRest::Nothing), (true, true, false));
+    assert_eq!(said(damage(7)), (true, false, true), "it is told to the user alone");
+    assert_eq!(said(damage(6)), (true, true, false), "rows were altered since");
+    assert_eq!(said(RepairRest::Repairs), (false, false, false));
 }
 
 #[test]

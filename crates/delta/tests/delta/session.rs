@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use vectr_delta::{
-    Batch, ChangelogId, Cursor, Descriptor, Digest, End, Ending, Fingerprint, Hello, HelloOffer, Message,
-    NodeName, Open, Page, PageEnd, PageSize, Session, SessionConfig, ShardId, ShardVersion, SiteId,
-    StoreReply, StoreRequest, Strategy, Timestamp, VersionVector,
+    Applied, Batch, ChangelogId, Cursor, Descriptor, Digest, Dot, End, Ending, Fingerprint, Hello,
+    HelloOffer, Message, NodeName, Open, Page, PageEnd, PageSize, Row, Session, SessionConfig, ShardId,
+    ShardVersion, Sibling, SiteId, StoreReply, StoreRequest, Strategy, Timestamp, VectorId, VectorRow,
+    VersionVector,
 };
 
 #[test]
@@ -86,7 +87,12 @@ fn the_peers_hello_is_accepted_once_our_own_was_sent() {
     session.receive(Message::Hello(Box::new(hello(false, 4))));
     assert!(matches!(session.poll_store(), Some(StoreRequest::ReadHello { .. })));
     assert!(session.poll_store().is_none());
-    session.handle_store(StoreReply::Hello { hello: Box::new(hello(false, 4)), commit_no: 0 });
+    session.handle_store(StoreReply::Hello {
+        hello: Box::new(hello(false, 4)),
+        commit_no: 0,
+        alterations: 0,
+        held: vec![],
+    });
     assert!(matches!(session.poll_transmit(), Some(Message::Hello(_))));
     assert!(matches!(session.poll_store(), Some(StoreRequest::AcceptHello(_))));
     assert!(matches!(session.poll_store(), Some(StoreRequest::ReadPage { .. })));
@@ -98,7 +104,12 @@ fn a_page_is_read_while_our_hello_waits_and_sent_once_the_handshake_is_complete(
     let mut session = new_session(false, 4);
     session.receive(Message::Hello(Box::new(hello(false, 4))));
     assert!(matches!(session.poll_store(), Some(StoreRequest::ReadHello { .. })));
-    session.handle_store(StoreReply::Hello { hello: Box::new(hello(false, 4)), commit_no: 5 });
+    session.handle_store(StoreReply::Hello {
+        hello: Box::new(hello(false, 4)),
+        commit_no: 5,
+        alterations: 0,
+        held: vec![],
+    });
     assert!(matches!(session.poll_store(), Some(StoreRequest::ReadPage { .. })));
     assert!(matches!(session.poll_store(), Some(StoreRequest::AwaitDurable(5))));
     session.handle_store(page(5));
@@ -135,6 +146,74 @@ fn an_end_of_another_session_is_refused() {
     let mut session = begun(false, 4);
     session.receive(Message::End(Box::new(end(8, 0))));
     assert_eq!(rejection(&mut session).as_deref(), Some("ERR_PROTOCOL"));
+}
+
+// Acknowledgements that a peer did not read piled up as fast as it sent batches.
+#[test]
+fn a_peer_sends_no_more_than_its_window_of_what_it_has_no_answer_to() {
+    for reads in [true, false] {
+        let mut session = begun(true, 4);
+        let mut acknowledged = Vec::new();
+        for index in 0..20 {
+            session.receive(Message::Batch(Batch { nonce: 7, index, position: 3, ..Batch::default() }));
+            let apply = std::iter::from_fn(|| session.poll_store()).find_map(|request| match request {
+                StoreRequest::Apply { remote, .. } => Some(remote),
+                _ => None,
+            });
+            let Some(remote) = apply else { break };
+            session.handle_store(StoreReply::Applied { remote, applied: Applied::default(), changes: None });
+            if reads {
+                acknowledged.extend(acks(&mut session));
+            }
+        }
+        match reads {
+            true => assert_eq!((acknowledged.len(), session.ending()), (20, None)),
+            false => assert_eq!(rejection(&mut session).as_deref(), Some("ERR_PROTOCOL")),
+        }
+    }
+}
+
+#[test]
+fn one_acknowledgement_waits_for_a_slow_peer() {
+    let mut session = begun(true, 4);
+    for index in 0..3 {
+        session.receive(Message::Batch(Batch { nonce: 7, index, position: 3, ..Batch::default() }));
+        let requests = std::iter::from_fn(|| session.poll_store());
+        let remote = requests.into_iter().find_map(|request| match request {
+            StoreRequest::Apply { remote, .. } => Some(remote),
+            _ => None,
+        });
+        let (remote, applied) = (remote.unwrap(), Applied::default());
+        session.handle_store(StoreReply::Applied { remote, applied, changes: None });
+    }
+    assert_eq!(acks(&mut session), [3]);
+}
+
+// 16 batches of tombstones or contexts of 64 MiB each could wait in a session, because they counted for nothing.
+#[test]
+fn rows_without_vectors_fill_a_session_as_well() {
+    let mut session = begun(true, 16);
+    let context: VersionVector = (1..30_000).map(|site| (SiteId::new(site), 1)).collect();
+    let version = Sibling::tombstone(Dot { site: SiteId::new(5), seq: 1 }, Timestamp::default());
+    let row = Row::new(vec![version], context).unwrap();
+    let rows = (0..4).map(|n| VectorRow { id: VectorId::new(&n.to_string()).unwrap(), row: row.clone() });
+    let rows: Vec<VectorRow> = rows.collect();
+    let taken = (0..16).take_while(|index| {
+        let batch = Batch { nonce: 7, index: *index, position: 3, rows: rows.clone(), ..Batch::default() };
+        session.receive(Message::Batch(batch));
+        !session.is_saturated()
+    });
+    assert_eq!(taken.count(), 2, "8 MiB");
+    assert_eq!(session.ending(), None);
+}
+
+fn acks(session: &mut Session) -> Vec<u64> {
+    let sent = std::iter::from_fn(|| session.poll_transmit());
+    sent.filter_map(|message| match message {
+        Message::Ack(batches) => Some(batches),
+        _ => None,
+    })
+    .collect()
 }
 
 fn rejection(session: &mut Session) -> Option<String> {
@@ -186,7 +265,12 @@ pub(crate) fn begun_with(live: bool, window: u16, peer: Hello) -> Session {
 fn said_hello(live: bool, window: u16) -> Session {
     let mut session = new_session(live, window);
     assert!(matches!(session.poll_store(), Some(StoreRequest::ReadHello { .. })));
-    session.handle_store(StoreReply::Hello { hello: Box::new(hello(live, window)), commit_no: 0 });
+    session.handle_store(StoreReply::Hello {
+        hello: Box::new(hello(live, window)),
+        commit_no: 0,
+        alterations: 0,
+        held: vec![],
+    });
     assert!(matches!(session.poll_transmit(), Some(Message::Hello(_))));
     session
 }

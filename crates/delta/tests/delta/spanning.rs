@@ -59,6 +59,41 @@ fn a_message_that_never_ends_is_refused_at_its_limit() {
     }
 }
 
+// A peer had 65 MiB assembled before anybody knew which shard it wants, and whether it may.
+#[test]
+fn a_session_begins_with_no_more_than_a_hello() {
+    let receive = |decoder: &mut MessageDecoder, bytes: &[u8]| {
+        let mut frames = FrameDecoder::default();
+        frames.receive(bytes);
+        decoder.receive(frames.poll_frame().unwrap().unwrap(), &[&Uncompressed])
+    };
+    for kind in [2, 3, 4, 5, 6, 7, 13, 14, 41, 200] {
+        for bytes in [continued(kind, &[0; 9]), seal(kind, &[])] {
+            let refusal = receive(&mut MessageDecoder::of_session(), &bytes).unwrap_err();
+            assert_eq!(refusal.code(), "ERR_PROTOCOL", "{kind}");
+        }
+    }
+    for kind in [1, 32] {
+        let (mut decoder, mut taken) = (MessageDecoder::of_session(), 0);
+        let refusal = loop {
+            let piece = continued(kind, &vec![0; Frame::MAX_BODY]);
+            match receive(&mut decoder, &piece) {
+                Ok(_) => taken += Frame::MAX_BODY,
+                Err(refusal) => break refusal,
+            }
+        };
+        assert_eq!((refusal.code(), taken <= Hello::MAX_BYTES), ("ERR_LIMIT", true));
+    }
+    let mut decoder = MessageDecoder::of_session();
+    let longest = Message::Hello(Box::new(Hello { version_vector: many(262_144), ..hello(false, 4) }));
+    let frames = longest.encode(&Uncompressed).unwrap();
+    let received: Vec<Message> =
+        frames.iter().filter_map(|frame| receive(&mut decoder, frame).unwrap()).collect();
+    assert!(received == [longest]);
+    let ack = Message::Ack(1).encode(&Uncompressed).unwrap().concat();
+    assert_eq!(receive(&mut decoder, &ack).unwrap(), Some(Message::Ack(1)), "all may follow the hello");
+}
+
 #[test]
 fn more_sites_than_a_shard_may_have_are_refused() {
     for sites in [262_144, 262_145] {
@@ -88,7 +123,12 @@ fn a_hello_that_spans_frames_asks_first() {
         let mut session = new_session(false, 4);
         assert!(matches!(session.poll_store(), Some(StoreRequest::ReadHello { .. })));
         let long = Hello { version_vector: many(40_000), ..hello(false, 4) };
-        session.handle_store(StoreReply::Hello { hello: Box::new(long), commit_no: 0 });
+        session.handle_store(StoreReply::Hello {
+            hello: Box::new(long),
+            commit_no: 0,
+            alterations: 0,
+            held: vec![],
+        });
         assert!(matches!(session.poll_transmit(), Some(Message::Open(_))));
         assert!(session.poll_transmit().is_none(), "the peer has yet to answer");
         session.receive(Message::Hello(Box::new(of_peer(reads_spans))));
@@ -108,7 +148,12 @@ fn a_long_hello_answers_an_open_only_if_the_opener_assembles_it() {
         session.receive(Message::Open(open.clone()));
         assert!(matches!(session.poll_store(), Some(StoreRequest::ReadHello { .. })));
         let long = Hello { version_vector: many(40_000), ..hello(false, 4) };
-        session.handle_store(StoreReply::Hello { hello: Box::new(long), commit_no: 0 });
+        session.handle_store(StoreReply::Hello {
+            hello: Box::new(long),
+            commit_no: 0,
+            alterations: 0,
+            held: vec![],
+        });
         if !open.codecs.is_empty() {
             assert!(matches!(session.poll_transmit(), Some(Message::Hello(_))));
             continue;
@@ -213,7 +258,12 @@ fn begin(known: [Option<KnownHellos>; 2], claims: [ShardVersion; 2]) -> [Sent; 2
         };
         let nonce = version_vector.len() as u64 + 100 * side;
         let said = Hello { nonce, codecs: offer.codecs, version_vector, ..hello(false, 4) };
-        session.handle_store(StoreReply::Hello { hello: Box::new(said), commit_no: 0 });
+        session.handle_store(StoreReply::Hello {
+            hello: Box::new(said),
+            commit_no: 0,
+            alterations: 0,
+            held: vec![],
+        });
         (session, Vec::new())
     })
 }

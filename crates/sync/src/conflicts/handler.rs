@@ -1,3 +1,4 @@
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::{Semaphore, watch};
@@ -8,7 +9,8 @@ use vectr_delta::{ConflictId, ShardId};
 use crate::conflicts::callback::{ConflictCallback, ConflictDecision, ConflictOutcome};
 use crate::conflicts::decisions::{AT_ONCE, Decided, Decisions, Source};
 use crate::context::Context;
-use crate::{CancellationToken, Events, Patience, SyncError, SyncEvent, SyncFailure, SyncResult};
+use crate::options::Limits;
+use crate::{Events, Patience, SyncError, SyncEvent, SyncFailure, SyncResult};
 
 /// Asks the callback of an engine about each pending conflict, and writes its decisions.
 pub(crate) struct ConflictHandler {
@@ -231,17 +233,18 @@ impl Scope {
     /// callback it does not wait: it would wait for itself.
     ///
     /// # Errors
-    /// `ERR_CLOSED` and `ERR_ABORTED`.
+    /// `ERR_CLOSED`, `ERR_ABORTED`, and `ERR_TIMEOUT` once the time is up.
     pub(crate) async fn wait(
         &self,
         started: &mut Vec<Decided>,
         patience: Patience,
-        abort: &CancellationToken,
+        limits: &Limits,
     ) -> Result<bool, SyncError> {
         if patience == Patience::None || INSIDE_CALLBACK.try_with(|()| ()).is_ok() {
             return Ok(true);
         }
-        let (mut closed, mut aborted) = (self.handler.context.closing.token(), abort.clone());
+        let (mut closed, mut aborted) = (self.handler.context.closing.token(), limits.abort.clone());
+        let mut late = pin!(limits.late());
         let mut idle = self.handler.decisions().idle();
         while let Some(next) = started.last().cloned() {
             let has_ended = tokio::select! {
@@ -249,6 +252,7 @@ impl Scope {
                 () = closed.cancelled() => return Err(SyncError::Closed),
                 () = aborted.cancelled() => return Err(SyncError::Aborted),
                 _ = self.handler.wait(next.clone()) => true,
+                error = &mut late => return Err(error),
                 // It may have ended just before.
                 _ = idle.wait_for(|idle| *idle), if patience == Patience::UntilAsked => next.borrow().is_some(),
             };
@@ -258,6 +262,14 @@ impl Scope {
             started.pop();
         }
         Ok(true)
+    }
+
+    /// Fails a sync whose time is up, unless it has failed already.
+    pub(crate) fn give_up(&self, result: &mut SyncResult, error: &SyncError) {
+        if result.failure.is_none() {
+            let failure = self.handler.context.report_failure(&result.shard, &result.address, error);
+            result.failure = Some(failure);
+        }
     }
 
     /// Counts the decisions about a sync's conflicts in its result.

@@ -19,7 +19,7 @@ pub(super) async fn ping_all(
     let mut calls = JoinSet::new();
     for peer in scheduler.peers() {
         // Health checks are interactive and outrank every task.
-        let rank = scheduler.next_rank(i32::MAX);
+        let rank = scheduler.next_rank(f64::INFINITY);
         let permit = scheduler.shared.dial_permits.acquire(rank).await;
         let endpoint = endpoint.clone();
         calls.spawn(async move {

@@ -119,12 +119,12 @@ mod tests {
     #[test]
     fn a_permit_that_comes_back_goes_to_the_most_urgent() {
         let semaphore = PrioritySemaphore::new(1);
-        let Poll::Ready(first) = poll(pin!(semaphore.acquire(Rank::new(0, 0)))) else {
+        let Poll::Ready(first) = poll(pin!(semaphore.acquire(Rank::new(0.0, 0)))) else {
             panic!("one is free")
         };
-        let mut low = pin!(semaphore.acquire(Rank::new(1, 1)));
-        let mut high = pin!(semaphore.acquire(Rank::new(9, 3)));
-        let mut older = pin!(semaphore.acquire(Rank::new(9, 2)));
+        let mut low = pin!(semaphore.acquire(Rank::new(1.0, 1)));
+        let mut high = pin!(semaphore.acquire(Rank::new(9.0, 3)));
+        let mut older = pin!(semaphore.acquire(Rank::new(9.0, 2)));
         assert!(poll(low.as_mut()).is_pending());
         assert!(poll(high.as_mut()).is_pending() && poll(older.as_mut()).is_pending());
         drop(first);
@@ -138,29 +138,29 @@ mod tests {
     #[test]
     fn a_cancelled_waiter_takes_no_permit() {
         let semaphore = PrioritySemaphore::new(1);
-        let Poll::Ready(first) = poll(pin!(semaphore.acquire(Rank::new(0, 0)))) else {
+        let Poll::Ready(first) = poll(pin!(semaphore.acquire(Rank::new(0.0, 0)))) else {
             panic!("one is free")
         };
         {
-            let mut waits = pin!(semaphore.acquire(Rank::new(5, 1)));
+            let mut waits = pin!(semaphore.acquire(Rank::new(5.0, 1)));
             assert!(poll(waits.as_mut()).is_pending());
         }
         {
-            let mut handed = pin!(semaphore.acquire(Rank::new(5, 1)));
+            let mut handed = pin!(semaphore.acquire(Rank::new(5.0, 1)));
             assert!(poll(handed.as_mut()).is_pending());
             drop(first);
             assert_eq!(semaphore.in_use(), 1);
         }
         assert_eq!(semaphore.in_use(), 0);
-        assert!(poll(pin!(semaphore.acquire(Rank::new(0, 2)))).is_ready());
+        assert!(poll(pin!(semaphore.acquire(Rank::new(0.0, 2)))).is_ready());
     }
 
     #[test]
     fn a_lowered_limit_hands_on_only_the_remaining_permits() {
         let semaphore = PrioritySemaphore::new(2);
         let permits: Vec<_> =
-            (0..2).map(|number| poll(pin!(semaphore.acquire(Rank::new(0, number))))).collect();
-        let mut waits = pin!(semaphore.acquire(Rank::new(0, 2)));
+            (0..2).map(|number| poll(pin!(semaphore.acquire(Rank::new(0.0, number))))).collect();
+        let mut waits = pin!(semaphore.acquire(Rank::new(0.0, 2)));
         assert!(poll(waits.as_mut()).is_pending());
         semaphore.reduce_limit(1);
         semaphore.reduce_limit(7);

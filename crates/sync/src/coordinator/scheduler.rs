@@ -72,11 +72,11 @@ impl Scheduler {
         self.state().peer_table.remove(node)
     }
 
-    /// Adds a sync. Tasks with a greater priority go first, then older ones.
-    pub fn schedule(&self, shard: ShardId, address: &str, priority: i32) {
+    /// Adds a sync. Tasks with a greater priority go first, then older ones. Any number is a priority, 0.5 too.
+    pub fn schedule(&self, shard: ShardId, address: &str, priority: impl Into<f64>) {
         let address = address.to_owned();
         let mut state = self.state();
-        let rank = state.next_rank(priority);
+        let rank = state.next_rank(priority.into());
         state.tasks.push(Task { rank, shard, address });
     }
 
@@ -148,14 +148,14 @@ impl Scheduler {
     }
 
     /// New tasks for the exchanges of `me`, in the order of peers; with `only`, those of one shard.
-    pub(super) fn plan(&self, me: &NodeName, only: Option<&ShardId>, priority: i32) -> Vec<Task> {
+    pub(super) fn plan(&self, me: &NodeName, only: Option<&ShardId>, priority: f64) -> Vec<Task> {
         let mut state = self.state();
         let exchanges = self::pairs(state.peer_table.exchanges(me, state.topology), only);
         state.number(exchanges, priority)
     }
 
     /// New tasks for all shards of the peers at an address; `None` if no peer is registered there.
-    pub(super) fn plan_for(&self, address: &str, priority: i32) -> Option<Vec<Task>> {
+    pub(super) fn plan_for(&self, address: &str, priority: f64) -> Option<Vec<Task>> {
         let mut state = self.state();
         let mut listed = BTreeSet::new();
         let mut known = false;
@@ -175,7 +175,7 @@ impl Scheduler {
     }
 
     /// A rank for a request that is no task.
-    pub(super) fn next_rank(&self, priority: i32) -> Rank {
+    pub(super) fn next_rank(&self, priority: f64) -> Rank {
         self.state().next_rank(priority)
     }
 
@@ -221,12 +221,12 @@ impl fmt::Debug for Scheduler {
 }
 
 impl State {
-    fn next_rank(&mut self, priority: i32) -> Rank {
+    fn next_rank(&mut self, priority: f64) -> Rank {
         self.next_number += 1;
         Rank::new(priority, self.next_number)
     }
 
-    fn number(&mut self, pairs: Vec<(ShardId, String)>, priority: i32) -> Vec<Task> {
+    fn number(&mut self, pairs: Vec<(ShardId, String)>, priority: f64) -> Vec<Task> {
         let task = |(shard, address)| Task { rank: self.next_rank(priority), shard, address };
         pairs.into_iter().map(task).collect()
     }

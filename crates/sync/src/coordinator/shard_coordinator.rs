@@ -9,6 +9,7 @@ use super::health::ping_all;
 use super::scheduler::Scheduler;
 use super::task::Task;
 use crate::engine::exchange::Exchange;
+use crate::options::Limits;
 use crate::{CancellationToken, ShardState, SyncEngine, SyncError, SyncResult};
 
 /// Syncs many shards with many peers: executes the tasks of a [`Scheduler`] with a [`SyncEngine`].
@@ -89,7 +90,7 @@ impl ShardCoordinator {
         let tasks = self.tasks(assignment)?;
         let scope = self.engine.conflict_scope().await;
         let executor = Executor::new(context, self.scheduler.clone(), tasks, stop_signals)?;
-        Ok(Exchange::new(executor.run().await?, scope, abort))
+        Ok(Exchange::new(executor.run().await?, scope, Limits::until(abort)))
     }
 
     /// Takes all scheduled tasks and executes them.
@@ -211,6 +212,6 @@ impl ShardCoordinator {
     }
 }
 
-const OF_ALL: i32 = 1;
-const OF_PEER: i32 = 2;
-const OF_SHARD: i32 = 5;
+const OF_ALL: f64 = 1.0;
+const OF_PEER: f64 = 2.0;
+const OF_SHARD: f64 = 5.0;

@@ -2,13 +2,15 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::time::MissedTickBehavior;
+use tokio::sync::SemaphorePermit;
+use tokio::time::Instant;
 
 use vectr_delta::ShardId;
 
 use crate::context::Context;
 use crate::engine::job::SyncJob;
-use crate::engine::retry::{Backoff, MAX_RETRY_DELAY};
+use crate::engine::retry::{Backoff, MAX_RETRY_DELAY, jitter};
+use crate::limits::bounds::RESTART_PERIOD;
 use crate::session::initiator::Initiator;
 use crate::{CancellationSource, CancellationToken, SyncError, SyncOptions};
 
@@ -103,11 +105,18 @@ async fn run_live(
     let options = SyncOptions { abort: stopped.clone(), ..SyncOptions::default() };
     let initiator =
         Initiator { context, shard: &pair.shard, address: &pair.address, options: &options, live: true };
+    let began = Instant::now();
     let (report, outcome) = initiator.run().await;
-    if report.was_online {
+    if report.was_online && !goes_round(&outcome, began.elapsed()) {
         backoff.reset();
     }
     outcome
+}
+
+/// Whether the peer has each session begun anew: it was reached as well. A session that lasted was no waste.
+fn goes_round(outcome: &Result<(), SyncError>, lasted: Duration) -> bool {
+    let begins_anew = |error: &SyncError| error.is_restart() || matches!(error, SyncError::Restarts { .. });
+    lasted < RESTART_PERIOD && outcome.as_ref().is_err_and(begins_anew)
 }
 
 async fn check_periodically(
@@ -117,21 +126,45 @@ async fn check_periodically(
     interval: Duration,
 ) {
     let (mut closed, mut stopping) = (context.closing.token(), stopped.clone());
-    let mut ticks = tokio::time::interval(interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    // Skip the immediate first tick: the live session starts with a full exchange.
-    ticks.tick().await;
     loop {
-        tokio::select! {
-            _ = ticks.tick() => {}
+        // The live session starts with a full exchange, so the first check waits as well. Each waits a little more or less:
+        // those of many shards and peers, started together, do not run together for ever.
+        let _permit = tokio::select! {
+            permit = due(&context, interval) => permit,
             () = closed.cancelled() => return,
             () = stopping.cancelled() => return,
-        }
+        };
         let options = SyncOptions { abort: stopped.clone(), ..SyncOptions::default() };
         let job = SyncJob::new(&context, pair.shard.clone(), pair.address.clone());
         // The job reports a failure as an event by itself.
-        if job.run(&context, &options).await.is_err() {
+        if job.run(&context, options).await.is_err() {
             return;
         }
+    }
+}
+
+/// Waits until a full check is due, and until few enough run. `None`: never, the engine is gone.
+async fn due(context: &Context, interval: Duration) -> Option<SemaphorePermit<'_>> {
+    tokio::time::sleep(interval.min(MAX_INTERVAL).mul_f64(jitter())).await;
+    context.checks.acquire().await.ok()
+}
+
+/// Longer intervals count as this: the clock ends somewhere.
+const MAX_INTERVAL: Duration = Duration::from_secs(1 << 32);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // With a row that is held back, each live session begins anew after a minute: it waited longer and longer in between.
+    #[test]
+    fn only_sessions_that_begin_anew_soon_go_round() {
+        let anew = Err(SyncError::Session {
+            code: "ERR_RESTART".into(),
+            message: "rows were held back".into(),
+            retry: true,
+        });
+        assert!(goes_round(&anew, Duration::from_secs(1)) && !goes_round(&anew, MAX_RETRY_DELAY));
+        assert!(!goes_round(&Err(SyncError::Closed), Duration::ZERO));
     }
 }

@@ -1,6 +1,7 @@
 use crate::conflicts::decisions::Decided;
 use crate::conflicts::handler::Scope;
-use crate::{CancellationToken, Patience, SyncError, SyncResult};
+use crate::options::Limits;
+use crate::{Patience, SyncError, SyncResult};
 
 /// Syncs that have exchanged their changes, and whose conflicts the callback of [`SyncEngine::on_conflict`] may still
 /// have to decide. [`SyncEngine::sync`] does all of it in one call.
@@ -14,21 +15,18 @@ pub struct Exchange {
     /// The decisions that the next result waits for, once they are begun.
     started: Option<Vec<Decided>>,
     scope: Option<Scope>,
-    abort: CancellationToken,
+    limits: Limits,
 }
 
 impl Exchange {
-    pub(crate) const fn new(
-        results: Vec<SyncResult>,
-        scope: Option<Scope>,
-        abort: CancellationToken,
-    ) -> Self {
-        Self { results, complete: 0, started: None, scope, abort }
+    pub(crate) const fn new(results: Vec<SyncResult>, scope: Option<Scope>, limits: Limits) -> Self {
+        Self { results, complete: 0, started: None, scope, limits }
     }
 
     /// Has the callback decide the conflicts that the syncs left, and returns the results, which count the resolved ones.
     /// `None` if `patience` ran out: call it again once the callback has answered. Inside of the callback it does not
-    /// wait. Cancel-safe.
+    /// wait. Once the time of the sync is up it waits no longer: the results are those of then, with the failure
+    /// `ERR_TIMEOUT`. Cancel-safe.
     ///
     /// # Errors
     /// `ERR_CLOSED` if the engine is closed and `ERR_ABORTED` on abort, while it waits.
@@ -36,8 +34,11 @@ impl Exchange {
         let Some(scope) = &self.scope else { return Ok(Some(std::mem::take(&mut self.results))) };
         while let Some(result) = self.results.get_mut(self.complete) {
             let started = self.started.get_or_insert_with(|| scope.begin(result));
-            if !scope.wait(started, patience, &self.abort).await? {
-                return Ok(None);
+            match scope.wait(started, patience, &self.limits).await {
+                Ok(true) => {}
+                Ok(false) => return Ok(None),
+                Err(error @ SyncError::Late { .. }) => scope.give_up(result, &error),
+                Err(error) => return Err(error),
             }
             scope.count(result).await;
             self.started = None;

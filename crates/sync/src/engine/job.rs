@@ -1,3 +1,4 @@
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -9,7 +10,7 @@ use crate::context::Context;
 use crate::engine::retry::Retries;
 use crate::result::SyncFailure;
 use crate::session::initiator::{AttemptReport, Initiator};
-use crate::{SyncError, SyncOptions, SyncResult};
+use crate::{CancellationSource, SyncError, SyncOptions, SyncResult};
 
 /// One sync of a shard with a peer, over all its attempts. The caller schedules the retries.
 pub(crate) struct SyncJob {
@@ -34,18 +35,21 @@ impl SyncJob {
         }
     }
 
-    /// Tries until it succeeds, cannot succeed any more, or is aborted.
+    /// Tries until it succeeds, cannot succeed any more, is aborted, or its time is up.
     ///
     /// # Errors
     /// As [`SyncJob::finish`].
     pub(crate) async fn run(
         mut self,
         context: &Context,
-        options: &SyncOptions,
+        options: SyncOptions,
     ) -> Result<SyncResult, SyncError> {
         let started = Instant::now();
         let busy = context.activity.begin(&self.result.shard);
-        let outcome = self.attempt_until_done(context, options).await;
+        let outcome = match options.timeout {
+            Some(limit) => self.attempt_within(limit, context, options).await,
+            None => self.attempt_until_done(context, &options).await,
+        };
         drop(busy);
         let mut result = self.finish(context, outcome).await?;
         result.duration = started.elapsed();
@@ -94,6 +98,7 @@ impl SyncJob {
         outcome: Result<(), SyncError>,
     ) -> Result<SyncResult, SyncError> {
         context.record_outcome(&self.result.shard, outcome.is_ok());
+        let is_late = matches!(outcome, Err(SyncError::Late { .. }));
         match &outcome {
             Err(SyncError::Closed | SyncError::Aborted) => outcome?,
             Err(error) => {
@@ -102,7 +107,9 @@ impl SyncJob {
             }
             Ok(()) => {}
         }
-        if let Err(error) = self.complete(context).await {
+        // The database may be waiting for an open transaction.
+        let patience = if is_late { LATE_PATIENCE } else { Duration::MAX };
+        if let Ok(Err(error)) = tokio::time::timeout(patience, self.complete(context)).await {
             self.result.failure.get_or_insert_with(|| SyncFailure::from(&error));
         }
         Ok(self.result)
@@ -110,6 +117,29 @@ impl SyncJob {
 
     pub(crate) fn shard(&self) -> &ShardId {
         &self.result.shard
+    }
+
+    /// As [`SyncJob::attempt_until_done`]; `ERR_TIMEOUT` after `limit`.
+    async fn attempt_within(
+        &mut self,
+        limit: Duration,
+        context: &Context,
+        options: SyncOptions,
+    ) -> Result<(), SyncError> {
+        let (stop, mut aborted) = (CancellationSource::new(), options.abort.clone());
+        let options = SyncOptions { abort: stop.token(), ..options };
+        let mut attempts = pin!(self.attempt_until_done(context, &options));
+        // The attempt ends by itself: dropped, it could not report how far it came.
+        let error = tokio::select! {
+            outcome = &mut attempts => return outcome,
+            () = aborted.cancelled() => SyncError::Aborted,
+            () = tokio::time::sleep(limit) => SyncError::Late { limit },
+        };
+        stop.cancel();
+        match attempts.await {
+            Err(SyncError::Aborted) => Err(error),
+            outcome => outcome,
+        }
     }
 
     async fn attempt_until_done(
@@ -132,7 +162,12 @@ impl SyncJob {
     async fn run_session(&mut self, context: &Context, options: &SyncOptions) -> Result<(), SyncError> {
         context.ensure_open()?;
         if !self.strategy_applied {
-            context.apply_strategy(&self.result.shard).await?;
+            let (mut aborted, mut closed) = (options.abort.clone(), context.closing.token());
+            tokio::select! {
+                applied = context.apply_strategy(&self.result.shard) => applied?,
+                () = aborted.cancelled() => return Err(SyncError::Aborted),
+                () = closed.cancelled() => return Err(SyncError::Closed),
+            }
             self.strategy_applied = true;
         }
         let SyncResult { shard, address, .. } = &self.result;
@@ -203,3 +238,6 @@ impl SyncResult {
         }
     }
 }
+
+/// How long a sync that took too long waits for the database to say which conflicts are left.
+const LATE_PATIENCE: Duration = Duration::from_millis(250);

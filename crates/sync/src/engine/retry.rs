@@ -71,7 +71,7 @@ impl Backoff {
 }
 
 /// 0.5 to 1.5, so that peers that failed together do not retry together.
-fn jitter() -> f64 {
+pub(crate) fn jitter() -> f64 {
     0.5 + f64::from(random() as u32) / f64::from(u32::MAX)
 }
 

@@ -4,6 +4,8 @@ use std::sync::{Mutex, PoisonError};
 use vectr_core::StoredConflict;
 use vectr_delta::{ChangeId, NodeName, ShardId, Timestamp};
 
+use crate::limits::bounds::MAX_SHARDS;
+
 /// Status of an engine: its shards, and the conflicts that wait for a decision.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -63,6 +65,17 @@ struct State {
     synced: BTreeMap<ShardId, Timestamp>,
 }
 
+impl State {
+    /// The time of a shard that exists is in the database as well. Peers choose the names of others.
+    fn note_synced(&mut self, shard: &ShardId, at: Timestamp) {
+        if self.synced.len() >= MAX_SHARDS && !self.synced.contains_key(shard) {
+            let oldest = self.synced.iter().min_by_key(|(_, at)| **at).map(|(shard, _)| shard.clone());
+            oldest.map(|oldest| self.synced.remove(&oldest));
+        }
+        self.synced.insert(shard.clone(), at);
+    }
+}
+
 impl Activity {
     /// Marks the shard as syncing until the guard is dropped.
     pub(crate) fn begin(&self, shard: &ShardId) -> ActivityGuard<'_> {
@@ -76,7 +89,7 @@ impl Activity {
             None => drop(state.failed.insert(shard.clone())),
             Some(at) => {
                 state.failed.remove(shard);
-                state.synced.insert(shard.clone(), at);
+                state.note_synced(shard, at);
             }
         });
     }

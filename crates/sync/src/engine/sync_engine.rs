@@ -14,6 +14,7 @@ use crate::context::{Context, Presence};
 use crate::engine::auto_sync::AutoSyncs;
 use crate::engine::exchange::Exchange;
 use crate::engine::job::SyncJob;
+use crate::options::Limits;
 use crate::server::drain::ActiveSessions;
 use crate::server::router::ShardRouter;
 use crate::session::responder::serve;
@@ -45,7 +46,7 @@ impl SyncEngine {
     ///
     /// # Errors
     /// `ERR_NODE_ID` if the database has another name, `ERR_CONFIG` if the identity cannot be read or created,
-    /// `ERR_ARGUMENT` for values out of range.
+    /// `ERR_STORAGE` if the disk has no room for it, `ERR_ARGUMENT` for values out of range.
     pub fn new(
         db: VectrDB,
         node: NodeName,
@@ -55,7 +56,7 @@ impl SyncEngine {
         let (config, network) = (config.borrow().clone(), network.borrow().clone());
         network.validate()?;
         db.name_node(&node)?;
-        let presence = Presence::load(&db, &network)?;
+        let presence = Presence::load(&db, &config, &network)?;
         Ok(Self::of(Context::new(db, node, config, network, presence)?))
     }
 
@@ -111,10 +112,11 @@ impl SyncEngine {
         address: &str,
         options: SyncOptions,
     ) -> Result<Exchange, SyncError> {
+        let limits = Limits::of(&options);
         let scope = self.conflict_scope().await;
         let job = SyncJob::new(&self.context, shard.clone(), address.to_owned());
-        let result = job.run(&self.context, &options).await?;
-        Ok(Exchange::new(vec![result], scope, options.abort))
+        let result = job.run(&self.context, options).await?;
+        Ok(Exchange::new(vec![result], scope, limits))
     }
 
     /// Keeps a shard in sync with the node at `address` from now on: each commit of either node travels as it happens,
@@ -233,6 +235,13 @@ impl SyncEngine {
     #[must_use]
     pub fn statistics(&self) -> PoolStatistics {
         self.context.dialed()
+    }
+
+    /// Bytes that were read for peers and wait for them to read, of all engines that share this one's sockets. At most
+    /// [`SyncConfig::max_unsent_bytes`], and one page for each session.
+    #[must_use]
+    pub fn unsent_bytes(&self) -> u64 {
+        self.context.unsent_bytes()
     }
 
     /// The state of one shard. Blocks on storage.

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use vectr_delta::{SessionReport, ShardId};
 
+use crate::limits::bounds::MAX_SHARDS;
 use crate::session::wire::Traffic;
 
 /// Totals of all sessions of one shard since the engine was made, whichever side opened them. They never decrease.
@@ -50,6 +51,7 @@ impl Totals {
 
     fn add(&self, shard: &ShardId, add: impl FnOnce(&mut ShardTotals)) {
         let mut totals = self.lock();
+        // Peers choose the names of shards.
         if totals.len() < MAX_SHARDS || totals.contains_key(shard) {
             add(totals.entry(shard.clone()).or_default());
         }
@@ -59,9 +61,6 @@ impl Totals {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// Peers choose shard names, so the number of counted shards is bounded.
-const MAX_SHARDS: usize = 10_000;
 
 /// Adds one session to the totals while it runs.
 pub(crate) struct SessionCounter {

@@ -6,7 +6,7 @@ use crate::{SyncFailure, SyncProgress};
 /// An event of an engine.
 ///
 /// Events that wait to be taken are merged by kind, shard and peer. Their details are in the database, so a slow
-/// listener holds few events and misses nothing.
+/// listener holds few events and misses nothing. Of more than 10,000 the oldest are dropped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SyncEvent {
@@ -38,6 +38,20 @@ pub enum SyncEvent {
         strategy: Strategy,
         /// Ids of the vectors, at most [`SyncEvent::MOST_VECTORS`].
         vectors: Vec<VectorId>,
+    },
+    /// The shard was compared with the peer's, because rows of one of the two were damaged, lost or altered by another
+    /// program, and those that differed were joined.
+    Repair {
+        /// The shard.
+        shard: ShardId,
+        /// The peer's address.
+        address: String,
+        /// Number of vectors that came back to this database.
+        repaired: u64,
+        /// Number of vectors of this database that are still damaged: the peer has no sound version of them.
+        damaged: u64,
+        /// Whether the two nodes hold different content of the same changes even so.
+        differs: bool,
     },
     /// A live stream came up or went down.
     Peer {
@@ -100,6 +114,7 @@ impl SyncEvent {
             Self::Failed { shard, address, .. } => (4, shard, address),
             Self::ConflictCallbackFailed { shard, .. } => return (5, shard.clone(), String::new()),
             Self::LogExcess { .. } => return (6, None, String::new()),
+            Self::Repair { shard, address, .. } => (7, shard, address),
         };
         (kind, Some(shard.clone()), address.clone())
     }
@@ -127,6 +142,13 @@ impl SyncEvent {
                 let room = Self::MOST_VECTORS.saturating_sub(vectors.len());
                 let new: Vec<_> = others.into_iter().filter(|id| !vectors.contains(id)).take(room).collect();
                 vectors.extend(new);
+            }
+            (
+                Self::Repair { repaired, damaged, differs, .. },
+                Self::Repair { repaired: more, damaged: left, differs: now, .. },
+            ) => {
+                *repaired += more;
+                (*damaged, *differs) = (left, now);
             }
             (Self::LogExcess { excess, failure }, Self::LogExcess { excess: later, .. }) => {
                 let cut_off = excess.readers_cut_off + later.readers_cut_off;

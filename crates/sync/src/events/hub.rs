@@ -5,6 +5,7 @@ use tokio::sync::Notify;
 
 use crate::SyncEvent;
 use crate::events::event::EventKey;
+use crate::limits::bounds::MAX_EVENTS;
 
 /// A subscription to the events of one engine.
 #[derive(Debug)]
@@ -130,6 +131,12 @@ impl Queue {
         if let Some(earlier) = waiting.by_key.get_mut(&key) {
             return earlier.absorb(event);
         }
+        // Peers choose the names of shards. The oldest event gives way.
+        if waiting.order.len() >= MAX_EVENTS
+            && let Some(oldest) = waiting.order.pop_front()
+        {
+            waiting.by_key.remove(&oldest);
+        }
         waiting.order.push_back(key.clone());
         waiting.by_key.insert(key, event);
         waiting.arrived = true;
@@ -183,6 +190,19 @@ mod tests {
         }
         let Some(SyncEvent::Conflict { detected, vectors, .. }) = events.poll() else { panic!("no event") };
         assert_eq!((detected, vectors.len()), (500, SyncEvent::MOST_VECTORS));
+    }
+
+    // A peer that synced one shard after the other, under names of its own, filled the memory of a node that listened to
+    // nothing.
+    #[test]
+    fn a_listener_that_takes_nothing_holds_a_bounded_number_of_events() {
+        let hub = EventHub::default();
+        let events = hub.subscribe();
+        for shard in 0..MAX_EVENTS + 3 {
+            hub.emit(&change(&shard.to_string(), 1, 0, 1));
+        }
+        assert_eq!(events.poll(), Some(change("3", 1, 0, 1)));
+        assert_eq!(std::iter::from_fn(|| events.poll()).count(), MAX_EVENTS - 1);
     }
 
     #[tokio::test]

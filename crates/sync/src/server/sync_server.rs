@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use vectr_core::VectrDB;
 use vectr_delta::{Fingerprint, NodeName, ShardId};
-use vectr_transport::AcceptedStatistics;
+use vectr_transport::{AcceptedStatistics, SocketFaultStatistics};
 
 use crate::context::Context;
 use crate::server::drain::ActiveSessions;
@@ -37,6 +37,8 @@ pub struct ServerStatistics {
     pub refused: u64,
     /// Connections of trusted peers.
     pub connections: AcceptedStatistics,
+    /// Sockets that failed and were bound anew.
+    pub socket_failures: u64,
     /// Totals of each shard's sessions.
     pub shards: BTreeMap<ShardId, ShardTotals>,
 }
@@ -112,6 +114,12 @@ impl SyncServer {
         self.engines[0].fingerprint()
     }
 
+    /// Sockets of this server that failed, and whether one is not bound anew yet.
+    #[must_use]
+    pub fn socket_faults(&self) -> SocketFaultStatistics {
+        self.primary().socket_faults()
+    }
+
     /// The engines, in the order of the given databases. Closing one closes the sockets of all.
     #[must_use]
     pub fn engines(&self) -> &[SyncEngine] {
@@ -126,6 +134,7 @@ impl SyncServer {
             running: active.running(),
             refused: active.refused(),
             connections: self.primary().accepted(),
+            socket_failures: self.primary().socket_faults().failed,
             shards: self.engines.iter().flat_map(SyncEngine::totals).collect(),
         }
     }

@@ -6,6 +6,7 @@ use vectr_delta::{Ending, Session};
 
 use crate::engine::retry::MAX_RETRY_DELAY;
 use crate::session::monitor::SessionMonitor;
+use crate::session::patience::{Patience, Waits};
 use crate::session::shard_store::ShardStore;
 use crate::session::wire::{Arrival, Wire};
 use crate::{CancellationToken, SyncError};
@@ -35,11 +36,11 @@ pub(crate) async fn drive(
     store: &mut ShardStore,
     context: &mut DriveContext<'_>,
 ) -> Result<(), SyncError> {
-    let traffic = wire.traffic();
-    let mut heard = Instant::now();
+    let (traffic, account) = (wire.traffic(), wire.account());
+    let mut patience = Patience::new(context.idle_timeout, Instant::now());
     let mut reopen_at = None;
     loop {
-        pump(session, wire, store);
+        let is_full = pump(session, wire, store);
         context.monitor.on_step(session, &traffic);
         if let Some(ending) = session.ending() {
             return outcome_of(ending, context.address);
@@ -50,11 +51,13 @@ pub(crate) async fn drive(
         // Between commits a live peer is silent; the connection detects whether it is still there.
         let at_rest = session.is_live() && session.is_settled();
         // A peer that reads all of its rows is silent as well, for as long as that takes.
-        let patience = if session.is_repairing() { REPAIR_PATIENCE } else { 1 };
-        let deadline = heard + context.idle_timeout * patience;
+        let factor = if session.is_repairing() { REPAIR_PATIENCE } else { 1 };
+        let waits =
+            |store: &ShardStore| Waits { for_peer: !store.is_working() && !at_rest, patience: factor };
+        let look_at = patience.next_look(waits(store), account.progress(), Instant::now());
         tokio::select! {
             arrival = wire.receive(), if !session.is_saturated() => {
-                heard = Instant::now();
+                patience.note_heard(Instant::now());
                 receive_arrival(session, arrival)?;
                 // An End usually follows its batch directly: apply both in one transaction.
                 while session.ending().is_none()
@@ -65,20 +68,19 @@ pub(crate) async fn drive(
                 }
             }
             reply = store.reply() => {
-                heard = Instant::now();
+                patience.note_heard(Instant::now());
                 context.monitor.on_store_reply(&reply);
                 session.handle_store(reply);
             }
-            () = tokio::time::sleep_until(reopen_at.unwrap_or(deadline)), if reopen_at.is_some() => {
+            // What has been left in the session can go on.
+            () = account.room(), if is_full => {}
+            () = tokio::time::sleep_until(reopen_at.unwrap_or_else(Instant::now)), if reopen_at.is_some() => {
                 session.reject("ERR_RESTART", "retrying rows that were held back", true);
             }
-            () = tokio::time::sleep_until(deadline), if !store.is_working() && !at_rest => {
-                session.reject("ERR_TIMEOUT", "the peer sent nothing for too long", true);
-                pump(session, wire, store);
-                return Err(SyncError::Silent {
-                    address: context.address.to_owned(),
-                    seconds: context.idle_timeout.as_secs(),
-                });
+            () = tokio::time::sleep_until(look_at.unwrap_or_else(Instant::now)), if look_at.is_some() => {
+                if let Some(reason) = patience.verdict(waits(store), account.progress(), Instant::now()) {
+                    return give_up(session, wire, store, context, reason);
+                }
             }
             () = context.aborted.cancelled() => {
                 session.reject("ERR_ABORTED", "the other side aborted the sync", true);
@@ -111,6 +113,18 @@ fn close(session: &mut Session, wire: &Wire, store: &mut ShardStore) -> Result<(
     Err(SyncError::Closed)
 }
 
+fn give_up(
+    session: &mut Session,
+    wire: &Wire,
+    store: &mut ShardStore,
+    context: &DriveContext<'_>,
+    reason: &str,
+) -> Result<(), SyncError> {
+    session.reject("ERR_TIMEOUT", reason, true);
+    pump(session, wire, store);
+    Err(SyncError::Silent { address: context.address.to_owned(), seconds: context.idle_timeout.as_secs() })
+}
+
 fn receive_arrival(session: &mut Session, arrival: Arrival) -> Result<(), SyncError> {
     match arrival {
         Arrival::Message(message) => session.receive(*message),
@@ -124,13 +138,21 @@ fn receive_arrival(session: &mut Session, arrival: Arrival) -> Result<(), SyncEr
     Ok(())
 }
 
-fn pump(session: &mut Session, wire: &Wire, store: &mut ShardStore) {
-    while let Some(message) = session.poll_transmit() {
+/// Sends what the stream takes, and all that is left once the session has ended. Whether something may have been left for
+/// want of room.
+fn pump(session: &mut Session, wire: &Wire, store: &mut ShardStore) -> bool {
+    let account = wire.account();
+    let is_full = loop {
+        if !account.has_room() && session.ending().is_none() {
+            break true;
+        }
+        let Some(message) = session.poll_transmit() else { break false };
         wire.send(message);
-    }
+    };
     while let Some(request) = session.poll_store() {
         store.start(request);
     }
+    is_full
 }
 
 fn outcome_of(ending: &Ending, address: &str) -> Result<(), SyncError> {

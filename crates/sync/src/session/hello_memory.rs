@@ -1,11 +1,13 @@
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use vectr_delta::{Fingerprint, KnownHellos, Session, ShardId};
+use vectr_delta::{Fingerprint, KnownHellos, RecentVersions, Session, ShardId};
+
+use crate::limits::bounds::MAX_HELLO_ENTRIES;
 
 /// The last Hellos exchanged with each peer about each shard of many sites, as long as the engine lives.
-#[derive(Default)]
-pub(crate) struct HelloMemory(Mutex<HashMap<(ShardId, Fingerprint), KnownHellos>>);
+pub(crate) struct HelloMemory(Mutex<Hellos>);
+
+type Hellos = RecentVersions<(ShardId, Fingerprint), KnownHellos>;
 
 impl HelloMemory {
     pub(crate) fn of(&self, shard: &ShardId, peer: Fingerprint) -> Option<KnownHellos> {
@@ -16,21 +18,20 @@ impl HelloMemory {
     /// peer may run another build now.
     pub(crate) fn note(&self, shard: &ShardId, session: &Session) {
         let key = (shard.clone(), session.peer_fingerprint());
-        let known = session.known_hellos();
         let mut memory = self.lock();
-        memory.remove(&key);
-        let Some(known) = known else { return };
-        let entries = memory.values().map(KnownHellos::entries).sum::<usize>() + known.entries();
-        if entries > MOST_ENTRIES {
-            memory.clear();
+        match session.known_hellos() {
+            Some(known) => memory.put(key, known),
+            None => drop(memory.take(&key)),
         }
-        memory.insert(key, known);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(ShardId, Fingerprint), KnownHellos>> {
+    fn lock(&self) -> MutexGuard<'_, Hellos> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// The most entries of all version vectors in memory: 64 MiB.
-const MOST_ENTRIES: usize = 1 << 22;
+impl Default for HelloMemory {
+    fn default() -> Self {
+        Self(Mutex::new(RecentVersions::new(MAX_HELLO_ENTRIES)))
+    }
+}

@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use vectr_delta::{Fingerprint, Message, Open, Session, SessionReport, ShardId, Uncompressed};
 use vectr_transport::{Access, PeerRights, PeerStream};
@@ -56,7 +57,7 @@ impl Initiator<'_> {
         let Opened { mut session, mut store, stream, opening_bytes } = opened;
         store.keep_to(stream.rights());
         report.fallback = stream.fallback;
-        let mut wire = Wire::new(stream, self.context.config.codecs());
+        let mut wire = Wire::new(stream, self.context.config.codecs(), store.account());
         let traffic = wire.traffic();
         traffic.count_sent(opening_bytes);
         let mut drive_context = DriveContext {
@@ -73,7 +74,15 @@ impl Initiator<'_> {
             ),
             reopen: self.live,
         };
+        let began = Instant::now();
         let outcome = drive(&mut session, &mut wire, &mut store, &mut drive_context).await;
+        let outcome = match outcome {
+            Err(error) if error.is_restart() => self
+                .context
+                .note_restart(self.shard, session.peer_fingerprint(), self.address, began)
+                .and(Err(error)),
+            outcome => outcome,
+        };
         report.was_online = drive_context.monitor.was_online();
         let counter = drive_context.monitor.finish(&session, &outcome);
         let (finished, stream_closed) = oneshot::channel();
@@ -137,7 +146,7 @@ impl Initiator<'_> {
     }
 
     fn prepare(&self, peer: Fingerprint) -> (Session, ShardStore) {
-        let mut store = ShardStore::new(self.context.db.clone(), self.shard.clone());
+        let mut store = ShardStore::new(self.context, self.shard.clone(), self.context.send_account());
         if self.options.force {
             store.ignore_cursor();
         }

@@ -22,6 +22,8 @@ pub(crate) struct SessionMonitor<'e> {
     online: bool,
     /// Whether the Hellos of a complete handshake were noted.
     greeted: bool,
+    /// Whether the end of the session's repair was told.
+    repair_told: bool,
     saved_at: Option<Instant>,
     /// Whether a live session has caught up at least once.
     rested: bool,
@@ -45,6 +47,7 @@ impl<'e> SessionMonitor<'e> {
             busy,
             online: false,
             greeted: false,
+            repair_told: false,
             saved_at: None,
             rested: false,
             counter: SessionCounter::new(&context.totals, shard),
@@ -55,6 +58,9 @@ impl<'e> SessionMonitor<'e> {
     pub(crate) fn on_step(&mut self, session: &Session, traffic: &Traffic) {
         self.emit_progress(session, traffic);
         self.counter.update(session.report(), traffic);
+        if session.report().repairs > 0 && !session.is_repairing() {
+            self.emit_repair(session);
+        }
         // At once: the caller of a sync that has ended may begin the next one before this side has ended it.
         if !self.greeted && session.is_established() {
             self.greeted = true;
@@ -96,7 +102,7 @@ impl<'e> SessionMonitor<'e> {
     }
 
     /// Called at the end of the session. The returned counter still lacks the last bytes.
-    pub(crate) fn finish(self, session: &Session, outcome: &Result<(), SyncError>) -> SessionCounter {
+    pub(crate) fn finish(mut self, session: &Session, outcome: &Result<(), SyncError>) -> SessionCounter {
         let reason = match outcome {
             Ok(()) | Err(SyncError::Aborted | SyncError::Closed) => None,
             Err(error) => Some(SyncFailure::from(error)),
@@ -107,6 +113,11 @@ impl<'e> SessionMonitor<'e> {
         if !self.greeted {
             self.context.hellos.note(self.shard, session);
         }
+        // What a repair that was cut short has brought back stays.
+        if session.report().rows_repaired > 0 {
+            self.emit_repair(session);
+        }
+        self.context.note_repair(self.shard, session);
         self.context.save_peer_progress(self.shard, session);
         self.counter.record_end(match outcome {
             Ok(()) => SessionOutcome::Finished,
@@ -128,6 +139,7 @@ impl<'e> SessionMonitor<'e> {
         }
         self.reported = SyncProgress {
             sent: report.rows_sent,
+            total: report.rows_to_send,
             received: report.rows_applied,
             bytes: traffic.sent() + traffic.received(),
         };
@@ -138,6 +150,20 @@ impl<'e> SessionMonitor<'e> {
             shard: self.shard.clone(),
             address: self.address.to_owned(),
             progress: self.reported,
+        });
+    }
+
+    fn emit_repair(&mut self, session: &Session) {
+        if std::mem::replace(&mut self.repair_told, true) {
+            return;
+        }
+        let report = session.report();
+        self.context.events.emit(&SyncEvent::Repair {
+            shard: self.shard.clone(),
+            address: self.address.to_owned(),
+            repaired: report.rows_repaired,
+            damaged: report.rows_damaged,
+            differs: report.digests_differ,
         });
     }
 

@@ -16,9 +16,18 @@ pub(crate) fn withhold(request: StoreRequest, clock: Timestamp) -> ControlFlow<S
             remote,
             applied: refused(&batches, clock),
             changes: None,
-            ended: Ended { version_vector: ShardVersion::default(), digests_differ: false, deferred: false },
+            ended: Ended {
+                version_vector: ShardVersion::default(),
+                digests_differ: false,
+                deferred: false,
+                further_sites: 0,
+            },
             commit_no: 0,
         },
+        StoreRequest::JoinAnswer { remote, answer, .. } => {
+            let rows = std::slice::from_ref(&answer.rows);
+            StoreReply::AnswerJoined { remote, applied: refused(rows, clock), changes: None }
+        }
         StoreRequest::JoinRange { remote, rows, .. } => {
             StoreReply::RangeJoined { remote, applied: refused(&[rows], clock), changes: None }
         }

@@ -1,11 +1,14 @@
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use vectr_delta::{Message, Reject, ShardId};
 use vectr_transport::{Access, Listener, PeerRights, PeerStream};
 
 use crate::SyncError;
 use crate::cancellation::CancellationToken;
 use crate::context::Context;
+use crate::limits::bounds::LIMIT;
 use crate::server::router::ShardRouter;
 use crate::session::driver::{DriveContext, drive, settle};
 use crate::session::monitor::SessionMonitor;
@@ -30,7 +33,7 @@ async fn receive(router: &ShardRouter, stream: PeerStream) -> Result<(), SyncErr
     let mut closed = primary.closing.token();
     let initiator =
         RemoteInitiator { peer: stream.peer, address: stream.remote.to_string(), rights: stream.rights() };
-    let mut wire = Wire::new(stream, primary.config.codecs());
+    let mut wire = Wire::new(stream, primary.config.codecs(), primary.send_account());
     let first = tokio::select! {
         arrival = tokio::time::timeout(primary.network.endpoint.idle_timeout, wire.receive()) => arrival,
         () = closed.cancelled() => return Err(SyncError::Closed),
@@ -75,9 +78,13 @@ async fn respond(
     first: Message,
     draining: CancellationToken,
 ) -> Result<(), SyncError> {
-    context.apply_strategy(&shard).await?;
-    let mut store = ShardStore::new(context.db.clone(), shard.clone());
+    if !context.limits.allows_session(&shard, initiator.peer) {
+        return refuse(context, wire, LIMIT, TOO_MANY_RESTARTS, true);
+    }
+    context.apply_strategy_if_there(&shard).await?;
+    let mut store = ShardStore::new(context, shard.clone(), wire.account());
     store.keep_to(initiator.rights);
+    store.serve_peer();
     let mut session = context.session(initiator.peer, shard.clone(), true);
     session.receive(first);
     let mut drive_context = DriveContext {
@@ -89,7 +96,14 @@ async fn respond(
         monitor: SessionMonitor::new(context, &shard, &initiator.address, None),
         reopen: false,
     };
+    let began = Instant::now();
     let outcome = drive(&mut session, &mut wire, &mut store, &mut drive_context).await;
+    let outcome = match outcome {
+        Err(error) if error.is_restart() => {
+            context.note_restart(&shard, initiator.peer, &initiator.address, began).and(Err(error))
+        }
+        outcome => outcome,
+    };
     let counter = drive_context.monitor.finish(&session, &outcome);
     let (traffic, flushed) = (wire.traffic(), wire.finish());
     context.tasks.track(tokio::spawn(async move {
@@ -116,3 +130,5 @@ fn refuse(
     context.tasks.track(wire.finish());
     Err(SyncError::Session { code: code.into(), message: reason.into(), retry })
 }
+
+const TOO_MANY_RESTARTS: &str = "sessions of this shard with you were begun anew too often: wait, and look which of the two nodes takes a new site each time";

@@ -5,8 +5,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use vectr_delta::{Codec, DeltaError, FrameDecoder, Message, MessageDecoder, Uncompressed};
+use vectr_delta::{Codec, DeltaError, FrameDecoder, Message, MessageDecoder, Uncompressed, VectorRow};
 use vectr_transport::{PeerStream, RecvHalf, SendHalf, TransportError};
+
+use crate::limits::send_budget::SendAccount;
 
 /// Messages over one stream. A separate task encodes and writes, so that reading never waits for writing.
 pub(crate) struct Wire {
@@ -15,6 +17,7 @@ pub(crate) struct Wire {
     recv: RecvHalf,
     decoder: StreamDecoder,
     traffic: Arc<Traffic>,
+    account: Arc<SendAccount>,
     /// Packs what is sent: one that the peer reads, by its Hello.
     codec: &'static dyn Codec,
 }
@@ -23,6 +26,9 @@ pub(crate) struct Wire {
 struct Outbound {
     message: Message,
     codec: &'static dyn Codec,
+    /// About how many bytes it takes, and how many of them were charged for it.
+    weight: u64,
+    charged: u64,
 }
 
 /// Input from the peer.
@@ -55,20 +61,39 @@ impl Traffic {
 }
 
 impl Wire {
-    /// `codecs`: those that this node's Hello names.
-    pub(crate) fn new(stream: PeerStream, codecs: &'static [&'static dyn Codec]) -> Self {
+    /// `codecs`: those that this node's Hello names. `account`: counts what is sent until it is written.
+    pub(crate) fn new(
+        stream: PeerStream,
+        codecs: &'static [&'static dyn Codec],
+        account: Arc<SendAccount>,
+    ) -> Self {
         let (outbound, messages) = mpsc::unbounded_channel();
         let traffic = Arc::new(Traffic::default());
-        let writing = tokio::spawn(write_messages(stream.send, messages, Arc::clone(&traffic)));
+        let writing =
+            tokio::spawn(write_messages(stream.send, messages, Arc::clone(&traffic), Arc::clone(&account)));
         let decoder =
-            StreamDecoder { codecs, frames: FrameDecoder::default(), messages: MessageDecoder::default() };
-        Self { outbound, writing, recv: stream.recv, decoder, traffic, codec: &Uncompressed }
+            StreamDecoder { codecs, frames: FrameDecoder::default(), messages: MessageDecoder::of_session() };
+        Self { outbound, writing, recv: stream.recv, decoder, traffic, account, codec: &Uncompressed }
     }
 
-    /// Queues a message. The peer's window bounds what the session sends.
+    /// Queues a message. Whoever sends waits for [`SendAccount::room`] before, unless it is the last one.
     pub(crate) fn send(&self, message: Message) {
+        let weight = message.weight() as u64;
+        // Rows were charged when they were read.
+        let charged = match weight_of(message.rows()) {
+            0 => weight,
+            rows => rows,
+        };
+        if message.rows().is_empty() {
+            self.account.charge(charged);
+        }
+        self.account.enqueue(weight);
         // If the writer is gone, the next read reports the end of the stream.
-        let _ = self.outbound.send(Outbound { message, codec: self.codec });
+        let _ = self.outbound.send(Outbound { message, codec: self.codec, weight, charged });
+    }
+
+    pub(crate) fn account(&self) -> Arc<SendAccount> {
+        Arc::clone(&self.account)
     }
 
     /// The next message, if it was read already.
@@ -125,8 +150,9 @@ async fn write_messages(
     mut send: SendHalf,
     mut messages: mpsc::UnboundedReceiver<Outbound>,
     traffic: Arc<Traffic>,
+    account: Arc<SendAccount>,
 ) -> Result<(), TransportError> {
-    while let Some(Outbound { message, codec }) = messages.recv().await {
+    while let Some(Outbound { message, codec, weight, charged }) = messages.recv().await {
         let Ok(frames) = message.encode(codec) else {
             // A session only produces messages within the limits.
             return Ok(());
@@ -135,10 +161,17 @@ async fn write_messages(
             let length = frame.len();
             send.write(frame).await?;
             traffic.count_sent(length);
+            account.note_progress();
         }
+        account.dequeue(weight, charged);
     }
     send.finish();
     send.delivered().await
+}
+
+/// What rows that were read for a peer are charged with until they are written.
+pub(crate) fn weight_of(rows: &[VectorRow]) -> u64 {
+    rows.iter().map(VectorRow::weight).sum::<usize>() as u64
 }
 
 struct StreamDecoder {

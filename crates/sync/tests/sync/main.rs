@@ -5,11 +5,14 @@
 mod compression;
 mod concurrent_edits;
 mod coordinator;
+mod hostile;
 mod incarnations;
 mod live;
 mod many_sites;
 mod on_conflict;
+mod outsider;
 mod persistence;
+mod repairs;
 mod rights;
 mod server;
 mod support;

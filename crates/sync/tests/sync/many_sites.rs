@@ -1,7 +1,7 @@
 //! Shards that a great many sites have changed: each restart of a container without state is one.
 
-use vectr_core::VectrDB;
 use vectr_core::replication::serve_blocking;
+use vectr_core::{Inspection, OversizedKind, VectrDB};
 use vectr_delta::{
     ChangelogId, Descriptor, Digest, End, Fingerprint, Hello, NodeName, RemoteApply, ShardVersion, SiteId,
     StoreReply, StoreRequest, Strategy, VersionVector,
@@ -9,7 +9,7 @@ use vectr_delta::{
 
 use vectr_sync::NetworkConfig;
 
-use crate::support::{Node, quick, shard};
+use crate::support::{Node, alter, quick, shard};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_shard_of_a_hundred_thousand_sites_syncs() {
@@ -64,8 +64,96 @@ async fn what_no_message_can_carry_is_not_taken_over() {
     a.put("x", &[1.0], "{}");
     claim(&a.db, 0..200_000);
     let reply = end(&a.db, 200_000..300_000);
-    assert!(matches!(&reply, StoreReply::Failed { code, .. } if code == "ERR_LIMIT"), "{reply:?}");
+    let StoreReply::Ended { ended, .. } = reply else { panic!("{reply:?}") };
+    assert_eq!((ended.further_sites, sites(&a)), (100_000, 200_001));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_claims_of_a_peer_keep_a_node_from_writing_under_a_new_site() {
+    let a = Node::new("a");
+    claim(&a.db, 0..200_000);
+    let reply = end(&a.db, 0..262_144);
+    let StoreReply::Ended { ended, .. } = reply else { panic!("{reply:?}") };
+    assert_eq!((ended.further_sites, sites(&a)), (62_144, 200_000));
+    a.put("x", &[1.0], "{}");
     assert_eq!(sites(&a), 200_001);
+}
+
+// Each sync failed from then on, and rows of no site came through any more.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_that_has_no_room_for_further_sites_takes_in_their_rows() {
+    let (a, b) = (Node::new("a"), Node::new("b"));
+    for (node, name, claimed) in [(&a, "x", 0..200_000), (&b, "y", 200_000..300_000)] {
+        node.put(name, &[1.0], "{}");
+        claim(&node.db, claimed);
+    }
+    let to_b = b.listen().await;
+    for applied in [1, 0] {
+        let result = a.synced(&to_b).await;
+        let is_told =
+            result.warnings.iter().any(|line| line.starts_with("ERR_LIMIT") && line.contains("new shard"));
+        assert!(is_told, "{:?}", result.warnings);
+        assert_eq!((result.changes_applied, a.get("y").is_some()), (applied, true));
+    }
+    assert!(b.get("x").is_some());
+    assert_eq!((sites(&a), sites(&b)), (200_001, 100_001));
+}
+
+// A file that a former build let grow above what a message carries could never sync again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_above_the_limits_opens_says_so_and_syncs() {
+    let (a, b) = (Node::new("a"), Node::new("b"));
+    for name in ["large", "x"] {
+        a.put(name, &[1.0], "{}");
+    }
+    let before = b.synced(&a.listen().await).await;
+    assert_eq!(before.changes_applied, 2);
+    let own = a.db.site();
+    let folder = a.stop().await;
+    // As if that build had written it: under a change id of its own.
+    alter(
+        &folder,
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 262200) \
+           INSERT INTO version_entry (part, owner, site, seq) SELECT 1, 1, unhex(printf('%016x', i)), 1 FROM n; \
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 32800) \
+           INSERT INTO site (site) SELECT printf('%016x', i) FROM n; \
+         UPDATE counter SET change_id = change_id + 1; \
+         UPDATE row SET change_id = (SELECT change_id FROM counter), context = ( \
+           SELECT json_group_object(site.n, CASE WHEN site.n = row.site THEN row.seq ELSE 1 END) FROM site \
+         ) WHERE id = 'large';",
+    );
+    let path = folder.path().join("agent.db");
+    let found = Inspection::open(&path).unwrap().verify().unwrap();
+    assert_eq!(found.faults, []);
+    let of = |kind| found.oversized.iter().find(|oversized| oversized.kind == kind).unwrap();
+    let (shard_sites, row) = (of(OversizedKind::ShardSites), of(OversizedKind::VectorSites));
+    assert_eq!((shard_sites.size, shard_sites.limit), (262_201, 262_144));
+    assert_eq!((row.vector.as_deref(), row.size, row.limit), (Some("large"), 32_801, 32_768));
+    let lines: Vec<String> = found.oversized.iter().map(ToString::to_string).collect();
+    assert!(lines[0].contains("262201 sites") && lines[0].contains("new shard"), "{lines:?}");
+
+    let a = Node::in_folder("a", folder, quick(), NetworkConfig::default(), None);
+    assert!(a.get("large").is_some());
+    // The numbers of no life of its own are forgotten, and what is claimed fits a message.
+    let claimed = a.db.shard_statistics(&shard()).unwrap().version_vector;
+    assert!(claimed.len() <= 245_760, "{}", claimed.len());
+    assert!(claimed.iter().any(|(site, _)| site.contains(&own.to_string())));
+    a.put("y", &[2.0], "{}");
+    b.put("z", &[3.0], "{}");
+    let to_a = a.listen().await;
+    let result = b.synced(&to_a).await;
+    assert_eq!((b.get("y").is_some(), a.get("z").is_some()), (true, true), "{:?}", result.warnings);
+    // Both go on afterwards, in either direction.
+    a.put("y", &[4.0], "{}");
+    b.synced(&to_a).await;
+    assert_eq!(b.get("y").unwrap().vector, a.get("y").unwrap().vector);
+
+    // The first write has brought the file below the limit, too.
+    let folder = a.stop().await;
+    let found = Inspection::open(&path).unwrap().verify().unwrap();
+    assert_eq!(found.faults, []);
+    assert!(found.oversized.iter().all(|oversized| oversized.kind == OversizedKind::VectorSites));
+    drop(folder);
 }
 
 fn sites(node: &Node) -> usize {

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
@@ -308,6 +309,23 @@ async fn a_sync_that_waits_for_the_callback_ends_on_abort() {
     let waiting = tokio::spawn(async move { exchange.settle(Patience::Unlimited).await.map(drop) });
     abort.cancel();
     assert_eq!(waiting.await.unwrap().unwrap_err().code(), "ERR_ABORTED");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_that_waits_for_the_callback_ends_when_its_time_is_up() {
+    // A time that is too short for the exchange says nothing.
+    for exponent in 0.. {
+        let [a, b] = in_conflict(1);
+        a.engine.on_conflict(ConflictCallback::new(|_| std::future::pending())).unwrap();
+        let mut options = SyncOptions::default();
+        options.timeout(Duration::from_millis(250 << exponent));
+        let result = a.engine.sync(&shard(), &b.listen().await, options).await.unwrap();
+        assert_eq!(result.failure.as_ref().unwrap().code, "ERR_TIMEOUT", "{result:?}");
+        if result.changes_applied == 1 {
+            assert_eq!((result.conflicts_resolved, result.conflicts_unresolved.len()), (0, 1));
+            return;
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

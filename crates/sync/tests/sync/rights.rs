@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use crate::support::{Node, quick, shard};
-use rusqlite::Connection;
+use crate::support::{Node, alter, is_marked, quick, shard};
 use vectr_delta::{Fingerprint, ShardId};
 use vectr_sync::{NetworkConfig, SyncOptions, SyncResult};
 use vectr_transport::{Endpoint, EndpointConfig, Grant, Identity, Rights, TlsConfig, TlsSecret, Trust};
@@ -52,20 +51,6 @@ async fn a_reader_gets_everything_and_changes_nothing_until_it_may_write() {
     assert_eq!(result.warnings, Vec::<String>::new());
     assert!(server.get("mine").is_some());
     assert_eq!(server.digest(), reader.digest());
-}
-
-/// Runs SQL on the closed file of a node, as another program does.
-fn alter(folder: &tempfile::TempDir, sql: &str) {
-    let raw = Connection::open(folder.path().join("agent.db")).unwrap();
-    raw.execute_batch(sql).unwrap();
-    raw.close().unwrap();
-}
-
-/// Whether the file of a node says that its shard is to be repaired.
-fn is_marked(folder: &tempfile::TempDir) -> bool {
-    let raw = Connection::open(folder.path().join("agent.db")).unwrap();
-    let marks = "SELECT count(*) FROM altered WHERE present = 1";
-    raw.query_row(marks, [], |row| row.get::<_, i64>(0)).unwrap() == 1
 }
 
 // The repair with a reader made a node write, and took away the note that its shard is to be repaired.

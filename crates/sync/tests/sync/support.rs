@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use rusqlite::Connection;
 use vectr_core::{Clock, Config, Entry, Target, VectrDB};
 use vectr_delta::{Metadata, NodeName, Payload, ShardId, Strategy, Timestamp, VectorId};
 use vectr_sync::{NetworkConfig, SyncConfig, SyncEngine, SyncOptions, SyncResult};
@@ -104,6 +105,20 @@ pub(crate) fn at(shard: &ShardId) -> Target<'_> {
 
 pub(crate) fn payload(vector: &[f32], metadata: &str) -> Payload {
     Payload::from_components(vector, Some(Metadata::new(metadata).unwrap())).unwrap()
+}
+
+/// Runs SQL on the closed file of a node, as another program does.
+pub(crate) fn alter(folder: &tempfile::TempDir, sql: &str) {
+    let raw = Connection::open(folder.path().join("agent.db")).unwrap();
+    raw.execute_batch(sql).unwrap();
+    raw.close().unwrap();
+}
+
+/// Whether the file of a node says that its shard is to be repaired.
+pub(crate) fn is_marked(folder: &tempfile::TempDir) -> bool {
+    let raw = Connection::open(folder.path().join("agent.db")).unwrap();
+    let marks = "SELECT count(*) FROM altered WHERE present = 1";
+    raw.query_row(marks, [], |row| row.get::<_, i64>(0)).unwrap() == 1
 }
 
 /// A clock that stands still until it is set.

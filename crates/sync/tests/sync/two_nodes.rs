@@ -1,11 +1,12 @@
 //! Two engines, real files, real QUIC.
 
-use crate::support::{Node, at, id, payload, quick, shard};
+use crate::support::{Node, at, config, id, payload, quick, shard, strategy};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use vectr_delta::ShardId;
-use vectr_sync::{CancellationSource, NetworkConfig, QuicSync, SyncOptions};
+use vectr_core::{Config, VectrDB};
+use vectr_delta::{NodeName, ShardId, Strategy};
+use vectr_sync::{CancellationSource, NetworkConfig, QuicSync, SyncEngine, SyncOptions};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn both_directions_travel_in_one_sync() {
@@ -163,6 +164,66 @@ async fn an_aborted_sync_keeps_what_was_applied_and_resumes() {
     let rest = a.synced(&address).await;
     assert!(rest.changes_applied + seen.load(Ordering::SeqCst) <= 10_000, "{rest:?}");
     assert_eq!(a.digest(), b.digest());
+}
+
+// The result of a sync that its caller's time limit ended said that nothing was done.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sync_whose_time_is_up_counts_what_it_did() {
+    let b = Node::new("b");
+    for chunk in 0..20 {
+        let entries =
+            (0..500).map(|i| (Some(id(&format!("v{chunk}-{i}"))), payload(&vec![i as f32; 384], "{}")));
+        b.db.insert_batch(at(&shard()), entries.collect()).unwrap();
+    }
+    let address = b.listen().await;
+    // A time that is too short for anything says nothing.
+    for exponent in 0.. {
+        let a = Node::new("a");
+        let (db, paused) = (a.db.clone(), Arc::new(AtomicU64::new(0)));
+        let seen = Arc::clone(&paused);
+        let mut options = SyncOptions::default();
+        options.timeout(Duration::from_millis(250 << exponent)).progress(move |progress| {
+            // Nothing more is applied while the transaction is open.
+            if progress.received > 0 && seen.swap(1, Ordering::SeqCst) == 0 {
+                db.begin().unwrap();
+            }
+        });
+        let result = a.engine.sync(&shard(), &address, options).await.unwrap();
+        if paused.load(Ordering::SeqCst) == 0 {
+            continue;
+        }
+        assert_eq!(result.failure.as_ref().unwrap().code, "ERR_TIMEOUT", "{result:?}");
+        let (applied, held) = (result.changes_applied, a.db.count(&shard()).unwrap());
+        assert!(0 < applied && applied <= held && held < 10_000, "{applied} of {held}");
+        assert!(result.changes_received >= applied && result.bytes_received > 0 && result.attempts == 1);
+        return;
+    }
+}
+
+// It waited for the database, as long as other writes do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_limit_holds_beside_an_open_transaction() {
+    let b = Node::new("b");
+    let address = b.listen().await;
+    for sync in [strategy(Strategy::Manual), quick()] {
+        for file in [true, false] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut config = if file { config(folder.path()) } else { Config::default() };
+            config.shard(shard()).busy_timeout(Duration::from_secs(3_600));
+            let db = VectrDB::new(config).unwrap();
+            let (name, network) = (NodeName::new("a").unwrap(), NetworkConfig::default());
+            let engine = SyncEngine::new(db.clone(), name, sync.clone(), network).unwrap();
+            let open = db.begin().unwrap();
+            let mut options = SyncOptions::default();
+            options.timeout(Duration::from_millis(300));
+            let result = engine.sync(&shard(), &address, options).await.unwrap();
+            assert_eq!(result.failure.unwrap().code, "ERR_TIMEOUT");
+            db.rollback(open).unwrap();
+            let mut endless = SyncOptions::default();
+            endless.timeout(Duration::MAX);
+            assert!(engine.sync(&shard(), &address, endless).await.unwrap().is_success());
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

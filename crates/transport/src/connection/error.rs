@@ -48,12 +48,26 @@ impl ErrorContext {
             {
                 self.busy()
             }
+            ConnectionError::ApplicationClosed(close)
+                if close.error_code == VarInt::from(CloseCode::Limit) =>
+            {
+                self.over_limit(&String::from_utf8_lossy(&close.reason))
+            }
             ConnectionError::ApplicationClosed(_) => self.lost("the peer closed it"),
             ConnectionError::ConnectionClosed(close) => self.closed_by_peer(close.error_code, &close.reason),
             ConnectionError::TransportError(error) if is_refusal(error.code) => {
                 let (peer, because) = refused_certificate(&error.reason);
                 let remote = remote.ip().to_canonical();
                 TransportError::Untrusted { peer, remote, ours: Some(ours), because }
+            }
+            ConnectionError::TransportError(error)
+                if error.code == TransportErrorCode::STREAM_LIMIT_ERROR =>
+            {
+                self.over_limit(&error.reason)
+            }
+            // The socket of this machine failed. A new one is bound.
+            ConnectionError::TransportError(error) if error.code == TransportErrorCode::INTERNAL_ERROR => {
+                self.lost(&error.reason)
             }
             ConnectionError::TransportError(error) => {
                 TransportError::Protocol { remote, reason: error.to_string() }
@@ -76,6 +90,9 @@ impl ErrorContext {
         if is_refusal(code) {
             return TransportError::Refused { remote, ours, secret: false };
         }
+        if code == TransportErrorCode::STREAM_LIMIT_ERROR {
+            return self.over_limit(&String::from_utf8_lossy(reason));
+        }
         // During the handshake, an application close arrives in this form.
         if code == TransportErrorCode::APPLICATION_ERROR {
             return self.lost("the peer closed it");
@@ -86,6 +103,10 @@ impl ErrorContext {
 
     const fn busy(&self) -> TransportError {
         TransportError::Busy { remote: self.remote, reason: "it accepts no more connections" }
+    }
+
+    fn over_limit(&self, limit: &str) -> TransportError {
+        TransportError::PeerLimit { remote: self.remote, limit: limit.chars().take(100).collect() }
     }
 
     /// The error for a peer that this node does not trust.

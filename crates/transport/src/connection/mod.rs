@@ -5,7 +5,7 @@ pub(crate) mod stream;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use quinn::ConnectionError;
@@ -15,6 +15,7 @@ use vectr_delta::Fingerprint;
 
 use crate::connection::error::ErrorContext;
 use crate::connection::raw::RawConnection;
+use crate::limits::{CONNECTION_WINDOW, LENT_WINDOWS, STREAM_WINDOW};
 use crate::protocol::{CloseCode, WITHOUT_SECRET};
 use crate::trust::{Credentials, Proven, Role};
 use crate::{Distrust, PeerRights, TransportError, Trust};
@@ -25,6 +26,9 @@ pub(crate) struct Connection {
     pub(crate) peer: Fingerprint,
     /// Limits the memory for large messages from the peer, in KiB.
     pub(crate) large_messages: Arc<Semaphore>,
+    /// The weight of the answers to the peer that wait to be written.
+    pub(crate) answers: AtomicUsize,
+    stalled: Mutex<Stalled>,
     credentials: Credentials,
     proven: Proven,
     trust: Trust,
@@ -34,6 +38,8 @@ pub(crate) struct Connection {
     cause: OnceLock<TransportError>,
     /// Whether the connection closes with its last stream.
     retired: AtomicBool,
+    /// How often something was sent that a task waits for a sign of life after; 0 if there is no such task.
+    watched: AtomicUsize,
 }
 
 impl Connection {
@@ -64,6 +70,8 @@ impl Connection {
             raw,
             peer: credentials.fingerprint(),
             large_messages: Arc::new(Semaphore::new(LARGE_MESSAGES_KIB)),
+            answers: AtomicUsize::new(0),
+            stalled: Mutex::default(),
             credentials,
             proven,
             trust: trust.clone(),
@@ -71,6 +79,7 @@ impl Connection {
             streams: AtomicUsize::new(0),
             cause: OnceLock::new(),
             retired: AtomicBool::new(false),
+            watched: AtomicUsize::new(0),
         };
         connection.check()?;
         Ok(Arc::new(connection))
@@ -109,6 +118,26 @@ impl Connection {
         &self.credentials
     }
 
+    /// Makes up for the window that a stream takes which is not read, until what is returned is dropped: otherwise a few
+    /// of them would stop all other streams of the connection.
+    pub(crate) fn lend_window(&self) -> LentWindow<'_> {
+        let mut stalled = self.stalled();
+        stalled.now += 1;
+        // It never shrinks: quinn gives what a window grows by at once, and takes it back with what is read later, so that
+        // streams that stall by turns would have it without end.
+        let lent = stalled.now.min(LENT_WINDOWS);
+        if lent > stalled.lent {
+            stalled.lent = lent;
+            self.raw.set_window(CONNECTION_WINDOW + STREAM_WINDOW * lent);
+        }
+        drop(stalled);
+        LentWindow(self)
+    }
+
+    fn stalled(&self) -> MutexGuard<'_, Stalled> {
+        self.stalled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Closes the connection as soon as it has no streams.
     pub(crate) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
@@ -137,6 +166,21 @@ impl Connection {
         });
     }
 
+    /// Counts that something is sent. Whether the caller is the one to watch for signs of life from now on, until
+    /// [`Connection::end_watch`].
+    pub(crate) fn begin_watch(&self) -> bool {
+        self.watched.fetch_add(1, Ordering::AcqRel) == 0
+    }
+
+    pub(crate) fn watched(&self) -> usize {
+        self.watched.load(Ordering::Acquire)
+    }
+
+    /// Ends the watch, unless something was sent since the count was `seen`.
+    pub(crate) fn end_watch(&self, seen: usize) -> bool {
+        self.watched.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
     /// Why the connection ended; `None` while it is alive.
     pub(crate) fn end(&self) -> Option<TransportError> {
         self.raw.close_reason().map(|error| self.explain(&error))
@@ -154,6 +198,11 @@ impl Connection {
         ErrorContext { remote: self.remote(), ..self.context }
     }
 
+    /// How long the peer may take to read what a task waits to write.
+    pub(crate) fn patience(&self) -> Duration {
+        self.context.idle_timeout * 4
+    }
+
     pub(crate) fn explain(&self, error: &ConnectionError) -> TransportError {
         match (error, self.cause.get()) {
             (ConnectionError::LocallyClosed, Some(cause)) => cause.clone(),
@@ -169,6 +218,23 @@ impl Connection {
                 self.error_context().lost("a newer connection has replaced it"),
             );
         }
+    }
+}
+
+/// Streams that wait and do not read.
+#[derive(Default)]
+struct Stalled {
+    now: u32,
+    /// The windows that were lent for them.
+    lent: u32,
+}
+
+/// The window of a stream that waits.
+pub(crate) struct LentWindow<'c>(&'c Connection);
+
+impl Drop for LentWindow<'_> {
+    fn drop(&mut self) {
+        self.0.stalled().now -= 1;
     }
 }
 

@@ -1,4 +1,5 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, StoppedError, VarInt, WriteError};
@@ -84,11 +85,47 @@ impl RawConnection {
         }
     }
 
-    /// Raises the flow-control window to that of a trusted peer.
-    pub(crate) fn lift_restrictions(&self) {
+    /// The number of datagrams that have come from the peer; 0 over TCP.
+    pub(crate) fn received(&self) -> u64 {
         match self {
-            Self::Quic(connection) => connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW)),
+            Self::Quic(connection) => connection.stats().udp_rx.datagrams,
+            Self::Tcp(_) => 0,
+        }
+    }
+
+    /// The estimate of a round trip; zero over TCP.
+    pub(crate) fn round_trip(&self) -> Duration {
+        match self {
+            Self::Quic(connection) => connection.rtt(),
+            Self::Tcp(_) => Duration::ZERO,
+        }
+    }
+
+    /// The peer has proven a secret: what it sends on hearing so is that of a member.
+    pub(crate) fn mark_proven(&self) {
+        match self {
+            // Its limits make it wait for `RawConnection::lift_restrictions`.
+            Self::Quic(_) => {}
             Self::Tcp(connection) => connection.lift_restrictions(),
+        }
+    }
+
+    /// Raises the flow-control window, and the number of streams, to those of an admitted peer.
+    pub(crate) fn lift_restrictions(&self, max_streams: u32) {
+        match self {
+            Self::Quic(connection) => {
+                connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW));
+                connection.set_max_concurrent_bi_streams(VarInt::from_u32(max_streams));
+            }
+            Self::Tcp(connection) => connection.lift_restrictions(),
+        }
+    }
+
+    /// Sets the flow-control window of an admitted peer.
+    pub(crate) fn set_window(&self, bytes: u32) {
+        match self {
+            Self::Quic(connection) => connection.set_receive_window(VarInt::from_u32(bytes)),
+            Self::Tcp(connection) => connection.set_window(bytes),
         }
     }
 

@@ -63,6 +63,8 @@ async fn prove_second(
     }
     offer.advance(1);
     let (proven, answer) = ClusterSecret::answer(secrets, exported, &offer).ok_or(Failure::Unproven)?;
+    // Before the answer: the peer may open streams as soon as it has that.
+    raw.mark_proven();
     write_whole(&mut send, answer).await?;
     Ok(proven)
 }

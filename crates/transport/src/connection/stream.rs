@@ -95,6 +95,10 @@ impl SendHalf {
         self.stream.write_chunk(bytes).await.map_err(|error| self.explain(&error))
     }
 
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
+        self.lease.connection()
+    }
+
     /// Marks the end of the stream. What was written is still delivered.
     pub fn finish(&mut self) {
         self.finished = true;

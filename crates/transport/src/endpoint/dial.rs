@@ -2,6 +2,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,7 +15,8 @@ use crate::address::Address;
 use crate::connection::raw::{RawConnection, from_quic};
 use crate::connection::stream::{PeerStream, first_chunks};
 use crate::connection::{Connection, Lease};
-use crate::endpoint::inner::EndpointInner;
+use crate::endpoint::inner::{ClientSocket, EndpointInner};
+use crate::endpoint::ping;
 use crate::protocol::StreamKind;
 use crate::tls::tickets::{AttemptTickets, Tickets};
 use crate::trust::{Credentials, Role, exported_label};
@@ -61,7 +63,7 @@ async fn race(
     tickets: Arc<Tickets>,
     mut opening: Option<(Fingerprint, Bytes)>,
 ) -> Result<Dialed, TransportError> {
-    let mut remotes = address.resolve().await?.into_iter();
+    let mut remotes = address.resolve(inner.config.connect_timeout).await?.into_iter();
     let mut tries = JoinSet::new();
     let mut last = None;
     loop {
@@ -100,13 +102,25 @@ async fn connect_either(
         return connect_tcp(&inner, remote).await;
     }
     let tcp_first = inner.fallback_cache.prefers_tcp(remote);
+    let quic_answered = AtomicBool::new(false);
     let dialed = {
-        let over_quic: Dialing<'_> = Box::pin(connect(&inner, remote, &tickets, opening));
+        let over_quic: Dialing<'_> = Box::pin(async {
+            let dialed = connect(&inner, remote, &tickets, opening).await;
+            quic_answered.store(matches!(dialed, Err(TransportError::Busy { .. })), Ordering::Relaxed);
+            dialed
+        });
         let over_tcp: Dialing<'_> = Box::pin(connect_tcp(&inner, remote));
         let order = if tcp_first { [over_tcp, over_quic] } else { [over_quic, over_tcp] };
         race_transports(order, FALLBACK_DELAY.min(inner.config.connect_timeout / 4)).await?
     };
-    inner.fallback_cache.record(remote, dialed.connection.raw.is_fallback());
+    let over_tcp = dialed.connection.raw.is_fallback();
+    if over_tcp && quic_answered.into_inner() {
+        // UDP gets through. A node that is full, and not only busy with handshakes, says so after the one over TCP.
+        let stream = PeerStream::open(Lease::new(&dialed.connection), StreamKind::Ping, None).await?;
+        ping::measure(stream, inner.config.connect_timeout).await?;
+    } else {
+        inner.fallback_cache.record(remote, over_tcp);
+    }
     Ok(dialed)
 }
 
@@ -120,7 +134,7 @@ async fn race_transports(
 ) -> Result<Dialed, TransportError> {
     let failed = tokio::select! {
         ended = &mut first => match ended {
-            Err(error) if is_unanswered(&error) => Some(error),
+            Err(error) if may_answer_elsewhere(&error) => Some(error),
             ended => return ended,
         },
         () = tokio::time::sleep(delay) => None,
@@ -130,11 +144,14 @@ async fn race_transports(
     }
     tokio::select! {
         ended = &mut first => match ended {
-            Err(error) if is_unanswered(&error) => second.await.map_err(|other| prefer_answered(error, other)),
+            Err(error) if may_answer_elsewhere(&error) => second.await.map_err(|other| prefer_answered(error, other)),
             ended => ended,
         },
         ended = &mut second => match ended {
             Err(error) if is_unanswered(&error) => first.await,
+            Err(busy @ TransportError::Busy { .. }) => {
+                first.await.map_err(|other| if is_unanswered(&other) { busy } else { other })
+            }
             ended => ended,
         },
     }
@@ -145,7 +162,11 @@ fn prefer_answered(first: TransportError, second: TransportError) -> TransportEr
     if is_unanswered(&second) { first } else { second }
 }
 
-/// Whether the other transport may still reach the peer.
+/// Whether the other transport may still reach the peer. Each has places of its own for handshakes.
+const fn may_answer_elsewhere(error: &TransportError) -> bool {
+    is_unanswered(error) || matches!(error, TransportError::Busy { .. })
+}
+
 const fn is_unanswered(error: &TransportError) -> bool {
     matches!(
         error,
@@ -169,7 +190,7 @@ async fn connect_tcp(inner: &EndpointInner, remote: SocketAddr) -> Result<Dialed
         inner.error_context(remote),
     )
     .await?;
-    connection.raw.lift_restrictions();
+    connection.raw.lift_restrictions(inner.config.max_concurrent_streams);
     Ok(Dialed { connection, early: None })
 }
 
@@ -196,11 +217,7 @@ async fn connect(
         tickets.clear();
     }
     let attempt = tickets.attempt();
-    let config = inner.tls.client(Arc::clone(&attempt));
-    let connecting = inner
-        .client(remote)?
-        .connect_with(config, remote, &inner.config.server_name)
-        .map_err(|error| connect_error(&error, remote))?;
+    let connecting = begin(inner, remote, &attempt)?;
     // Early data would be sent before the peer has proven the secret on this connection.
     let has_secrets = inner.trust.read(|rules| !rules.secrets.is_empty());
     let is_for = |(expected, _): &(Fingerprint, Bytes)| !has_secrets && attempt.offered() == Some(*expected);
@@ -212,6 +229,24 @@ async fn connect(
         Ok((connection, accepted)) => finish_early(inner, &attempt, connection, accepted, opening).await,
         Err(connecting) => finish(inner, remote, &attempt, connecting).await,
     }
+}
+
+/// Begins a handshake, on a new socket if the old one has failed.
+fn begin(
+    inner: &EndpointInner,
+    remote: SocketAddr,
+    attempt: &Arc<AttemptTickets>,
+) -> Result<quinn::Connecting, TransportError> {
+    let begin = |socket: &ClientSocket| {
+        let config = inner.tls.client(Arc::clone(attempt));
+        socket.endpoint.connect_with(config, remote, &inner.config.server_name)
+    };
+    let socket = inner.client(remote)?;
+    let begun = match begin(&socket) {
+        Err(ConnectError::EndpointStopping) => begin(&inner.replace_client(remote, &socket)?),
+        begun => begun,
+    };
+    begun.map_err(|error| connect_error(&error, remote))
 }
 
 async fn finish(
@@ -260,6 +295,7 @@ async fn authenticate(
 ) -> Result<Arc<Connection>, TransportError> {
     let context = inner.error_context(connection.remote_address());
     let connection = Connection::admit(connection, Role::Server, &inner.trust, context).await?;
+    connection.raw.lift_restrictions(inner.config.max_concurrent_streams);
     attempt.authenticated(connection.credentials());
     Ok(connection)
 }

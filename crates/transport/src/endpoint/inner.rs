@@ -11,8 +11,11 @@ use crate::connection::error::ErrorContext;
 use crate::connection::{Connection, Lease};
 use crate::endpoint::fallback_cache::FallbackCache;
 use crate::endpoint::pool::Pool;
+use crate::endpoint::socket_faults::SocketFaults;
 use crate::endpoint::sockets::ListenerSockets;
+use crate::endpoint::strangers::Strangers;
 use crate::endpoint::tcp_connections::TcpConnections;
+use crate::limits::{QUIC_STRANGERS, TCP_STRANGERS};
 use crate::messages::Inbox;
 use crate::protocol::CloseCode;
 use crate::tcp::{TcpConnection, TcpParams};
@@ -29,8 +32,11 @@ pub(crate) struct EndpointInner {
     pub(crate) fallback_cache: FallbackCache,
     /// TCP connections that this endpoint made.
     pub(crate) tcp: TcpConnections,
-    /// One permit per accepted connection.
+    /// One permit per accepted connection whose peer was admitted.
     pub(crate) accept_permits: Arc<Semaphore>,
+    /// Connections over QUIC, and over TCP, whose peers are still to be admitted.
+    pub(crate) quic_strangers: Arc<Strangers>,
+    pub(crate) tcp_strangers: Arc<Strangers>,
     /// Receives incoming messages, once there is a messenger.
     pub(crate) inbox: OnceLock<Arc<Inbox>>,
     /// Accepted connections, by the peer's address when it connected.
@@ -39,7 +45,11 @@ pub(crate) struct EndpointInner {
     accepted_count: AtomicU64,
     ended_count: AtomicU64,
     open: Mutex<Option<OpenSockets>>,
+    /// Calls that are binding a listener.
+    binding: watch::Sender<usize>,
     closed: watch::Sender<bool>,
+    /// Sockets that failed.
+    pub(crate) socket_faults: SocketFaults,
 }
 
 /// Counts of the connections that an endpoint's listeners accepted from trusted peers.
@@ -56,9 +66,27 @@ pub struct AcceptedStatistics {
 /// The sockets of an open endpoint.
 #[derive(Default)]
 struct OpenSockets {
-    ipv4: Option<quinn::Endpoint>,
-    ipv6: Option<quinn::Endpoint>,
-    listeners: Vec<Weak<ListenerSockets>>,
+    ipv4: Option<ClientSocket>,
+    ipv6: Option<ClientSocket>,
+    listeners: Vec<Arc<ListenerSockets>>,
+    /// Client sockets bound so far.
+    bound: u64,
+}
+
+/// A socket for connecting, with a number of its own.
+#[derive(Clone)]
+pub(crate) struct ClientSocket {
+    pub(crate) endpoint: quinn::Endpoint,
+    number: u64,
+}
+
+/// Has [`EndpointInner::bound`] wait until it is dropped.
+pub(crate) struct Binding<'e>(&'e EndpointInner);
+
+impl Drop for Binding<'_> {
+    fn drop(&mut self) {
+        self.0.binding.send_modify(|calls| *calls -= 1);
+    }
 }
 
 /// What is left to close.
@@ -81,12 +109,16 @@ impl EndpointInner {
             fallback_cache: FallbackCache::default(),
             tcp: TcpConnections::default(),
             accept_permits: Arc::new(Semaphore::new(config.max_connections)),
+            quic_strangers: Strangers::new(QUIC_STRANGERS),
+            tcp_strangers: Strangers::new(TCP_STRANGERS),
             inbox: OnceLock::new(),
             accepted: Mutex::default(),
             accepted_count: AtomicU64::new(0),
             ended_count: AtomicU64::new(0),
             open: Mutex::new(Some(OpenSockets::default())),
+            binding: watch::Sender::new(0),
             closed: watch::Sender::new(false),
+            socket_faults: SocketFaults::default(),
             trust: trust.clone(),
             config,
         })
@@ -104,33 +136,71 @@ impl EndpointInner {
 
     /// The parameters of connections over TCP.
     pub(crate) fn tcp_params(&self) -> TcpParams {
-        TcpParams { idle_timeout: self.config.idle_timeout, max_streams: self.config.max_concurrent_streams }
+        TcpParams {
+            idle_timeout: self.config.idle_timeout,
+            max_streams: self.config.max_concurrent_streams,
+            proof: self.trust.read(|rules| !rules.secrets.is_empty()),
+        }
     }
 
     /// The client socket for an address of this family, bound on first use.
-    pub(crate) fn client(&self, remote: SocketAddr) -> Result<quinn::Endpoint, TransportError> {
+    pub(crate) fn client(&self, remote: SocketAddr) -> Result<ClientSocket, TransportError> {
         let mut open = self.open();
         let open = open.as_mut().ok_or(TransportError::endpoint_closed())?;
         let (socket, any): (_, SocketAddr) = match remote {
             SocketAddr::V4(_) => (&mut open.ipv4, (Ipv4Addr::UNSPECIFIED, 0).into()),
             SocketAddr::V6(_) => (&mut open.ipv6, (Ipv6Addr::UNSPECIFIED, 0).into()),
         };
-        if let Some(endpoint) = socket {
-            return Ok(endpoint.clone());
+        if let Some(socket) = socket {
+            return Ok(socket.clone());
         }
-        let bound = self.tls.bind(any, false).map_err(|error| TransportError::Unreachable {
+        let (endpoint, _) = self.tls.bind(any, false).map_err(|error| TransportError::Unreachable {
             address: remote.to_string(),
             reason: format!("cannot open a socket on this machine: {error}"),
         })?;
-        Ok(socket.insert(bound.0).clone())
+        open.bound += 1;
+        Ok(socket.insert(ClientSocket { endpoint, number: open.bound }).clone())
+    }
+
+    /// Binds the client socket anew, which has failed. Another call may have done so before.
+    pub(crate) fn replace_client(
+        &self,
+        remote: SocketAddr,
+        failed: &ClientSocket,
+    ) -> Result<ClientSocket, TransportError> {
+        if let Some(open) = self.open().as_mut() {
+            let socket = if remote.is_ipv4() { &mut open.ipv4 } else { &mut open.ipv6 };
+            if socket.take_if(|socket| socket.number == failed.number).is_some() {
+                drop(self.socket_faults.begin("the UDP socket for connecting failed".to_owned()));
+            }
+        }
+        self.client(remote)
+    }
+
+    /// Registers a call that binds a listener. Closing waits for it.
+    pub(crate) fn begin_binding(&self) -> Result<Binding<'_>, TransportError> {
+        // Closing takes the same lock first: it sees every call that was not refused.
+        let open = self.open();
+        if open.is_none() {
+            return Err(TransportError::endpoint_closed());
+        }
+        self.binding.send_modify(|calls| *calls += 1);
+        drop(open);
+        Ok(Binding(self))
+    }
+
+    /// Waits until no call binds a listener.
+    pub(crate) async fn bound(&self) {
+        // Never an error: the sender is a field of `self`.
+        let _ = self.binding.subscribe().wait_for(|calls| *calls == 0).await;
     }
 
     /// Registers a listener, which [`EndpointInner::shut_down`] will return.
     pub(crate) fn add_listener(&self, listener: &Arc<ListenerSockets>) -> Result<(), TransportError> {
         let mut open = self.open();
         let open = open.as_mut().ok_or(TransportError::endpoint_closed())?;
-        open.listeners.retain(|listener| listener.strong_count() > 0);
-        open.listeners.push(Arc::downgrade(listener));
+        open.listeners.retain(|listener| !(listener.is_closed() && listener.is_released()));
+        open.listeners.push(Arc::clone(listener));
         Ok(())
     }
 
@@ -139,8 +209,8 @@ impl EndpointInner {
         let open = self.open().take()?;
         self.closed.send_replace(true);
         Some(Shutdown {
-            sockets: open.ipv4.into_iter().chain(open.ipv6).collect(),
-            listeners: open.listeners.iter().filter_map(Weak::upgrade).collect(),
+            sockets: open.ipv4.into_iter().chain(open.ipv6).map(|socket| socket.endpoint).collect(),
+            listeners: open.listeners,
             tcp: self.tcp.close(),
         })
     }
@@ -186,6 +256,12 @@ impl EndpointInner {
         let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 
+    /// Connects from this socket.
+    #[cfg(test)]
+    pub(crate) fn use_client(&self, endpoint: quinn::Endpoint) {
+        self.open().as_mut().expect("it is open").ipv4 = Some(ClientSocket { endpoint, number: 0 });
+    }
+
     fn accepted(&self) -> MutexGuard<'_, HashMap<String, Weak<Connection>>> {
         self.accepted.lock().expect("nothing panics while it holds the accepted connections")
     }
@@ -197,8 +273,12 @@ impl EndpointInner {
 
 impl Drop for EndpointInner {
     fn drop(&mut self) {
-        for socket in self.shut_down().into_iter().flat_map(|shutdown| shutdown.sockets) {
+        let Some(shutdown) = self.shut_down() else { return };
+        for socket in shutdown.sockets {
             socket.close(CloseCode::Done.into(), b"dropped");
+        }
+        for listener in shutdown.listeners {
+            listener.shut_down();
         }
     }
 }

@@ -1,10 +1,11 @@
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use crate::address::Address;
 use crate::connection::Connection;
@@ -12,9 +13,12 @@ use crate::connection::raw::RawConnection;
 use crate::connection::stream::PeerStream;
 use crate::endpoint::inner::EndpointInner;
 use crate::endpoint::sockets::{ListenerSockets, Sockets};
+use crate::endpoint::strangers::StrangerPlace;
 use crate::endpoint::stream_router::serve_connection;
 use crate::endpoint::tcp_connections::TcpConnections;
+use crate::limits::CLOSE_TIMEOUT;
 use crate::protocol::{CloseCode, Protocol, WITHOUT_SECRET};
+use crate::tcp::TcpSocket;
 use crate::trust::{Role, exported_label};
 use crate::{TransportError, tcp};
 
@@ -28,7 +32,11 @@ pub struct Listener {
 impl Listener {
     pub(crate) async fn bind(inner: &Arc<EndpointInner>, address: &Address) -> Result<Self, TransportError> {
         let mut bound = Err(TransportError::config(address, &"its name has no address"));
-        for local in address.resolve().await? {
+        let resolved = tokio::select! {
+            resolved = address.resolve(inner.config.connect_timeout) => resolved?,
+            () = inner.closed() => return Err(TransportError::endpoint_closed()),
+        };
+        for local in resolved {
             bound = Sockets::bind(&inner.tls, &inner.config, local)
                 .await
                 .map_err(|error| cannot_listen(address, &error));
@@ -36,17 +44,25 @@ impl Listener {
                 break;
             }
         }
-        let Sockets { local, udp, tcp } = bound?;
+        Self::on(inner, bound?).await
+    }
+
+    /// Accepts on these sockets.
+    pub(crate) async fn on(
+        inner: &Arc<EndpointInner>,
+        Sockets { local, udp, tcp }: Sockets,
+    ) -> Result<Self, TransportError> {
         let (sender, receiver) = mpsc::channel(STREAM_QUEUE);
         let connections = Arc::<TcpConnections>::default();
         let accept = |tcp| accept_tcp(Arc::clone(inner), tcp, Arc::clone(&connections), sender.clone());
-        let tcp = tcp.map(|tcp| tokio::spawn(accept(tcp)));
-        let endpoint = udp.as_ref().map(|(endpoint, _)| endpoint.clone());
-        let sockets = Arc::new(ListenerSockets::new(udp, tcp, Arc::clone(&connections)));
-        inner.add_listener(&sockets)?;
-        if let Some(endpoint) = endpoint {
-            tokio::spawn(accept_quic(Arc::clone(inner), endpoint, sender));
+        let tcp = tcp.map(|tcp| tokio::spawn(accept(tcp)).abort_handle());
+        let sockets = Arc::new(ListenerSockets::new(local, udp, tcp, Arc::clone(&connections)));
+        if let Err(closed) = inner.add_listener(&sockets) {
+            // Whoever closes the endpoint waits for this.
+            sockets.close().await;
+            return Err(closed);
         }
+        tokio::spawn(serve_udp(Arc::clone(inner), Arc::clone(&sockets), sender));
         Ok(Self { sockets, local, streams: tokio::sync::Mutex::new(receiver) })
     }
 
@@ -75,53 +91,91 @@ impl Listener {
     }
 }
 
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.sockets.shut_down();
+    }
+}
+
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listener").field("local", &self.local).finish_non_exhaustive()
     }
 }
 
-async fn accept_quic(
+/// Accepts connections over QUIC until the listener is closed. A socket that fails is bound anew.
+async fn serve_udp(
     inner: Arc<EndpointInner>,
-    endpoint: quinn::Endpoint,
+    sockets: Arc<ListenerSockets>,
     streams: mpsc::Sender<PeerStream>,
 ) {
+    while let Some(endpoint) = sockets.udp() {
+        accept_quic(&inner, endpoint, &streams).await;
+        if !sockets.rebind(&inner.tls, &inner.socket_faults).await {
+            return;
+        }
+    }
+}
+
+/// Accepts connections until the socket is closed, or fails.
+async fn accept_quic(
+    inner: &Arc<EndpointInner>,
+    endpoint: quinn::Endpoint,
+    streams: &mpsc::Sender<PeerStream>,
+) {
     while let Some(incoming) = endpoint.accept().await {
-        // Forged source addresses can occupy at most half of the permits, for the duration of a handshake.
-        let crowded = inner.accept_permits.available_permits() * 2 <= inner.config.max_connections;
-        if crowded && !incoming.remote_address_validated() && incoming.may_retry() {
+        // Forged source addresses can take at most half of the places.
+        let strangers = &inner.quic_strangers;
+        if strangers.is_crowded() && !incoming.remote_address_validated() && incoming.may_retry() {
             let _ = incoming.retry();
             continue;
         }
-        match Arc::clone(&inner.accept_permits).try_acquire_owned() {
-            Ok(permit) => drop(tokio::spawn(serve(Arc::clone(&inner), incoming, permit, streams.clone()))),
-            Err(_) => incoming.refuse(),
+        if inner.accept_permits.available_permits() == 0 {
+            incoming.refuse();
+            continue;
+        }
+        match strangers.enter(incoming.remote_address().ip()) {
+            Some(place) => {
+                drop(tokio::spawn(serve_quic(Arc::clone(inner), incoming, place, streams.clone())));
+            }
+            None => incoming.refuse(),
         }
     }
 }
 
 /// Serves one incoming connection. Awaits its handshake: `into_0rtt` would hand out streams of unauthenticated peers.
-async fn serve(
+async fn serve_quic(
     inner: Arc<EndpointInner>,
     incoming: quinn::Incoming,
-    permit: OwnedSemaphorePermit,
+    place: StrangerPlace,
     streams: mpsc::Sender<PeerStream>,
 ) {
     let has_secrets = inner.trust.read(|rules| !rules.secrets.is_empty());
-    let accepted = if has_secrets { inner.tls.accept_restricted(incoming) } else { incoming.accept() };
+    let accepted = if has_secrets { inner.tls.accept_unproven(incoming) } else { incoming.accept() };
     let Ok(connecting) = accepted else { return };
-    let Ok(Ok(connection)) = tokio::time::timeout(inner.config.connect_timeout, connecting).await else {
-        return;
-    };
-    match Protocol::of(&connection) {
-        Some(Protocol::Vectr1) => {
-            if let Some(connection) = admit(&inner, RawConnection::Quic(connection)).await {
-                serve_connection(&inner, connection, &streams).await;
+    let handshake = async {
+        let connected = tokio::time::timeout(inner.config.connect_timeout, connecting).await;
+        let connection = connected.ok()?.ok()?;
+        match Protocol::of(&connection) {
+            Some(Protocol::Vectr1) => admit(&inner, RawConnection::Quic(connection)).await,
+            None => {
+                connection.close(CloseCode::Protocol.into(), b"unknown protocol");
+                None
             }
         }
-        None => connection.close(CloseCode::Protocol.into(), b"unknown protocol"),
+    };
+    let work = async {
+        let admitted = handshake.await;
+        if admitted.is_none() {
+            // QUIC keeps a closed connection for some round trips, to repeat why; nobody tells when it is gone.
+            tokio::time::sleep(CLOSE_TIMEOUT).await;
+        }
+        admitted
+    };
+    let admitted = as_stranger(&inner, place, work, || {});
+    if let Some(connection) = admitted.await {
+        serve_member(&inner, connection, &streams).await;
     }
-    drop(permit);
 }
 
 async fn accept_tcp(
@@ -130,21 +184,11 @@ async fn accept_tcp(
     connections: Arc<TcpConnections>,
     streams: mpsc::Sender<PeerStream>,
 ) {
-    // Unauthenticated peers do not use up accepted connections; only their own number is limited.
-    let handshake_permits = Arc::new(Semaphore::new(MAX_HANDSHAKES));
     loop {
-        let handshake_permit =
-            Arc::clone(&handshake_permits).acquire_owned().await.expect("the semaphore is never closed");
         match listener.accept().await {
-            Ok((socket, _)) => {
-                let serving = serve_tcp(
-                    Arc::clone(&inner),
-                    socket,
-                    handshake_permit,
-                    Arc::clone(&connections),
-                    streams.clone(),
-                );
-                tokio::spawn(serving);
+            Ok((socket, remote)) => {
+                let (inner, connections) = (Arc::clone(&inner), Arc::clone(&connections));
+                tokio::spawn(serve_tcp(inner, socket, remote, connections, streams.clone()));
             }
             // Most likely out of file descriptors. Wait for some to be released.
             Err(_) => tokio::time::sleep(ACCEPT_RETRY_DELAY).await,
@@ -155,21 +199,61 @@ async fn accept_tcp(
 async fn serve_tcp(
     inner: Arc<EndpointInner>,
     socket: TcpStream,
-    handshake_permit: OwnedSemaphorePermit,
+    remote: SocketAddr,
     connections: Arc<TcpConnections>,
     streams: mpsc::Sender<PeerStream>,
 ) {
-    let accepted = tcp::accept(socket, inner.tls.tcp_server(), exported_label(), inner.tcp_params());
-    let Ok(Ok(connection)) = tokio::time::timeout(inner.config.connect_timeout, accepted).await else {
-        return;
+    let limit = inner.config.connect_timeout;
+    let Some(place) = inner.tcp_strangers.enter_within(remote.ip(), limit).await else { return };
+    let connected = OnceLock::<TcpSocket>::new();
+    let work = async {
+        let accepted = tcp::accept(socket, inner.tls.tcp_server(), exported_label(), inner.tcp_params());
+        let connection = tokio::time::timeout(inner.config.connect_timeout, accepted).await.ok()?.ok()?;
+        let socket = connected.get_or_init(|| connection.socket());
+        if !connections.add(&connection) {
+            return None;
+        }
+        let admitted = admit(&inner, RawConnection::Tcp(connection)).await;
+        if admitted.is_none() {
+            // It takes memory until then.
+            let _ = tokio::time::timeout(2 * CLOSE_TIMEOUT, socket.closed()).await;
+        }
+        admitted
     };
-    if !connections.add(&connection) {
-        return;
+    let evict = || connected.get().map_or((), TcpSocket::cut);
+    let admitted = as_stranger(&inner, place, work, evict);
+    if let Some(connection) = admitted.await {
+        serve_member(&inner, connection, &streams).await;
     }
-    let Some(connection) = admit(&inner, RawConnection::Tcp(connection)).await else { return };
-    drop(handshake_permit);
+}
+
+/// Works on a connection for as long as its peer has a place among the strangers. `evict` ends it when the place is lost.
+async fn as_stranger(
+    inner: &EndpointInner,
+    mut place: StrangerPlace,
+    work: impl Future<Output = Option<Arc<Connection>>>,
+    evict: impl FnOnce(),
+) -> Option<Arc<Connection>> {
+    let mut work = pin!(work);
+    tokio::select! {
+        admitted = &mut work => admitted,
+        () = place.lost() => {
+            // Before dropping the work closes it with a farewell.
+            evict();
+            None
+        }
+        () = inner.closed() => None,
+    }
+}
+
+/// Serves a connection whose peer was admitted, if there is a place for it.
+async fn serve_member(
+    inner: &EndpointInner,
+    connection: Arc<Connection>,
+    streams: &mpsc::Sender<PeerStream>,
+) {
     match Arc::clone(&inner.accept_permits).try_acquire_owned() {
-        Ok(_permit) => serve_connection(&inner, connection, &streams).await,
+        Ok(_permit) => serve_connection(inner, connection, streams).await,
         Err(_) => connection.raw.close(CloseCode::Busy, b"no more connections"),
     }
 }
@@ -191,8 +275,6 @@ fn cannot_listen(address: &Address, error: &std::io::Error) -> TransportError {
     TransportError::config(&format!("cannot listen on {address}"), error)
 }
 
-/// TCP connections whose peers are not authenticated yet.
-const MAX_HANDSHAKES: usize = 64;
 const ACCEPT_RETRY_DELAY: Duration = Duration::from_millis(100);
 /// Streams that may wait for `accept`. More wait inside their connections.
 const STREAM_QUEUE: usize = 64;

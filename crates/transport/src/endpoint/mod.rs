@@ -5,7 +5,10 @@ pub(crate) mod listener;
 pub(crate) mod open;
 pub(crate) mod ping;
 pub(crate) mod pool;
+pub(crate) mod silence;
+pub(crate) mod socket_faults;
 pub(crate) mod sockets;
+pub(crate) mod strangers;
 pub(crate) mod stream_router;
 pub(crate) mod tcp_connections;
 
@@ -17,10 +20,12 @@ use bytes::Bytes;
 use vectr_delta::Fingerprint;
 
 use crate::address::Address;
+use crate::connection::Connection;
 use crate::connection::stream::PeerStream;
 use crate::endpoint::inner::{AcceptedStatistics, EndpointInner};
 use crate::endpoint::listener::Listener;
 use crate::endpoint::pool::PoolStatistics;
+use crate::endpoint::socket_faults::SocketFaultStatistics;
 use crate::limits::CLOSE_TIMEOUT;
 use crate::protocol::{CloseCode, StreamKind};
 use crate::{EndpointConfig, Identity, PeerRights, TlsConfig, TransportError, Trust};
@@ -74,7 +79,7 @@ impl Endpoint {
     /// `ERR_ARGUMENT` for a malformed address, `ERR_CONFIG` if it cannot be bound, `ERR_CLOSED`.
     pub async fn listen(&self, address: &str) -> Result<Listener, TransportError> {
         let address = Address::listening(address)?;
-        self.inner.ensure_open()?;
+        let _binding = self.inner.begin_binding()?;
         Listener::bind(&self.inner, &address).await
     }
 
@@ -153,6 +158,12 @@ impl Endpoint {
         self.inner.pool.statistics()
     }
 
+    /// Sockets that failed, and whether one is not bound anew yet.
+    #[must_use]
+    pub fn socket_faults(&self) -> SocketFaultStatistics {
+        self.inner.socket_faults.statistics()
+    }
+
     /// Counts of the connections that this endpoint's listeners accepted.
     #[must_use]
     pub fn accepted(&self) -> AcceptedStatistics {
@@ -178,6 +189,8 @@ impl Endpoint {
         for socket in &shutdown.sockets {
             socket.close(CloseCode::Done.into(), b"closed");
         }
+        // Each is told of the close. One that nobody polls any more is not waited for.
+        let _ = tokio::time::timeout(CLOSE_TIMEOUT, self.inner.bound()).await;
         for listener in &shutdown.listeners {
             listener.close().await;
         }
@@ -186,6 +199,13 @@ impl Endpoint {
         }
         for connection in &shutdown.tcp {
             let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection.socket_closed()).await;
+        }
+    }
+
+    /// Has a peer noticed that was restarted, if nothing comes back over the connection to it.
+    pub(crate) fn watch(&self, address: &str, connection: &Arc<Connection>) {
+        if let Ok(address) = Address::peer(address) {
+            silence::watch(&self.inner, &address, connection);
         }
     }
 

@@ -6,11 +6,12 @@ use vectr_delta::Fingerprint;
 
 use crate::TransportError;
 use crate::address::Address;
-use crate::connection::Lease;
 use crate::connection::stream::PeerStream;
+use crate::connection::{Connection, Lease};
 use crate::endpoint::dial::{Dialed, dial};
 use crate::endpoint::inner::EndpointInner;
-use crate::endpoint::pool::{Lookup, Outcome, OutcomeSender};
+use crate::endpoint::pool::{Attempt, Lookup, Outcome};
+use crate::endpoint::silence;
 use crate::endpoint::stream_router::serve_dialed;
 use crate::protocol::StreamKind;
 use crate::tls::tickets::Tickets;
@@ -29,18 +30,31 @@ pub(crate) async fn open(
         return open_on(inner, lease, kind, opening).await;
     }
     loop {
-        let (lease, pooled) = match inner.pool.find(address)? {
-            Lookup::Live(lease) => (lease, true),
-            Lookup::Connecting(outcome) => (wait_for(inner, outcome).await?, false),
-            Lookup::Vacant(sender, tickets) => {
+        let connection = match inner.pool.find(address)? {
+            Lookup::Live(lease) => Err(lease),
+            Lookup::Connecting(outcome) => Ok(wait_for(outcome).await?),
+            Lookup::Vacant(attempt, tickets) => {
                 let early = opening.clone().filter(|_| kind == StreamKind::Session);
-                let dialed = dial_shared(inner, address, sender, tickets, early).await?;
+                let dialed = dial_shared(inner, address, attempt, tickets, early).await?;
                 if let Some(stream) = dialed.early {
                     return Ok(stream);
                 }
-                (inner.pool.lease(&dialed.connection)?, false)
+                Ok(dialed.connection)
             }
         };
+        let (lease, pooled) = match connection.map(|connection| inner.pool.lease(&connection)) {
+            Err(lease) => (lease, true),
+            Ok(Ok(lease)) => (lease, false),
+            // A change of the trust configuration has overtaken it.
+            Ok(Err(TransportError::Lost { .. })) if may_be_stale => {
+                may_be_stale = false;
+                continue;
+            }
+            Ok(Err(error)) => return Err(error),
+        };
+        if pooled {
+            silence::watch(inner, address, lease.connection());
+        }
         match open_on(inner, lease, kind, opening.clone()).await {
             // The pooled connection had died unnoticed. Nothing was sent over it, so try once more.
             Err(TransportError::Lost { .. } | TransportError::TimedOut { .. }) if pooled && may_be_stale => {
@@ -58,9 +72,9 @@ pub(crate) async fn connect(
 ) -> Result<Fingerprint, TransportError> {
     let connection = match inner.pool.find(address)? {
         Lookup::Live(lease) => Arc::clone(lease.connection()),
-        Lookup::Connecting(outcome) => Arc::clone(wait_for(inner, outcome).await?.connection()),
-        Lookup::Vacant(sender, tickets) => {
-            dial_shared(inner, address, sender, tickets, None).await?.connection
+        Lookup::Connecting(outcome) => wait_for(outcome).await?,
+        Lookup::Vacant(attempt, tickets) => {
+            dial_shared(inner, address, attempt, tickets, None).await?.connection
         }
     };
     connection.check()?;
@@ -79,26 +93,28 @@ async fn open_on(
     tokio::time::timeout(inner.config.connect_timeout, opened).await.unwrap_or(Err(busy))
 }
 
-async fn wait_for(inner: &EndpointInner, mut outcome: Outcome) -> Result<Lease, TransportError> {
-    let connection = match outcome.wait_for(Option::is_some).await {
-        Ok(ended) => ended.clone().expect("waited until there was an outcome")?,
-        Err(_) => return Err(TransportError::endpoint_closed()),
-    };
-    inner.pool.lease(&connection)
+async fn wait_for(mut outcome: Outcome) -> Result<Arc<Connection>, TransportError> {
+    match outcome.wait_for(Option::is_some).await {
+        Ok(ended) => ended.clone().expect("waited until there was an outcome"),
+        Err(_) => Err(TransportError::endpoint_closed()),
+    }
 }
 
 /// Dials in a task of its own: other callers wait for the same attempt, so it must outlive one that gives up.
 async fn dial_shared(
     inner: &Arc<EndpointInner>,
     address: &Address,
-    sender: OutcomeSender,
+    attempt: Attempt,
     tickets: Arc<Tickets>,
     opening: Option<(Fingerprint, Bytes)>,
 ) -> Result<Dialed, TransportError> {
     let (hand_over, handed) = oneshot::channel();
     let (inner, address) = (Arc::clone(inner), address.clone());
     tokio::spawn(async move {
-        let dialed = dial(Arc::clone(&inner), address.clone(), tickets, opening).await;
+        let dialed = tokio::select! {
+            dialed = dial(Arc::clone(&inner), address.clone(), tickets, opening) => dialed,
+            () = inner.closed() => Err(TransportError::endpoint_closed()),
+        };
         let result = dialed.as_ref().map(|dialed| Arc::clone(&dialed.connection)).map_err(Clone::clone);
         if let Ok(connection) = &result {
             connection.watch_trust();
@@ -107,7 +123,7 @@ async fn dial_shared(
                 tokio::spawn(serve_dialed(inbox, Arc::downgrade(connection), raw, origin));
             }
         }
-        inner.pool.settle(&address, &sender, result);
+        inner.pool.settle(&address, &attempt, result);
         let _ = hand_over.send(dialed);
     });
     handed.await.unwrap_or(Err(TransportError::endpoint_closed()))

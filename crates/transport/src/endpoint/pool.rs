@@ -42,6 +42,8 @@ struct Slots {
     by_address: HashMap<Address, Slot>,
     /// Counts uses. The slot with the smallest number was used least recently.
     uses: u64,
+    /// Counts renewals.
+    generation: u64,
 }
 
 #[derive(Default)]
@@ -61,7 +63,7 @@ enum State {
 
 /// The result of a connection attempt; `None` while it is in progress.
 pub(crate) type Outcome = watch::Receiver<Option<Result<Arc<Connection>, TransportError>>>;
-pub(crate) type OutcomeSender = watch::Sender<Option<Result<Arc<Connection>, TransportError>>>;
+type OutcomeSender = watch::Sender<Option<Result<Arc<Connection>, TransportError>>>;
 
 /// The result of looking up an address.
 pub(crate) enum Lookup {
@@ -69,7 +71,15 @@ pub(crate) enum Lookup {
     /// A connection attempt is in progress: wait for its outcome.
     Connecting(Outcome),
     /// There is no connection. The caller has to connect, and then to call [`Pool::settle`].
-    Vacant(OutcomeSender, Arc<Tickets>),
+    Vacant(Attempt, Arc<Tickets>),
+}
+
+/// A connection attempt that others may wait for.
+pub(crate) struct Attempt {
+    sender: OutcomeSender,
+    /// The renewals before it began. An attempt that a renewal overtakes may have authenticated under the old trust
+    /// configuration.
+    generation: u64,
 }
 
 impl Pool {
@@ -102,27 +112,40 @@ impl Pool {
         let (sender, outcome) = watch::channel(None);
         slot.used = used;
         slot.state = State::Connecting(outcome);
-        Ok(Lookup::Vacant(sender, Arc::clone(&slot.tickets)))
+        let tickets = Arc::clone(&slot.tickets);
+        Ok(Lookup::Vacant(Attempt { sender, generation: slots.generation }, tickets))
     }
 
-    /// Ends a connection attempt started by [`Pool::find`], and wakes everyone waiting for it.
+    /// Ends a connection attempt started by [`Pool::find`], and wakes everyone waiting for it. After a renewal only those
+    /// use the connection, which closes with its last stream.
     pub(crate) fn settle(
         &self,
         address: &Address,
-        sender: &OutcomeSender,
+        attempt: &Attempt,
         result: Result<Arc<Connection>, TransportError>,
     ) {
-        if let Some(slot) = self.slots().by_address.get_mut(address) {
-            slot.state = match &result {
-                Ok(connection) => State::Live(Arc::clone(connection)),
-                Err(_) => State::Vacant,
-            };
-        }
-        if let Ok(connection) = &result {
+        let overtaken = {
+            let mut slots = self.slots();
+            let overtaken = slots.generation != attempt.generation;
+            if !overtaken && let Some(slot) = slots.by_address.get_mut(address) {
+                slot.state = match &result {
+                    Ok(connection) => State::Live(Arc::clone(connection)),
+                    Err(_) => State::Vacant,
+                };
+            }
+            overtaken
+        };
+        let connection = result.as_ref().ok().cloned();
+        if let Some(connection) = &connection {
             self.created.fetch_add(1, Ordering::Relaxed);
             self.fallback.fetch_add(u64::from(connection.raw.is_fallback()), Ordering::Relaxed);
         }
-        sender.send_replace(Some(result));
+        // Until everyone has been woken, the connection must not look unused.
+        let _held = connection.as_ref().map(Lease::new);
+        attempt.sender.send_replace(Some(result));
+        if let Some(connection) = connection.filter(|_| overtaken) {
+            connection.retire();
+        }
     }
 
     /// Leases a pooled connection, so that it cannot be closed as idle.
@@ -149,14 +172,25 @@ impl Pool {
     /// Makes later streams use new connections with a full handshake. Open streams continue.
     pub(crate) fn renew(&self) {
         let mut retired = Vec::new();
-        for slot in self.slots().by_address.values_mut() {
-            slot.tickets.clear();
-            if let State::Live(connection) = &slot.state {
-                retired.push(Arc::clone(connection));
-                slot.state = State::Vacant;
+        {
+            let mut slots = self.slots();
+            slots.generation += 1;
+            for slot in slots.by_address.values_mut() {
+                slot.tickets.clear();
+                // An attempt that is running ends outside of the pool.
+                if let State::Live(connection) = std::mem::take(&mut slot.state) {
+                    retired.push(connection);
+                }
             }
         }
         retired.iter().for_each(|connection| connection.retire());
+    }
+
+    /// Whether this is the connection to an address.
+    pub(crate) fn holds(&self, address: &Address, connection: &Arc<Connection>) -> bool {
+        let slots = self.slots();
+        let state = slots.by_address.get(address).map(|slot| &slot.state);
+        matches!(state, Some(State::Live(held)) if Arc::ptr_eq(held, connection))
     }
 
     /// Whether there is a live connection to an address.

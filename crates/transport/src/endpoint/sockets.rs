@@ -1,16 +1,19 @@
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use quinn::AsyncUdpSocket;
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
 
 use crate::EndpointConfig;
+use crate::endpoint::socket_faults::SocketFaults;
 use crate::endpoint::tcp_connections::TcpConnections;
 use crate::limits::CLOSE_TIMEOUT;
 use crate::protocol::CloseCode;
+use crate::tcp::TcpConnection;
 use crate::tls::Tls;
 
 /// The sockets of a listener: UDP and TCP on the same port.
@@ -49,67 +52,113 @@ fn tcp_port_taken(error: &io::Error) -> io::Error {
     io::Error::new(error.kind(), format!("over TCP: {error}: free that port, or set enableFallback: false"))
 }
 
-/// The open sockets of a listener, which its endpoint can close too.
+/// The sockets of a listener, which its endpoint can close too.
 pub(crate) struct ListenerSockets {
-    udp: Mutex<Option<(quinn::Endpoint, Weak<dyn AsyncUdpSocket>)>>,
-    tcp: Mutex<Option<JoinHandle<()>>>,
+    local: SocketAddr,
+    udp: Mutex<Option<quinn::Endpoint>>,
+    /// Tells when the last user of the UDP socket has released it.
+    udp_socket: Mutex<Option<Weak<dyn AsyncUdpSocket>>>,
+    tcp: Option<AbortHandle>,
+    closed: watch::Sender<bool>,
     /// Connections accepted over TCP.
     pub(crate) connections: Arc<TcpConnections>,
 }
 
 impl ListenerSockets {
     pub(crate) fn new(
+        local: SocketAddr,
         udp: Option<(quinn::Endpoint, Weak<dyn AsyncUdpSocket>)>,
-        tcp: Option<JoinHandle<()>>,
+        tcp: Option<AbortHandle>,
         connections: Arc<TcpConnections>,
     ) -> Self {
-        Self { udp: Mutex::new(udp), tcp: Mutex::new(tcp), connections }
+        let (udp, udp_socket) = udp.unzip();
+        let (udp, udp_socket) = (Mutex::new(udp), Mutex::new(udp_socket));
+        Self { local, udp, udp_socket, tcp, closed: watch::Sender::new(false), connections }
+    }
+
+    /// The endpoint of the UDP socket; `None` if there is none, or it is closed.
+    pub(crate) fn udp(&self) -> Option<quinn::Endpoint> {
+        lock(&self.udp).clone()
+    }
+
+    /// Binds the UDP socket anew after it has failed, and again until that succeeds. False if the listener was closed.
+    pub(crate) async fn rebind(&self, tls: &Tls, faults: &SocketFaults) -> bool {
+        if self.is_closed() {
+            return false;
+        }
+        let fault = faults.begin(format!("the UDP socket on {} failed and is being bound anew", self.local));
+        // The port is taken for as long as anybody holds the old one.
+        drop(lock(&self.udp).take());
+        let mut closed = self.closed.subscribe();
+        loop {
+            if self.is_released()
+                && let Ok((endpoint, socket)) = tls.bind(self.local, true)
+            {
+                let mut udp = lock(&self.udp);
+                // Under the lock that closing takes.
+                if self.is_closed() {
+                    return false;
+                }
+                *udp = Some(endpoint);
+                *lock(&self.udp_socket) = Some(socket);
+                drop(fault);
+                return true;
+            }
+            tokio::select! {
+                _ = closed.wait_for(|closed| *closed) => return false,
+                () = tokio::time::sleep(REBIND_DELAY) => {}
+            }
+        }
     }
 
     /// Resolves once the peers have been notified and the port is free, or after a second.
     pub(crate) async fn close(&self) {
         let until = Instant::now() + CLOSE_TIMEOUT;
-        let (udp, tcp, connections) = self.shut_down();
-        if let Some(tcp) = tcp {
-            // The socket is closed once the task has ended.
-            let _ = tcp.await;
-        }
-        if let Some((endpoint, socket)) = udp {
+        let (udp, connections) = self.shut_down();
+        if let Some(endpoint) = udp {
             let _ = tokio::time::timeout_at(until.into(), endpoint.wait_idle()).await;
-            drop(endpoint);
-            while socket.strong_count() > 0 && Instant::now() < until {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            }
+        }
+        while !self.is_released() && Instant::now() < until {
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         for connection in connections {
             let _ = tokio::time::timeout_at(until.into(), connection.socket_closed()).await;
         }
     }
 
-    fn shut_down(&self) -> Shutdown {
-        let udp = self.udp.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let tcp = self.tcp.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((endpoint, _)) = &udp {
+    /// Stops accepting, and closes all connections. The sockets are released soon after.
+    pub(crate) fn shut_down(&self) -> (Option<quinn::Endpoint>, Vec<TcpConnection>) {
+        let udp = {
+            let mut udp = lock(&self.udp);
+            self.closed.send_replace(true);
+            udp.take()
+        };
+        if let Some(endpoint) = &udp {
             endpoint.close(CloseCode::Done.into(), b"closed");
         }
-        if let Some(tcp) = &tcp {
+        if let Some(tcp) = &self.tcp {
             tcp.abort();
         }
-        (udp, tcp, self.connections.close())
+        (udp, self.connections.close())
+    }
+
+    /// Whether nobody holds a socket of the listener any more.
+    pub(crate) fn is_released(&self) -> bool {
+        lock(&self.udp).is_none()
+            && lock(&self.udp_socket).as_ref().is_none_or(|socket| socket.strong_count() == 0)
+            && self.tcp.as_ref().is_none_or(|tcp| tcp.is_finished() || !self.is_closed())
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        *self.closed.borrow()
     }
 }
 
-impl Drop for ListenerSockets {
-    fn drop(&mut self) {
-        self.shut_down();
-    }
+fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
+    of.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-type Shutdown = (
-    Option<(quinn::Endpoint, Weak<dyn AsyncUdpSocket>)>,
-    Option<JoinHandle<()>>,
-    Vec<crate::tcp::TcpConnection>,
-);
-
+/// How long to wait before a socket that cannot be bound is tried again.
+const REBIND_DELAY: Duration = Duration::from_millis(200);
 /// How many ports to try.
 const MAX_PORT_TRIES: usize = 16;

@@ -1,6 +1,7 @@
 use bytes::Bytes;
 
 use crate::TransportError;
+use crate::limits::{ATTACHMENT_BYTES, ATTACHMENTS};
 
 /// A message from one agent to another.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,7 +17,7 @@ pub struct Message {
     pub payload: Option<String>,
     /// JSON text.
     pub metadata: Option<String>,
-    /// The binary arrays of the payload.
+    /// The binary arrays of the payload, at most 16,384.
     pub attachments: Vec<Attachment>,
 }
 
@@ -75,17 +76,24 @@ impl Message {
         text(&self.payload) + text(&self.metadata) + attached
     }
 
-    /// The memory that the message accounts for: its size, and an allowance for everything else.
+    /// The memory that the message accounts for: its size, what its arrays take besides, and an allowance for everything
+    /// else.
     pub(crate) fn weight(&self) -> usize {
-        self.size() + self.id.len() + self.kind.len() + OVERHEAD
+        let arrays: usize = self.attachments.iter().map(|one| one.pointer.len() + ATTACHMENT_BYTES).sum();
+        self.size() + arrays + self.id.len() + self.kind.len() + OVERHEAD
     }
 
     /// Checks every limit.
     ///
     /// # Errors
-    /// `ERR_LIMIT` if something is too large, `ERR_ARGUMENT` if the stream's name is empty.
+    /// `ERR_LIMIT` if something is too large or has too many parts, `ERR_ARGUMENT` if the stream's name is empty.
     pub fn check(&self) -> Result<(), TransportError> {
         limit("a message", self.size(), MAX_MESSAGE)?;
+        let count = self.attachments.len();
+        if count > ATTACHMENTS {
+            let (what, hint) = ("the arrays of a message", "join them, or send it in parts");
+            return Err(TransportError::TooMany { what, count, limit: ATTACHMENTS, hint });
+        }
         limit("a message's id", self.id.len(), MAX_NAME)?;
         limit("a message's type", self.kind.len(), MAX_NAME)?;
         limit("a streamId", self.stream.text.len(), MAX_NAME)?;

@@ -12,7 +12,7 @@ use crate::messages::pending_answer::PendingAnswer;
 use crate::messages::receive::delivery::Delivery;
 use crate::messages::receive::inbox::Inbox;
 use crate::messages::receive::pending_receive::PendingReceive;
-use crate::messages::send::outbound::ReplyTo;
+use crate::messages::send::outbound::{Caller, ReplyTo};
 use crate::messages::send::send_queue::SendQueues;
 use crate::messages::stream_key::StreamKey;
 use crate::{Endpoint, TransportError};
@@ -101,10 +101,13 @@ impl Messenger {
     ) -> impl Future<Output = Result<(), TransportError>> + Send + use<> {
         let (sender, outcome) = oneshot::channel();
         let queued = self.shared.key(address, &message.stream).and_then(|key| {
-            self.shared.queues.enqueue(&key, message, ReplyTo::Sender(sender))?;
-            Ok(key)
+            let caller = self.shared.queues.enqueue(&key, message, ReplyTo::Sender(sender))?;
+            Ok((key, caller))
         });
-        async move { within(limit, outcome, "the acknowledgement from", &queued?).await }
+        async move {
+            let (key, _caller) = queued?;
+            within(limit, outcome, "the acknowledgement from", &key).await
+        }
     }
 
     /// Sends a message like [`Messenger::send`] and resolves to its answer. That is what the peer's handler answers, or
@@ -173,8 +176,9 @@ impl Shared {
         let answer = Arc::new(answer);
         self.inbox.add_request(&key, Arc::clone(&answer));
         let reply = ReplyTo::Requester(Arc::clone(&answer));
-        let request = Request { outcome: Some(outcome), answer, inbox: Arc::clone(&self.inbox), key };
-        self.queues.enqueue(&request.key, message, reply)?;
+        let inbox = Arc::clone(&self.inbox);
+        let mut request = Request { outcome: Some(outcome), answer, inbox, key, caller: None };
+        request.caller = Some(self.queues.enqueue(&request.key, message, reply)?);
         Ok(request)
     }
 }
@@ -185,11 +189,14 @@ struct Request {
     answer: Arc<PendingAnswer>,
     inbox: Arc<Inbox>,
     key: StreamKey,
+    /// `None` until the request is queued.
+    caller: Option<Caller>,
 }
 
 impl Drop for Request {
     fn drop(&mut self) {
         self.outcome = None;
+        self.caller = None;
         self.inbox.remove_request(&self.key, &self.answer);
     }
 }

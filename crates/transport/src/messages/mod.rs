@@ -16,6 +16,8 @@ mod wire;
 
 pub(crate) use receive::inbox::Inbox;
 pub(crate) use receive::serve::serve;
+#[cfg(fuzzing)]
+pub(crate) use wire::{assembly, frames};
 
 pub use config::MessengerConfig;
 pub use message::{Attachment, AttachmentKind, MAX_MESSAGE, Message, StreamForm, StreamName};

@@ -19,7 +19,7 @@ use super::params::{
 use super::socket::Socket;
 use super::state::{ConnectionState, PeerHandshake};
 use super::stream::{TcpRecv, TcpSend, open, request};
-use crate::limits::{CLOSE_TIMEOUT, CONNECTION_WINDOW, STREAM_WINDOW};
+use crate::limits::{CLOSE_TIMEOUT, HEADER_LIST, STREAM_WINDOW};
 
 /// Connects over TCP. No application data has been sent when it resolves.
 ///
@@ -41,11 +41,15 @@ pub(crate) async fn dial(
     }
     let peer = PeerHandshake::of(session, remote, label)?;
     let (socket, failure) = Socket::new(stream);
-    let handshake = Builder::new()
+    let mut settings = Builder::new();
+    if !params.proof {
+        settings.data_frame_budget(DATA_FRAME_BUDGET);
+    }
+    let handshake = settings
         .initial_window_size(STREAM_WINDOW)
         .max_frame_size(MAX_FRAME)
         .max_send_buffer_size(SEND_BUFFER)
-        .data_frame_budget(DATA_FRAME_BUDGET)
+        .max_header_list_size(HEADER_LIST)
         // Until the server announces its limit, assume the least that every server allows.
         .initial_max_send_streams(INTERNAL_STREAMS as usize + 1)
         .enable_push(false)
@@ -61,10 +65,11 @@ async fn start(
     failure: Arc<OnceLock<ConnectionError>>,
     params: TcpParams,
 ) -> io::Result<TcpConnection> {
-    let (streams, incoming) = mpsc::unbounded_channel();
+    // No more wait than there are permits.
+    let (streams, incoming) = mpsc::channel(params.max_streams.max(1) as usize);
     let (record, records) = mpsc::unbounded_channel();
     let pings = connection.ping_pong().expect("it is taken only here");
-    let state = Arc::new(ConnectionState::new(peer, record));
+    let state = Arc::new(ConnectionState::new(peer, record, params));
     let made = TcpConnection::new(Arc::clone(&state), Opener::Client(requests.clone()), incoming);
     let core = Arc::clone(made.core());
     tokio::spawn(async move {
@@ -84,7 +89,7 @@ async fn start(
 async fn reserve_streams(
     requests: SendRequest<Bytes>,
     state: Arc<ConnectionState>,
-    streams: mpsc::UnboundedSender<(TcpSend, TcpRecv)>,
+    streams: mpsc::Sender<(TcpSend, TcpRecv)>,
     most: u32,
 ) {
     let permits = Arc::new(Semaphore::new(most as usize));
@@ -95,7 +100,7 @@ async fn reserve_streams(
         let mut send = TcpSend::new(send, &state);
         send.permit = Some(permit);
         let recv = TcpRecv::new(response.into_body(), &send);
-        if streams.send((send, recv)).is_err() {
+        if streams.send((send, recv)).await.is_err() {
             return;
         }
     }
@@ -114,12 +119,12 @@ async fn drive(
                 return state.end(failure.get().cloned().unwrap_or(ConnectionError::Reset));
             }
             error = state.ended() => {
-                if matches!(error, ConnectionError::LocallyClosed) {
+                if matches!(error, ConnectionError::LocallyClosed | ConnectionError::TransportError(_)) {
                     let _ = tokio::time::timeout(CLOSE_TIMEOUT, connection).await;
                 }
                 return;
             }
-            () = state.trusted.notified() => connection.set_target_window_size(CONNECTION_WINDOW),
+            () = state.resized.notified() => connection.set_target_window_size(state.window()),
         }
     }
 }

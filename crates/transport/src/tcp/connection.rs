@@ -3,7 +3,6 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
-use h2::RecvStream;
 use h2::client::SendRequest;
 use h2::server::SendResponse;
 use quinn::ConnectionError;
@@ -13,6 +12,7 @@ use tokio::sync::mpsc;
 use super::params::STREAM;
 use super::state::ConnectionState;
 use super::stream::{self, TcpRecv, TcpSend};
+use crate::limits::CONNECTION_WINDOW;
 use crate::protocol::CloseCode;
 
 /// A connection to a peer over TLS on TCP. Clones are the same connection; dropping the last one closes it.
@@ -34,21 +34,21 @@ impl Drop for Handle {
 pub(super) struct Core {
     pub(super) state: Arc<ConnectionState>,
     opener: Opener,
-    incoming: tokio::sync::Mutex<mpsc::UnboundedReceiver<(TcpSend, TcpRecv)>>,
+    incoming: tokio::sync::Mutex<mpsc::Receiver<(TcpSend, TcpRecv)>>,
 }
 
 /// How this side opens streams.
 pub(super) enum Opener {
     Client(SendRequest<Bytes>),
     /// Streams that the client has reserved for the server.
-    Server(tokio::sync::Mutex<mpsc::UnboundedReceiver<(RecvStream, SendResponse<Bytes>)>>),
+    Server(tokio::sync::Mutex<mpsc::Receiver<(TcpRecv, SendResponse<Bytes>)>>),
 }
 
 impl TcpConnection {
     pub(super) fn new(
         state: Arc<ConnectionState>,
         opener: Opener,
-        incoming: mpsc::UnboundedReceiver<(TcpSend, TcpRecv)>,
+        incoming: mpsc::Receiver<(TcpSend, TcpRecv)>,
     ) -> Self {
         let core = Core { state, opener, incoming: tokio::sync::Mutex::new(incoming) };
         Self { handle: Arc::new(Handle(Arc::new(core))) }
@@ -68,7 +68,7 @@ impl TcpConnection {
         let opened = match &self.core().opener {
             Opener::Client(requests) => stream::open(requests, STREAM, self.state()).await,
             Opener::Server(reserved) => match reserved.lock().await.recv().await {
-                Some((recv, respond)) => stream::accept(recv, respond, self.state()),
+                Some((recv, respond)) => stream::answer(recv, respond, self.state()),
                 None => None,
             },
         };
@@ -116,6 +116,11 @@ impl TcpConnection {
         self.state().peer.exported
     }
 
+    /// Its socket, for somebody who does not use the connection.
+    pub(crate) fn socket(&self) -> TcpSocket {
+        TcpSocket(Arc::clone(self.state()))
+    }
+
     /// A handle that does not keep the connection alive.
     pub(crate) fn downgrade(&self) -> WeakTcpConnection {
         WeakTcpConnection(Arc::downgrade(&self.handle))
@@ -126,9 +131,30 @@ impl TcpConnection {
         self.state().socket_closed().await;
     }
 
-    /// Raises the flow-control window to that of a trusted peer.
+    /// Lets the peer open all its streams, and raises the flow-control window to that of an admitted one.
     pub(crate) fn lift_restrictions(&self) {
-        self.state().trusted.notify_one();
+        self.state().mark_proven();
+        self.set_window(CONNECTION_WINDOW);
+    }
+
+    /// Sets the flow-control window.
+    pub(crate) fn set_window(&self, bytes: u32) {
+        self.state().set_window(bytes);
+    }
+}
+
+/// The socket of an accepted connection. It is open for up to `CLOSE_TIMEOUT` after the connection has ended.
+pub(crate) struct TcpSocket(Arc<ConnectionState>);
+
+impl TcpSocket {
+    /// Resolves once it is closed.
+    pub(crate) async fn closed(&self) {
+        self.0.socket_closed().await;
+    }
+
+    /// Closes it without telling the peer.
+    pub(crate) fn cut(&self) {
+        self.0.cut();
     }
 }
 

@@ -42,6 +42,7 @@ async fn write(mut send: TcpSend, mut records: mpsc::UnboundedReceiver<Record>, 
             send.finish_always();
             return;
         }
+        state.count_written();
     }
 }
 

@@ -26,8 +26,10 @@ mod stream;
 mod tests;
 
 pub(crate) use client::dial;
-pub(crate) use connection::{TcpConnection, WeakTcpConnection};
+pub(crate) use connection::{TcpConnection, TcpSocket, WeakTcpConnection};
 pub(crate) use handshake_error::handshake_error;
 pub(crate) use params::{ALPN, TcpParams};
+#[cfg(fuzzing)]
+pub(crate) use record::Record;
 pub(crate) use server::accept;
 pub(crate) use stream::{TcpRecv, TcpSend};

@@ -2,7 +2,7 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 /// A record of the control stream: `u8 kind | u32 number | u8 length | text`, little-endian.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Record {
+pub(crate) enum Record {
     /// Kind 0: the connection is closed with this code and reason. No record follows.
     Close(u32, Bytes),
     /// Kind 1: every byte of the stream with this HTTP/2 number has arrived.
@@ -14,7 +14,7 @@ pub(super) enum Record {
 impl Record {
     const HEAD: usize = 6;
 
-    pub(super) fn encode(&self) -> Bytes {
+    pub(crate) fn encode(&self) -> Bytes {
         let code;
         let (kind, number, text): (u8, u32, &[u8]) = match self {
             Self::Close(code, reason) => (0, *code, &reason[..reason.len().min(usize::from(u8::MAX))]),
@@ -33,7 +33,7 @@ impl Record {
     }
 
     /// Takes a record from the front, once it is complete. `Err` for an unknown kind.
-    pub(super) fn take(bytes: &mut BytesMut) -> Result<Option<Self>, u8> {
+    pub(crate) fn take(bytes: &mut BytesMut) -> Result<Option<Self>, u8> {
         if bytes.len() < Self::HEAD || bytes.len() < Self::HEAD + usize::from(bytes[Self::HEAD - 1]) {
             return Ok(None);
         }

@@ -9,6 +9,7 @@ use quinn::ConnectionError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
@@ -21,7 +22,8 @@ use super::record::Record;
 use super::socket::Socket;
 use super::state::{ConnectionState, PeerHandshake};
 use super::stream::{self, TcpRecv, TcpSend};
-use crate::limits::{CLOSE_TIMEOUT, CONNECTION_WINDOW, STREAM_WINDOW};
+use crate::limits::{CLOSE_TIMEOUT, HEADER_LIST, RESERVED_STREAMS, STRANGER_STREAMS, STREAM_WINDOW};
+use crate::protocol::{CloseCode, WITHOUT_SECRET};
 
 /// Accepts a TCP connection. The peer's certificate has been verified when it resolves.
 ///
@@ -44,23 +46,28 @@ pub(crate) async fn accept(
     };
     let peer = PeerHandshake::of(stream.get_ref().1, remote, label)?;
     let (socket, failure) = Socket::new(stream);
-    let handshake = Builder::new()
+    let max_streams = params.max_streams.saturating_add(INTERNAL_STREAMS);
+    let mut settings = Builder::new();
+    if !params.proof {
+        settings.data_frame_budget(DATA_FRAME_BUDGET);
+    }
+    let handshake = settings
         .initial_window_size(STREAM_WINDOW)
         .max_frame_size(MAX_FRAME)
         .max_send_buffer_size(SEND_BUFFER)
-        .data_frame_budget(DATA_FRAME_BUDGET)
-        .max_concurrent_streams(params.max_streams.saturating_add(INTERNAL_STREAMS))
+        .max_header_list_size(HEADER_LIST)
+        .max_concurrent_streams(max_streams)
         .handshake(socket);
     let mut connection = handshake.await.map_err(io::Error::other)?;
-    let (incoming, streams) = mpsc::unbounded_channel();
-    let (reserved, openable) = mpsc::unbounded_channel();
+    let (incoming, streams) = mpsc::channel(max_streams as usize);
+    let (reserved, openable) = mpsc::channel(RESERVED_STREAMS);
     let (record, records) = mpsc::unbounded_channel();
     let pings = connection.ping_pong().expect("it is taken only here");
     let opener = Opener::Server(tokio::sync::Mutex::new(openable));
-    let state = Arc::new(ConnectionState::new(peer, record));
+    let state = Arc::new(ConnectionState::new(peer, record, params));
     let made = TcpConnection::new(Arc::clone(&state), opener, streams);
     tokio::spawn(keep_alive(Arc::clone(&state), pings, params.idle_timeout));
-    let dispatcher = StreamDispatcher { state, incoming, reserved, records: Some(records) };
+    let dispatcher = StreamDispatcher { state, incoming, reserved, records: Some(records), taken: 0 };
     let core = Arc::clone(made.core());
     tokio::spawn(async move {
         drive(connection, dispatcher, &core, &failure).await;
@@ -72,14 +79,21 @@ pub(crate) async fn accept(
 /// Passes on the streams that the client opens.
 struct StreamDispatcher {
     state: Arc<ConnectionState>,
-    incoming: mpsc::UnboundedSender<(TcpSend, TcpRecv)>,
-    reserved: mpsc::UnboundedSender<(RecvStream, SendResponse<Bytes>)>,
+    incoming: mpsc::Sender<(TcpSend, TcpRecv)>,
+    reserved: mpsc::Sender<(TcpRecv, SendResponse<Bytes>)>,
     /// Taken when the control stream is opened.
     records: Option<mpsc::UnboundedReceiver<Record>>,
+    /// Streams opened so far.
+    taken: u64,
 }
 
 impl StreamDispatcher {
     fn take(&mut self, request: Request<RecvStream>, mut respond: SendResponse<Bytes>) {
+        self.taken += 1;
+        if self.taken > u64::from(STRANGER_STREAMS) && self.state.is_unproven() {
+            // Most likely a node that does not know that it has to prove a secret first.
+            return self.state.close(CloseCode::Trust as u32, WITHOUT_SECRET);
+        }
         let path = request.uri().path().to_owned();
         let recv = request.into_body();
         match (path.as_str(), &mut self.records) {
@@ -90,18 +104,31 @@ impl StreamDispatcher {
                     start_control(&self.state, send, recv, records);
                 }
             }
-            // If the channel is closed, nobody wants the stream any more.
             (STREAM, _) => {
                 if let Some(stream) = stream::accept(recv, respond, &self.state) {
-                    let _ = self.incoming.send(stream);
+                    self.keep(&self.incoming.try_send(stream), "streams that were opened and reset");
                 }
             }
-            (RESERVED, _) => drop(self.reserved.send((recv, respond))),
+            (RESERVED, _) => {
+                // Received from the start, so that what arrives too early is merged and counted like any other bytes.
+                let recv = TcpRecv::start(recv, &self.state);
+                self.keep(&self.reserved.try_send((recv, respond)), "reserved streams");
+            }
             _ => {
                 let mut refusal = Response::new(());
                 *refusal.status_mut() = StatusCode::NOT_FOUND;
                 let _ = respond.send_response(refusal, true);
             }
+        }
+    }
+}
+
+impl StreamDispatcher {
+    /// A peer that obeys HTTP/2's limit finds room in every queue: it is full only of streams that were reset.
+    fn keep<T>(&self, queued: &Result<(), TrySendError<T>>, limit: &'static str) {
+        // If the channel is closed, nobody wants the stream any more.
+        if matches!(queued, Err(TrySendError::Full(_))) {
+            self.state.close_over(limit);
         }
     }
 }
@@ -123,7 +150,7 @@ async fn drive(
                 }
             },
             error = state.ended() => {
-                if matches!(error, ConnectionError::LocallyClosed) {
+                if matches!(error, ConnectionError::LocallyClosed | ConnectionError::TransportError(_)) {
                     // Keep accepting streams: the control stream may not have arrived yet, and dropping others would
                     // reset them before the peer learns of the close.
                     let farewell = async {
@@ -131,11 +158,14 @@ async fn drive(
                             dispatcher.take(request, respond);
                         }
                     };
-                    let _ = tokio::time::timeout(CLOSE_TIMEOUT, farewell).await;
+                    tokio::select! {
+                        _ = tokio::time::timeout(CLOSE_TIMEOUT, farewell) => {}
+                        () = state.cut.notified() => {}
+                    }
                 }
                 return;
             }
-            () = state.trusted.notified() => connection.set_target_window_size(CONNECTION_WINDOW),
+            () = state.resized.notified() => connection.set_target_window_size(state.window()),
         }
     }
 }

@@ -1,23 +1,36 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use quinn::ConnectionError;
+use quinn::{ConnectionError, TransportErrorCode};
 use rustls::ConnectionCommon;
 use rustls::pki_types::CertificateDer;
 use tokio::sync::{Notify, mpsc, watch};
 
+use super::params::TcpParams;
 use super::record::Record;
-use crate::limits::CLOSE_TIMEOUT;
+use crate::limits::{CLOSE_TIMEOUT, CONNECTION_WINDOW, WAITING_RECORDS};
+use crate::protocol::CloseCode;
 
 /// State shared by the tasks and the streams of a connection.
 pub(super) struct ConnectionState {
     pub(super) peer: PeerHandshake,
     records: mpsc::UnboundedSender<Record>,
+    /// Records that were queued and not written.
+    waiting_records: AtomicUsize,
+    max_waiting_records: usize,
+    /// Whether the peer still has to prove a secret.
+    unproven: AtomicBool,
     end: watch::Sender<Option<ConnectionError>>,
-    pub(super) trusted: Notify,
+    /// The flow-control window of an admitted peer.
+    window: AtomicU32,
+    /// The window has changed.
+    pub(super) resized: Notify,
+    /// Wakes the task that waits for the peer to hear why the connection is closed.
+    pub(super) cut: Notify,
     /// True once the socket is closed.
     socket_closed: watch::Sender<bool>,
     /// The status of each sending stream, by its HTTP/2 number.
@@ -51,12 +64,21 @@ impl PeerHandshake {
 }
 
 impl ConnectionState {
-    pub(super) fn new(peer: PeerHandshake, records: mpsc::UnboundedSender<Record>) -> Self {
+    pub(super) fn new(
+        peer: PeerHandshake,
+        records: mpsc::UnboundedSender<Record>,
+        params: TcpParams,
+    ) -> Self {
         Self {
             peer,
             records,
+            waiting_records: AtomicUsize::new(0),
+            max_waiting_records: WAITING_RECORDS + 2 * params.max_streams as usize,
+            unproven: AtomicBool::new(params.proof),
             end: watch::Sender::new(None),
-            trusted: Notify::new(),
+            window: AtomicU32::new(CONNECTION_WINDOW),
+            resized: Notify::new(),
+            cut: Notify::new(),
             socket_closed: watch::Sender::new(false),
             send_status: Mutex::default(),
         }
@@ -81,9 +103,27 @@ impl ConnectionState {
         });
     }
 
+    /// Ends the connection of a peer that exceeded a limit.
+    pub(super) fn close_over(&self, limit: &'static str) {
+        let mut end = ConnectionError::TransportError(TransportErrorCode::STREAM_LIMIT_ERROR.into());
+        if let ConnectionError::TransportError(error) = &mut end {
+            limit.clone_into(&mut error.reason);
+        }
+        self.end_once(end, || {
+            let reason = Bytes::from_static(limit.as_bytes());
+            let _ = self.records.send(Record::Close(CloseCode::Limit as u32, reason));
+        });
+    }
+
     /// Ends the connection without telling the peer, which knows or is gone.
     pub(super) fn end(&self, error: ConnectionError) {
         self.end_once(error, || {});
+    }
+
+    /// Closes the socket at once, even if the peer is still being told of the end.
+    pub(super) fn cut(&self) {
+        self.end(ConnectionError::Reset);
+        self.cut.notify_one();
     }
 
     /// Only the first end counts. `before` runs before anyone sees it.
@@ -119,12 +159,45 @@ impl ConnectionState {
 
     /// Tells the peer that a stream is stopped.
     pub(super) fn send_stop(&self, stream: u32, code: u32) {
-        let _ = self.records.send(Record::Stop(stream, code));
+        self.send(Record::Stop(stream, code));
     }
 
     /// Tells the peer that every byte of a stream has arrived.
     pub(super) fn send_arrived(&self, stream: u32) {
-        let _ = self.records.send(Record::Arrived(stream));
+        self.send(Record::Arrived(stream));
+    }
+
+    /// Queues a record. Closes the connection of a peer that uses streams and does not read what is said about them.
+    fn send(&self, record: Record) {
+        if self.waiting_records.fetch_add(1, Ordering::Relaxed) >= self.max_waiting_records {
+            return self.close_over("records of the control stream that are not read");
+        }
+        // An error means that the peer is gone.
+        let _ = self.records.send(record);
+    }
+
+    /// A record was written.
+    pub(super) fn count_written(&self) {
+        self.waiting_records.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Sets the window, which the task that drives the connection applies.
+    pub(super) fn set_window(&self, bytes: u32) {
+        self.window.store(bytes, Ordering::Release);
+        self.resized.notify_one();
+    }
+
+    pub(super) fn window(&self) -> u32 {
+        self.window.load(Ordering::Acquire)
+    }
+
+    /// The peer has proven a secret.
+    pub(super) fn mark_proven(&self) {
+        self.unproven.store(false, Ordering::Release);
+    }
+
+    pub(super) fn is_unproven(&self) -> bool {
+        self.unproven.load(Ordering::Acquire)
     }
 
     pub(super) fn mark_arrived(&self, stream: u32) {

@@ -133,14 +133,19 @@ pub(crate) struct TcpRecv {
 
 impl TcpRecv {
     pub(super) fn new(recv: RecvStream, send: &TcpSend) -> Self {
-        let made = Self::of(send);
-        tokio::spawn(pump(recv, Arc::clone(&made.buffer), Arc::clone(&send.state)));
+        Self::start(recv, &send.state)
+    }
+
+    /// For a stream that this side has not answered yet.
+    pub(super) fn start(recv: RecvStream, state: &Arc<ConnectionState>) -> Self {
+        let made = Self::of(recv.stream_id().as_u32(), state);
+        tokio::spawn(pump(recv, Arc::clone(&made.buffer), Arc::clone(state)));
         made
     }
 
     /// For a stream that the peer has not answered yet.
     pub(super) fn of_response(response: ResponseFuture, send: &TcpSend) -> Self {
-        let made = Self::of(send);
+        let made = Self::of(send.id, &send.state);
         let (buffer, state) = (Arc::clone(&made.buffer), Arc::clone(&send.state));
         tokio::spawn(async move {
             match response.await {
@@ -151,8 +156,8 @@ impl TcpRecv {
         made
     }
 
-    fn of(send: &TcpSend) -> Self {
-        Self { id: send.id, buffer: RecvBuffer::new(), state: Arc::clone(&send.state), stopped: false }
+    fn of(id: u32, state: &Arc<ConnectionState>) -> Self {
+        Self { id, buffer: RecvBuffer::new(), state: Arc::clone(state), stopped: false }
     }
 
     /// Reads the next bytes, never empty; `None` at the end. Safe to cancel.
@@ -221,11 +226,19 @@ pub(super) async fn request(
 /// Accepts a stream that the client has opened.
 pub(super) fn accept(
     recv: RecvStream,
+    respond: SendResponse<Bytes>,
+    state: &Arc<ConnectionState>,
+) -> Option<(TcpSend, TcpRecv)> {
+    answer(TcpRecv::start(recv, state), respond, state)
+}
+
+/// Starts to use a stream that is already being received.
+pub(super) fn answer(
+    recv: TcpRecv,
     mut respond: SendResponse<Bytes>,
     state: &Arc<ConnectionState>,
 ) -> Option<(TcpSend, TcpRecv)> {
     let send = TcpSend::new(respond.send_response(Response::new(()), false).ok()?, state);
-    let recv = TcpRecv::new(recv, &send);
     Some((send, recv))
 }
 

@@ -15,7 +15,7 @@ use super::{ALPN, TcpConnection, TcpParams, TcpRecv, TcpSend, accept, dial};
 use crate::tls::verifier::PeerVerifier;
 use crate::{Identity, Trust};
 
-const PARAMS: TcpParams = TcpParams { idle_timeout: Duration::from_secs(30), max_streams: 4 };
+const PARAMS: TcpParams = TcpParams { idle_timeout: Duration::from_secs(30), max_streams: 4, proof: false };
 
 /// The client's end and the server's.
 async fn connected() -> (TcpConnection, TcpConnection) {
@@ -192,6 +192,18 @@ async fn the_peer_learns_of_the_close_first() {
         assert!(matches!(end, WriteError::ConnectionLost(ConnectionError::ApplicationClosed(_))), "{end:?}");
         following.await.unwrap();
     }
+}
+
+/// One that gave way to another was told so, for up to a second in which its socket counted as nobody's.
+#[tokio::test]
+async fn a_socket_that_is_cut_says_no_farewell() {
+    let (client, server) = connected().await;
+    let socket = server.socket();
+    socket.cut();
+    drop(server);
+    socket.closed().await;
+    let heard = client.closed().await;
+    assert!(!matches!(heard, ConnectionError::ApplicationClosed(_)), "{heard}");
 }
 
 #[tokio::test]

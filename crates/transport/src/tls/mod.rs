@@ -1,6 +1,7 @@
 pub(crate) mod cert_resolver;
 pub(crate) mod identity;
 pub(crate) mod identity_file;
+pub(crate) mod server_sessions;
 pub(crate) mod tickets;
 pub(crate) mod verifier;
 
@@ -16,13 +17,16 @@ use quinn::{
     TransportConfig, VarInt,
 };
 use rustls::client::Resumption;
-use rustls::server::ServerSessionMemoryCache;
 use rustls::version::TLS13;
 
-use crate::limits::{CONNECTION_WINDOW, STREAM_WINDOW, keep_alive_interval};
+use crate::limits::{
+    CONNECTION_WINDOW, PROOF_WINDOW, QUIC_INCOMING, QUIC_INCOMING_BYTES, QUIC_INCOMING_BYTES_TOTAL,
+    STRANGER_STREAMS, STRANGER_WINDOW, STREAM_WINDOW, keep_alive_interval,
+};
 use crate::protocol::Protocol;
 use crate::tcp;
 use crate::tls::cert_resolver::CertResolver;
+use crate::tls::server_sessions::ServerSessions;
 use crate::tls::tickets::AttemptTickets;
 use crate::tls::verifier::PeerVerifier;
 use crate::{EndpointConfig, TransportError, Trust};
@@ -33,9 +37,10 @@ pub(crate) struct Tls {
     client: rustls::ClientConfig,
     server: quinn::ServerConfig,
     /// For clients that have to prove a secret first.
-    restricted_server: Arc<quinn::ServerConfig>,
+    proof_server: Arc<quinn::ServerConfig>,
     transport: Arc<TransportConfig>,
-    endpoint: quinn::EndpointConfig,
+    /// The one at the start, from which reset keys are derived.
+    identity: crate::Identity,
     tcp_client: Arc<rustls::ClientConfig>,
     tcp_server: Arc<rustls::ServerConfig>,
 }
@@ -46,12 +51,12 @@ impl Tls {
         trust: &Trust,
         config: &EndpointConfig,
     ) -> Result<Self, TransportError> {
-        let transport = Arc::new(transport(config, CONNECTION_WINDOW)?);
+        let transport = Arc::new(transport(config, STRANGER_WINDOW)?);
         let verifier = Arc::new(PeerVerifier::new(trust.clone()));
         // Keep sessions here, not in tickets: each can be used only once, which early data relies on.
-        let sessions = ServerSessionMemoryCache::new(config.max_connections.saturating_mul(4).max(256));
+        let sessions = ServerSessions::new(trust, config.max_connections.saturating_mul(4).max(256));
         let tls = server_tls(&cert_resolver, Arc::clone(&verifier), sessions)?;
-        let restricted_transport = Arc::new(self::transport(config, RESTRICTED_WINDOW)?);
+        let proof_transport = Arc::new(self::transport(config, PROOF_WINDOW)?);
         let client = client(&cert_resolver, verifier, config)?;
         let mut tcp_client = client.clone();
         tcp_client.alpn_protocols = vec![tcp::ALPN.to_vec()];
@@ -64,21 +69,21 @@ impl Tls {
             client,
             tcp_client: Arc::new(tcp_client),
             tcp_server: Arc::new(tcp_server),
-            server: server(tls.clone(), config, config.enable_0rtt, Arc::clone(&transport))?,
-            restricted_server: Arc::new(server(tls, config, false, restricted_transport)?),
+            server: server(tls.clone(), config.enable_0rtt, Arc::clone(&transport))?,
+            proof_server: Arc::new(server(tls, false, proof_transport)?),
             transport,
-            endpoint: endpoint(&cert_resolver.identity()),
+            identity: cert_resolver.identity(),
             cert_resolver,
         })
     }
 
-    /// Accepts a connection whose certificate alone is not enough to trust it: without early data, and with a small
+    /// Accepts a connection whose certificate alone is not enough to trust it: without early data, and with a smaller
     /// window until `RawConnection::lift_restrictions`.
-    pub(crate) fn accept_restricted(
+    pub(crate) fn accept_unproven(
         &self,
         incoming: quinn::Incoming,
     ) -> Result<quinn::Connecting, ConnectionError> {
-        incoming.accept_with(Arc::clone(&self.restricted_server))
+        incoming.accept_with(Arc::clone(&self.proof_server))
     }
 
     /// For connecting over TCP, where sessions are not resumed.
@@ -112,11 +117,21 @@ impl Tls {
         enlarge_buffers(&socket);
         let socket = TokioRuntime.wrap_udp_socket(socket)?;
         let watched = Arc::downgrade(&socket);
+        Ok((self.endpoint_on(socket, accepts)?, watched))
+    }
+
+    pub(crate) fn endpoint_on(
+        &self,
+        socket: Arc<dyn AsyncUdpSocket>,
+        accepts: bool,
+    ) -> io::Result<quinn::Endpoint> {
         let server = accepts.then(|| self.server.clone());
-        let runtime = Arc::new(TokioRuntime);
-        let endpoint =
-            quinn::Endpoint::new_with_abstract_socket(self.endpoint.clone(), server, socket, runtime)?;
-        Ok((endpoint, watched))
+        quinn::Endpoint::new_with_abstract_socket(
+            endpoint(&self.identity, socket.local_addr()?),
+            server,
+            socket,
+            Arc::new(TokioRuntime),
+        )
     }
 }
 
@@ -146,7 +161,7 @@ fn client(
 fn server_tls(
     cert_resolver: &Arc<CertResolver>,
     verifier: Arc<PeerVerifier>,
-    sessions: Arc<ServerSessionMemoryCache>,
+    sessions: Arc<ServerSessions>,
 ) -> Result<rustls::ServerConfig, TransportError> {
     let mut tls = rustls::ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13])
@@ -160,7 +175,6 @@ fn server_tls(
 
 fn server(
     mut tls: rustls::ServerConfig,
-    config: &EndpointConfig,
     early_data: bool,
     transport: Arc<TransportConfig>,
 ) -> Result<quinn::ServerConfig, TransportError> {
@@ -169,12 +183,13 @@ fn server(
     let mut server = quinn::ServerConfig::with_crypto(Arc::new(quic));
     server
         .transport_config(transport)
-        .max_incoming(config.max_connections.max(64))
-        .incoming_buffer_size(256 * 1024)
-        .incoming_buffer_size_total(16 * 1024 * 1024);
+        .max_incoming(QUIC_INCOMING)
+        .incoming_buffer_size(QUIC_INCOMING_BYTES)
+        .incoming_buffer_size_total(QUIC_INCOMING_BYTES_TOTAL);
     Ok(server)
 }
 
+/// The parameters of a connection with a stranger. `RawConnection::lift_restrictions` raises them.
 fn transport(config: &EndpointConfig, window: u32) -> Result<TransportConfig, TransportError> {
     let idle = IdleTimeout::try_from(config.idle_timeout).map_err(|error| {
         TransportError::argument("maxIdleTimeoutMs", &config.idle_timeout.as_millis(), error.to_string())
@@ -183,7 +198,7 @@ fn transport(config: &EndpointConfig, window: u32) -> Result<TransportConfig, Tr
     transport
         .max_idle_timeout(Some(idle))
         .keep_alive_interval(Some(keep_alive_interval(config.idle_timeout)))
-        .max_concurrent_bidi_streams(VarInt::from_u32(config.max_concurrent_streams))
+        .max_concurrent_bidi_streams(VarInt::from_u32(config.max_concurrent_streams.min(STRANGER_STREAMS)))
         .max_concurrent_uni_streams(VarInt::from_u32(0))
         .datagram_receive_buffer_size(None)
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW))
@@ -194,8 +209,12 @@ fn transport(config: &EndpointConfig, window: u32) -> Result<TransportConfig, Tr
 
 /// The reset key is derived from the identity, so that a restarted node can tell its peers by a stateless reset that
 /// their connections are gone. For the same reason no connection id is rejected as foreign.
-fn endpoint(identity: &crate::Identity) -> quinn::EndpointConfig {
-    let reset_key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &identity.derive("quic stateless reset"));
+///
+/// Each address has a key of its own: a socket tells the token of any id that it does not know, and with one key for all
+/// sockets an observer could ask one of them how to end the connections of another (RFC 9000, section 21.11).
+fn endpoint(identity: &crate::Identity, local: SocketAddr) -> quinn::EndpointConfig {
+    let purpose = format!("quic stateless reset {local}");
+    let reset_key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &identity.derive(&purpose));
     let mut endpoint = quinn::EndpointConfig::new(Arc::new(reset_key));
     endpoint.cid_generator(|| Box::new(RandomIds));
     endpoint
@@ -228,6 +247,4 @@ fn alpn() -> Vec<Vec<u8>> {
 }
 
 const ID_LENGTH: usize = 8;
-/// Just large enough for a proof.
-const RESTRICTED_WINDOW: u32 = 16 * 1024;
 const SOCKET_BUFFER: usize = 4 * 1024 * 1024;

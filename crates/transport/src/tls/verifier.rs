@@ -101,11 +101,32 @@ impl ClientCertVerifier for PeerVerifier {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        self.admit(end_entity, intermediates, Role::Client, now).map(|()| ClientCertVerified::assertion())
+        // The error travels to the client: it learns nothing of what this node trusts.
+        let admitted = self.admit(end_entity, intermediates, Role::Client, now);
+        let refused =
+            |_| Error::InvalidCertificate(CertificateError::Other(OtherError(Arc::new(NotTrusted))));
+        admitted.map(|()| ClientCertVerified::assertion()).map_err(refused)
     }
 
     verify_tls13_signatures!();
 }
+
+/// What a client hears that is refused. rustls formats it with `Debug`.
+struct NotTrusted;
+
+impl fmt::Debug for NotTrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for NotTrusted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("not trusted")
+    }
+}
+
+impl std::error::Error for NotTrusted {}
 
 /// Passed through rustls and quinn as text, which is all that quinn keeps of a local TLS error. rustls formats it with
 /// `Debug`.

@@ -8,6 +8,7 @@ mod fallback;
 mod fallback_hostile;
 mod fallback_proofs;
 mod identity;
+mod limits;
 mod messages;
 mod messages_answers;
 mod messages_hostile;

@@ -1,12 +1,16 @@
 //! What a misbehaving peer may do to message streams.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::task::JoinSet;
 use vectr_delta::Frame;
+use vectr_transport::{AckHandle, EndpointConfig};
 
 use crate::support::bare::BareClient;
-use crate::support::talk::{Heard, Talker, message};
+use crate::support::talk::{Heard, Talker, bytes_message, message};
 use crate::support::{until, within};
 
 const OPEN: u8 = 0;
@@ -144,6 +148,95 @@ async fn no_bytes_make_a_receiver_panic_or_keep_memory() {
     within(honest.messenger.send(&address, message("s", "honest"), None)).await.unwrap();
 }
 
+/// Opens a stream, and sends 64 requests on it whose answers are not read.
+async fn ask(connection: &quinn::Connection, stream: u8) -> (quinn::SendStream, quinn::RecvStream) {
+    let (mut send, recv) = connection.open_bi().await.unwrap();
+    send.write_all(&[&[2], &frame(OPEN, &[b'a' + stream], false)[..]].concat()).await.unwrap();
+    for number in 0..64 {
+        let mut request = body(number, "r");
+        request[10] = 0xc3;
+        send.write_all(&frame(MESSAGE, &request, false)).await.unwrap();
+    }
+    (send, recv)
+}
+
+/// A peer that asked and did not read had all its requests answered: 6.4 GB waited for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_are_not_read_hold_back_requests_of_their_connection() {
+    const ANSWER: usize = 256 << 10;
+    let (asked, read, most) = <(Arc<AtomicUsize>, Arc<AtomicUsize>, Arc<AtomicUsize>)>::default();
+    let (seen, most_unread) = (Arc::clone(&read), Arc::clone(&most));
+    let server = Talker::new(move |delivery| {
+        let answered = (asked.fetch_add(1, Ordering::AcqRel) + 1) * ANSWER;
+        most_unread.fetch_max(answered.saturating_sub(seen.load(Ordering::Acquire)), Ordering::AcqRel);
+        delivery.ack.acknowledge();
+        delivery.ack.answer(bytes_message("s", vec![1; ANSWER])).unwrap();
+    });
+    server.messenger.subscribe(None);
+    let address = server.listen().await;
+    let bare = BareClient::new();
+    let connection = bare.call(address.parse().unwrap()).await.unwrap();
+    let mut streams = vec![];
+    for stream in 0..8 {
+        streams.push(ask(&connection, stream).await);
+    }
+    // All are answered once they are read, those that were held back too.
+    let mut reading = JoinSet::new();
+    for (mut send, mut recv) in streams {
+        let read = Arc::clone(&read);
+        reading.spawn(async move {
+            send.finish().unwrap();
+            let mut total = 0;
+            while let Some(chunk) = within(recv.read_chunk(1 << 20, true)).await.unwrap() {
+                total += chunk.bytes.len();
+                read.fetch_add(chunk.bytes.len(), Ordering::AcqRel);
+            }
+            total
+        });
+    }
+    let totals = reading.join_all().await;
+    assert!(totals.iter().all(|total| *total > 64 * ANSWER), "{totals:?}");
+    // Of 128 MiB: 4 that wait, and what is in the windows of this client.
+    let most = most.load(Ordering::Acquire);
+    assert!(most < 32 << 20, "{most} bytes waited");
+}
+
+/// Requests that handlers work on by then are answered still, and not beyond a limit.
+#[tokio::test]
+async fn answers_beyond_the_limit_of_a_peer_that_does_not_read_are_refused() {
+    let acks = Arc::<Mutex<Vec<AckHandle>>>::default();
+    let kept = Arc::clone(&acks);
+    let server = Talker::new(move |delivery| kept.lock().unwrap().push(delivery.ack));
+    server.messenger.subscribe(None);
+    let address = server.listen().await;
+    let bare = BareClient::new();
+    let connection = bare.call(address.parse().unwrap()).await.unwrap();
+    let _stream = ask(&connection, 0).await;
+    until(|| acks.lock().unwrap().len() == 64).await;
+    let answer = bytes_message("s", vec![1; 8 << 20]);
+    let acks = std::mem::take(&mut *acks.lock().unwrap());
+    let outcomes: Vec<_> = acks.into_iter().map(|ack| ack.answer(answer.clone())).collect();
+    let refused: Vec<_> = outcomes.into_iter().filter_map(Result::err).collect();
+    assert!(refused.len() >= 32, "{} of 64", refused.len());
+    assert!(refused.iter().all(|error| error.code() == "ERR_LIMIT"), "{}", refused[0]);
+}
+
+/// It was waited for as long as its connection lived.
+#[tokio::test]
+async fn a_peer_that_does_not_read_an_answer_has_its_stream_aborted() {
+    let config = EndpointConfig::default().idle_timeout(Duration::from_secs(1)).clone();
+    let server = Talker::limited(config, |delivery| {
+        delivery.ack.answer(bytes_message("s", vec![1; 8 << 20])).unwrap();
+    });
+    server.messenger.subscribe(None);
+    let address = server.listen().await;
+    let bare = BareClient::new();
+    let connection = bare.call(address.parse().unwrap()).await.unwrap();
+    let (_send, mut recv) = ask(&connection, 0).await;
+    assert!(within(recv.received_reset()).await.unwrap().is_some());
+    assert!(connection.close_reason().is_none());
+}
+
 /// Streams that end by a reset, at any byte.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stream_that_is_cut_delivers_a_beginning_each_message_once() {
@@ -194,4 +287,53 @@ async fn a_sender_survives_what_a_receiver_says() {
         assert_eq!(outcome.unwrap_err().code(), "ERR_PEER_UNREACHABLE");
     }
     until(|| client.messenger.statistics().outgoing_bytes == 0).await;
+}
+
+/// Three messages that had the room for large ones, and others that waited for it: what these had sent by then filled the
+/// connection's window, so that the three never came to their end.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn large_messages_that_wait_for_room_let_those_that_have_it_end() {
+    let server = Talker::silent();
+    let address = server.listen().await;
+    let client = BareClient::new();
+    let connection = client.call(address.parse().unwrap()).await.unwrap();
+    const PIECE: usize = 1 << 19;
+    // Number 0, no answer, id "i", type "t", form 1, no payload, no metadata, and one array of bytes.
+    let body = |length: usize| {
+        let mut head = vec![0x98, 0, 0xc2, 0xa1, b'i', 0xa1, b't', 1, 0xc0, 0xc0, 0x91, 0x93, 0xa0, 0, 0xce];
+        head.extend((length as u32).to_be_bytes());
+        [&(head.len() as u32).to_le_bytes()[..], &(length as u32).to_le_bytes(), &head, &vec![7; length]]
+            .concat()
+    };
+    let frames = |name: &'static [u8], length: usize| {
+        let body = body(length);
+        let last = body.len().div_ceil(PIECE) - 1;
+        let pieces =
+            body.chunks(PIECE).enumerate().map(|(n, piece)| frame(MESSAGE, piece, n < last).to_vec());
+        std::iter::once([&[2][..], &frame(OPEN, name, false)].concat()).chain(pieces).collect::<Vec<_>>()
+    };
+    let open = async |frames: &[Vec<u8>]| {
+        let (mut send, recv) = connection.open_bi().await.unwrap();
+        within(send.write_all(&frames.concat())).await.unwrap();
+        (send, recv)
+    };
+    const WHOLE: usize = 63 << 20;
+    let mut begun = vec![];
+    for name in [b"a", b"b", b"c"] {
+        let frames = frames(name, WHOLE);
+        begun.push((open(&frames[..4]).await, frames[4..].concat()));
+    }
+    // They have the room once their first frames were read, which the others wait for with all that they may send.
+    let mut waiting = vec![];
+    for name in [b"d", b"e", b"f", b"g", b"h", b"i"] {
+        let frames = frames(name, 8 << 20);
+        let (mut send, recv) = connection.open_bi().await.unwrap();
+        let rest = frames.concat();
+        waiting.push((tokio::spawn(async move { send.write_all(&rest).await.map(|()| send) }), recv));
+    }
+    for ((mut send, recv), rest) in begun {
+        within(send.write_all(&rest)).await.unwrap();
+        drop((send.finish(), recv));
+    }
+    until(|| server.messenger.statistics().incoming_bytes >= 3 * WHOLE).await;
 }

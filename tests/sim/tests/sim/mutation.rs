@@ -38,6 +38,21 @@ fn a_cursor_that_passes_a_row_held_back_earlier_in_the_session_is_caught() {
 }
 
 #[test]
+fn a_cursor_that_passes_a_held_row_without_the_list_is_caught() {
+    assert_caught(Fault::HeldRowsUnlisted);
+}
+
+#[test]
+fn an_end_that_is_taken_over_without_regard_to_the_list_is_caught() {
+    assert_caught(Fault::EndIgnoresHeldRows);
+}
+
+#[test]
+fn a_row_that_leaves_the_list_when_it_is_asked_for_is_caught() {
+    assert_caught(Fault::HeldRowsLeaveEarly);
+}
+
+#[test]
 fn a_clock_that_is_called_corrected_without_evidence_is_caught() {
     assert_caught(Fault::ClockWithoutEvidence);
 }
@@ -50,6 +65,46 @@ fn a_repair_of_single_siblings_is_caught() {
 #[test]
 fn a_repair_that_moves_the_version_vector_is_caught() {
     assert_caught(Fault::RepairMovesVersionVector);
+}
+
+#[test]
+fn a_failed_sync_that_counts_is_caught() {
+    assert_caught(Fault::FailedSyncCounts);
+}
+
+#[test]
+fn a_sync_after_a_failed_one_that_counts_is_caught() {
+    assert_caught(Fault::SyncAfterFailureCounts);
+}
+
+#[test]
+fn a_sync_of_a_log_left_by_another_process_that_counts_is_caught() {
+    assert_caught(Fault::LeftLogCounts);
+}
+
+#[test]
+fn a_failed_checkpoint_that_counts_is_caught() {
+    assert_caught(Fault::FailedCheckpointCounts);
+}
+
+#[test]
+fn a_hello_that_is_completed_from_any_session_is_caught() {
+    assert_caught(Fault::SinceOfAnySession);
+}
+
+#[test]
+fn a_clone_that_goes_unnoticed_is_caught() {
+    assert_caught(Fault::CloneGoesUnnoticed);
+}
+
+#[test]
+fn digests_that_are_not_compared_beyond_the_version_vector_are_caught() {
+    assert_caught(Fault::LooseShardsDiffer);
+}
+
+#[test]
+fn claims_that_wake_no_session_are_caught() {
+    assert_caught(Fault::ClaimsWakeNobody);
 }
 
 fn assert_caught(fault: Fault) {

@@ -125,7 +125,10 @@ impl Position {
         match page {
             // What was read of a snapshot before its end is whole.
             Ok(page) => Ok(page),
-            Err(error) => Err(self.hold.outside_end().check(WHAT, &self.way_out()).err().unwrap_or(error)),
+            Err(error) => {
+                let error = self.hold.outside_end().check(WHAT, &self.way_out()).err().unwrap_or(error);
+                Err(error.with_path(Some(&readers.path)))
+            }
         }
     }
 

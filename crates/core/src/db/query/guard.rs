@@ -4,6 +4,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::{Connection, Statement};
 
 use crate::CoreError;
+use crate::db::query::expansion::{MOST_COPIES, most_copies};
 
 /// Decides which of the callers' statements are run.
 ///
@@ -19,6 +20,12 @@ impl QueryGuard {
     /// Refuses everything but one statement that reads documented views, with functions that do nothing but compute,
     /// or asks a harmless PRAGMA.
     pub(crate) fn check(&self, sql: &str) -> Result<(), CoreError> {
+        // Before SQLite sees it: nothing ends what it does with such a statement.
+        if most_copies(sql) > MOST_COPIES {
+            return Err(refused(format!(
+                "SQLite would copy a part of the statement over {MOST_COPIES} times: {SPLIT}"
+            )));
+        }
         let mut shadow = self.shadow.lock().unwrap_or_else(PoisonError::into_inner);
         let shadow = match &mut *shadow {
             Some(shadow) => shadow,
@@ -43,6 +50,9 @@ pub(crate) fn only_reads(statement: &Statement<'_>) -> Result<(), CoreError> {
 pub(crate) const fn refused(reason: String) -> CoreError {
     CoreError::Query { reason }
 }
+
+const SPLIT: &str =
+    "queries within it that read each other mention one name too often: ask in several statements";
 
 fn open() -> Result<Connection, CoreError> {
     let mut shadow = Connection::open_in_memory()?;

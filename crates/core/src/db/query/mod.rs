@@ -1,18 +1,19 @@
 //! Read-only SQL queries.
 
+mod expansion;
 pub(crate) mod guard;
+mod options;
+mod stop;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use rusqlite::limits::Limit;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, ToSql};
 
 use crate::db::query::guard::{only_reads, refused};
-use crate::storage::held_readers::End;
-use crate::storage::reader_pool::{MOST_QUERIES, PROGRESS_STEPS, ReaderPool};
+pub use crate::db::query::options::QueryOptions;
+use crate::db::query::stop::Stop;
+use crate::storage::reader_pool::{MOST_QUERIES, ReaderPool};
 use crate::writer::queue::JobKind;
 use crate::{CoreError, VectrDB};
 
@@ -41,52 +42,6 @@ pub struct Rows {
     pub rows: Vec<Vec<Value>>,
 }
 
-/// What a query may take.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct QueryOptions {
-    /// The time in which it must end, with the time that it waits for its turn. Default: none.
-    pub timeout: Option<Duration>,
-    /// The most rows that it may return. Default: a million.
-    pub max_rows: usize,
-    /// The most bytes that the values it returns may take, 16 for each beside its text or blob. Default: 256 MiB.
-    pub max_bytes: usize,
-    /// Set it from another thread to cancel the query.
-    pub cancel: Arc<AtomicBool>,
-}
-
-impl Default for QueryOptions {
-    fn default() -> Self {
-        Self { timeout: None, max_rows: 1_000_000, max_bytes: 256 << 20, cancel: Arc::default() }
-    }
-}
-
-impl QueryOptions {
-    /// Sets the time in which the query must end.
-    pub const fn timeout(&mut self, timeout: Duration) -> &mut Self {
-        self.timeout = Some(timeout);
-        self
-    }
-
-    /// Sets the most rows.
-    pub const fn max_rows(&mut self, max_rows: usize) -> &mut Self {
-        self.max_rows = max_rows;
-        self
-    }
-
-    /// Sets the most bytes.
-    pub const fn max_bytes(&mut self, max_bytes: usize) -> &mut Self {
-        self.max_bytes = max_bytes;
-        self
-    }
-
-    /// Sets the flag that cancels the query from another thread.
-    pub fn cancel(&mut self, cancel: Arc<AtomicBool>) -> &mut Self {
-        self.cancel = cancel;
-        self
-    }
-}
-
 impl VectrDB {
     /// Runs one read-only statement over the views `vectors`, `vector_changelog` and `shard_metadata`, or a harmless
     /// PRAGMA such as `integrity_check`. It sees what is committed. The whole result is held in memory: use LIMIT.
@@ -98,13 +53,14 @@ impl VectrDB {
     }
 
     /// As [`VectrDB::query`], within limits of the caller's. Four queries run at a time, further ones wait; other reads
-    /// never wait for them.
+    /// never wait for them. In memory everything takes turns.
     ///
     /// # Errors
     /// `ERR_ARGUMENT` with SQLite's message for every other statement, and for parameters that do not fit; `ERR_LIMIT`
     /// for a result that is too large, `ERR_TIMEOUT`, `ERR_ABORTED` once cancelled; `ERR_BUSY` if no query ended for
-    /// [`Config::busy_timeout`](crate::Config::busy_timeout) while it waited, or if its snapshot kept the write-ahead
-    /// log from being emptied ([`Config::log_limit`](crate::Config::log_limit)); `ERR_STORAGE`, `ERR_CLOSED`.
+    /// [`Config::busy_timeout`](crate::Config::busy_timeout) while it waited, if its snapshot kept the write-ahead log
+    /// from being emptied ([`Config::log_limit`](crate::Config::log_limit)), or if other calls waited for it in memory
+    /// and it had run for the busy timeout; `ERR_STORAGE`, `ERR_CLOSED`.
     pub fn query_with(
         &self,
         sql: &str,
@@ -113,13 +69,15 @@ impl VectrDB {
     ) -> Result<Rows, CoreError> {
         self.check_open()?;
         self.inner.query_guard.check(sql)?;
-        let stop = Stop::new(options, &self.inner.closed);
+        let mut stop = Stop::new(options, &self.inner.closed);
         if let Some(readers) = &self.inner.readers {
             let done = self.query_file(readers, stop, sql, &params, options);
             return done.map_err(|error| self.with_path(error));
         }
         let (sql, options) = (sql.to_owned(), options.clone());
+        let (waiting, busy_timeout) = (self.inner.queue.waiting(), self.inner.busy_timeout);
         self.call(JobKind::Autocommit, move |writer| {
+            stop.shares(waiting, busy_timeout);
             stop.check()?;
             stop.guard(&mut writer.connection.sqlite, |connection| run(connection, &sql, &params, &options))
         })
@@ -158,70 +116,6 @@ impl VectrDB {
     }
 }
 
-/// When to stop a statement.
-#[derive(Clone)]
-struct Stop {
-    allowed: Option<Duration>,
-    deadline: Option<Instant>,
-    cancel: Arc<AtomicBool>,
-    closed: Arc<AtomicBool>,
-    /// Of its snapshot.
-    end: End,
-    /// The most bytes of a value.
-    longest_value: i32,
-}
-
-impl Stop {
-    fn new(options: &QueryOptions, closed: &Arc<AtomicBool>) -> Self {
-        Self {
-            allowed: options.timeout,
-            // A time that no clock can show is none.
-            deadline: options.timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
-            cancel: Arc::clone(&options.cancel),
-            closed: Arc::clone(closed),
-            end: End::default(),
-            longest_value: i32::try_from(options.max_bytes.max(SHORTEST_LIMIT)).unwrap_or(i32::MAX),
-        }
-    }
-
-    /// Why to stop.
-    fn check(&self) -> Result<(), CoreError> {
-        if self.closed.load(Ordering::Relaxed) {
-            return Err(CoreError::Closed);
-        }
-        if self.cancel.load(Ordering::Relaxed) {
-            return Err(CoreError::Aborted);
-        }
-        self.end.check("the query", "read less at a time")?;
-        match (self.deadline, self.allowed) {
-            (Some(deadline), Some(allowed)) if Instant::now() >= deadline => {
-                Err(CoreError::QueryTimeout { allowed })
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Runs `work`, and stops its statement when it must be.
-    fn guard<T>(
-        &self,
-        connection: &mut Connection,
-        work: impl FnOnce(&Connection) -> Result<T, CoreError>,
-    ) -> Result<T, CoreError> {
-        let stop = self.clone();
-        connection.progress_handler(PROGRESS_STEPS, Some(move || stop.check().is_err()))?;
-        // Functions make values of up to a gigabyte between two checks.
-        let longest = connection.limit(Limit::SQLITE_LIMIT_LENGTH)?;
-        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest.min(self.longest_value))?;
-        let done = work(connection);
-        connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, longest)?;
-        connection.progress_handler(0, None::<fn() -> bool>)?;
-        match done {
-            Err(CoreError::Closed) => Err(self.check().err().unwrap_or(CoreError::Closed)),
-            done => done,
-        }
-    }
-}
-
 fn run(
     connection: &Connection,
     sql: &str,
@@ -230,7 +124,8 @@ fn run(
 ) -> Result<Rows, CoreError> {
     let mut statement = connection.prepare(sql).map_err(failed)?;
     only_reads(&statement)?;
-    let columns: Vec<String> = statement.column_names().map(str::to_owned).collect();
+    let names = (0..statement.column_count()).map(|at| statement.column_name(at).map(str::to_owned));
+    let columns: Vec<String> = names.collect::<rusqlite::Result<_>>().map_err(failed)?;
     let mut found = statement.query(rusqlite::params_from_iter(params)).map_err(failed)?;
     let (mut rows, mut bytes) = (Vec::new(), 0_usize);
     while let Some(row) = found.next().map_err(failed)? {
@@ -257,9 +152,6 @@ fn size_of_value(value: ValueRef<'_>) -> usize {
         _ => 0,
     }
 }
-
-/// SQLite reads its schema within the limit too.
-const SHORTEST_LIMIT: usize = 1 << 20;
 
 /// Most failures are the fault of the statement.
 fn failed(error: rusqlite::Error) -> CoreError {

@@ -172,7 +172,7 @@ fn check(search: &Search, expected: Option<Dimensions>) -> Result<(), CoreError>
     let in_range = u32::try_from(found).map_err(|_| DeltaError::DimensionRange { count: found as u64 })?;
     Dimensions::try_from(in_range)?;
     if let Some(expected) = expected.map(Dimensions::count).filter(|expected| *expected != found) {
-        return Err(DeltaError::Dimensions { expected, found }.into());
+        return Err(CoreError::Dimensions { shard: search.shard.clone(), expected, found });
     }
     if let Some(index) = search.query.iter().position(|component| !component.is_finite()) {
         return Err(DeltaError::NotFinite { index }.into());

@@ -1,6 +1,7 @@
 -- Shards with rows that another program has altered or removed, or that did not match their hashes. The triggers are part
--- of the file, so they run in every program that writes to it. This program gives a new change_id to each row that it
--- updates, removes no row, and negates sibling.row before it removes a version: none of the conditions holds for it.
+-- of the file, so they run in every program that writes to it but in this one, whose connection runs none (pragmas.rs).
+-- A former version of this program runs them: it gives a new change_id to each row that it updates, removes no row, and
+-- negates sibling.row before it removes a version, so that none of the conditions holds for it.
 CREATE TABLE altered (
   shard   INTEGER PRIMARY KEY,
   present INTEGER NOT NULL                    -- 0: the shard was repaired since

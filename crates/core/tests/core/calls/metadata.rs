@@ -101,7 +101,8 @@ fn a_file_of_a_former_build_gets_the_views_that_pass_over_such_rows() {
     let undo = format!(
         "DROP VIEW vectors; DROP VIEW vector_changelog; {old} ALTER TABLE counter DROP COLUMN former_token; \
          DROP TRIGGER row_altered; DROP TRIGGER row_removed; DROP TRIGGER sibling_altered; \
-         DROP TRIGGER sibling_removed; DROP TABLE altered; DROP TABLE scrub; PRAGMA user_version = 3"
+         DROP TRIGGER sibling_removed; DROP TRIGGER row_replaced; DROP TRIGGER sibling_replaced; \
+         DROP TABLE altered; DROP TABLE scrub; PRAGMA user_version = 3"
     );
     raw.execute_batch(&undo).unwrap();
     let look = "SELECT count(json_extract(metadata, '$.a')) FROM vectors";

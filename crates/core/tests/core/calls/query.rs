@@ -170,3 +170,19 @@ fn a_result_is_bounded_in_rows_and_bytes() {
         put(db, "still", &[0.5, 0.5]);
     });
 }
+
+// 450 bytes of SQL became gigabytes before SQLite ran any of it, and no time limit ended that: the process was killed.
+#[test]
+fn a_statement_that_would_grow_without_bound_is_refused_before_sqlite_sees_it() {
+    both(|db| {
+        let links: String =
+            (1..30).map(|at| format!(", c{at} AS (SELECT a+a+a+a a FROM c{})", at - 1)).collect();
+        let error =
+            db.query(&format!("WITH c0 AS (SELECT 1 a){links} SELECT a FROM c29"), vec![]).unwrap_err();
+        assert_eq!(error.code(), "ERR_ARGUMENT");
+        assert!(error.to_string().contains("ask in several statements"), "{error}");
+        let links: String = links.split_inclusive(')').take(3).collect();
+        let found = db.query(&format!("WITH c0 AS (SELECT 1 a){links} SELECT a FROM c3"), vec![]).unwrap();
+        assert_eq!(found.rows, [[Value::Integer(64)]]);
+    });
+}

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::ScopedJoinHandle;
 use std::time::Duration;
 
-use vectr_core::{QueryOptions, Rows, Search, Target, VectrDB};
+use vectr_core::{Config, QueryOptions, Rows, Search, Target, VectrDB};
 
 use crate::support::{Scratch, id, payload, put, shard};
 
@@ -128,6 +128,22 @@ fn endless_queries_leave_gets_searches_and_syncs_their_readers() {
         assert_eq!(codes.filter(|code| *code == "ERR_ABORTED").count(), 4);
     });
     db.query("SELECT 1", vec![]).unwrap();
+}
+
+#[test]
+fn an_endless_query_in_memory_ends_once_others_have_waited_for_it() {
+    let db = VectrDB::new(Config::default().shard(shard()).busy_timeout(Duration::from_millis(100))).unwrap();
+    put(&db, "a", &[1.0]);
+    std::thread::scope(|scope| {
+        let running = scope.spawn(|| db.query(ENDLESS, vec![]));
+        // Not before it runs: one call after the other waits for it.
+        while !running.is_finished() {
+            put(&db, "b", &[1.0]);
+        }
+        let error = running.join().unwrap().unwrap_err();
+        assert_eq!(error.code(), "ERR_BUSY", "{error}");
+    });
+    assert_eq!(db.count(&shard()).unwrap(), 2);
 }
 
 #[test]

@@ -148,7 +148,7 @@ fn migrated() -> (Cluster, VectrDB, ConflictId) {
     let db = cluster.scratch.open_at("first.db", &cluster.wall);
     assert_eq!(db.digest(&shard()).unwrap(), digest);
     let version = db.query("PRAGMA user_version", vec![]).unwrap().rows;
-    assert_eq!(version, [[vectr_core::Value::Integer(7)]]);
+    assert_eq!(version, [[vectr_core::Value::Integer(10)]]);
     assert_sound(&db);
     (cluster, db, listed)
 }

@@ -2,6 +2,7 @@
 
 mod claims;
 mod repair;
+mod unsent;
 
 use crate::support::store;
 use crate::support::sync::sync;

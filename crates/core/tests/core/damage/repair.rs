@@ -6,7 +6,7 @@ use crate::support::sync::{session, sync};
 use crate::support::{delete, id, put, shard, shown, store};
 use rusqlite::Connection;
 use vectr_core::replication::scrub;
-use vectr_core::{Inspection, Search, Target, VectrDB};
+use vectr_core::{DeltaScope, Inspection, Search, Target, VectrDB};
 use vectr_delta::{Ending, LocalWrite, PageSize, SessionReport, Strategy, Timestamp, Warning};
 
 /// Runs SQL on the closed file of a node, as another program does, and opens it again.
@@ -322,6 +322,34 @@ fn a_prepared_file_is_repaired_by_the_next_sync() {
     assert!(!is_marked(&cluster, 0) && !is_marked(&cluster, 1));
 }
 
+// SQLite runs no trigger for a row that INSERT OR REPLACE removes.
+#[test]
+fn rows_that_another_program_replaces_come_back() {
+    let columns = "shard, change_id, versions, site, seq, timestamp, operation, applied_at, id, context, hash, metadata";
+    for (place, value) in [("n, ", "n, "), ("", "")] {
+        let mut cluster = synced(3);
+        let sql = format!(
+            "INSERT OR REPLACE INTO row ({place}{columns}, vector) SELECT {value}{columns}, zeroblob(8) FROM row \
+             WHERE id = '0-00001'"
+        );
+        alter(&mut cluster, 0, &sql);
+        assert!(is_marked(&cluster, 0));
+        assert_eq!(once(&cluster, 0, 1).0.rows_repaired, 1);
+        assert_whole(&cluster);
+        assert!(!is_marked(&cluster, 0));
+    }
+    let mut cluster = in_conflict();
+    let columns = "row, site, seq, timestamp, operation, hash, metadata";
+    let sql = format!(
+        "INSERT OR REPLACE INTO sibling ({columns}, vector) SELECT {columns}, zeroblob(4) FROM sibling"
+    );
+    alter(&mut cluster, 0, &sql);
+    assert!(is_marked(&cluster, 0));
+    once(&cluster, 0, 1);
+    cluster.assert_equal();
+    assert_resolvable(&cluster, "same");
+}
+
 #[test]
 fn rows_lost_on_both_nodes_come_back_to_both() {
     let mut cluster = synced(200);
@@ -401,6 +429,29 @@ fn nothing_that_this_program_does_looks_like_the_work_of_another() {
     cluster.settle();
     let reports = once(&cluster, 0, 1);
     assert_eq!((reports.0.repairs, is_marked(&cluster, 0), is_marked(&cluster, 1)), (0, false, false));
+}
+
+// Two nodes that held a version which neither claimed were never compared, and stayed apart without a word.
+#[test]
+fn a_difference_is_noticed_although_both_nodes_hold_more_than_they_claim() {
+    let mut cluster = synced(3);
+    let other = cluster.scratch.open_at("other.db", &cluster.wall);
+    put(&other, "unclaimed", &[7.0, 1.0]);
+    let delta = other.compute_delta(&shard(), 0, &DeltaScope::default()).unwrap();
+    for db in &cluster.nodes {
+        assert_eq!(db.apply_delta(&shard(), &delta).unwrap().changed, 1);
+    }
+    for _ in 0..2 {
+        assert_eq!(once(&cluster, 0, 1).0.repairs, 0);
+    }
+    let lost =
+        "DELETE FROM row WHERE id = '1-00001'; DELETE FROM altered; UPDATE shard SET digest = zeroblob(40)";
+    alter(&mut cluster, 0, lost);
+    assert!(!is_marked(&cluster, 0));
+    let (left, right) = once(&cluster, 0, 1);
+    assert_eq!((left.repairs, right.repairs), (1, 1));
+    assert_eq!(shown(&cluster.nodes[0], "1-00001"), Some(vec![1.0, 1.0]));
+    cluster.assert_equal();
 }
 
 #[test]

@@ -184,7 +184,8 @@ fn more_than_a_delta_holds_is_said() {
     let second = a.compute_delta(&shard(), timestamp(&first), &scope).unwrap();
     assert_eq!((ids(&first).len(), ids(&second).len()), (65_536, 64));
     let pages = a.read_changes(&shard(), 10, 65_590).unwrap();
-    assert_eq!(pages.iter().map(|page| ids(page).len()).collect::<Vec<_>>(), [65_536, 44]);
+    let lengths: Vec<_> = pages.iter().map(|page| ids(page).len()).collect();
+    assert_eq!((lengths.len(), lengths.iter().max(), lengths.iter().sum()), (257, Some(&256), 65_580));
 }
 
 #[test]

@@ -18,13 +18,13 @@ pub struct Joined {
 
 pub fn read_hello(db: &VectrDB, peer: Fingerprint, offer: HelloOffer) -> (Hello, CommitNo) {
     match ask(db, StoreRequest::ReadHello { peer, offer }) {
-        StoreReply::Hello { hello, commit_no } => (*hello, commit_no),
+        StoreReply::Hello { hello, commit_no, .. } => (*hello, commit_no),
         other => panic!("{other:?}"),
     }
 }
 
 pub fn read_page(db: &VectrDB, size: PageSize) -> Page {
-    match ask(db, StoreRequest::ReadPage { after: 0, filter: None, size }) {
+    match ask(db, StoreRequest::ReadPage { after: 0, filter: None, size, counts: false }) {
         StoreReply::Page(page) => *page,
         other => panic!("{other:?}"),
     }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use vectr_core::VectrDB;
 use vectr_core::replication::serve_blocking;
 use vectr_delta::{
-    Ending, Fingerprint, FrameDecoder, HelloOffer, MessageDecoder, NodeName, PageSize, Session,
-    SessionConfig, SessionReport, ShardId, Timestamp, Uncompressed,
+    Ending, Fingerprint, FrameDecoder, Hello, HelloOffer, MessageDecoder, NodeName, PageSize, Session,
+    SessionConfig, SessionReport, ShardId, StoreReply, Timestamp, Uncompressed,
 };
 
 /// What one side says afterwards.
@@ -22,8 +22,11 @@ pub fn session(
     (b, b_number): (&VectrDB, u8),
     clock: Timestamp,
 ) -> (Outcome, Outcome) {
-    let mut a = Side::new(a, shard, super::peer(b_number), clock);
-    let mut b = Side::new(b, shard, super::peer(a_number), clock);
+    let a = Side::new(a, shard, super::peer(b_number), clock);
+    run(a, Side::new(b, shard, super::peer(a_number), clock))
+}
+
+fn run(mut a: Side<'_>, mut b: Side<'_>) -> (Outcome, Outcome) {
     while a.step(&mut b) | b.step(&mut a) {}
     (a.outcome(), b.outcome())
 }
@@ -46,12 +49,26 @@ pub fn sync(
     panic!("no end to restarts");
 }
 
+/// One session, of which the first node has a former build: one that keeps no list of held rows.
+pub fn sync_with_former_build(
+    shard: &ShardId,
+    (a, a_number): (&VectrDB, u8),
+    (b, b_number): (&VectrDB, u8),
+    clock: Timestamp,
+) {
+    let mut a = Side::new(a, shard, super::peer(b_number), clock);
+    a.is_former = true;
+    let (left, right) = run(a, Side::new(b, shard, super::peer(a_number), clock));
+    assert_eq!((left.ending, right.ending), (Ending::Finished, Ending::Finished));
+}
+
 struct Side<'d> {
     db: &'d VectrDB,
     shard: ShardId,
     session: Session,
     frames: FrameDecoder,
     messages: MessageDecoder,
+    is_former: bool,
 }
 
 impl<'d> Side<'d> {
@@ -69,7 +86,7 @@ impl<'d> Side<'d> {
         let session =
             Session::new(SessionConfig { peer, shard: shard.clone(), offer, page, keeps_cursor: true });
         let (frames, messages) = (FrameDecoder::default(), MessageDecoder::default());
-        Self { db, shard: shard.clone(), session, frames, messages }
+        Self { db, shard: shard.clone(), session, frames, messages, is_former: false }
     }
 
     /// Carries out what the session asks for. Whether there was anything.
@@ -77,7 +94,12 @@ impl<'d> Side<'d> {
         let mut moved = false;
         while let Some(request) = self.session.poll_store() {
             moved = true;
-            let reply = serve_blocking(self.db, &self.shard, request);
+            let mut reply = serve_blocking(self.db, &self.shard, request);
+            if let StoreReply::Hello { hello, .. } = &mut reply
+                && self.is_former
+            {
+                hello.codecs.retain(|ability| *ability != Hello::LISTS);
+            }
             self.session.handle_store(reply);
         }
         while let Some(message) = self.session.poll_transmit() {

@@ -12,7 +12,8 @@ use crate::changes::key::Keys;
 use crate::changes::parse::{MetadataRule, parse};
 
 /// Merges the heads of each vector, including tombstones, into one change per vector, in the order of ids. If a vector
-/// needs no merge, or its versions have different dimensions, its latest live change is kept as it is.
+/// needs no merge, or its versions have different dimensions, its latest live change is kept as it is. Versions without a
+/// vector leave it to the others; if none has one, neither has what they merge to.
 ///
 /// A merged change is the same on every node: an update with the timestamp and the change id of the newest live
 /// version. Its source is `merge`, its dot is number 1 of `merge@` and the conflict's first 16 digits, and its history
@@ -96,6 +97,7 @@ impl Outcome {
                 source: merger,
                 dot: Some(own),
                 entries: start..entries.len() as u32,
+                dimensions: merged.content.dimensions(),
                 vector: &merged.content.vector,
                 metadata: merged.content.metadata.as_deref(),
                 ..from.list[merged.newest as usize].clone()
@@ -172,6 +174,10 @@ impl MergedContent {
             }
             _ => Ok(Self { vector: mean(&vectors), metadata }),
         }
+    }
+
+    pub(crate) const fn dimensions(&self) -> u32 {
+        (self.vector.len() / size_of::<f32>()) as u32
     }
 }
 

@@ -104,6 +104,7 @@ fn flat_of(changes: &Changes<'_>, merged: &[(u32, MergedContent)]) -> Result<Fla
         operation: Operation::Update,
         dot: None,
         entries: 0..0,
+        dimensions: content.dimensions(),
         vector: &content.vector,
         metadata: content.metadata.as_deref(),
         ..changes.list[*newest as usize].clone()

@@ -68,11 +68,16 @@ pub(crate) fn winner(strategy: Strategy, changes: &Changes<'_>, heads: &[u32]) -
             let change = |index: &u32| &changes.list[*index as usize];
             let mut live = heads.iter().rev().filter(|index| change(index).is_live());
             let Some(newest) = live.next() else { return last };
-            let dimensions = change(newest).dimensions;
+            let mut dimensions = change(newest).dimensions;
             let mut count = 1;
             for index in live {
-                if change(index).dimensions != dimensions {
-                    return *newest;
+                // An update without a vector leaves it as it is: merging takes those of the others.
+                let own = change(index).dimensions;
+                if own > 0 {
+                    if dimensions > 0 && dimensions != own {
+                        return *newest;
+                    }
+                    dimensions = own;
                 }
                 count += 1;
             }

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use vectr_delta::{
-    Batch, ChangelogId, Cursor, Descriptor, Digest, Dot, End, Held, Hello, IdRange, Message, Metadata,
-    NodeName, Open, Payload, RangeDigest, RangeRows, Reject, RepairMessage, Row, ShardId, ShardSummary,
-    Sibling, Since, SiteId, Strategy, Timestamp, VectorId, VectorRow, VersionVector,
+    Batch, ChangelogId, Cursor, Descriptor, Digest, Dot, End, Held, HeldAnswer, HeldMessage, Hello, IdRange,
+    Message, Metadata, NodeName, Open, Payload, RangeDigest, RangeRows, Reject, RepairMessage, Row, ShardId,
+    ShardSummary, Sibling, Since, SiteId, Strategy, Timestamp, UnsentRow, VectorId, VectorRow, VersionVector,
 };
 
 /// `SplitMix64` (Steele, Lea and Flood, 2014).
@@ -219,6 +219,26 @@ impl Draw {
         }
     }
 
+    fn held_rows(&mut self) -> HeldMessage {
+        let count = self.below(5);
+        let ids = |draw: &mut Self| -> Vec<VectorId> {
+            (0..count).map(|_| VectorId::new(&draw.text(9)).unwrap()).collect()
+        };
+        match self.below(3) {
+            0 => HeldMessage::Ask(ids(self)),
+            1 => {
+                let (answered, absent) = (self.safe(), ids(self));
+                HeldMessage::Answer(HeldAnswer { answered, absent, rows: self.batch(4, 6) })
+            }
+            _ => HeldMessage::Unsent(
+                ids(self)
+                    .into_iter()
+                    .map(|id| UnsentRow { id, sites: (0..count).map(|_| self.site()).collect() })
+                    .collect(),
+            ),
+        }
+    }
+
     /// Any message; a batch almost every second time.
     pub(crate) fn message(&mut self) -> Message {
         match self.below(20) {
@@ -258,6 +278,7 @@ impl Draw {
             9 => Message::TellAll,
             7 => Message::Open(Open { shard: ShardId::new(&self.text(9)).unwrap(), codecs: self.codecs() }),
             10 => Message::Repair(Box::new(self.repair())),
+            11 => Message::HeldRows(Box::new(self.held_rows())),
             _ => Message::Batch(self.batch(6, 12)),
         }
     }

@@ -37,7 +37,9 @@ async fn priority_then_age_decides_who_goes_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_limit_of_5_is_seen_as_5_at_once_and_never_6_over_all_calls() {
-    let a = Node::with("a", quick(), patience(Duration::from_secs(30), Duration::from_secs(2)));
+    let mut config = quick();
+    config.max_retries(0);
+    let a = Node::with("a", config, patience(Duration::from_secs(3_600), Duration::from_secs(3_600)));
     let coordinator = coordinator(&a, 5);
     let probe = Probe::default();
     let mut peers = Vec::new();
@@ -57,19 +59,35 @@ async fn a_limit_of_5_is_seen_as_5_at_once_and_never_6_over_all_calls() {
     until(|| coordinator.scheduler().pending_tasks() == 0).await;
     let calls = [first, run(1..3)];
     until(|| probe.counts().open == 5 && coordinator.scheduler().active_syncs() == 5).await;
-    let mut results = Vec::new();
+    for ended in 1..=13 {
+        probe.hang_up(1);
+        until(|| probe.counts().ever == 5 + ended && probe.counts().open == 5).await;
+        assert_eq!(coordinator.scheduler().active_syncs(), 5);
+    }
+    probe.hang_up(5);
     for (call, tasks) in calls.into_iter().zip([6, 12]) {
         let ended = within(call).await.unwrap();
         assert_eq!(ended.len(), tasks);
-        results.extend(ended);
+        assert!(ended.iter().all(|result| result.failure.is_some()), "{ended:?}");
     }
-    // A peer that hangs is cut after the idle timeout, and the next has its turn.
-    for result in &results {
-        assert_eq!(result.failure.as_ref().unwrap().code, "ERR_TIMEOUT", "{result:?}");
-    }
-    until(|| probe.counts().open == 0).await;
     assert_eq!((probe.counts().most, probe.counts().ever), (5, 18));
     assert_eq!(coordinator.scheduler().active_syncs(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_hangs_is_cut_and_the_next_has_its_turn() {
+    let a = Node::with("a", quick(), patience(Duration::from_secs(30), Duration::from_secs(2)));
+    let coordinator = coordinator(&a, 1);
+    let probe = Probe::default();
+    let peers = [probe.mute_peer().await.unwrap(), probe.mute_peer().await.unwrap()];
+    for (_, address) in &peers {
+        coordinator.scheduler().schedule(shard("s"), address, 0);
+    }
+    let results = within(coordinator.execute_tasks(CancellationToken::default())).await.unwrap();
+    let codes: Vec<String> = results.into_iter().map(|result| result.failure.unwrap().code).collect();
+    assert_eq!(codes, ["ERR_TIMEOUT"; 2]);
+    assert_eq!(probe.counts().ever, 2);
+    until(|| probe.counts().open == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -70,9 +70,12 @@ impl AckHandle {
     /// Answers the message. If the sender does not wait for an answer, this only ends the handler's work.
     ///
     /// # Errors
-    /// `ERR_LIMIT` if the answer is too large; the sender then learns that the handler failed.
+    /// `ERR_LIMIT` if the answer is too large, or the sender has not read too many earlier ones; it then learns that the
+    /// handler failed.
     pub fn answer(self, message: Message) -> Result<(), TransportError> {
-        if let Err(error) = message.check() {
+        let wanted = self.stream.as_ref().filter(|_| self.wants_answer);
+        let room = || wanted.map_or(Ok(()), |stream| stream.check_answer(&message));
+        if let Err(error) = message.check().and_then(|()| room()) {
             self.fail(&error.to_string());
             return Err(error);
         }

@@ -1,10 +1,14 @@
 use std::collections::VecDeque;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Notify, OwnedSemaphorePermit};
 
+use crate::TransportError;
 use crate::connection::Connection;
+use crate::limits::{UNREAD_ANSWERS, UNREAD_ANSWERS_MOST};
 use crate::messages::message::Message;
 use crate::messages::receive::inbound_queue::{InboundMessage, InboundQueue};
 use crate::messages::stream_key::StreamKey;
@@ -34,6 +38,10 @@ struct State {
     taken: u64,
     reported_taken: u64,
     outcomes: VecDeque<Outcome>,
+    /// The weight of the answers that were not written in full.
+    answer_bytes: usize,
+    /// Nothing is reported any more.
+    discarded: bool,
 }
 
 pub(crate) struct Outcome {
@@ -60,8 +68,13 @@ impl InboundStream {
     /// Ends the work of a handler.
     pub(crate) fn settle(&self, number: u64, wants_answer: bool, outcome: Option<Result<Message, String>>) {
         let mut state = self.state();
-        match outcome.filter(|_| wants_answer) {
-            Some(result) => state.outcomes.push_back(Outcome { number, result }),
+        match outcome.filter(|_| wants_answer && !state.discarded) {
+            Some(result) => {
+                let outcome = Outcome { number, result };
+                state.answer_bytes += outcome.weight();
+                self.connection.answers.fetch_add(outcome.weight(), Ordering::AcqRel);
+                state.outcomes.push_back(outcome);
+            }
             None => state.in_handlers -= 1,
         }
         drop(state);
@@ -98,10 +111,21 @@ impl InboundStream {
         Some(arrived.message)
     }
 
-    /// Takes the first message for a handler, unless too many handlers are running.
+    /// Fails if the peer reads so few of its answers that there is no room for another one.
+    pub(crate) fn check_answer(&self, answer: &Message) -> Result<(), TransportError> {
+        let size = self.connection.answers.load(Ordering::Acquire) + answer.weight();
+        if size <= UNREAD_ANSWERS_MOST {
+            return Ok(());
+        }
+        let (what, limit) = ("the queue of answers that this peer has not read", UNREAD_ANSWERS_MOST);
+        Err(TransportError::TooLarge { what, size, limit, hint: "answer with less, or later" })
+    }
+
+    /// Takes the first message for a handler, unless too many handlers are running, or too many answers wait.
     pub(crate) fn take_for_handler(&self) -> Option<(u64, bool, Message)> {
         let mut state = self.state();
-        if state.in_handlers >= MAX_IN_HANDLERS {
+        let answers = self.connection.answers.load(Ordering::Acquire);
+        if state.in_handlers >= MAX_IN_HANDLERS || answers >= UNREAD_ANSWERS {
             return None;
         }
         let arrived = state.queue.pop()?;
@@ -121,18 +145,25 @@ impl InboundStream {
         self.work.notify_one();
     }
 
-    /// Drops messages that were not taken. They are not delivered; their sender has been told, or will be.
-    pub(crate) fn discard(&self) {
+    /// Drops messages that were not taken. They are not delivered; their sender has been told, or will be. Returns
+    /// whether other streams of the connection may go on.
+    pub(crate) fn discard(&self) -> bool {
         let mut state = self.state();
         state.queue = InboundQueue::default();
         state.outcomes.clear();
+        state.discarded = true;
+        let weight = std::mem::take(&mut state.answer_bytes);
+        drop(state);
+        self.release(weight)
     }
 
     pub(crate) async fn wait_for_room(&self) -> Result<(), Fault> {
+        let mut lent = None;
         while self.state().queue.is_full() {
+            lent.get_or_insert_with(|| self.connection.lend_window());
             tokio::select! {
                 () = self.room.notified() => {}
-                _ = self.connection.raw.closed() => return Err("the connection has ended".to_owned()),
+                _ = self.connection.raw.closed() => return Err("the connection has ended".into()),
             }
         }
         Ok(())
@@ -140,11 +171,15 @@ impl InboundStream {
 
     pub(crate) async fn room_for(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Fault> {
         let kib = bytes.div_ceil(1024).min(64 * 1024) as u32;
+        if let Ok(room) = Arc::clone(&self.connection.large_messages).try_acquire_many_owned(kib) {
+            return Ok(room);
+        }
+        let _lent = self.connection.lend_window();
         tokio::select! {
             room = Arc::clone(&self.connection.large_messages).acquire_many_owned(kib) => {
-                room.map_err(|_| "no room".to_owned())
+                room.map_err(|_| "no room".into())
             }
-            _ = self.connection.raw.closed() => Err("the connection has ended".to_owned()),
+            _ = self.connection.raw.closed() => Err("the connection has ended".into()),
         }
     }
 
@@ -156,9 +191,23 @@ impl InboundStream {
         }
     }
 
-    /// Frees a handler's slot after its outcome was sent.
-    pub(crate) fn outcome_written(&self) {
-        self.state().in_handlers -= 1;
+    /// Frees a handler's slot after its outcome, of this weight, was sent. Returns whether other streams of the connection
+    /// may go on.
+    pub(crate) fn outcome_written(&self, weight: usize) -> bool {
+        let mut state = self.state();
+        state.in_handlers -= 1;
+        state.answer_bytes -= weight;
+        drop(state);
+        self.release(weight)
+    }
+
+    /// How long the sender may take to read a part of a report.
+    pub(crate) fn patience(&self) -> Duration {
+        self.connection.patience()
+    }
+
+    pub(crate) fn shares_connection(&self, with: &Self) -> bool {
+        Arc::ptr_eq(&self.connection, &with.connection)
     }
 
     pub(crate) fn next_work(&self) -> (Option<u64>, Option<Outcome>, bool) {
@@ -170,12 +219,22 @@ impl InboundStream {
         (taken, outcome, done)
     }
 
+    /// Counts answers out. Returns whether this lets further messages be handed out.
+    fn release(&self, weight: usize) -> bool {
+        let before = self.connection.answers.fetch_sub(weight, Ordering::AcqRel);
+        before >= UNREAD_ANSWERS && before - weight < UNREAD_ANSWERS
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().expect("nothing panics while it holds a stream of messages")
     }
 }
 
 impl Outcome {
+    pub(crate) fn weight(&self) -> usize {
+        self.result.as_ref().map_or(0, Message::weight)
+    }
+
     pub(crate) fn into_frames(self) -> impl Iterator<Item = Bytes> {
         let made = self.result.and_then(|message| {
             frames(FrameKind::Answer, self.number, false, message).map_err(|error| error.to_string())

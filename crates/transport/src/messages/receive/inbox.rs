@@ -162,6 +162,17 @@ impl Inbox {
         }
     }
 
+    /// As [`Inbox::pump`], for all streams of the same connection.
+    pub(crate) fn pump_connection(self: &Arc<Self>, of: &Arc<InboundStream>) {
+        let state = self.state();
+        let streams = state.slots.values().flat_map(|slot| &slot.streams);
+        let held_back: Vec<_> = streams.filter(|stream| stream.shares_connection(of)).cloned().collect();
+        drop(state);
+        for stream in held_back {
+            self.pump(&stream);
+        }
+    }
+
     /// The bytes of all messages that were not taken yet.
     pub(crate) fn queued_bytes(&self) -> usize {
         let state = self.state();

@@ -1,10 +1,10 @@
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use vectr_delta::FrameDecoder;
 
-use crate::TransportError;
 use crate::connection::Connection;
 use crate::connection::stream::{PeerStream, RecvHalf, SendHalf};
 use crate::messages::message::MAX_NAME;
@@ -14,16 +14,15 @@ use crate::messages::receive::inbox::Inbox;
 use crate::messages::stream_key::StreamKey;
 use crate::messages::wire::assembly::{Assembly, Fault};
 use crate::messages::wire::frames::{FrameKind, note};
-use crate::protocol::STREAM_MALFORMED;
 
 /// Serves an incoming message stream: reads it to the end and reports what became of the messages.
 pub(crate) async fn serve(inbox: Arc<Inbox>, stream: PeerStream, address: String) {
     let connection = Arc::clone(stream.connection());
     let PeerStream { mut send, mut recv, .. } = stream;
     let served = serve_halves(&inbox, connection, &mut send, &mut recv, address).await;
-    if served.is_err() {
-        send.reset(STREAM_MALFORMED);
-        recv.stop(STREAM_MALFORMED);
+    if let Err(fault) = served {
+        send.reset(fault.code());
+        recv.stop(fault.code());
     }
 }
 
@@ -42,7 +41,7 @@ async fn serve_halves(
         let mut writing = pin!(write(&inbound, inbox, send));
         let read = tokio::select! {
             read = read(&inbound, inbox, recv, &mut decoder) => read,
-            () = &mut writing => Err("the sender does not read its acknowledgements".to_owned()),
+            () = &mut writing => Err("the sender does not read its acknowledgements".into()),
         };
         if read.is_ok() {
             inbound.end();
@@ -50,8 +49,11 @@ async fn serve_halves(
         }
         read
     };
-    inbound.discard();
+    let others_go_on = inbound.discard();
     inbox.remove(&inbound);
+    if others_go_on {
+        inbox.pump_connection(&inbound);
+    }
     ended
 }
 
@@ -61,13 +63,13 @@ async fn read_opening(recv: &mut RecvHalf, decoder: &mut FrameDecoder) -> Result
             let name = std::str::from_utf8(&frame.body).unwrap_or_default();
             let sound = FrameKind::of(&frame) == Some(FrameKind::Open) && !frame.more;
             if !sound || name.is_empty() || name.len() > MAX_NAME {
-                return Err("a stream without a name".to_owned());
+                return Err("a stream without a name".into());
             }
             return Ok(name.to_owned());
         }
         match recv.read().await {
             Ok(Some(bytes)) => decoder.receive(&bytes),
-            _ => return Err("a stream that ends before it begins".to_owned()),
+            _ => return Err("a stream that ends before it begins".into()),
         }
     }
 }
@@ -82,16 +84,17 @@ async fn read(
     loop {
         while let Some(frame) = decoder.poll_frame().map_err(|error| error.to_string())? {
             if FrameKind::of(&frame) != Some(FrameKind::Message) {
-                return Err(format!("a frame of kind {} from a sender", frame.kind));
+                return Err(format!("a frame of kind {} from a sender", frame.kind).into());
             }
-            let Some(assembled) = assembly.push(frame, &inbound.key.name)? else {
+            let Some(whole) = assembly.push(frame)? else {
                 if room.is_none() && assembly.under_way() > LARGE {
                     room = Some(inbound.room_for(assembly.under_way()).await?);
                 }
                 continue;
             };
+            let assembled = whole.decode(&inbound.key.name).await?;
             if assembled.number != expected {
-                return Err(format!("message {} instead of {expected}", assembled.number));
+                return Err(format!("message {} instead of {expected}", assembled.number).into());
             }
             expected += 1;
             let (number, wants_answer) = (assembled.number, assembled.wants_answer);
@@ -103,8 +106,8 @@ async fn read(
         match recv.read().await {
             Ok(Some(bytes)) => decoder.receive(&bytes),
             Ok(None) if assembly.under_way() == 0 && !decoder.is_mid_frame() => return Ok(()),
-            Ok(None) => return Err("a stream that ends in the middle of a message".to_owned()),
-            Err(error) => return Err(error.to_string()),
+            Ok(None) => return Err("a stream that ends in the middle of a message".into()),
+            Err(error) => return Err(error.to_string().into()),
         }
     }
 }
@@ -123,33 +126,40 @@ async fn write(inbound: &Arc<InboundStream>, inbox: &Arc<Inbox>, send: &mut Send
             }
             continue;
         }
-        let settles = outcome.is_some();
-        if write_report(send, taken, outcome).await.is_err() {
+        let weight = outcome.as_ref().map(Outcome::weight);
+        if write_report(send, inbound.patience(), taken, outcome).await.is_err() {
             return;
         }
-        if settles {
-            inbound.outcome_written();
-            inbox.pump(inbound);
+        match weight.map(|weight| inbound.outcome_written(weight)) {
+            Some(true) => inbox.pump_connection(inbound),
+            Some(false) => inbox.pump(inbound),
+            None => {}
         }
     }
 }
 
+/// Fails if the sender does not read one of its parts within `patience`.
 async fn write_report(
     send: &mut SendHalf,
+    patience: Duration,
     taken: Option<u64>,
     outcome: Option<Outcome>,
-) -> Result<(), TransportError> {
+) -> Result<(), Fault> {
+    let mut write = async |bytes| match tokio::time::timeout(patience, send.write(bytes)).await {
+        Ok(written) => written.map_err(|error| Fault::from(error.to_string())),
+        Err(_) => Err("a report that the sender does not read".into()),
+    };
     // Both usually fit into one packet.
     let mut bytes = taken.map_or_else(Bytes::new, |count| note(FrameKind::Taken, count, ""));
     for frame in outcome.into_iter().flat_map(Outcome::into_frames) {
         if bytes.is_empty() {
-            send.write(frame).await?;
+            write(frame).await?;
         } else {
-            send.write([bytes, frame].concat().into()).await?;
+            write([bytes, frame].concat().into()).await?;
             bytes = Bytes::new();
         }
     }
-    if bytes.is_empty() { Ok(()) } else { send.write(bytes).await }
+    if bytes.is_empty() { Ok(()) } else { write(bytes).await }
 }
 
 /// A larger message needs a permit for large messages.

@@ -8,7 +8,7 @@ use vectr_delta::Frame;
 use crate::TransportError;
 use crate::messages::message::Message;
 use crate::messages::send::outbound::{Outbound, ReplyTo};
-use crate::messages::wire::assembly::Assembly;
+use crate::messages::wire::assembly::{Assembly, Fault};
 use crate::messages::wire::frames::{FrameKind, WINDOW_BYTES, WINDOW_MESSAGES, read_note};
 
 /// The messages of a stream that were sent and are not settled.
@@ -89,6 +89,13 @@ impl InFlight {
         true
     }
 
+    /// Whether this message is in flight, and nobody waits for any other; also if the stream has failed.
+    pub(crate) fn is_alone(&self, number: u64) -> bool {
+        let state = self.state();
+        let given_up = |(other, pending): (&u64, &Pending)| *other == number || pending.outbound.is_closed();
+        state.failed.is_some() || state.pending.contains_key(&number) && state.pending.iter().all(given_up)
+    }
+
     /// Whether nothing is in flight. Forgets requests whose callers have given up.
     pub(crate) fn is_settled(&self) -> bool {
         let mut state = self.state();
@@ -113,12 +120,12 @@ impl InFlight {
         self.changed.notify_one();
     }
 
-    fn taken(&self, count: u64) -> Result<(), String> {
+    fn taken(&self, count: u64) -> Result<(), Fault> {
         let mut state = self.state();
         if count < state.taken
             || count > state.pending.last_key_value().map_or(state.sent, |(last, _)| last + 1)
         {
-            return Err(format!("it acknowledged {count} messages of {}", state.sent));
+            return Err(format!("it acknowledged {count} messages of {}", state.sent).into());
         }
         let numbers = state.taken..count;
         state.taken = count;
@@ -136,7 +143,12 @@ impl InFlight {
         Ok(())
     }
 
-    pub(crate) fn receive(&self, frame: Frame, answer: &mut Assembly, stream: &str) -> Result<(), String> {
+    pub(crate) async fn receive(
+        &self,
+        frame: Frame,
+        answer: &mut Assembly,
+        stream: &str,
+    ) -> Result<(), Fault> {
         match FrameKind::of(&frame) {
             Some(FrameKind::Taken) => {
                 let (count, _) = read_note(frame.body).ok_or("an acknowledgement without a count")?;
@@ -148,12 +160,22 @@ impl InFlight {
                 Ok(())
             }
             Some(FrameKind::Answer) => {
-                if let Some(assembled) = answer.push(frame, stream)? {
+                if let Some(whole) = answer.push(frame)? {
+                    let assembled = whole.decode(stream).await?;
                     self.settle(assembled.number, Ok(assembled.message));
                 }
+                self.forget_unwanted(answer);
                 Ok(())
             }
-            _ => Err(format!("an unexpected frame of kind {}", frame.kind)),
+            _ => Err(format!("an unexpected frame of kind {}", frame.kind).into()),
+        }
+    }
+
+    /// Keeps no part of an answer when there is no request that waits for one.
+    pub(crate) fn forget_unwanted(&self, answer: &mut Assembly) {
+        let waits = |pending: &Pending| pending.outbound.wants_answer() && !pending.outbound.is_closed();
+        if !self.state().pending.values().any(waits) {
+            answer.forget();
         }
     }
 
@@ -177,14 +199,11 @@ impl InFlight {
 impl Pending {
     /// Acknowledges a message. Returns what still has to be waited for.
     fn acknowledge(self) -> Option<Self> {
-        let Self { outbound, weight, taken } = self;
-        match outbound.reply {
-            ReplyTo::Sender(sender) => {
-                let _ = sender.send(Ok(()));
-                None
-            }
-            ReplyTo::Requester(_) => Some(Self { outbound, weight, taken }),
+        if self.outbound.wants_answer() {
+            return Some(self);
         }
+        self.outbound.settle_sender(Ok(()));
+        None
     }
 }
 
@@ -192,9 +211,11 @@ impl Pending {
 mod tests {
     use std::sync::Arc;
 
+    use bytes::Bytes;
     use tokio::sync::oneshot;
 
     use super::*;
+    use crate::messages::pending_answer::PendingAnswer;
     use crate::messages::send::outbound::ByteCount;
 
     /// The stream may end between `wait_for_room` and `add`.
@@ -204,8 +225,7 @@ mod tests {
         let in_flight = InFlight::new(remote);
         let outbound = || {
             let (sender, outcome) = oneshot::channel();
-            let _counted = ByteCount::new(&Arc::default(), 1);
-            (Outbound { message: Message::default(), reply: ReplyTo::Sender(sender), _counted }, outcome)
+            (Outbound::new(Message::default(), counted(), ReplyTo::Sender(sender)).0, outcome)
         };
         let (before, lost) = outbound();
         assert!(in_flight.add(0, 1, before));
@@ -214,5 +234,38 @@ mod tests {
         let (after, refused) = outbound();
         assert!(!in_flight.add(1, 1, after));
         assert_eq!(refused.await.unwrap().unwrap_err().code(), "ERR_PEER_UNREACHABLE");
+    }
+
+    fn counted() -> ByteCount {
+        ByteCount::new([&Arc::default(), &Arc::default()], 1)
+    }
+
+    /// 68 MiB of an answer were kept for each stream, though its request had been given up, or never made.
+    #[tokio::test]
+    async fn no_part_of_an_answer_is_kept_that_nobody_waits_for() {
+        let in_flight = InFlight::new("127.0.0.1:1".parse().unwrap());
+        let mut answer = Assembly::default();
+        // An answer of 12 bytes, in three frames.
+        let piece = |bytes: &'static [u8], more| Frame {
+            kind: FrameKind::Answer as u8,
+            more,
+            body: Bytes::from_static(bytes),
+        };
+        let begin = piece(&[0, 0, 0, 0, 4, 0, 0, 0, 1], true);
+        in_flight.receive(begin.clone(), &mut answer, "s").await.ok().unwrap();
+        assert!(!answer.is_keeping(), "there is no request");
+        in_flight.receive(piece(&[2, 3, 4], false), &mut answer, "s").await.ok().unwrap();
+        assert_eq!(answer.under_way(), 0, "the next one may begin");
+
+        let (pending, outcome) = PendingAnswer::new("r".to_owned());
+        let request = ReplyTo::Requester(Arc::new(pending));
+        let (outbound, _caller) = Outbound::new(Message::default(), counted(), request);
+        assert!(in_flight.add(0, 1, outbound));
+        in_flight.receive(begin, &mut answer, "s").await.ok().unwrap();
+        assert!(answer.is_keeping());
+        drop(outcome);
+        in_flight.forget_unwanted(&mut answer);
+        assert!(!answer.is_keeping(), "it was given up");
+        in_flight.receive(piece(&[2, 3, 4], false), &mut answer, "s").await.ok().unwrap();
     }
 }

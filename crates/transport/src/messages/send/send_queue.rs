@@ -1,16 +1,17 @@
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 
 use crate::connection::stream::PeerStream;
+use crate::limits::{OUTGOING, OUTGOING_TO_PEER};
 use crate::messages::config::MessengerConfig;
 use crate::messages::message::Message;
-use crate::messages::send::outbound::{ByteCount, Outbound, ReplyTo};
+use crate::messages::send::outbound::{ByteCount, Caller, Outbound, ReplyTo};
 use crate::messages::send::outbound_stream::OutboundStream;
 use crate::messages::stream_key::StreamKey;
 use crate::protocol::StreamKind;
@@ -21,11 +22,18 @@ pub(crate) struct SendQueues {
     endpoint: Endpoint,
     config: MessengerConfig,
     runtime: Handle,
-    queues: Mutex<HashMap<StreamKey, mpsc::UnboundedSender<Outbound>>>,
+    queues: Mutex<Queues>,
     outgoing: Arc<AtomicUsize>,
     streams: AtomicU64,
     /// Changes when a stream is wanted: queues with an idle stream then close it.
     stream_wanted: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Queues {
+    by_stream: HashMap<StreamKey, mpsc::UnboundedSender<Outbound>>,
+    /// The weight of the messages to each address that has any.
+    by_address: HashMap<String, Weak<AtomicUsize>>,
 }
 
 impl SendQueues {
@@ -42,39 +50,43 @@ impl SendQueues {
         }
     }
 
-    /// Adds a message to the queue of its stream; the order of these calls is that of the messages.
+    /// Adds a message to the queue of its stream; the order of these calls is that of the messages. The caller holds the
+    /// result for as long as it waits.
     ///
     /// # Errors
-    /// As [`Message::check`]; `ERR_LIMIT` if too many bytes are waiting already.
+    /// As [`Message::check`]; `ERR_LIMIT` if too many bytes are waiting already, for this peer or for all of them.
     pub(crate) fn enqueue(
         self: &Arc<Self>,
         key: &StreamKey,
         message: Message,
         reply: ReplyTo,
-    ) -> Result<(), TransportError> {
+    ) -> Result<Caller, TransportError> {
         message.check()?;
         let weight = message.weight();
-        let size = self.outgoing.load(Ordering::Relaxed) + weight;
-        if size > MAX_OUTGOING {
-            let what = "the queue of outgoing messages";
-            let hint = "await earlier messages first";
-            return Err(TransportError::TooLarge { what, size, limit: MAX_OUTGOING, hint });
-        }
-        let outbound = Outbound { message, reply, _counted: ByteCount::new(&self.outgoing, weight) };
         let mut queues = self.queues();
-        let queue = queues.entry(key.clone()).or_insert_with(|| {
+        let to_peer = queues.outgoing_to(&key.address);
+        let full = |what, counted: &AtomicUsize, limit| {
+            let size = counted.load(Ordering::Relaxed) + weight;
+            let hint = "await earlier messages first";
+            if size > limit { Err(TransportError::TooLarge { what, size, limit, hint }) } else { Ok(()) }
+        };
+        full("the queue of outgoing messages to this peer", &to_peer, OUTGOING_TO_PEER)?;
+        full("the queue of outgoing messages", &self.outgoing, OUTGOING)?;
+        let counted = ByteCount::new([&self.outgoing, &to_peer], weight);
+        let (outbound, caller) = Outbound::new(message, counted, reply);
+        let queue = queues.by_stream.entry(key.clone()).or_insert_with(|| {
             let (sender, queue) = mpsc::unbounded_channel();
             self.runtime.spawn(run(Arc::clone(self), key.clone(), queue));
             sender
         });
         // Never an error: a task ends only after its queue has been removed.
         let _ = queue.send(outbound);
-        Ok(())
+        Ok(caller)
     }
 
     /// Ends all queues; the messages that wait in them fail.
     pub(crate) fn close(&self) {
-        self.queues().clear();
+        self.queues().by_stream.clear();
     }
 
     /// The weight of all messages that are queued or sent and not settled.
@@ -106,13 +118,26 @@ impl SendQueues {
         let mut queues = self.queues();
         let idle = queue.is_empty();
         if idle {
-            queues.remove(key);
+            queues.by_stream.remove(key);
         }
         idle
     }
 
-    fn queues(&self) -> MutexGuard<'_, HashMap<StreamKey, mpsc::UnboundedSender<Outbound>>> {
+    fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().expect("nothing panics while it holds the queues")
+    }
+}
+
+impl Queues {
+    /// The weight of the messages to an address.
+    fn outgoing_to(&mut self, address: &str) -> Arc<AtomicUsize> {
+        if let Some(counted) = self.by_address.get(address).and_then(Weak::upgrade) {
+            return counted;
+        }
+        self.by_address.retain(|_, counted| counted.strong_count() > 0);
+        let counted = Arc::default();
+        self.by_address.insert(address.to_owned(), Arc::downgrade(&counted));
+        counted
     }
 }
 
@@ -158,6 +183,7 @@ async fn run(queues: Arc<SendQueues>, key: StreamKey, mut queue: mpsc::Unbounded
                 }
             },
         };
+        queues.endpoint.watch(&key.address, stream.connection());
         stream.send(outbound).await;
         open = Some(stream);
     }
@@ -169,5 +195,3 @@ async fn open_stream(queues: &SendQueues, key: &StreamKey) -> Result<OutboundStr
 
 /// How long to wait for a stream before idle ones are asked to close.
 const REQUEST_IDLE_AFTER: Duration = Duration::from_millis(50);
-/// The limit on the bytes of all outgoing messages.
-const MAX_OUTGOING: usize = 256 << 20;

@@ -1,8 +1,12 @@
+use std::fmt;
+
 use bytes::{Buf, Bytes};
-use serde::{Deserialize, Serialize};
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use vectr_delta::Frame;
 
 use crate::TransportError;
+use crate::limits::ATTACHMENTS;
 use crate::messages::message::{Message, limit};
 
 /// The kind of a frame on a message stream.
@@ -38,8 +42,53 @@ pub(crate) struct Head {
     pub(crate) stream_form: u8,
     pub(crate) payload: Option<u32>,
     pub(crate) metadata: Option<u32>,
+    pub(crate) attachments: Arrays,
+}
+
+/// The arrays of a message.
+pub(crate) enum Arrays {
     /// Pointer, kind and length of each.
-    pub(crate) attachments: Vec<(String, u8, u32)>,
+    Listed(Vec<(String, u8, u32)>),
+    /// More than [`ATTACHMENTS`]. They were not kept.
+    TooMany,
+}
+
+impl Serialize for Arrays {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Listed(arrays) => arrays.serialize(to),
+            Self::TooMany => Err(serde::ser::Error::custom("they were not kept")),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Arrays {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(ArraysVisitor)
+    }
+}
+
+struct ArraysVisitor;
+
+impl<'de> Visitor<'de> for ArraysVisitor {
+    type Value = Arrays;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of arrays")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Arrays, A::Error> {
+        let mut arrays = Vec::new();
+        while arrays.len() < ATTACHMENTS {
+            let Some(array) = list.next_element()? else { return Ok(Arrays::Listed(arrays)) };
+            arrays.push(array);
+        }
+        if list.next_element::<IgnoredAny>()?.is_none() {
+            return Ok(Arrays::Listed(arrays));
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(Arrays::TooMany)
+    }
 }
 
 /// The frames of one message, built one at a time: `u32 head length | u32 content length | head | content`.
@@ -69,9 +118,11 @@ pub(crate) fn frames(
         stream_form: message.stream.form as u8,
         payload: length(&message.payload),
         metadata: length(&message.metadata),
-        attachments: (message.attachments.iter())
-            .map(|one| (one.pointer.clone(), one.kind as u8, one.bytes.len() as u32))
-            .collect(),
+        attachments: Arrays::Listed(
+            (message.attachments.iter())
+                .map(|one| (one.pointer.clone(), one.kind as u8, one.bytes.len() as u32))
+                .collect(),
+        ),
     };
     let head = rmp_serde::to_vec(&head).expect("writing to memory does not fail");
     limit("the list of a message's arrays", head.len(), MAX_HEAD)?;

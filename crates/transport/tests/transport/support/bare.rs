@@ -163,6 +163,22 @@ impl ServerCertVerifier for AnyServer {
     }
 }
 
+/// An endpoint that refuses every connection.
+pub fn refusing(address: SocketAddr) -> quinn::Endpoint {
+    let mut tls = server();
+    tls.alpn_protocols = vec![b"vectr/1".to_vec()];
+    let quic = quinn::crypto::rustls::QuicServerConfig::try_from(tls).unwrap();
+    let config = quinn::ServerConfig::with_crypto(Arc::new(quic));
+    let endpoint = quinn::Endpoint::server(config, address).unwrap();
+    let accepting = endpoint.clone();
+    tokio::spawn(async move {
+        while let Some(incoming) = accepting.accept().await {
+            incoming.refuse();
+        }
+    });
+    endpoint
+}
+
 /// A server on bare quinn and rustls that admits everybody.
 pub struct BareServer {
     pub address: SocketAddr,
@@ -191,12 +207,17 @@ impl BareServer {
 
     /// Reads at most so many bytes of the next stream, and cuts it off in both directions.
     pub async fn cut(&self, read: usize) {
+        self.cut_with(read, 7).await;
+    }
+
+    /// As [`BareServer::cut`], with this code.
+    pub async fn cut_with(&self, read: usize, code: u32) {
         let (mut send, mut recv) = self.stream().await;
         if read > 0 {
             let _ = recv.read_chunk(read, true).await;
         }
-        let _ = recv.stop(7u32.into());
-        let _ = send.reset(7u32.into());
+        let _ = recv.stop(code.into());
+        let _ = send.reset(code.into());
     }
 
     /// All bytes of the next stream, and where to answer.

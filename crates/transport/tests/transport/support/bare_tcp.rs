@@ -32,6 +32,11 @@ impl BareTcp {
         Ok(Self { requests })
     }
 
+    /// A connection that is driven already.
+    pub const fn on(requests: SendRequest<Bytes>) -> Self {
+        Self { requests }
+    }
+
     pub async fn post(&self, path: &str) -> Result<(ResponseFuture, SendStream<Bytes>), h2::Error> {
         let request = Request::post(format!("https://vectr{path}")).body(()).unwrap();
         self.requests.clone().ready().await?.send_request(request, false)

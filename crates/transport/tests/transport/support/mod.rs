@@ -72,6 +72,13 @@ impl Node {
         Ok(String::from_utf8(read_all(&mut stream.recv).await?).unwrap())
     }
 
+    /// Connects to a listener, and is answered once.
+    pub async fn exchange_with(&self, listener: &Listener, address: &str) {
+        let (served, exchanged) = tokio::join!(echo_one(listener), self.exchange(address, "hello"));
+        served.unwrap();
+        exchanged.unwrap();
+    }
+
     /// Has a session with `address` that can be resumed, and no connection: the listener closes and comes back.
     pub async fn has_session(&self, server: &Self, listener: Listener, address: &str) -> Listener {
         let exchanged = self.exchange(address, "first contact");

@@ -1,6 +1,6 @@
 //! What the story's process tried and what it was told, written down outside of the failing disk.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -25,10 +25,13 @@ pub(super) struct Account {
     pub(super) tried: BTreeMap<u64, (bool, Vec<String>)>,
     /// For each database and vector the greatest number of an attempt that it called durable.
     pub(super) durable: BTreeMap<(String, String), u64>,
+    /// The databases and vectors that another program has altered since the nodes last held the same.
+    pub(super) altered: BTreeSet<(String, String)>,
 }
 
 /// Lines: `tried puts|deletes NUMBER ID...`; `done NODE NUMBER`, the attempt succeeded; `durable NODE`, so is all that
-/// it has done; `shared`, each node holds durably what either has done.
+/// it has done; `shared`, each node holds durably what either has done; `altered NODE ID...`, another program changes or
+/// removes these vectors of a node; `repaired NUMBER`, so many have come back.
 pub(super) fn read(path: &Path) -> Account {
     let mut account = Account::default();
     let mut done: Vec<(String, u64)> = Vec::new();
@@ -40,7 +43,12 @@ pub(super) fn read(path: &Path) -> Account {
             }
             ["done", node, number] => done.push((node.to_owned(), number.parse().unwrap())),
             ["durable", node] => account.call_durable(node, done.iter().filter(|(by, _)| by == node)),
+            ["altered", node, ref ids @ ..] => {
+                account.altered.extend(ids.iter().map(|id| (node.to_owned(), (*id).to_owned())));
+            }
+            ["repaired", _] => {}
             ["shared"] => {
+                account.altered.clear();
                 for node in super::story::NODES {
                     account.call_durable(node, done.iter());
                 }
@@ -59,6 +67,10 @@ impl Account {
                 *newest = (*newest).max(*number);
             }
         }
+    }
+
+    pub(super) fn is_altered(&self, node: &str) -> bool {
+        self.altered.iter().any(|(of, _)| of == node)
     }
 
     /// Whether a node may show this of a vector, `None` where it shows none, when `least` was called durable.

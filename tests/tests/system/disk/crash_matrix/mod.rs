@@ -1,6 +1,7 @@
-//! The crash matrix: two databases insert, delete, sync and take new sites on a disk where one write or one sync goes
-//! wrong, each one in turn. Whatever happens to it, what was called durable is there afterwards, in what a power cut
-//! leaves as well as in what the process left, the files are sound, and both nodes sync to the same state.
+//! The crash matrix: two databases insert, delete, sync, take new sites and repair what another program did to their rows,
+//! on a disk where one write or one sync goes wrong, each one in turn. Whatever happens to it, what was called durable is
+//! there afterwards, in what a power cut leaves as well as in what the process left, the files are sound, and both nodes
+//! sync to the same state.
 
 mod aftermath;
 mod diary;
@@ -71,7 +72,7 @@ fn a_disk_that_lies_is_caught_by_the_same_checks() {
 /// Every how many points one is tried; 1 tries them all.
 fn stride() -> usize {
     let given = std::env::var("VECTR_CRASH_STRIDE").ok();
-    given.map_or(7, |stride| stride.parse().expect("VECTR_CRASH_STRIDE is a number"))
+    given.map_or(9, |stride| stride.parse().expect("VECTR_CRASH_STRIDE is a number"))
 }
 
 /// The folders of one run, and what goes wrong in it.
@@ -97,6 +98,11 @@ impl<'p> Stage<'p> {
         let counts = std::fs::read_to_string(self.path("counts")).unwrap();
         let (writes, syncs) = counts.trim().split_once(' ').unwrap();
         self.judge();
+        let diary = std::fs::read_to_string(self.path("diary")).unwrap();
+        assert!(
+            diary.contains("repaired 3\nshared"),
+            "the story repairs what another program altered: {diary}"
+        );
         (writes.parse().unwrap(), syncs.parse().unwrap())
     }
 

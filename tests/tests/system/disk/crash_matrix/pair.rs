@@ -9,13 +9,15 @@ use vectr_delta::{
     Ending, Fingerprint, HelloOffer, NodeName, PageSize, Session, SessionConfig, ShardId, Timestamp,
 };
 
-/// Syncs until both sides have finished. Whether they have.
-pub(super) fn sync(shard: &ShardId, a: &VectrDB, b: &VectrDB) -> bool {
-    (0..6).any(|_| {
+/// Syncs until both sides have finished. Returns how many rows came back to the two databases then; `None` if they have
+/// not finished.
+pub(super) fn sync(shard: &ShardId, a: &VectrDB, b: &VectrDB) -> Option<u64> {
+    (0..6).find_map(|_| {
         let mut sides = [Side::new(a, shard, 2), Side::new(b, shard, 1)];
         let [one, other] = &mut sides;
         while one.step(other) | other.step(one) {}
-        sides.iter().all(|side| side.session.ending() == Some(&Ending::Finished))
+        let has_finished = sides.iter().all(|side| side.session.ending() == Some(&Ending::Finished));
+        has_finished.then(|| sides.iter().map(|side| side.session.report().rows_repaired).sum())
     })
 }
 

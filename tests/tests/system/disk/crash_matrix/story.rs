@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use rusqlite::Connection;
 use vectr_core::{Config, CoreError, VectrDB};
 use vectr_delta::ShardId;
 
@@ -37,6 +38,14 @@ fn told() {
     story.leave(a);
     story.write(a, 6..10);
     story.delete(b, 5..7);
+    story.sync();
+    // Each node has what the other one loses here, if this sync comes to its end.
+    if story.sync() {
+        story.lose(a, 12..14);
+        story.damage(b, 8..9);
+    }
+    story.write(a, 22..24);
+    story.write(b, 24..26);
     story.sync();
     story.write(a, 20..22);
     story.make_durable(a);
@@ -117,14 +126,38 @@ impl Story {
         }
     }
 
-    fn sync(&mut self) {
+    /// Whether both nodes now hold the same.
+    fn sync(&mut self) -> bool {
         for node in [0, 1] {
             self.with(node, |_| Ok(()));
         }
-        let [Some(a), Some(b)] = &self.dbs else { return };
-        if sync(&shard(), a, b) {
-            self.diary.note("shared");
+        let [Some(a), Some(b)] = &self.dbs else { return false };
+        let Some(repaired) = sync(&shard(), a, b) else { return false };
+        if repaired > 0 {
+            self.diary.note(&format!("repaired {repaired}"));
         }
+        self.diary.note("shared");
+        true
+    }
+
+    /// Another program removes rows.
+    fn lose(&mut self, node: usize, vectors: std::ops::Range<u64>) {
+        self.alter(node, "DELETE FROM row", vectors);
+    }
+
+    /// Another program changes what rows hold.
+    fn damage(&mut self, node: usize, vectors: std::ops::Range<u64>) {
+        self.alter(node, "UPDATE row SET vector = zeroblob(256)", vectors);
+    }
+
+    fn alter(&mut self, node: usize, sql: &str, vectors: std::ops::Range<u64>) {
+        self.leave(node);
+        let ids: Vec<String> = vectors.map(name).collect();
+        self.diary.note(&format!("altered {} {}", NODES[node], ids.join(" ")));
+        let sql = format!("{sql} WHERE id IN ('{}')", ids.join("', '"));
+        // If this fails there is nothing to repair.
+        let path = self.folder.join("watched").join(format!("{}.db", NODES[node]));
+        let _ = Connection::open(path).and_then(|other| other.execute_batch(&sql));
     }
 
     fn leave(&mut self, node: usize) {

@@ -1,0 +1,8 @@
+//! What a trusted peer can cause that follows the protocol no further than it likes.
+
+mod contexts;
+mod peer;
+mod reasons;
+mod restarts;
+mod shards;
+mod unread;
