@@ -1,7 +1,7 @@
 // Builds the npm package into dist/: `npm run build`, or with `-- --check` to prove that the generated files are current.
 import { copyFileSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { bundleForBrowsers, checkBrowserSizes } from './build/browser-bundle.mjs';
+import { bundleForBrowsers, bundleForNode, checkBrowserSizes } from './build/browser-bundle.mjs';
 import { writeEsmEntries } from './build/esm-entries.mjs';
 import { checkGenerated, TYPINGS } from './build/generated.mjs';
 import { main, root, run, step } from './run/step.mjs';
@@ -29,6 +29,7 @@ export async function buildJavaScript({ checks = true } = {}) {
   await step('build the facade', () => buildFacade(checks));
   await step('write the ESM entries', () => writeEsmEntries(DIST));
   await step('bundle for browsers', () => bundleForBrowsers(DIST));
+  await step('bundle the WASM module for Node', () => bundleForNode(DIST));
   await step('remove what no entry needs', () => removeUnneeded(DIST));
 }
 

@@ -1,16 +1,18 @@
 // Everything that must hold: `npm test`. The first failing step ends the run and is named.
-// VECTR_TEST_ONLY=rust runs only those steps (also: lint, build, node, nodes, types, wasm, browser, packaging, examples;
-// several with commas).
-import { dirname } from 'node:path';
+// VECTR_TEST_ONLY=rust runs only those steps (also: lint, fuzz, build, node, nodes, types, wasm, browser, packaging, consumers,
+// examples; several with commas).
+import { dirname, join } from 'node:path';
 import { build } from './build.mjs';
+import { fuzzBriefly } from './fuzz.mjs';
 import { checkGenerated } from './build/generated.mjs';
 import { ensureChromium } from './install/chromium.mjs';
+import { installConsumers } from './install/consumers.mjs';
 import { ensureNode } from './install/node-versions.mjs';
 import { ensureNetworkTools, ensurePrometheusParser } from './install/test-tools.mjs';
-import { cargo } from './run/cargo.mjs';
+import { cargo, targetFolder } from './run/cargo.mjs';
 import { filesUnder } from './run/files.mjs';
 import { lints } from './run/lints.mjs';
-import { runNodeTests, testFiles } from './run/node-tests.mjs';
+import { runNodeTests, runNodeTestsOf, testFiles } from './run/node-tests.mjs';
 import { main, run, step, StepFailure } from './run/step.mjs';
 import { setup } from './setup.mjs';
 
@@ -36,11 +38,18 @@ function allSteps() {
     { group: 'rust', name: 'Rust tests', work: () => cargo(['test', '--locked', '--release', '--workspace', '--', '--show-output']) },
     { group: 'rust', name: 'Rust tests over TCP', work: () => cargo(overTcp(), { VECTR_TEST_CARRIER: 'tcp' }) },
     { group: 'rust', name: 'crates as they are published', work: () => cargo(published()) },
+    ...['sqlx', 'rusqlite'].map((name) => ({
+      group: 'rust',
+      name: `crates beside ${name}`,
+      work: () => checkConsumer(`tests/consumers/${name}/Cargo.toml`),
+    })),
+    // With the features of the tests, so that their dependencies serve.
+    { group: 'fuzz', name: 'fuzz targets', work: () => fuzzBriefly(Number(process.env.VECTR_FUZZ_SECONDS ?? 60)) },
     { group: 'build', name: 'package', work: build },
     { group: 'build', name: 'generated files are current', work: checkGenerated },
     { group: 'node', name: 'Prometheus parser', work: ensurePrometheusParser },
     { group: 'node', name: 'Node tests', work: () => nodeTests('tests/node') },
-    ...OTHER_NODES.map((major) => ({ group: 'nodes', name: `Node tests on Node ${major}`, work: () => testOnNode(major) })),
+    { group: 'nodes', name: `Node tests on Node ${OTHER_NODES.join(' and ')}`, work: testOnOtherNodes },
     { group: 'types', name: 'type tests', work: () => run('tsc', ['-p', 'tests/types', '--noEmit']) },
     { group: 'types', name: 'types of examples', work: () => run('tsc', ['-p', 'examples/source-documents']) },
     { group: 'wasm', name: 'WASM tests in Node', work: () => nodeTests('tests/wasm') },
@@ -48,6 +57,9 @@ function allSteps() {
     { group: 'browser', name: 'Chromium', work: ensureChromium },
     { group: 'browser', name: 'tests in Chromium', work: () => nodeTests('tests/browser') },
     { group: 'packaging', name: 'packed, installed and bundled', work: () => nodeTests('tests/packaging') },
+    { group: 'consumers', name: 'packages of consumers', work: installConsumers },
+    // One file at a time: each bundler takes all cores.
+    { group: 'consumers', name: 'frameworks and runtimes', work: () => runNodeTests(['--test-concurrency=1', ...testFiles('tests/consumers')]) },
     // The demo is one of them.
     ...filesUnder('examples', (path) => /^examples\/[^/]+\/main\.mjs$/.test(path)).map((path) => ({
       group: 'examples',
@@ -61,7 +73,10 @@ function allSteps() {
 // of a socket that is gone), tests whose stranger speaks QUIC by hand, and modules that choose the carrier themselves. A
 // module that is new runs until it is named here.
 function overTcp() {
-  const modules = ['coordinator', 'early_data', 'fallback', 'fallback_hostile', 'fallback_proofs', 'identity', 'messages_hostile'];
+  const modules = [
+    'coordinator', 'early_data', 'fallback', 'fallback_hostile', 'fallback_proofs', 'identity', 'limits', 'messages_hostile',
+    'outsider', 'restarts',
+  ];
   const tests = [
     'a_silent_peer', 'resum', 'early_data', 'bare_client', 'unknown_kind', 'unknown_protocol',
     'outsider', 'proven_nothing', 'passed_on', 'recorded', 'reflected',
@@ -76,19 +91,33 @@ function overTcp() {
 function published() {
   return [
     'package', '--locked', '--no-verify', '--allow-dirty', '--quiet', '--workspace',
-    ...['vectr-benches', 'vectr-tests', 'vectr-sim', 'vectr-node', 'vectr-wasm', 'wasm-bind'].flatMap((name) => ['--exclude', name]),
+    ...['vectr-benches', 'vectr-tests', 'vectr-sim', 'vectr-fuzz', 'vectr-node', 'vectr-wasm', 'wasm-bind'].flatMap((name) => ['--exclude', name]),
   ];
+}
+
+// One version of SQLite is linked into a program, and each library asks for another: whether they agree is only known once
+// somebody resolves both, and whether the code takes that version once it is compiled.
+async function checkConsumer(manifest) {
+  await cargo(['update', '--manifest-path', manifest]);
+  await cargo(['check', '--manifest-path', manifest, '--target-dir', join(targetFolder(), 'consumers')]);
 }
 
 function nodeTests(folder) {
   return runNodeTests(testFiles(folder));
 }
 
-// The tests of the typings need no Node but for starting TypeScript.
-async function testOnNode(major) {
-  const node = await ensureNode(major);
-  if (!node) return console.log(`left out: npm carries Node ${major} for Linux on x64`);
-  await runNodeTests(testFiles('tests/node').filter((path) => !path.includes('typings')), dirname(node));
+// Side by side: one file at a time leaves a core idle. The tests of the typings need no Node but for starting TypeScript.
+async function testOnOtherNodes() {
+  const nodes = [];
+  for (const major of OTHER_NODES) {
+    const node = await ensureNode(major);
+    if (node) nodes.push(node);
+    else console.log(`left out: npm carries Node ${major} for Linux on x64`);
+  }
+  const files = testFiles('tests/node').filter((path) => !path.includes('typings'));
+  const ended = await Promise.allSettled(nodes.map((node) => runNodeTestsOf(dirname(node), files)));
+  const failed = ended.find((one) => one.status === 'rejected');
+  if (failed) throw failed.reason;
 }
 
 function choose(steps, only) {

@@ -1,8 +1,9 @@
-// The files for browsers. delta.core.mjs: the facade and the module's JavaScript. delta.module.mjs: the WASM, inlined.
-// delta.browser.mjs: both. delta.slim.mjs: the core alone.
+// The files with the WASM module. delta.core.mjs: the facade and the module's JavaScript. delta.module.mjs: the WASM,
+// inlined. delta.browser.mjs: both. delta.slim.mjs: the core alone. native/wasm-backend.js: the WASM and its JavaScript
+// as CommonJS, for a Node without the addon.
 import { copyFileSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { gzipSync } from 'node:zlib';
+import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { inlined } from './inlined.mjs';
 import { root, StepFailure } from '../run/step.mjs';
 import { wasmPackage } from './wasm.mjs';
@@ -15,8 +16,9 @@ const FILES = ['delta.browser.mjs', 'delta.core.mjs', 'delta.module.mjs'];
 /** Writes the files into `dist`. */
 export async function bundleForBrowsers(dist) {
   // On a fresh machine this file is loaded before the packages are installed.
-  const { build } = await import('esbuild');
-  writeFileSync(join(dist, 'delta.module.mjs'), inlined(readFileSync(wasmPackage.module())));
+  const { build, transformSync } = await import('esbuild');
+  const { code } = transformSync(inlined(readFileSync(wasmPackage.module())), { minify: true, format: 'esm' });
+  writeFileSync(join(dist, 'delta.module.mjs'), code);
   copyFileSync(join(SOURCES, 'native/wasm-bytes.d.ts'), join(dist, 'delta.module.d.mts'));
   await build({
     entryPoints: { 'delta.browser': join(SOURCES, 'delta-browser.ts'), 'delta.slim': join(SOURCES, 'delta-slim.ts') },
@@ -36,6 +38,38 @@ export async function bundleForBrowsers(dist) {
     logLevel: 'warning',
     plugins: [module],
   });
+}
+
+/** Writes the WASM module for Node into `dist`. */
+export async function bundleForNode(dist) {
+  const { build } = await import('esbuild');
+  await build({
+    stdin: { contents: wasmBackend(readFileSync(wasmPackage.module())), resolveDir: dist },
+    outfile: join(dist, 'native/wasm-backend.js'),
+    bundle: true,
+    format: 'cjs',
+    platform: 'node',
+    target: 'node20',
+    minify: true,
+    legalComments: 'none',
+    drop: ['console'],
+    logLevel: 'warning',
+    plugins: [module],
+  });
+}
+
+// Compressed inside: the package has the module twice.
+function wasmBackend(bytes) {
+  const params = { [constants.BROTLI_PARAM_QUALITY]: 11, [constants.BROTLI_PARAM_SIZE_HINT]: bytes.length };
+  const text = brotliCompressSync(bytes, { params }).toString('base64');
+  return `
+import * as glue from './native/wasm';
+const { brotliDecompressSync } = process.getBuiltinModule?.('node:zlib') ?? require('node:zlib');
+export function wasmBackend() {
+  glue.initSync({ module: brotliDecompressSync(Buffer.from('${text}', 'base64')) });
+  return glue;
+}
+`;
 }
 
 /** Prints what a page loads of `dist`, and fails where it is too large. */

@@ -40,10 +40,13 @@ function exportedNames(file) {
   return names.sort();
 }
 
+// Each name is written out, so that Node finds it without running anything, and a bundler follows into the CommonJS build.
 function wrapper(entry, names) {
-  return `import { createRequire } from 'node:module';
-
-export const {
-${names.map((name) => `  ${name},\n`).join('')}} = createRequire(import.meta.url)('./${entry}.js');
+  const first = WITHOUT_ADDON.includes(entry) ? '' : "import './native/required.mjs';\n\n";
+  return `${first}export {
+${names.map((name) => `  ${name},\n`).join('')}} from './${entry}.js';
 `;
 }
+
+/** The entries that work without the addon. */
+const WITHOUT_ADDON = ['delta'];

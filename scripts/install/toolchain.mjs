@@ -8,6 +8,7 @@ const NODE = [20, 19];
 
 const RUST_WAY_OUT = 'install it from https://rustup.rs, or: rustup update stable';
 const CC_WAY_OUT = 'install one: `apt-get install gcc libc6-dev`, `dnf install gcc`, or `xcode-select --install`';
+const CXX_WAY_OUT = 'install one: `apt-get install g++`, `dnf install gcc-c++`, or `xcode-select --install`';
 const NODE_WAY_OUT = 'install a newer one from https://nodejs.org, or: nvm install 22';
 
 /** Prints the version of each tool; fails with the way out for all that are missing or too old. */
@@ -19,6 +20,12 @@ export function checkToolchain() {
     fault(`Node ${NODE.join('.')} or newer`, process.execPath, ['--version'], NODE, NODE_WAY_OUT),
   ].filter(Boolean);
   if (faults.length > 0) throw new StepFailure(faults.join('\n'));
+}
+
+/** Fails with the way out where the fuzz targets cannot be built: libFuzzer is C++. */
+export function checkCxx() {
+  const missing = fault('a C++ compiler', process.env.CXX ?? 'c++', ['--version'], [], CXX_WAY_OUT);
+  if (missing) throw new StepFailure(missing);
 }
 
 function fault(what, command, args, least, wayOut) {

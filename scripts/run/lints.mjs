@@ -1,5 +1,6 @@
 // What is checked without running a test.
 import { ensureTool } from '../install/python-tools.mjs';
+import { audit } from './audit.mjs';
 import { cargo } from './cargo.mjs';
 import { run } from './step.mjs';
 
@@ -11,6 +12,7 @@ export const lints = [
   { name: 'Rust formatting', work: () => cargo(['fmt', '--all', '--check']) },
   { name: 'spelling', work: async () => run(await ensureTool('typos'), []) },
   { name: 'licences, bans and sources', work: licences },
+  { name: 'advisories about npm packages', work: async () => audit() },
   { name: 'Rust lints', work: () => cargo(['clippy', ...EVERYTHING, '--all-targets', '--', '-D', 'warnings']) },
   { name: 'Rust documentation', work: documentation },
 ].map((step) => ({ group: 'lint', ...step }));

@@ -23,18 +23,37 @@ export async function step(name, work) {
 }
 
 /** Prints the command, runs it in the project's root with its output passed through, and fails unless it exits with 0. */
-export async function run(command, args, env = {}) {
+export function run(command, args, env = {}) {
   console.log(`$ ${[command, ...args].join(' ')}`);
-  const child = spawn(command, args, {
+  return ended(start(command, args, env, 'inherit'), command, args);
+}
+
+/** As `run`, beside others: the output comes whole, once the command has ended. */
+export async function runBeside(command, args, env = {}) {
+  const child = start(command, args, env, 'pipe');
+  const output = [`$ ${[command, ...args].join(' ')}\n`];
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', (text) => output.push(text));
+  try {
+    await ended(child, command, args);
+  } finally {
+    process.stdout.write(output.join(''));
+  }
+}
+
+function start(command, args, env, output) {
+  return spawn(command, args, {
     cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', output, output],
     env: { ...process.env, PATH: [join(root, 'node_modules', '.bin'), process.env.PATH].join(delimiter), ...env },
     // npm's commands are .cmd files on Windows, which only a shell can start.
     shell: process.platform === 'win32',
   });
+}
+
+async function ended(child, command, args) {
   const stopped = await new Promise((resolve) => {
     child.once('error', (error) => resolve(`does not start: ${error.message}`));
-    child.once('exit', (code, signal) => resolve(code === 0 ? null : signal ? `was ended by ${signal}` : `exited with ${code}`));
+    child.once('close', (code, signal) => resolve(code === 0 ? null : signal ? `was ended by ${signal}` : `exited with ${code}`));
   });
   if (stopped) throw new StepFailure(`${command} ${args[0] ?? ''} ${stopped}`);
 }

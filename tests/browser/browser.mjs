@@ -24,9 +24,10 @@ async function browser() {
 after(async () => (await started)?.close());
 
 /** Opens `url` and reports each of the tests that the page ran, which it leaves as a promise in `globalThis.results`:
- *  a list of `{ name, failure? }`. Errors in the console and requests to other places fail the test too. */
-export async function testsOfPage(t, url) {
-  const { page, faults, fault } = await open(t, url);
+ *  a list of `{ name, failure? }`. Errors in the console and requests to other places fail the test too, but for those
+ *  that the browser is expected to report. */
+export async function testsOfPage(t, url, expected = /^$/) {
+  const { page, faults, fault } = await open(t, url, expected);
   const results = await Promise.race([fault, settled(page)]);
   assert.ok(results.length > 0, 'the page ran no tests');
   for (const { name, failure } of results) {
@@ -36,7 +37,7 @@ export async function testsOfPage(t, url) {
   assert.deepEqual(faults, []);
 }
 
-async function open(t, url) {
+async function open(t, url, expected) {
   const context = await (await browser()).newContext();
   t.after(() => context.close());
   const page = await context.newPage();
@@ -50,7 +51,8 @@ async function open(t, url) {
     page.on('pageerror', (error) => note(`uncaught: ${error.stack ?? error}`));
     page.on('crash', () => note('the page crashed'));
     page.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type())) note(`console: ${message.text()} (${message.location().url})`);
+      const isFault = ['error', 'warning'].includes(message.type()) && !expected.test(message.text());
+      if (isFault) note(`console: ${message.text()} (${message.location().url})`);
     });
     page.on('request', (request) => {
       const asked = request.url();

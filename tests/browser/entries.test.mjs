@@ -30,6 +30,13 @@ test('the module with the WebAssembly inside passes the spec in a page', (t) => 
 
 test('it passes the spec in a module worker', (t) => testsOfPage(t, page('worker-page.mjs')));
 
+// It was a CompileError without a code.
+test('a policy without wasm-unsafe-eval is an error with a code', (t) =>
+  testsOfPage(t, page('refused.mjs', `&policy=${encodeURIComponent("script-src 'self'")}`), /Content Security Policy/));
+
+test('a policy with wasm-unsafe-eval is enough for the spec', (t) =>
+  testsOfPage(t, page('module.mjs', `&policy=${encodeURIComponent("script-src 'self' 'wasm-unsafe-eval'")}`)));
+
 for (const source of ['moduleBytes', 'URL', 'string', 'Response', 'Uint8Array', 'ArrayBuffer', 'Module']) {
   test(`the slim module, initialized with ${source}, passes the spec in a page`, (t) =>
     testsOfPage(t, page('slim.mjs', `&source=${source}`)));

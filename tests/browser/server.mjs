@@ -14,7 +14,7 @@ const TYPES = {
 };
 
 /** Serves folders, given by the prefix of their paths, as `{ '/dist/': folder }`. `/page.html?script=PATH` is a page
- *  that loads one module. Resolves to the origin, and to a function that ends the server. */
+ *  that loads one module, under the Content Security Policy that `&policy=` may give. Resolves to the origin, and to a function that ends the server. */
 export async function serve(folders) {
   const server = createServer((request, response) => {
     answer(folders, new URL(request.url, 'http://localhost')).then(
@@ -33,7 +33,7 @@ export async function serve(folders) {
 }
 
 async function answer(folders, { pathname, searchParams }) {
-  if (pathname === '/page.html') return { type: TYPES['.html'], body: page(searchParams.get('script')) };
+  if (pathname === '/page.html') return { type: TYPES['.html'], body: page(searchParams) };
   const prefix = Object.keys(folders).find((known) => pathname.startsWith(known));
   if (prefix === undefined) throw new Error(`nothing is served at ${pathname}`);
   const path = normalize(join(folders[prefix], decodeURIComponent(pathname.slice(prefix.length))));
@@ -44,9 +44,10 @@ async function answer(folders, { pathname, searchParams }) {
 }
 
 // The icon keeps the browser from asking for one, which it would report as an error.
-const page = (script) => `<!doctype html>
+const page = (parameters) => `<!doctype html>
 <meta charset="utf-8">
+${parameters.has('policy') ? `<meta http-equiv="Content-Security-Policy" content="${parameters.get('policy')}">` : ''}
 <title>a page under test</title>
 <link rel="icon" href="data:,">
-<script type="module" src="${encodeURI(script)}"></script>
+<script type="module" src="${encodeURI(parameters.get('script'))}"></script>
 `;

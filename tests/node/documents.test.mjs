@@ -68,21 +68,6 @@ test('a block that fails fails its test', async () => {
   await assert.rejects(promisify(execFile)(process.execPath, [actor, join(place, 'block.mjs')], { cwd: place }), /ERR_/);
 });
 
-test('the guide names every error code that the sources know', () => {
-  const guide = readFileSync(join(root, 'docs/QUIC-SYNC.md'), 'utf8');
-  const codes = new Set();
-  for (const folder of ['crates', 'bindings']) {
-    for (const path of readdirSync(join(root, folder), { recursive: true })) {
-      if (!/\bsrc\b.*\.(rs|ts)$/.test(path)) continue;
-      for (const [code] of readFileSync(join(root, folder, path), 'utf8').matchAll(/\bERR_[A-Z0-9_]+\b/g)) codes.add(code);
-    }
-  }
-  assert.ok(codes.size > 20, `${codes.size} codes`);
-  // Never leaves the engine, which restarts the session.
-  codes.delete('ERR_RESTART');
-  assert.deepEqual([...codes].filter((code) => !guide.includes(code)), []);
-});
-
 /** The blocks between "```js" and "```", also inside lists. A block with another mark ("```js ignore") does not count. */
 function blocksOf(text) {
   const blocks = [];

@@ -1,5 +1,6 @@
 // What engines tell of, by listeners and by iterators.
 import assert from 'node:assert/strict';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { VectorQuicSync } from '@agentic-flow/sqlite-vector';
 import { fails, file, node, open, phraseItems, synced, until } from './support.mjs';
@@ -61,11 +62,37 @@ test('progress and failures are told', async (t) => {
   await synced(a, b);
   await until(() => progress.at(-1)?.sent === 500, 'the last progress');
   assert.ok(progress.at(-1).bytes > 0);
+  assert.equal(progress.at(-1).total, 500);
   assert.deepEqual(failures, []);
   const result = await a.sync.sync('shared', 'no address');
   await until(() => failures.length > 0, 'the failure');
   const [{ shardId, peerAddress, error, errorCode }] = failures;
   assert.deepEqual([shardId, peerAddress, error, errorCode], ['shared', 'no address', result.error, 'ERR_ARGUMENT']);
+});
+
+test('a repair is told to listeners, and its rows are a change to readers', async (t) => {
+  const rotten = Float32Array.of(3.25, -17.5, 0.125);
+  const [former, b] = [await node(t, 'a'), await node(t, 'b')];
+  await former.db.insertBatch([{ id: 'sound', vector: [1, 2, 3] }, { id: 'rotten', vector: rotten }]);
+  await synced(former, b);
+  await former.sync.close();
+  await former.db.close();
+  const bytes = readFileSync(former.path);
+  bytes[bytes.indexOf(Buffer.from(rotten.buffer))] ^= 1;
+  writeFileSync(former.path, bytes);
+  const a = await node(t, 'a', { path: former.path });
+  await assert.rejects(a.db.get('rotten'), { code: 'ERR_STORAGE' });
+  const repairs = heard(a.sync, 'repair');
+  const reader = a.sync.events();
+  // What `get` came upon is noted in the background: the first sync may be earlier.
+  await until(async () => (await synced(a, b)).vectorsRepaired === 1, 'the repair');
+  await until(() => repairs.length > 0, 'the event');
+  const of = { shardId: 'shared', peerAddress: b.address };
+  assert.deepEqual(repairs, [{ type: 'repair', ...of, repaired: 1, damaged: 0, differs: false }]);
+  await a.sync.close();
+  const read = [];
+  for await (const { type } of reader) read.push(type);
+  assert.deepEqual(read.filter((type) => type !== 'progress'), ['change']);
 });
 
 test('a listener that throws is told of, and harms nobody', async (t) => {

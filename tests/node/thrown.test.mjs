@@ -35,8 +35,8 @@ const THROWN = {
   'an error whose stack throws': [withGetter('stack'), 'hidden'],
   'an error whose code throws': [withGetter('code'), 'hidden'],
   'an error that contains itself': [error({ message: 'circular', get self() { return this; }, n: 1n }), 'circular'],
-  'a proxy that was revoked': [revoked(), 'cannot be read'],
-  'a class that throws its name': [{ get [Symbol.toStringTag]() { throw 1; } }, 'cannot be read'],
+  'a proxy that was revoked': [revoked(), 'unreadable'],
+  'a class that throws its name': [{ get [Symbol.toStringTag]() { throw 1; } }, 'unreadable'],
 };
 
 /** The same value thrown, rejected, and by a promise of the user's own that throws. */
@@ -135,6 +135,31 @@ test('a transaction rejects with the very value that its work threw, and the nex
     assert.ok(Object.is(outcome.thrown, value) && outcome !== 'resolved', what);
     await db.upsert('next', phrase(2));
   }
+});
+
+// Whatever looked like an error of the package was passed on, and whatever else was blamed on an argument.
+test('an error of the program is told from one of the package, and from a lack of memory or stack', async (t) => {
+  const db = await open(t);
+  const vector = (thrown) => new Proxy([1, 2], { get: (target, key) => (key === '0' ? thrown() : target[key]) });
+  const endless = () => endless() + 1;
+  const lookalike = Object.assign(new TypeError('mine'), { code: 'ERR_ARGUMENT' });
+  for (const own of [lookalike, new RangeError('mine'), Object.assign(new Error('mine'), { code: 'ERR_CLOSED' })]) {
+    await assert.rejects(db.insert(vector(thrower(own))), (error) => {
+      assert.deepEqual([error.code, error.cause], ['ERR_ARGUMENT', own]);
+      assert.match(error.message, /an argument cannot be used: mine/);
+      return error !== own;
+    });
+  }
+  // As the addon words its errors.
+  const worded = new Error('ERR_CLOSED: mine');
+  const item = { vector: vector(thrower(worded)) };
+  for (const write of [() => db.insertBatch([item]), () => db.transaction((tx) => tx.insertBatch([item]))]) {
+    await assert.rejects(write, ({ code, cause }) => code === 'ERR_ARGUMENT' && cause === worded);
+  }
+  await assert.rejects(db.insert(vector(endless)), ({ code, message, cause }) => {
+    assert.deepEqual([code, cause.name], ['ERR_LIMIT', 'RangeError']);
+    return /out of memory or stack: Maximum call stack/.test(message);
+  });
 });
 
 test('VECTR_LOG writes what was thrown, also where it is no JSON', async (t) => {

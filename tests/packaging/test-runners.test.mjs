@@ -101,7 +101,7 @@ describe('the tests of a consumer pass', () => {
     await passes('jest/bin/jest.js', ['--runInBand', '--json', '--watchman=false', '--config', config]);
   });
 
-  for (const pool of ['threads', 'forks']) {
+  for (const pool of ['threads', 'forks', 'vmThreads']) {
     test(`in Vitest, with the pool ${pool}`, async () => {
       await passes('vitest/vitest.mjs', ['run', '--dir', 'vitest', '--globals', '--pool', pool, '--reporter', 'json']);
     });

@@ -7,7 +7,7 @@ import { examples } from './examples.mjs';
 import { fixtures } from './fixtures.mjs';
 import { operations, versionVectors, wholes } from './functions.mjs';
 import { againstModel, roundTrips } from './random.mjs';
-import { merging, resolving, tracking } from './resolving.mjs';
+import { merging, resolving, tracking, vectorless } from './resolving.mjs';
 
 const PARTS = {
   deltas,
@@ -16,6 +16,7 @@ const PARTS = {
   resolving,
   merging,
   tracking,
+  vectorless,
   versionVectors,
   operations,
   wholes,

@@ -82,6 +82,21 @@ export function operations(test, { api: { resolveConflicts }, assert, fails }) {
     const [gone, text] = [{ type: 'delete', vectorId: 'v', timestamp: 9 }, put('w', 1, 1, { metadata: 'text' })];
     assert.deepEqual(resolveConflicts([gone], [put('v', 1, 1), text]), [gone, text]);
   });
+  test('an update without a vector leaves the vector as it is', () => {
+    const named = { type: 'update', vectorId: 'v', timestamp: 9, metadata: { name: 'new' } };
+    assert.deepEqual(resolveConflicts([named], [put('v', 1, 1)]), [named]);
+    assert.deepEqual(resolveConflicts([put('v', 10, 1)], [named]), [put('v', 10, 1)]);
+    assert.deepEqual(resolveConflicts([named], [], 'merge-vectors'), [named]);
+    const merged = { ...named, vector: Float32Array.of(1, 1) };
+    const [moved] = [put('v', 1, 1, { vector: Float32Array.of(1, 1), metadata: { name: 'old' } })];
+    for (const sides of [[[named], [moved]], [[moved], [named]]]) {
+      assert.deepEqual(resolveConflicts(...sides, 'merge-vectors'), [merged]);
+    }
+    const earlier = { ...named, timestamp: 8, metadata: { name: 'older', text: 'kept' } };
+    const both = { ...named, metadata: { name: 'new', text: 'kept' } };
+    assert.deepEqual(resolveConflicts([named], [earlier], 'merge-vectors'), [both]);
+    fails('ERR_ARGUMENT', () => resolveConflicts([{ ...named, type: 'insert' }], []), /local\[0\]\.vector/);
+  });
   test('what is no operation is refused by name', () => {
     for (const [bad, message] of [
       [undefined, /local\[0\]/],

@@ -103,6 +103,56 @@ export function resolving(test, { api: { ConflictResolver }, assert, change, rem
   });
 }
 
+export function vectorless(test, { api: { ConflictResolver, Delta, DeltaEncoder }, assert, change, fails }) {
+  const { vector, ...renamed } = change(B, 1, 20, { metadata: { name: 'new' } });
+  test('an update without a vector is a change like others, which leaves the vector as it is', () => {
+    const moved = change(A, 1, 10);
+    for (const strategy of ['last-write-wins', 'manual']) {
+      const { winner, conflict } = new ConflictResolver(strategy).resolve(moved, renamed);
+      assert.ok(winner === renamed);
+      assert.deepEqual(conflict.versions, [moved, renamed]);
+    }
+    assert.ok(new ConflictResolver('first-write-wins').resolve(moved, renamed).winner === moved);
+    const later = change(B, 2, 30, { versionVector: new Map([[A, 1], [B, 2]]) });
+    assert.deepEqual(new ConflictResolver().resolveAll([moved], [renamed, later]), { resolved: [later], conflicts: [] });
+    fails('ERR_ARGUMENT', () => new ConflictResolver().resolve(moved, { ...renamed, operation: 'insert' }), /remote\.vector/);
+  });
+  // The latest won as it stood, and the others' vectors and metadata were gone.
+  test('a merge takes the vector from the versions that have one', () => {
+    const resolver = new ConflictResolver('merge');
+    const version = (site, timestamp, vector, metadata) =>
+      change(site, 1, timestamp, { operation: 'update', vector, metadata });
+    const merged = (...versions) => {
+      const { resolved, conflicts } = resolver.resolveAll(versions, []);
+      const reversed = resolver.resolveAll([], versions.toReversed()).resolved;
+      assert.deepEqual(reversed, resolved);
+      assert.deepEqual([resolved.length, conflicts[0].versions.length], [1, versions.length]);
+      const { vector, metadata, timestamp } = resolved[0];
+      return [vector && [...vector], metadata, timestamp];
+    };
+    const none = version(B, 20, undefined, { name: 'new' });
+    const other = C;
+    const [one, two] = [version(A, 10, [1, -0], { name: 'old', text: 'kept' }), version(other, 30, [3, 2], {})];
+    assert.deepEqual(merged(one, none), [[1, -0], { name: 'new', text: 'kept' }, 20]);
+    assert.deepEqual(merged(none, two), [[3, 2], { name: 'new' }, 30]);
+    assert.deepEqual(merged(one, none, two), [[2, 1], { name: 'new', text: 'kept' }, 30]);
+    const [bare] = [version(A, 10, undefined, { name: 'old', text: 'kept' })];
+    assert.deepEqual(merged(bare, none), [undefined, { name: 'new', text: 'kept' }, 20]);
+    assert.deepEqual(merged(one, none, version(other, 30, [1, 2, 3], {})), [[1, 2, 3], {}, 30], 'other dimensions');
+    // The merged change supersedes both, and travels like any other.
+    const { winner } = resolver.resolve(bare, none);
+    assert.ok(resolver.resolve(winner, none).winner === winner);
+    assert.deepEqual(DeltaEncoder.decode(DeltaEncoder.encode('s', [winner])), [winner]);
+  });
+  test('a delta keeps it so', () => {
+    const delta = DeltaEncoder.encode('s', [renamed, change(A, 1, 10)]);
+    const read = DeltaEncoder.deserialize(DeltaEncoder.serialize(delta));
+    assert.deepEqual(DeltaEncoder.decode(read), [renamed, change(A, 1, 10)]);
+    assert.equal('vector' in read.changes[0], false);
+    assert.equal('vector' in new Delta(delta).operations[0], false);
+  });
+}
+
 export function merging(test, { api: { ConflictResolver, DeltaEncoder }, assert, change, removal }) {
   const resolver = new ConflictResolver('merge');
   test('a merge is the mean, and of each key the latest value', () => {
@@ -170,9 +220,21 @@ export function tracking(test, { api: { ConflictResolver, ConflictTracker }, ass
     fails('ERR_ARGUMENT', () => tracker.resolveConflict(conflict.id, change(A, 2, 3, { shardId: 't' })), /'t'/);
     fails('ERR_ARGUMENT', () => tracker.resolveConflict(conflict.id, undefined));
     fails('ERR_ARGUMENT', () => tracker.resolveConflict(5, conflict.localChange));
-    for (const bad of [undefined, null, {}, { ...conflict, id: '' }, { ...conflict, localChange: {} }]) {
+    for (const bad of [undefined, null, {}, { ...conflict, id: '' }, { ...conflict, localChange: null }]) {
       fails('ERR_ARGUMENT', () => tracker.addConflict(bad));
     }
+    assert.equal(tracker.count(), 1);
+  });
+  test('changes of a tracked conflict, and its winner, may lack fields', () => {
+    // Programs keep what they need of a change; the tracker needs none of it.
+    const tracker = new ConflictTracker();
+    const conflict = { id: 'c', shardId: 's', vectorId: 'v', localChange: { timestamp: 1 }, remoteChange: {}, detectedAt: 1 };
+    for (const id of ['c', 'd', 'e']) tracker.addConflict({ ...conflict, id });
+    assert.deepEqual(tracker.getForShard('s')[0], conflict);
+    tracker.resolveConflict('c', { timestamp: 1 });
+    tracker.resolveConflict('d', { vectorId: 'v', vector: [1] });
+    fails('ERR_ARGUMENT', () => tracker.resolveConflict('e', { vectorId: 'w' }), /'w'/);
+    fails('ERR_ARGUMENT', () => tracker.resolveConflict('e', { vectorId: 5 }), /winner\.vectorId/);
     assert.equal(tracker.count(), 1);
   });
 }

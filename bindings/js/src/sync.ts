@@ -8,8 +8,11 @@ export { VectrError } from './check/error';
 export type {
   ChangeEvent,
   ConflictEvent,
+  HeardEvent,
+  HeardEventName,
   PeerEvent,
   ProgressEvent,
+  RepairEvent,
   SyncErrorEvent,
   SyncEvent,
   SyncEventName,

@@ -1,5 +1,8 @@
 // Errors as users see them: a stable `code`, a message that names the value at fault, and a JavaScript stack.
 
+// The errors of this package. Others can have its codes and classes, too.
+const made = new WeakSet<object>();
+
 /** A failure of this package. `code` is stable (ERR_...); the message is for people and may be reworded. */
 export class VectrError extends Error {
   readonly code: string;
@@ -8,6 +11,7 @@ export class VectrError extends Error {
   constructor(code: string, message: string, options?: { cause?: unknown }) {
     super(message, options);
     this.code = code;
+    made.add(this);
   }
 }
 Object.defineProperty(VectrError.prototype, 'name', { value: 'VectrError', configurable: true, writable: true });
@@ -18,10 +22,20 @@ export function wrongType(name: string, expected: string, value: unknown): TypeE
 }
 
 /** A TypeError with the code ERR_ARGUMENT, whose stack starts above the function `below`. @internal */
-export function argumentError(message: string, below: (...args: never[]) => unknown = argumentError): TypeError {
-  const error = Object.assign(new TypeError(message), { code: 'ERR_ARGUMENT' });
+export function argumentError(
+  message: string,
+  below: (...args: never[]) => unknown = argumentError,
+  options?: { cause: unknown },
+): TypeError {
+  const error = Object.assign(new TypeError(message, options), { code: 'ERR_ARGUMENT' });
+  made.add(error);
   cutStackAbove(error, below);
   return error;
+}
+
+/** Whether this package has made an error. @internal */
+export function isOurs(error: unknown): boolean {
+  return made.has(error as object);
 }
 
 /** For a value of the right type that cannot be used. @internal */
@@ -58,16 +72,18 @@ export function codeOf(error: unknown): string | undefined {
   return typeof code === 'string' ? code : undefined;
 }
 
-/** A short description of a value for messages. @internal */
+/** A short description of a value for messages, of which nothing may be readable. @internal */
 export function describe(value: unknown): string {
-  if (typeof value === 'string')
-    return value.length > 40 ? `'${value.slice(0, 40)}…' (${value.length} characters)` : `'${value}'`;
-  if (typeof value === 'bigint') return `${value}n`;
-  if (typeof value === 'function') return 'a function';
-  if (typeof value === 'symbol') return 'a symbol';
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  if (typeof value === 'object' && value !== null) return `an object (${kindOf(value)})`;
-  return String(value);
+  try {
+    if (typeof value === 'string')
+      return value.length > 40 ? `'${value.slice(0, 40)}…' (${value.length} characters)` : `'${value}'`;
+    if (typeof value === 'bigint') return `${value}n`;
+    if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`;
+    if (Array.isArray(value)) return `an array of ${value.length}`;
+    return typeof value === 'object' && value !== null ? `an object (${kindOf(value)})` : String(value);
+  } catch {
+    return 'unreadable';
+  }
 }
 
 /** `Object`, `Map`, `Float32Array`, ... @internal */
@@ -77,15 +93,14 @@ export function kindOf(value: object): string {
 
 // A stack has ten frames, which must reach the caller. Not every browser can cut one.
 function cutStackAbove(error: Error, below: (...args: never[]) => unknown): void {
-  const { captureStackTrace } = Error as { captureStackTrace?: (error: Error, below: unknown) => void };
-  captureStackTrace?.(error, below);
+  (Error as { captureStackTrace?: (error: Error, below: unknown) => void }).captureStackTrace?.(error, below);
 }
 
 // Both bindings write the stable code, a colon, a space and the text.
 function translated(error: unknown): unknown {
   const { message } = (error ?? {}) as { message?: unknown };
   // Errors of the facade itself are passed on.
-  if (typeof message !== 'string' || error instanceof VectrError || error instanceof TypeError) return error;
+  if (typeof message !== 'string' || made.has(error as object)) return error;
   const [, written, text] = /^(ERR_[A-Z_]+): ([^]*)$/.exec(message) ?? [];
-  return written !== undefined && text !== undefined ? new VectrError(written, text) : error;
+  return text === undefined ? error : new VectrError(written!, text);
 }

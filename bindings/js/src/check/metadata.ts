@@ -1,5 +1,6 @@
 // Metadata, which is passed to the core as JSON text.
-import { argumentError, codeOf, kindOf, outOfRange, wrongType } from './error';
+import { argumentError, describe, kindOf, outOfRange, wrongType } from './error';
+import { isHalved } from './text';
 
 /** Data stored with a vector: a plain JSON object of at most 256 KiB and 1,000 levels. */
 export type Metadata = Record<string, unknown>;
@@ -12,19 +13,28 @@ interface HasMetadata {
 /** The maximum size of metadata as JSON text, in bytes. @internal */
 export const MAX_METADATA_BYTES = 256 * 1024;
 
-/** The JSON text; `undefined` is returned as it is. A TypeError for what JSON would drop or change (a Map, NaN, a
- *  function). @internal */
+/** The JSON text; `undefined` is returned as it is. A TypeError names the place of what JSON would drop or change (a Map,
+ *  NaN, a function, a lone surrogate) or cannot read. @internal */
 export function checkMetadata(name: string, value: unknown): string | undefined {
-  return value === undefined ? undefined : (simpleMetadata(value) ?? examinedMetadata(name, value));
+  return checkJson(name, value, '{');
 }
 
 /** The JSON text of small metadata that consists of plain values throughout. Undefined for all other values, valid or
  *  not: `checkMetadata` decides about those. @internal */
 export function simpleMetadata(value: unknown): string | undefined {
-  if (!isSimpleMetadata(value)) return undefined;
-  const text = JSON.stringify(value);
-  // No character has more than three bytes for each of its UTF-16 units.
-  return text.length * 3 <= MAX_METADATA_BYTES ? text : undefined;
+  try {
+    if (!isSimpleMetadata(value)) return undefined;
+    const text = JSON.stringify(value);
+    // No character has more than three bytes for each of its UTF-16 units.
+    return text.length * 3 <= MAX_METADATA_BYTES && !mayHaveSurrogates(text) ? text : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether JSON text may contain a lone surrogate, which JSON.stringify writes as an escape. @internal */
+export function mayHaveSurrogates(text: string): boolean {
+  return text.includes('\\ud');
 }
 
 /** Whether JSON.stringify is sure to write the whole of this metadata, of whatever length, as it is. @internal */
@@ -73,14 +83,18 @@ export function isSameMetadataAs(carriers: readonly HasMetadata[], notes: readon
   return true;
 }
 
-/** The JSON text of any value that JSON can hold; `undefined` stays so. @internal */
-export function checkJson(name: string, value: unknown): string | undefined {
+/** The JSON text of any value that JSON can hold, with this beginning; `undefined` stays so. @internal */
+export function checkJson(name: string, value: unknown, beginning = ''): string | undefined {
   if (value === undefined) return undefined;
   const usual = simpleMetadata(value);
   if (usual !== undefined) return usual;
   const text = stringified(name, value);
-  if (text === undefined) throw wrongType(name, 'a value that JSON can hold', value);
-  return withinBounds(name, text);
+  if (text?.startsWith(beginning) !== true)
+    throw wrongType(name, beginning === '' ? 'a value that JSON can hold' : 'a plain object', value);
+  const bytes = new TextEncoder().encode(text).length;
+  if (bytes > MAX_METADATA_BYTES)
+    throw outOfRange(`the size of ${name}`, `at most ${MAX_METADATA_BYTES} bytes of JSON`, bytes);
+  return text;
 }
 
 /** Parses the text that `checkMetadata` returned. @internal */
@@ -88,24 +102,9 @@ export function parseMetadata(text: string | null | undefined): Metadata | undef
   return text == null ? undefined : (JSON.parse(text) as Metadata);
 }
 
-function examinedMetadata(name: string, value: unknown): string {
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    throw wrongType(name, 'a plain object', value);
-  const text = stringified(name, value);
-  if (text?.startsWith('{') !== true) throw wrongType(name, 'a plain object', value);
-  return withinBounds(name, text);
-}
-
-function withinBounds(name: string, text: string): string {
-  const bytes = new TextEncoder().encode(text).length;
-  if (bytes > MAX_METADATA_BYTES)
-    throw outOfRange(`the size of ${name}`, `at most ${MAX_METADATA_BYTES} bytes of JSON`, bytes);
-  return text;
-}
-
 // A replacer makes JSON.stringify several times slower: most values do not need it.
 function isSimpleObject(value: Metadata, level: number): boolean {
-  if (level > SIMPLE_LEVELS || Object.getPrototypeOf(value) !== Object.prototype) return false;
+  if (Object.getPrototypeOf(value) !== Object.prototype) return false;
   for (const key in value) {
     if (!isSimpleValue(value[key], level)) return false;
   }
@@ -113,7 +112,7 @@ function isSimpleObject(value: Metadata, level: number): boolean {
 }
 
 function isSimpleArray(values: unknown[], level: number): boolean {
-  if (level > SIMPLE_LEVELS || Object.getPrototypeOf(values) !== Array.prototype || 'toJSON' in values) return false;
+  if (Object.getPrototypeOf(values) !== Array.prototype || 'toJSON' in values) return false;
   for (let index = 0; index < values.length; index++) {
     if (!isSimpleValue(values[index], level)) return false;
   }
@@ -125,41 +124,41 @@ function isSimpleValue(value: unknown, level: number): boolean {
   if (typeof value === 'string') return true;
   if (typeof value === 'number') return Number.isFinite(value);
   if (typeof value === 'boolean' || value == null) return true;
-  if (typeof value !== 'object') return false;
+  if (typeof value !== 'object' || level === SIMPLE_LEVELS) return false;
   return Array.isArray(value) ? isSimpleArray(value, level + 1) : isSimpleObject(value as Metadata, level + 1);
 }
 
 function stringified(name: string, value: unknown): string | undefined {
+  // Values that are being written and their places, the outermost first.
+  const above: Array<[unknown, string]> = [];
+  let place = name;
+  let fault: string | undefined;
   try {
-    return JSON.stringify(value, (key, part: unknown) => {
-      const reason = whyNotJson(part);
-      if (reason !== undefined)
-        throw argumentError(
-          `${name}${key === '' ? '' : `: '${key.slice(0, 60)}'`} ${reason}: give values that JSON can hold`,
-        );
+    return JSON.stringify(value, function (this: unknown, key: string, part: unknown) {
+      while (above[0] && above[0][0] !== this) above.shift();
+      if (above[0]) place = above[0][1] + (Array.isArray(this) ? `[${key}]` : `.${key.slice(0, 60)}`);
+      const isNamed = !isHalved(key);
+      if (!isNamed || !isJson(part)) throw (fault = describe(isNamed ? part : key));
+      above.unshift([part, place]);
       return part;
     });
-  } catch (error) {
-    if (codeOf(error) === 'ERR_ARGUMENT') throw error;
-    // A cycle, too many levels, or a toJSON that throws.
-    throw argumentError(`${name} is not JSON: ${(error as Error).message.split('\n')[0]}`);
+  } catch (cause) {
+    throw fault
+      ? argumentError(`${place} is ${fault}: give values that JSON can hold, without lone surrogates`, checkJson)
+      : argumentError(`${place} is not JSON: it throws, contains itself or has too many levels`, checkJson, { cause });
   }
 }
 
-function whyNotJson(part: unknown): string | undefined {
+function isJson(part: unknown): boolean {
   switch (typeof part) {
+    case 'string':
+      return !isHalved(part);
     case 'number':
-      return Number.isFinite(part) ? undefined : `is ${part}`;
-    case 'bigint':
-    case 'function':
-    case 'symbol':
-      return `is a ${typeof part}`;
+      return Number.isFinite(part);
     case 'object':
-      return part === null || Array.isArray(part) || isPlain(part)
-        ? undefined
-        : `is an object (${kindOf(part)}, not plain)`;
+      return part === null || Array.isArray(part) || isPlain(part);
     default:
-      return undefined;
+      return typeof part === 'boolean' || part === undefined;
   }
 }
 
@@ -172,5 +171,5 @@ export function isPlain(value: object): boolean {
 // Ends the snapshot of each metadata: no key is a number.
 const END = 0;
 
-// Bounds the walk through cycles, which `examinedMetadata` reports.
+// Bounds the walk through cycles, which `stringified` reports.
 const SIMPLE_LEVELS = 20;

@@ -1,8 +1,14 @@
 // Numbers passed to the addon, which would silently turn 1e30 into 2^63 and NaN into 0.
 import { outOfRange, wrongType } from './error';
 
-/** A whole number in a range. */
-export function checkInteger(name: string, value: unknown, least: number, most: number, code?: string): number {
+/** A whole number in a range; left out, from 0 to what a number holds exactly. */
+export function checkInteger(
+  name: string,
+  value: unknown,
+  least = 0,
+  most = Number.MAX_SAFE_INTEGER,
+  code?: string,
+): number {
   if (typeof value !== 'number') throw wrongType(name, 'a number', value);
   if (!Number.isInteger(value) || value < least || value > most) {
     throw outOfRange(name, `a whole number from ${least} to ${most}`, value, code);

@@ -1,15 +1,26 @@
 // Options objects. A misspelt key is an error, never a silent default.
+import { coded } from './coded';
 import { closest } from './did-you-mean';
 import { argumentError, wrongType } from './error';
 
-/** The object; an empty one for `undefined`. An unknown key is a TypeError that suggests the right one. */
+/** A copy of the object, each key of which was read once; an empty one for `undefined`. An unknown key is a TypeError
+ *  that suggests the right one. */
 export function checkOptions<T extends object>(name: string, value: unknown, keys: ReadonlyArray<keyof T & string>): T {
   if (value === undefined) return {} as T;
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(name, 'an object', value);
-  for (const key of Object.keys(value)) {
-    if (!(keys as readonly string[]).includes(key)) throw unknownKey(name, key, keys);
+  const copy: Partial<T> = {};
+  try {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(name, 'an object', value);
+    for (const key of Object.keys(value)) {
+      if (!(keys as readonly string[]).includes(key)) throw unknownKey(name, key, keys);
+    }
+    for (const key of keys) {
+      const given = (value as T)[key];
+      if (given !== undefined) copy[key] = given;
+    }
+  } catch (error) {
+    throw coded(error, name);
   }
-  return value as T;
+  return copy as T;
 }
 
 /** A boolean; `undefined` stays so. */

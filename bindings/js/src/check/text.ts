@@ -5,8 +5,13 @@ import { outOfRange, wrongType } from './error';
 /** A string that UTF-8 can represent: lone surrogates would be replaced silently, which could make two ids equal. */
 export function checkText(name: string, value: unknown): string {
   if (typeof value !== 'string') throw wrongType(name, 'a string', value);
-  if (/\p{Surrogate}/u.test(value)) throw outOfRange(name, 'text without lone surrogates', value);
+  if (isHalved(value)) throw outOfRange(name, 'text without lone surrogates', value);
   return value;
+}
+
+/** Whether text has a lone surrogate, half of a character. */
+export function isHalved(text: string): boolean {
+  return /\p{Surrogate}/u.test(text);
 }
 
 /** As `checkText`; `undefined` stays so. */

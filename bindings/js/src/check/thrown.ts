@@ -9,8 +9,13 @@ export interface Thrown {
 /** The message of a thrown value. @internal */
 export function messageOf(thrown: unknown): string {
   const message = safely(() => (isError(thrown) ? (thrown as { message?: unknown }).message : thrown));
-  if (typeof message === 'string') return message;
-  return safely(() => describe(message)) ?? 'a value that cannot be read';
+  return typeof message === 'string' ? message : describe(message);
+}
+
+/** The name of a thrown error's class. @internal */
+export function nameOf(thrown: unknown): string | undefined {
+  const name = safely(() => (thrown as { name?: unknown } | null | undefined)?.name);
+  return typeof name === 'string' ? name : undefined;
 }
 
 /** The stack of a thrown error, or what else tells where it comes from. @internal */

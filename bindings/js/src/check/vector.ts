@@ -28,24 +28,6 @@ export function isFloat32Array(value: unknown): value is Float32Array {
   return ArrayBuffer.isView(value) && (value instanceof Float32Array || arrayName(value) === 'Float32Array');
 }
 
-/** Vectors of one length, one after the other. */
-export function contiguous(vectors: readonly Float32Array[], name: (index: number) => string): Float32Array {
-  const length = vectors[0]?.length ?? 0;
-  const all = new Float32Array(vectors.length * length);
-  for (const [index, vector] of vectors.entries()) {
-    if (vector.length !== length) {
-      throw outOfRange(
-        `the length of ${name(index)}`,
-        `${length} components, as the first one has`,
-        vector.length,
-        'ERR_DIMENSIONS',
-      );
-    }
-    all.set(vector, index * length);
-  }
-  return all;
-}
-
 /** The vector at `index` of `count` that lie one after the other: a copy, so that its buffer holds nothing else. */
 export function vectorAt(vectors: Float32Array, index: number, count: number): Float32Array {
   const length = vectors.length / count;

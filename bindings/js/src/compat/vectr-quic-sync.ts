@@ -1,4 +1,5 @@
 // `VectrQuicSync` of the first source document: one database, one server.
+import { codeMethods } from '../check/coded';
 import { VectrError } from '../check/error';
 import { checkOptions } from '../check/options';
 import { checkText } from '../check/text';
@@ -86,3 +87,5 @@ export class VectrQuicSync {
     }
   }
 }
+
+codeMethods(VectrQuicSync);

@@ -1,20 +1,19 @@
 // `onConflict`: the addon says what to ask when, and writes the answers.
-import { AsyncLocalStorage } from 'node:async_hooks';
 import { VectrError, native, nativeNow } from '../check/error';
 import { messageOf } from '../check/thrown';
 import type { EventHub } from '../events/event-hub';
 import { type Log, logResolution } from '../events/logger';
 import { type AbortSignalLike, isSettledFirst } from '../lifecycle/abort';
 import { weakCall } from '../lifecycle/weak-call';
+import { asyncHooks } from '../native/builtins';
 import type {
   AnswerOutcome,
   ConflictFailure,
   NativeExchange,
   NativeQuestion,
   NativeSync,
-  SyncOutcome,
 } from '../native/native';
-import { type ConflictWinner, type SyncConflict, checkSameVector, checkWinner, conflictOf } from './conflict';
+import { type ConflictWinner, type SyncConflict, checkSameVector, checkWinner, conflictsOf } from './conflict';
 
 /**
  * Decides a conflict on this node: its answer is written as by `resolveConflict`. Null and undefined leave the conflict
@@ -54,16 +53,16 @@ export class ConflictCaller {
     this.#isClosed = true;
   }
 
-  /** Waits for the decisions about what syncs left, but not within the callback. A signal that aborts makes the addon
-   *  look again. */
-  async settle(exchange: NativeExchange, signals: Array<AbortSignalLike | undefined>): Promise<SyncOutcome[]> {
+  /** Waits for the decisions about what syncs left, but not within the callback; then their results are there. A signal
+   *  that aborts makes the addon look again. */
+  async settle(exchange: NativeExchange, signals: Array<AbortSignalLike | undefined>): Promise<void> {
     const waits = insideCallback.getStore() === undefined;
     for (;;) {
       // Taken first: the answer may come while the addon looks.
       const { promise } = this.#nextAnswer;
-      const outcomes = await native(exchange.settle(waits));
+      const isSettled = await native(exchange.settle(waits));
       this.#take();
-      if (outcomes !== null) return outcomes;
+      if (isSettled) return;
       await isSettledFirst(promise, signals);
     }
   }
@@ -81,7 +80,7 @@ export class ConflictCaller {
   }
 
   async #ask(question: NativeQuestion): Promise<void> {
-    const conflict = conflictOf(question.conflict);
+    const [conflict] = conflictsOf(question.conflict) as [SyncConflict];
     try {
       const answer = await insideCallback.run(true, async () => this.#callback(conflict));
       await this.#answer(question, conflict, answer);
@@ -124,4 +123,4 @@ class Signal {
   });
 }
 
-const insideCallback = new AsyncLocalStorage<true>();
+const insideCallback = new asyncHooks.AsyncLocalStorage<true>();

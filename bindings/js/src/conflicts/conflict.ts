@@ -4,7 +4,7 @@ import { checkMetadata, parseMetadata } from '../check/metadata';
 import { checkText, checkWord } from '../check/text';
 import { checkVector } from '../check/vector';
 import type { SyncConflict, VectorChange } from '../delta/change';
-import type { ChangeRecord, ConflictRecord } from '../native/native';
+import type { ChangeRecord, ConflictRecord, ConflictRecords } from '../native/native';
 
 export type { ChangeOperation, ConflictStrategy, SyncConflict, VectorChange } from '../delta/change';
 
@@ -24,18 +24,23 @@ export interface CheckedWinner {
 }
 
 /** From the addon's form. @internal */
-export function conflictOf(record: ConflictRecord): SyncConflict {
-  const versions = record.versions.map((version) => changeOf(version, record));
-  return {
-    id: record.id,
-    shardId: record.shardId,
-    vectorId: record.vectorId,
-    // A conflict has at least two versions.
-    localChange: versions.at(-1)!,
-    remoteChange: versions.at(-2)!,
-    versions,
-    detectedAt: record.detectedAt,
-  };
+export function conflictsOf({ conflicts, vectors }: ConflictRecords): SyncConflict[] {
+  let next = 0;
+  // A copy each, so that its buffer holds nothing else.
+  const take = (dimensions: number) => vectors.slice(next, (next += dimensions));
+  return conflicts.map((record) => {
+    const versions = record.versions.map((version) => changeOf(version, record, take));
+    return {
+      id: record.id,
+      shardId: record.shardId,
+      vectorId: record.vectorId,
+      // A conflict has at least two versions.
+      localChange: versions.at(-1)!,
+      remoteChange: versions.at(-2)!,
+      versions,
+      detectedAt: record.detectedAt,
+    };
+  });
 }
 
 /** A change of a vector, as far as a winner needs one. @internal */
@@ -67,8 +72,9 @@ export function checkSameVector(name: string, winner: CheckedWinner, conflict: S
 }
 
 function changeOf(
-  { site, seq, vector, metadata, history, ...version }: ChangeRecord,
+  { site, seq, dimensions, metadata, history, ...version }: ChangeRecord,
   record: ConflictRecord,
+  take: (dimensions: number) => Float32Array,
 ): VectorChange {
   const described = parseMetadata(metadata);
   return {
@@ -76,7 +82,7 @@ function changeOf(
     shardId: record.shardId,
     vectorId: record.vectorId,
     ...version,
-    ...(vector && { vector }),
+    ...(dimensions !== undefined && { vector: take(dimensions) }),
     ...(described && { metadata: described }),
     versionVector: new Map(history),
     dot: { site, seq },

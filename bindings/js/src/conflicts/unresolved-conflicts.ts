@@ -2,7 +2,7 @@
 import { native, nativeNow } from '../check/error';
 import { type DatabaseHandle, isReadable } from '../database/handle';
 import { type Log, logResolution } from '../events/logger';
-import { type ConflictWinner, type SyncConflict, checkWinner, conflictOf } from './conflict';
+import { type ConflictWinner, type SyncConflict, checkWinner, conflictsOf } from './conflict';
 
 /** The unresolved conflicts of one engine's database. @internal */
 export class UnresolvedConflicts {
@@ -20,7 +20,7 @@ export class UnresolvedConflicts {
   list(shardId: string | undefined): SyncConflict[] {
     const { native: database } = this.#database;
     if (!isReadable(this.#database)) return this.#listed.get(shardId) ?? [];
-    const conflicts = nativeNow(() => database.conflicts(shardId)).map(conflictOf);
+    const conflicts = conflictsOf(nativeNow(() => database.conflicts(shardId)));
     if (database.path === null) this.#listed.set(shardId, conflicts);
     return conflicts;
   }
@@ -31,6 +31,6 @@ export class UnresolvedConflicts {
     const { shardId, vectorId, vector, metadata } = checked;
     const { native: database } = this.#database;
     const left = await native(database.resolveConflict(conflictId, shardId, vectorId, vector, metadata));
-    logResolution(this.#log, 'resolveConflict', conflictId, checked, left?.id);
+    logResolution(this.#log, 'resolveConflict', conflictId, checked, left ?? undefined);
   }
 }

@@ -1,12 +1,13 @@
 // Keeps many shards in sync with many peers.
+import { codeMethods } from '../check/coded';
 import { closedError, native, nativeNow, wrongType } from '../check/error';
-import { DAY_MS, checkInteger } from '../check/number';
+import { DAY_MS, checkFinite, checkInteger, checkOptionalInteger } from '../check/number';
 import { checkOptions } from '../check/options';
 import { checkText } from '../check/text';
 import { codeOf, messageOf } from '../check/thrown';
 import type { OpenDatabase } from '../database/open-database';
 import { checkId } from '../delta/name';
-import { type AbortSignalLike, abortable, checkSignal } from '../lifecycle/abort';
+import { type AbortSignalLike, abortable, checkSignal, within } from '../lifecycle/abort';
 import { asyncDispose } from '../lifecycle/disposal';
 import { addon } from '../native/addon';
 import type { NativeCoordinator, NativeSync } from '../native/native';
@@ -41,6 +42,8 @@ export interface CoordinatorStats {
 export interface WaitOptions {
   /** Ends the call early with ERR_ABORTED; applied changes stay. */
   signal?: AbortSignalLike;
+  /** Milliseconds until the call ends with ERR_TIMEOUT; applied changes stay. Default: no limit. */
+  timeoutMs?: number;
 }
 
 // Lets only createShardCoordinator hand an engine over.
@@ -132,12 +135,12 @@ export class ShardCoordinator {
     return this.#topology;
   }
 
-  /** Adds a task for `executeTasks`. Higher priorities run first, equal ones in order; default 0. */
+  /** Adds a task for `executeTasks`. Higher priorities, any finite numbers, run first, equal ones in order; default 0. */
   scheduleSyncTask(shardId: string, peerAddress: string, priority: number = 0): void {
     this.#checkOpen();
     const shard = checkId('shardId', shardId);
     const address = checkText('peerAddress', peerAddress);
-    const urgency = checkInteger('priority', priority, -MAX_PRIORITY, MAX_PRIORITY);
+    const urgency = checkFinite('priority', priority)!;
     this.#tasks.name(shard).name(address).number(urgency).end();
   }
 
@@ -218,11 +221,14 @@ export class ShardCoordinator {
   async healthCheck(options?: WaitOptions): Promise<Map<string, boolean>> {
     this.#checkOpen();
     this.#flush();
-    return await abortable(signalOf(options), async (cancellation) => {
-      const engine = await this.#engine.ready();
-      this.#checkOpen();
-      return new Map(await native(this.#native.healthCheck(engine, cancellation)));
-    });
+    const { timeoutMs, signal } = checkWait(options);
+    return await within(timeoutMs, signal, (limited) =>
+      abortable(limited, async (cancellation) => {
+        const engine = await this.#engine.ready();
+        this.#checkOpen();
+        return new Map(await native(this.#native.healthCheck(engine, cancellation)));
+      }),
+    );
   }
 
   /** Stops everything, and closes the engine if createShardCoordinator made it. Idempotent. */
@@ -243,13 +249,15 @@ export class ShardCoordinator {
   ): Promise<SyncResult[]> {
     this.#checkOpen();
     this.#engine.checkOpen();
-    const signal = signalOf(options);
+    const { timeoutMs, signal } = checkWait(options);
     this.#flush();
-    return await this.#engine.run(signal, (engine, cancellation) => {
-      // Closed while the engine opened: the addon would start again.
-      this.#checkOpen();
-      return this.#native.run(engine, what, name, cancellation);
-    });
+    return await within(timeoutMs, signal, (limited) =>
+      this.#engine.run(limited, (engine, cancellation) => {
+        // Closed while the engine opened: the addon would start again.
+        this.#checkOpen();
+        return this.#native.run(engine, what, name, cancellation);
+      }),
+    );
   }
 
   async #startAutoSyncAll(interval: number, turn: number): Promise<void> {
@@ -290,6 +298,8 @@ export class ShardCoordinator {
   }
 }
 
+codeMethods(ShardCoordinator);
+
 /**
  * A coordinator over an engine of its own, which is initialized, and closed with it.
  *
@@ -311,9 +321,12 @@ export async function createShardCoordinator(
 
 type Assignment = Parameters<NativeCoordinator['run']>[1];
 
-function signalOf(options: unknown): AbortSignalLike | undefined {
-  return checkSignal('options.signal', checkOptions<WaitOptions>('options', options, ['signal']).signal);
+function checkWait(options: unknown): WaitOptions {
+  const { signal, timeoutMs } = checkOptions<WaitOptions>('options', options, ['signal', 'timeoutMs']);
+  return {
+    signal: checkSignal('options.signal', signal),
+    timeoutMs: checkOptionalInteger('options.timeoutMs', timeoutMs, 1, DAY_MS),
+  };
 }
 
 const DEFAULT_LIMIT = 5;
-const MAX_PRIORITY = 2 ** 31 - 1;

@@ -1,15 +1,16 @@
 // The changelog of a database, as changes.
-import { native } from '../check/error';
+import { codeMethods } from '../check/coded';
+import { native, nativeNow } from '../check/error';
 import { checkInteger, checkOptionalInteger } from '../check/number';
 import { checkText } from '../check/text';
 import type { VectorChange } from '../delta/change';
 import { checkVersions } from '../delta/check';
-import { decodedDelta } from '../delta/encoder';
 import { unpackChanges } from '../delta/packing/unpack';
+import { inParts } from '../lifecycle/turn';
 import type { NativeDatabase } from '../native/native';
 import { checkDatabase } from './handle';
 import type { OpenDatabase } from './open-database';
-// Provides the backend that reads deltas.
+// Provides the backend that reads metadata.
 import '../delta';
 
 /** Reads the changes that were applied to a database. Superseded changes are not kept. */
@@ -25,8 +26,13 @@ export class ChangelogReader {
     const shard = checkText('shardId', shardId);
     const from = checkInteger('fromChangeId', fromChangeId, 0, Number.MAX_SAFE_INTEGER);
     const to = checkOptionalInteger('toChangeId', toChangeId, 0, Number.MAX_SAFE_INTEGER);
-    const deltas = await native(this.#native.readChanges(shard, from, to));
-    return deltas.flatMap((bytes) => unpackChanges(decodedDelta(bytes)));
+    const parts = await native(this.#native.readChanges(shard, from, to));
+    const changes: VectorChange[] = [];
+    await inParts(parts, () => {
+      const part = nativeNow(() => parts.take());
+      if (part !== null) changes.push(...unpackChanges(part));
+    });
+    return changes;
   }
 
   /** The newest change id of a shard; 0 if nothing was ever applied. */
@@ -54,3 +60,5 @@ export class ChangelogReader {
     return native(this.#native.shardHead(checkText('shardId', shardId)));
   }
 }
+
+codeMethods(ChangelogReader);

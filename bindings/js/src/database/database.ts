@@ -1,19 +1,21 @@
 // A database of vector shards.
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { codeMethods } from '../check/coded';
 import { VectrError, argumentError, closedError, native, wrongType } from '../check/error';
 import type { Metadata } from '../check/metadata';
 import { checkOptions } from '../check/options';
-import { checkOptionalText, checkPath, checkText } from '../check/text';
+import { checkOptionalText, checkPath } from '../check/text';
 import { checkVector } from '../check/vector';
-import { abortable } from '../lifecycle/abort';
+import { abortable, endOf } from '../lifecycle/abort';
 import { asyncDispose } from '../lifecycle/disposal';
 import { warnOfDamage } from '../lifecycle/process-warning';
 import { addon } from '../native/addon';
+import { asyncHooks } from '../native/builtins';
 import type { NativeDatabase } from '../native/native';
 import { registerHandle } from './handle';
+import { idsOf } from './ids';
 import { type IterateOptions, type IteratedVector, checkIterate, walk } from './iteration';
 import { type VectrDBOptions, checkOpenOptions } from './open-options';
-import { type QueryOptions, checkParameters, checkQuery, rowsOf } from './query';
+import { type QueryOptions, checkParameters, checkQuery, checkStatement, rowsOf } from './query';
 import { type SearchOptions, type SearchResult, checkSearch, newlyDamaged, searchResults } from './search';
 import type { StorageStatistics } from './storage';
 import { Transaction } from './transaction';
@@ -107,7 +109,14 @@ export class VectrDB implements VectorWrites {
     await native(this.#scope().upsert(id, vector, metadata, options));
   }
 
-  /** Adds all vectors or none; resolves to their ids, in the same order. All have one length. Errors as of `insert`. */
+  /**
+   * Adds all vectors or none; resolves to their ids, in the same order. All have one length. Errors as of `insert`.
+   *
+   * The first 4,096 items, as far as they have together at most 2^18 components and 2^18 characters of metadata, are
+   * copied before the call returns. Of a larger batch the rest is read while the call runs, for a few milliseconds at a
+   * time: leave its items, with ids, vectors and metadata, as they are until then. Calls that are not awaited may run in
+   * any order.
+   */
   async insertBatch(items: BatchItem[], options?: ShardOptions): Promise<string[]> {
     return native(this.#scope().insertBatch(items, options));
   }
@@ -147,8 +156,8 @@ export class VectrDB implements VectorWrites {
     return abortable(signal, async (cancellation) => {
       const found = await native(this.#native.search(components, search, cancellation));
       const shardId = search.shardId ?? this.shardId;
-      for (const id of newlyDamaged(shardId, found, this.#damaged)) warnOfDamage(shardId, id);
-      return searchResults(found);
+      for (const id of newlyDamaged(shardId, found.damaged, this.#damaged)) warnOfDamage(shardId, id);
+      return await searchResults(found, endOf(signal));
     });
   }
 
@@ -179,24 +188,25 @@ export class VectrDB implements VectorWrites {
   /** The ids of all shards, sorted. */
   async shards(): Promise<string[]> {
     this.#checkOpen();
-    return native(this.#native.shards());
+    return await idsOf(await native(this.#native.shards()));
   }
 
   /**
    * Runs one read-only statement over the documented tables and views: `vectors`, `vector_changelog` and
    * `shard_metadata`; `PRAGMA integrity_check` too. Rows are plain objects, BLOBs Uint8Arrays, and integers that a
    * number cannot hold bigints. The whole result is held in memory. ERR_ARGUMENT for anything that writes, attaches,
-   * or is more than one statement; ERR_LIMIT, ERR_TIMEOUT and ERR_ABORTED as the options say. Four queries run at a
+   * is more than one statement, or returns two columns of one name, of which an object can hold only one; ERR_LIMIT, ERR_TIMEOUT and ERR_ABORTED as the options say. Four queries run at a
    * time, and other calls never wait for them. ERR_BUSY if none of them ends for `busyTimeoutMs`, and for a query that
    * keeps the write-ahead log above `logLimitBytes`.
    */
   async query(sql: string, params?: unknown[], options?: QueryOptions): Promise<Array<Record<string, unknown>>> {
     this.#checkOpen();
-    const statement = checkText('sql', sql);
+    const statement = checkStatement('sql', sql);
     const cells = checkParameters('params', params);
     const { limits, signal } = checkQuery(options);
+    const check = endOf(signal, limits.timeoutMs ?? undefined);
     return abortable(signal, async (cancellation) =>
-      rowsOf(await native(this.#native.query(statement, cells, limits, cancellation))),
+      rowsOf(await native(this.#native.query(statement, cells, limits, cancellation)), check),
     );
   }
 
@@ -270,7 +280,8 @@ export class VectrDB implements VectorWrites {
     return this.#native.storage();
   }
 
-  /** Rolls back an open transaction, waits for running calls, and releases the file. Idempotent. */
+  /** Rolls back an open transaction and releases the file. Calls that have not reached the storage by then reject with
+   *  ERR_CLOSED: await them first. Idempotent. */
   close(): Promise<void> {
     this.#closing ??= this.#close();
     return this.#closing;
@@ -346,6 +357,8 @@ export class VectrDB implements VectorWrites {
   }
 }
 
+codeMethods(VectrDB, ['transaction']);
+
 /** The `transaction` calls around the running code. */
 interface Scope {
   readonly database: VectrDB;
@@ -353,7 +366,7 @@ interface Scope {
   open: boolean;
 }
 
-const scopes = new AsyncLocalStorage<Scope>();
+const scopes = new asyncHooks.AsyncLocalStorage<Scope>();
 
 function isInside(database: VectrDB): boolean {
   for (let scope = scopes.getStore(); scope !== undefined; scope = scope.around) {

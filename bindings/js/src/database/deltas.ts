@@ -1,16 +1,19 @@
 // Deltas of databases: computes and applies them.
+import { readable } from '../check/coded';
 import { native, wrongType } from '../check/error';
 import { checkInteger, checkOptionalInteger } from '../check/number';
 import { checkOptions } from '../check/options';
 import { checkOptionalText } from '../check/text';
-import type { Delta } from '../delta';
+import { Delta } from '../delta';
 import { checkBytes } from '../delta/check';
-import { deltaOfBytes } from '../delta/delta';
+import { bytesWithin, deltaOfBytes } from '../delta/delta';
+import { inParts } from '../lifecycle/turn';
 import { checkDatabase } from './handle';
 import type { OpenDatabase } from './open-database';
 import type { ShardOptions } from './writes';
 
-/** The part of a `Delta` that these functions need. */
+/** The part of a `Delta` that these functions need. Of another object, the bytes above 4 MiB are read after the call has
+ *  returned: leave them alone until it has settled. */
 export type DeltaBytes = Pick<Delta, 'serialize'>;
 
 export interface DeltaOptions extends ShardOptions {
@@ -40,7 +43,9 @@ export async function computeDelta(
   const shardId = checkOptionalText('options.shardId', given.shardId);
   const most = checkOptionalInteger('options.maxVectors', given.maxVectors, 1, Number.MAX_SAFE_INTEGER);
   const answered = given.answerTo === undefined ? undefined : bytesOf('options.answerTo', given.answerTo);
-  return deltaOfBytes(await native(database.computeDelta(shardId, since, most, answered)));
+  const known = ArrayBuffer.isView(answered) ? answered : await answered;
+  const bytes = await native(database.computeDelta(shardId, since, most, known));
+  return deltaOfBytes(bytes);
 }
 
 /**
@@ -56,11 +61,32 @@ export async function applyDelta(db: OpenDatabase, delta: DeltaBytes, options?: 
   const { native: database } = checkDatabase('db', db);
   const { shardId } = checkOptions<ShardOptions>('options', options, ['shardId']);
   const shard = checkOptionalText('options.shardId', shardId);
-  await native(database.applyDelta(shard, bytesOf('delta', delta)));
+  const bytes = bytesOf('delta', delta);
+  await native(database.applyDelta(shard, ArrayBuffer.isView(bytes) ? bytes : await bytes));
 }
 
-function bytesOf(name: string, delta: unknown): Uint8Array {
-  const { serialize } = (delta ?? {}) as Partial<DeltaBytes>;
-  if (typeof serialize !== 'function') throw wrongType(name, 'a Delta', delta);
-  return checkBytes(`${name}.serialize()`, serialize.call(delta));
+// Bytes that nobody changes while the addon reads them on another thread. Only many that may be changed take a while.
+function bytesOf(name: string, delta: unknown): Uint8Array | Promise<Uint8Array> {
+  const { bytes, isOwn } = readable(name, () => {
+    const { serialize } = (delta ?? {}) as Partial<DeltaBytes>;
+    if (typeof serialize !== 'function') throw wrongType(name, 'a Delta', delta);
+    // `serialize` would copy them.
+    if (serialize === Delta.prototype.serialize) return { bytes: bytesWithin(delta as Delta), isOwn: true };
+    return { bytes: checkBytes(`${name}.serialize()`, serialize.call(delta)), isOwn: false };
+  });
+  if (isOwn) return bytes;
+  return bytes.length > BYTES_AT_ONCE ? copied(bytes) : Uint8Array.from(bytes);
 }
+
+async function copied(bytes: Uint8Array): Promise<Uint8Array> {
+  const copy = new Uint8Array(bytes.length);
+  const source = { left: bytes.length };
+  await inParts(source, () => {
+    const from = bytes.length - source.left;
+    copy.set(bytes.subarray(from, from + BYTES_AT_ONCE), from);
+    source.left = Math.max(0, source.left - BYTES_AT_ONCE);
+  });
+  return copy;
+}
+
+const BYTES_AT_ONCE = 2 ** 22;

@@ -42,11 +42,11 @@ export function checkIterate(options: unknown): {
 export async function* walk(open: () => Promise<NativeIteration>): AsyncGenerator<IteratedVector, void, undefined> {
   const iteration = await native(open());
   try {
-    for (let limit = FIRST_PAGE; ;) {
+    for (let limit = FIRST_PART; ;) {
       const page = await native(iteration.next(limit));
       if (page.ids.length === 0) return;
       yield* entries(page);
-      limit = nextLimit(page);
+      limit = nextPart(page);
     }
   } finally {
     await iteration.close();
@@ -65,12 +65,14 @@ function* entries({ ids, metadata, timestamps, vectors }: EntryColumns): Generat
   }
 }
 
-// Pages of about a mebibyte: the crossing costs little, and a page is no burden.
-function nextLimit({ ids, vectors }: EntryColumns): number {
-  if (vectors === undefined) return LARGEST_PAGE;
-  const bytes = Math.max(1, vectors.byteLength / ids.length);
-  return Math.min(LARGEST_PAGE, Math.max(1, Math.floor(2 ** 20 / bytes)));
+/** How many vectors the next part may have, to take about a mebibyte: the crossing costs little, and a part is no
+ *  burden. */
+function nextPart({ ids, vectors, metadata }: Pick<EntryColumns, 'ids' | 'vectors' | 'metadata'>): number {
+  const texts = metadata.reduce((sum, text) => sum + (text?.length ?? 0), 0);
+  const bytes = Math.max(1, ((vectors?.byteLength ?? 0) + texts) / ids.length);
+  return Math.min(LARGEST_PART, Math.max(1, Math.floor(2 ** 20 / bytes)));
 }
 
-const FIRST_PAGE = 16;
-const LARGEST_PAGE = 1024;
+/** How many vectors the first part has. */
+const FIRST_PART = 16;
+const LARGEST_PART = 512;

@@ -1,17 +1,18 @@
 // Values between JavaScript and SQLite.
-import { argumentError, outOfRange, wrongType } from '../check/error';
+import { argumentError, describe, outOfRange, wrongType } from '../check/error';
 import { DAY_MS, MAX_U32, checkOptionalInteger } from '../check/number';
 import { checkOptions } from '../check/options';
 import { checkText } from '../check/text';
 import { type AbortSignalLike, checkSignal } from '../lifecycle/abort';
-import type { QueryLimits, QueryRows } from '../native/native';
+import { inParts } from '../lifecycle/turn';
+import type { NativeRows, QueryLimits } from '../native/native';
 
-type Cell = QueryRows['cells'][number];
+type Cell = ReturnType<NativeRows['take']>[number];
 
 export interface QueryOptions {
-  /** Ends the query early with ERR_ABORTED. */
+  /** Ends the query early with ERR_ABORTED, or the conversion of its result. */
   signal?: AbortSignalLike;
-  /** ERR_TIMEOUT for a query that takes longer. Default: none. */
+  /** ERR_TIMEOUT for a query that takes longer, with the conversion of its result. Default: none. */
   timeoutMs?: number;
   /** ERR_LIMIT for a result with more rows. Default: 1,000,000. */
   maxRows?: number;
@@ -34,15 +35,34 @@ export function checkQuery(options: unknown): { limits: QueryLimits; signal: Abo
 export function checkParameters(name: string, value: unknown): Cell[] {
   if (value === undefined) return [];
   if (!Array.isArray(value)) throw wrongType(name, 'an array', value);
-  return value.map((parameter: unknown, index) => cell(`${name}[${index}]`, parameter));
+  // Holes are undefined here, as everywhere but for `map`.
+  return Array.from(value, (parameter: unknown, index) => cell(`${name}[${index}]`, parameter));
 }
 
-/** Rows as plain objects. Of columns with the same name the last one wins. */
-export function rowsOf({ columns, cells }: QueryRows): Array<Record<string, unknown>> {
-  const rows: Array<Record<string, unknown>> = [];
-  for (let at = 0; at < cells.length; at += columns.length) {
-    rows.push(Object.fromEntries(columns.map((column, index) => [column, cells[at + index]])));
+/** A statement. SQLite would ignore what stands behind a NUL. @internal */
+export function checkStatement(name: string, value: unknown): string {
+  const sql = checkText(name, value);
+  const at = sql.indexOf('\0');
+  if (at >= 0) throw argumentError(`${name} has a NUL at ${at}: give SQL without one, and values as params`);
+  return sql;
+}
+
+/** Rows as plain objects, made in parts; `check` throws once the call has to end. @internal */
+export async function rowsOf(native: NativeRows, check: () => void): Promise<Array<Record<string, unknown>>> {
+  const { columns } = native;
+  const doubled = columns.find((column, index) => columns.indexOf(column) !== index);
+  if (doubled !== undefined) {
+    const reason = `the result has several columns called ${describe(doubled)}, of which an object can hold only one`;
+    throw argumentError(`${reason}: give them other names with AS`);
   }
+  const rows: Array<Record<string, unknown>> = [];
+  const takePart = () => {
+    const cells = native.take();
+    for (let at = 0; at < cells.length; at += columns.length) {
+      rows.push(Object.fromEntries(columns.map((column, index) => [column, cells[at + index]])));
+    }
+  };
+  await inParts(native, takePart, check);
   return rows;
 }
 

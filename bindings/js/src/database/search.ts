@@ -5,7 +5,8 @@ import { checkFlag, checkOptions } from '../check/options';
 import { checkOptionalText, checkWord } from '../check/text';
 import { vectorAt } from '../check/vector';
 import { type AbortSignalLike, checkSignal } from '../lifecycle/abort';
-import type { HitColumns, SearchOptions as NativeSearchOptions } from '../native/native';
+import { inParts } from '../lifecycle/turn';
+import type { HitColumns, NativeHits, SearchOptions as NativeSearchOptions } from '../native/native';
 import type { ShardOptions } from './writes';
 
 export type DistanceMetric = 'cosine' | 'euclidean' | 'dot';
@@ -56,7 +57,7 @@ export function checkSearch(
 }
 
 /** The ids of damaged vectors that are left out and were not in `seen`, which remembers them. @internal */
-export function newlyDamaged(shardId: string, { damaged }: HitColumns, seen: Set<string>): string[] {
+export function newlyDamaged(shardId: string, damaged: string[], seen: Set<string>): string[] {
   return damaged.filter((id) => {
     const key = `${shardId}\n${id}`;
     if (seen.has(key) || seen.size >= MOST_REMEMBERED) return false;
@@ -65,8 +66,14 @@ export function newlyDamaged(shardId: string, { damaged }: HitColumns, seen: Set
   });
 }
 
-/** Objects, the nearest first. @internal */
-export function searchResults({ ids, distances, similarities, metadata, vectors }: HitColumns): SearchResult[] {
+/** Objects, the nearest first, made in parts; `check` throws once the call has to end. @internal */
+export async function searchResults(hits: NativeHits, check: () => void): Promise<SearchResult[]> {
+  const results: SearchResult[] = [];
+  await inParts(hits, () => void results.push(...resultsOf(hits.take())), check);
+  return results;
+}
+
+function resultsOf({ ids, distances, similarities, metadata, vectors }: HitColumns): SearchResult[] {
   return ids.map((id, index) => {
     const described = parseMetadata(metadata[index]);
     return {

@@ -1,4 +1,5 @@
 // One open transaction and the calls that belong to it.
+import { codeMethods } from '../check/coded';
 import { VectrError, native } from '../check/error';
 import type { Metadata } from '../check/metadata';
 import type { NativeDatabase, NativeTransaction } from '../native/native';
@@ -95,3 +96,5 @@ export class Transaction implements VectorWrites {
     await Promise.allSettled(this.#running);
   }
 }
+
+codeMethods(Transaction);

@@ -1,10 +1,15 @@
 // The calls that databases and transactions share: they check the arguments and call the addon.
-import { argumentError, wrongType } from '../check/error';
+import { argumentError } from '../check/error';
 import { type Metadata, checkMetadata, parseMetadata } from '../check/metadata';
 import { checkOptions } from '../check/options';
 import { checkOptionalText, checkText } from '../check/text';
-import { checkVector, contiguous } from '../check/vector';
+import { checkVector } from '../check/vector';
+import { inParts } from '../lifecycle/turn';
 import type { NativeDatabase, NativeTransaction } from '../native/native';
+import { type BatchItem, BatchPacker } from './batch';
+import { idsOf } from './ids';
+
+export type { BatchItem } from './batch';
 
 /** Which shard a call is about. */
 export interface ShardOptions {
@@ -15,14 +20,6 @@ export interface ShardOptions {
 export interface InsertOptions extends ShardOptions {
   /** 1 to 1,024 bytes. Default: a new UUIDv7. */
   id?: string;
-}
-
-/** One vector of a batch. */
-export interface BatchItem {
-  /** 1 to 1,024 bytes. Default: a new UUIDv7. */
-  id?: string;
-  vector: Float32Array | number[];
-  metadata?: Metadata;
 }
 
 /** What `get` returns. */
@@ -46,7 +43,8 @@ export interface VectorWrites {
   get(id: string, options?: ShardOptions): Promise<VectorEntry | null>;
 }
 
-/** Checks arguments and calls the addon. Arguments are handed over before anything is awaited. @internal */
+/** Checks arguments and calls the addon. Arguments are handed over before anything is awaited, but for those of large
+ *  batches. @internal */
 export class Writes {
   readonly #native: NativeDatabase;
   readonly #transaction: NativeTransaction | undefined;
@@ -77,20 +75,9 @@ export class Writes {
 
   async insertBatch(items: unknown, options: unknown): Promise<string[]> {
     const shard = checkShard(options);
-    if (!Array.isArray(items)) throw wrongType('items', 'an array of { id?, vector, metadata? }', items);
-    const ids: Array<string | undefined> = [];
-    const vectors: Float32Array[] = [];
-    const metadata: Array<string | undefined> = [];
-    for (const [index, item] of items.entries()) {
-      const name = `items[${index}]`;
-      if (item === undefined) throw wrongType(name, 'an object', item);
-      const checked = checkOptions<BatchItem>(name, item, ['id', 'vector', 'metadata']);
-      ids.push(checkOptionalText(`${name}.id`, checked.id));
-      vectors.push(checkVector(`${name}.vector`, checked.vector));
-      metadata.push(checkMetadata(`${name}.metadata`, checked.metadata));
-    }
-    const all = contiguous(vectors, (index) => `items[${index}].vector`);
-    return this.#native.insertBatch(shard, this.#transaction, ids, all, metadata);
+    const packer = new BatchPacker(items);
+    await inParts(packer, packer.packPart);
+    return await idsOf(await this.#native.insertBatch(shard, this.#transaction, packer.native));
   }
 
   update(id: unknown, vector: unknown, metadata: unknown, options: unknown): Promise<void> {

@@ -12,7 +12,8 @@ export interface VectorChange {
   operation: ChangeOperation;
   shardId: string;
   vectorId: string;
-  /** Absent for a delete. Functions that take changes also accept an array of numbers. */
+  /** Absent for a delete, and for an update that leaves the vector as it is. Functions that take changes also accept
+   *  an array of numbers. */
   vector?: Float32Array;
   metadata?: Metadata;
   /** Hybrid logical clock, whole microseconds since the Unix epoch. */

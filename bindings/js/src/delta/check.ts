@@ -22,6 +22,12 @@ export function checkArray(name: string, value: unknown, of: string): unknown[] 
   return value;
 }
 
+/** An object that is no array. @internal */
+export function checkObject(name: string, value: unknown, what: string): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(name, what, value);
+  return value as Record<string, unknown>;
+}
+
 /** Whether a value is a Map, of whatever realm. @internal */
 export function isMap(value: unknown): value is Map<unknown, unknown> {
   try {
@@ -51,9 +57,8 @@ export function checkChanges(shardId: string, changes: readonly unknown[], nameO
 
 /** Throws unless the value is a change; of the shard, where one is given. @internal */
 export function checkChange(name: string, value: unknown, shardId?: string): void {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(name, 'a change', value);
-  const change = value as Record<string, unknown>;
-  checkInteger(`${name}.id`, change.id, 0, Number.MAX_SAFE_INTEGER);
+  const change = checkObject(name, value, 'a change');
+  checkInteger(`${name}.id`, change.id);
   const shard = checkId(`${name}.shardId`, change.shardId);
   if (shardId !== undefined && shard !== shardId) {
     throw new VectrError(
@@ -62,7 +67,7 @@ export function checkChange(name: string, value: unknown, shardId?: string): voi
     );
   }
   checkName(`${name}.vectorId`, change.vectorId, MAX_VECTOR_ID_BYTES);
-  checkInteger(`${name}.timestamp`, change.timestamp, 0, Number.MAX_SAFE_INTEGER);
+  checkInteger(`${name}.timestamp`, change.timestamp);
   checkName(`${name}.sourceNode`, change.sourceNode, MAX_KEY_BYTES);
   const versions = checkVersions(`${name}.versionVector`, change.versionVector);
   if (change.dot !== undefined) checkDot(`${name}.dot`, change.dot);
@@ -75,7 +80,7 @@ export function checkVersions(name: string, value: unknown): Map<string, number>
   if (!isMap(value)) throw wrongType(name, 'a Map of keys and whole numbers', value);
   for (const [key, seq] of value) {
     checkName(`a key of ${name}`, key, MAX_KEY_BYTES);
-    checkInteger(`${name}.get(${describe(key)})`, seq, 0, Number.MAX_SAFE_INTEGER);
+    checkInteger(`${name}.get(${describe(key)})`, seq);
   }
   return value as Map<string, number>;
 }
@@ -83,18 +88,17 @@ export function checkVersions(name: string, value: unknown): Map<string, number>
 /** Operation, vector and metadata, which must fit together. @internal */
 export function checkContents(name: string, { operation, vector, metadata }: Record<string, unknown>): void {
   checkMetadata(`${name}.metadata`, metadata);
-  if (checkWord(`${name}.operation`, operation, OPERATIONS.slice(1) as string[]) !== 'delete') {
+  const does = checkWord(`${name}.operation`, operation, OPERATIONS.slice(1) as string[]);
+  if (does === 'insert' || vector !== undefined) {
+    if (does === 'delete') throw argumentError(`${name}.vector is ${describe(vector)}: leave it out of a delete`);
     checkVector(`${name}.vector`, vector);
-  } else if (vector !== undefined) {
-    throw argumentError(`${name}.vector is ${describe(vector)}: leave it out of a delete`);
   }
 }
 
 function checkDot(name: string, value: unknown): void {
-  if (typeof value !== 'object' || value === null) throw wrongType(name, 'a site and a number', value);
-  const { site, seq } = value as Record<string, unknown>;
+  const { site, seq } = checkObject(name, value, 'a site and a number');
   checkName(`${name}.site`, site, MAX_KEY_BYTES);
-  checkInteger(`${name}.seq`, seq, 1, Number.MAX_SAFE_INTEGER);
+  checkInteger(`${name}.seq`, seq, 1);
 }
 
 // Without a dot the source's own entry is the change's number.

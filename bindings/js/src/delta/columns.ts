@@ -4,7 +4,7 @@ import { checkInteger } from '../check/number';
 import { arrayName } from '../check/vector';
 import { COMPRESSIONS, Column, type DecodedDelta, Header, backend, strategyNumber } from './backend/backend';
 import type { Compression, ConflictStrategy } from './change';
-import { checkArray, checkBytes } from './check';
+import { checkArray, checkBytes, checkObject } from './check';
 import { checkCompression, decodedDelta } from './encoder';
 import { checkId } from './name';
 import { componentsOf, linesOf } from './packing/unpack';
@@ -124,11 +124,10 @@ function columnsOf(decoded: DecodedDelta): DeltaColumns {
 
 // Types and lengths; the core checks the numbers and texts.
 function checkColumns(value: unknown): DeltaColumns {
-  if (typeof value !== 'object' || value === null) throw wrongType('columns', 'an object of columns', value);
-  const columns = value as DeltaColumns;
+  const columns = checkObject('columns', value, 'an object of columns') as unknown as DeltaColumns;
   checkId('columns.shardId', columns.shardId);
-  checkInteger('columns.fromChangeId', columns.fromChangeId, 0, Number.MAX_SAFE_INTEGER);
-  checkInteger('columns.toChangeId', columns.toChangeId, 0, Number.MAX_SAFE_INTEGER);
+  checkInteger('columns.fromChangeId', columns.fromChangeId);
+  checkInteger('columns.toChangeId', columns.toChangeId);
   const count = checkLines('columns.vectorIds', columns.vectorIds).length;
   checkLines('columns.keys', columns.keys);
   checkArray('columns.metadata', columns.metadata, 'JSON texts');
@@ -162,19 +161,8 @@ function checkLength(name: string, length: number, expected: number): void {
   throw argumentError(`columns.${name} has ${length} entries: give ${expected}, as the other columns have`);
 }
 
-// In the order of `Column`.
-const COLUMNS = [
-  'changeIds',
-  'operations',
-  'timestamps',
-  'sources',
-  'dotSites',
-  'dotSeqs',
-  'contextCounts',
-  'dimensions',
-] as const;
-
 const KINDS = {
+  // In the order of `Column`.
   changeIds: 'Float64Array',
   operations: 'Uint8Array',
   timestamps: 'Float64Array',
@@ -182,10 +170,14 @@ const KINDS = {
   dotSites: 'Int32Array',
   dotSeqs: 'Float64Array',
   contextCounts: 'Uint32Array',
+  dimensions: 'Uint32Array',
+  // The others.
   contextSites: 'Int32Array',
   contextSeqs: 'Float64Array',
-  dimensions: 'Uint32Array',
   vectors: 'Float32Array',
 } as const;
+
+type Other = 'contextSites' | 'contextSeqs' | 'vectors';
+const COLUMNS = Object.keys(KINDS).slice(0, 8) as Array<Exclude<keyof typeof KINDS, Other>>;
 
 const UNFIT = /\n|\p{Surrogate}/u;

@@ -19,6 +19,7 @@ export interface Conflict {
 }
 
 let fromBytes: (bytes: Uint8Array) => Delta;
+let within: (delta: Delta) => Uint8Array;
 
 /** Changes of a shard, stored as bytes that keep everything, including dots and version vectors. Properties are computed
  *  on first access. */
@@ -41,6 +42,7 @@ export class Delta {
       delta.#bytes = bytes;
       return delta;
     };
+    within = (delta) => delta.#bytes;
   }
 
   /** The delta in bytes that `serialize` of this or of DeltaEncoder made. Errors as of `DeltaEncoder.deserialize`. */
@@ -96,6 +98,11 @@ export class Delta {
 /** A delta of bytes that the core has just made, without copying or checking them. @internal */
 export function deltaOfBytes(bytes: Uint8Array): Delta {
   return fromBytes(bytes);
+}
+
+/** The bytes themselves, which nobody may change. @internal */
+export function bytesWithin(delta: Delta): Uint8Array {
+  return within(delta);
 }
 
 function operationOf({ operation, vectorId, vector, metadata, timestamp }: VectorChange): Operation {

@@ -5,7 +5,7 @@ import { checkInteger } from '../check/number';
 import { checkWord } from '../check/text';
 import { type Backend, COMPRESSIONS, type DecodedDelta, type FlatChanges, Header, backend } from './backend/backend';
 import type { Compression, VectorChange, VectorDelta } from './change';
-import { checkArray, checkBytes, inArray, sharedShard } from './check';
+import { checkArray, checkBytes, checkObject, inArray, sharedShard } from './check';
 import { checkId } from './name';
 import { type Written, withChanges, withComponents, withHistories } from './packing/pack';
 import { type Packed, newest } from './packing/packed';
@@ -75,7 +75,7 @@ export class DeltaEncoder {
   /** Splits the changes, in order, into arrays of at most `batchSize`. */
   static batch(changes: VectorChange[], batchSize: number): VectorChange[][] {
     const given = checkArray('changes', changes, 'changes') as VectorChange[];
-    const size = checkInteger('batchSize', batchSize, 1, Number.MAX_SAFE_INTEGER);
+    const size = checkInteger('batchSize', batchSize, 1);
     const batches: VectorChange[][] = [];
     for (let start = 0; start < given.length; start += size) batches.push(given.slice(start, start + size));
     return batches;
@@ -126,8 +126,7 @@ export function checkCompression(value: unknown): Compression {
 
 // Fields that the checksum covers are not checked here.
 function checkDelta(value: unknown): VectorDelta {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType('delta', 'a delta', value);
-  const { changes, checksum, compression } = value as Record<string, unknown>;
+  const { changes, checksum, compression } = checkObject('delta', value, 'a delta');
   checkArray('delta.changes', changes, 'changes');
   if (typeof checksum !== 'string') throw wrongType('delta.checksum', 'the string that encode returned', checksum);
   checkWord('delta.compression', compression, COMPRESSIONS);
@@ -156,8 +155,8 @@ function withCovered<T>(
 ): T {
   try {
     checkId('delta.shardId', shardId);
-    const from = checkInteger('delta.fromChangeId', fromChangeId, 0, Number.MAX_SAFE_INTEGER);
-    const to = checkInteger('delta.toChangeId', toChangeId, 0, Number.MAX_SAFE_INTEGER);
+    const from = checkInteger('delta.fromChangeId', fromChangeId);
+    const to = checkInteger('delta.toChangeId', toChangeId);
     const given = { span: { from, to }, known: known.get(changes), checksum, seals, written };
     return withChanges(shardId, changes, inArray('delta.changes'), use, given);
   } catch (error) {
@@ -170,7 +169,7 @@ type Use<T> = (core: Backend, flat: FlatChanges, packed: Packed) => T;
 
 function checksumError(how: string, cause?: unknown): VectrError {
   const wayOut = 'encode the changes again, or get the delta from its source again';
-  return new VectrError('ERR_CHECKSUM', `the delta does not match its checksum: ${how}: ${wayOut}`, { cause });
+  return new VectrError('ERR_CHECKSUM', `delta checksum mismatch: ${how}: ${wayOut}`, { cause });
 }
 
 // Deltas that were made here, by their changes; with the original metadata texts if they came as bytes.

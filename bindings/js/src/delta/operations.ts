@@ -6,7 +6,7 @@ import { checkWord } from '../check/text';
 import { checkVector } from '../check/vector';
 import { Column, type FlatChanges, Header, MERGED, OPERATIONS, backend, strategyNumber } from './backend/backend';
 import type { ChangeOperation, ConflictStrategy } from './change';
-import { type Naming, checkArray } from './check';
+import { type Naming, checkArray, checkObject } from './check';
 import { MAX_VECTOR_ID_BYTES, checkName } from './name';
 import { operationNumber, withVectors } from './packing/pack';
 import { componentsOf, linesOf } from './packing/unpack';
@@ -16,7 +16,7 @@ import { inSides } from './resolver';
 export interface Operation {
   type: ChangeOperation;
   vectorId: string;
-  /** Absent for a delete. An array of numbers is also accepted. */
+  /** Absent for a delete, and for an update that leaves the vector as it is. An array of numbers is also accepted. */
   vector?: Float32Array;
   /** Any value that JSON can hold. */
   metadata?: unknown;
@@ -80,14 +80,13 @@ function packOperations(operations: readonly Operation[], nameOf: Naming): Omit<
 
 // How many components the vector has.
 function checkOperation(name: string, value: unknown): number {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(name, 'an operation', value);
-  const { type, vectorId, vector, timestamp } = value as Record<string, unknown>;
+  const { type, vectorId, vector, timestamp } = checkObject(name, value, 'an operation');
   const word = checkWord(`${name}.type`, type, OPERATIONS.slice(1) as ChangeOperation[]);
   checkName(`${name}.vectorId`, vectorId, MAX_VECTOR_ID_BYTES);
-  checkInteger(`${name}.timestamp`, timestamp, 0, Number.MAX_SAFE_INTEGER);
-  if (word !== 'delete') return checkVector(`${name}.vector`, vector).length;
-  if (vector !== undefined) throw wrongType(`${name}.vector`, 'none: a delete has no vector', vector);
-  return 0;
+  checkInteger(`${name}.timestamp`, timestamp);
+  if (word !== 'insert' && vector === undefined) return 0;
+  if (word === 'delete') throw wrongType(`${name}.vector`, 'none: a delete has no vector', vector);
+  return checkVector(`${name}.vector`, vector).length;
 }
 
 function unpackOperations(flat: FlatChanges): Operation[] {

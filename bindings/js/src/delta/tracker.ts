@@ -1,15 +1,15 @@
 // Conflicts that are not resolved yet.
-import { VectrError, argumentError, describe, wrongType } from '../check/error';
+import { VectrError, argumentError, describe, outOfRange } from '../check/error';
 import { checkText } from '../check/text';
 import type { SyncConflict, VectorChange } from './change';
-import { checkChange, inArray } from './check';
+import { checkArray, checkObject } from './check';
 import { MAX_VECTOR_ID_BYTES, checkId, checkName } from './name';
 
 /** Remembers conflicts by their ids until they are resolved. */
 export class ConflictTracker {
   readonly #unresolved = new Map<string, SyncConflict>();
 
-  /** Adds a conflict, replacing one with the same id. */
+  /** Adds a conflict, replacing one with the same id. Its changes are kept as they are, and may lack fields. */
   addConflict(conflict: SyncConflict): void {
     const checked = checkConflict(conflict);
     this.#unresolved.set(checked.id, checked);
@@ -26,7 +26,7 @@ export class ConflictTracker {
     return this.getUnresolved().filter((conflict) => conflict.shardId === shard);
   }
 
-  /** Removes a conflict that was resolved with `winner`, any change of the same vector.
+  /** Removes a conflict that was resolved with `winner`, any change of the same vector, which may lack fields.
    *  @throws ERR_NOT_FOUND for an unknown conflict. */
   resolveConflict(conflictId: string, winner: VectorChange): void {
     const id = checkText('conflictId', conflictId);
@@ -34,10 +34,10 @@ export class ConflictTracker {
     if (conflict === undefined) {
       throw new VectrError('ERR_NOT_FOUND', `conflict ${describe(id)} is not among the ${this.count()} unresolved ones`);
     }
-    checkChange('winner', winner, conflict.shardId);
-    if (winner.vectorId !== conflict.vectorId) {
-      const other = `winner.vectorId is ${describe(winner.vectorId)}`;
-      throw new VectrError('ERR_ARGUMENT', `${other}: give a change of ${describe(conflict.vectorId)}`);
+    const given = checkObject('winner', winner, 'a change');
+    for (const key of ['shardId', 'vectorId'] as const) {
+      if (given[key] !== undefined && given[key] !== conflict[key])
+        throw outOfRange(`winner.${key}`, `a change of ${describe(conflict[key])}`, given[key]);
     }
     this.#unresolved.delete(id);
   }
@@ -54,19 +54,13 @@ export class ConflictTracker {
 }
 
 function checkConflict(value: unknown): SyncConflict {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw wrongType('conflict', 'a conflict', value);
-  }
-  const { id, shardId, vectorId, localChange, remoteChange, versions } = value as Record<string, unknown>;
+  const conflict = checkObject('conflict', value, 'a conflict');
+  const { id, shardId, vectorId, localChange, remoteChange, versions = [] } = conflict;
   if (checkText('conflict.id', id) === '') throw argumentError("conflict.id is '': give the id that the resolver gave");
-  const shard = checkId('conflict.shardId', shardId);
+  checkId('conflict.shardId', shardId);
   checkName('conflict.vectorId', vectorId, MAX_VECTOR_ID_BYTES);
-  checkChange('conflict.localChange', localChange, shard);
-  checkChange('conflict.remoteChange', remoteChange, shard);
-  if (versions !== undefined) {
-    if (!Array.isArray(versions)) throw wrongType('conflict.versions', 'an array of changes', versions);
-    const nameOf = inArray('conflict.versions');
-    versions.forEach((version, index) => checkChange(nameOf(index), version, shard));
-  }
+  checkObject('conflict.localChange', localChange, 'a change');
+  checkObject('conflict.remoteChange', remoteChange, 'a change');
+  checkArray('conflict.versions', versions, 'changes');
   return value as SyncConflict;
 }

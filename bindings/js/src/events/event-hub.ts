@@ -3,12 +3,12 @@ import { guarded, messageOf } from '../check/thrown';
 import type { AbortSignalLike } from '../lifecycle/abort';
 import { weakCall } from '../lifecycle/weak-call';
 import type { NativeSubscription, NativeSync } from '../native/native';
-import { type SyncErrorEvent, type SyncEvent, type SyncEventName, eventOf } from './event';
+import { type HeardEvent, type HeardEventName, type SyncErrorEvent, eventOf } from './event';
 import { EventQueue } from './event-queue';
 import type { Log } from './logger';
 
 type Listener = (event: never) => unknown;
-type Watcher = (event: SyncEvent) => void;
+type Watcher = (event: HeardEvent) => void;
 
 interface Subscriber {
   readonly listener: Listener;
@@ -19,7 +19,7 @@ interface Subscriber {
 export class EventHub {
   readonly #log: Log;
   readonly #watchers: Watcher[] = [];
-  readonly #listeners = new Map<SyncEventName, Subscriber[]>();
+  readonly #listeners = new Map<HeardEventName, Subscriber[]>();
   readonly #queues = new Set<EventQueue>();
   #engine: NativeSync | null = null;
   #subscription: NativeSubscription | null = null;
@@ -35,14 +35,14 @@ export class EventHub {
   }
 
   /** Adds a listener. One that is added twice is called twice. */
-  add(name: SyncEventName, listener: Listener, once: boolean): void {
+  add(name: HeardEventName, listener: Listener, once: boolean): void {
     const known = this.#listeners.get(name) ?? [];
     this.#listeners.set(name, [...known, { listener, once }]);
     this.#updateSubscription();
   }
 
   /** Undoes the last `add` of this listener. */
-  remove(name: SyncEventName, listener: Listener): void {
+  remove(name: HeardEventName, listener: Listener): void {
     const last = this.#listeners.get(name)?.filter((one) => one.listener === listener).at(-1);
     if (last !== undefined) this.#drop(name, last);
   }
@@ -81,7 +81,7 @@ export class EventHub {
   }
 
   // Tells watchers and listeners. Never throws.
-  #emit(event: SyncEvent): void {
+  #emit(event: HeardEvent): void {
     for (const watcher of this.#watchers) watcher(event);
     for (const subscriber of this.#listeners.get(event.type) ?? []) {
       if (subscriber.once && !this.#drop(event.type, subscriber)) continue;
@@ -94,7 +94,7 @@ export class EventHub {
   }
 
   /** Removes a subscriber; false where it is gone already. */
-  #drop(name: SyncEventName, subscriber: Subscriber): boolean {
+  #drop(name: HeardEventName, subscriber: Subscriber): boolean {
     const known = this.#listeners.get(name) ?? [];
     const left = known.filter((one) => one !== subscriber);
     if (left.length === known.length) return false;
@@ -114,14 +114,14 @@ export class EventHub {
     }
   }
 
-  #call(listener: Listener, event: SyncEvent): void {
+  #call(listener: Listener, event: HeardEvent): void {
     guarded(
       () => listener(event as never),
       (thrown) => this.#threw(event, thrown),
     );
   }
 
-  #threw({ type, shardId, peerAddress }: SyncEvent, cause: unknown): void {
+  #threw({ type, shardId, peerAddress }: HeardEvent, cause: unknown): void {
     const of = { ...(shardId !== undefined && { shardId }), ...(peerAddress !== undefined && { peerAddress }) };
     const error = `a '${type}' listener threw: ${messageOf(cause)}`;
     this.#log.error(error, { ...of, errorCode: 'ERR_LISTENER' });

@@ -79,8 +79,10 @@ export class EventQueue implements SyncEvents {
   }
 
   #take(): SyncEvent | null {
-    const record = this.#subscription?.poll();
-    if (record) return eventOf(record);
+    for (let record = this.#subscription?.poll(); record; record = this.#subscription?.poll()) {
+      const event = eventOf(record);
+      if (event.type !== 'repair') return event;
+    }
     for (const [key, failure] of this.#failures) {
       this.#failures.delete(key);
       return failure;

@@ -48,6 +48,8 @@ export type ProgressEvent = {
   peerAddress: string;
   sent: number;
   received: number;
+  /** As of `SyncProgress`. */
+  total?: number;
   bytes: number;
 };
 
@@ -64,10 +66,27 @@ export type SyncErrorEvent = {
   cause?: unknown;
 };
 
+/** Rows of a shard of one of the two nodes were damaged, lost or altered by another program, and the nodes have compared
+ *  their rows. Only listeners get it: readers of `events()` see what came back as a 'change'. */
+export type RepairEvent = {
+  type: 'repair';
+  shardId: string;
+  peerAddress: string;
+  /** How many vectors came back to this database. */
+  repaired: number;
+  /** How many vectors of this database are damaged still: the peer has no sound version of them. */
+  damaged: number;
+  /** Whether the two nodes hold different content of the same changes even so. */
+  differs: boolean;
+};
+
 export type SyncEvent = ChangeEvent | ConflictEvent | PeerEvent | ProgressEvent | SyncErrorEvent;
 export type SyncEventName = SyncEvent['type'];
+/** What a listener may hear: the events of readers, and repairs. */
+export type HeardEvent = SyncEvent | RepairEvent;
+export type HeardEventName = HeardEvent['type'];
 /** The event of a name. */
-export type SyncEventOf<Name extends SyncEventName> = Extract<SyncEvent, { type: Name }>;
+export type SyncEventOf<Name extends HeardEventName> = Extract<HeardEvent, { type: Name }>;
 
 /** An iterator over events. */
 export interface SyncEvents extends AsyncIterableIterator<SyncEvent> {
@@ -77,14 +96,14 @@ export interface SyncEvents extends AsyncIterableIterator<SyncEvent> {
 }
 
 /** One of the names of events; anything else is a TypeError that suggests one. @internal */
-export function checkEventName(value: unknown): SyncEventName {
-  if (NAMES.includes(value as SyncEventName)) return value as SyncEventName;
+export function checkEventName(value: unknown): HeardEventName {
+  if (NAMES.includes(value as HeardEventName)) return value as HeardEventName;
   const names = NAMES.map((name) => `'${name}'`).join(', ');
   throw argumentError(`event is ${describe(value)}: give ${names}${didYouMean(value, NAMES)}`);
 }
 
 /** From the addon's form. @internal */
-export function eventOf(record: EventRecord): SyncEvent {
+export function eventOf(record: EventRecord): HeardEvent {
   const { shardId, peerAddress } = record;
   const of = { shardId, peerAddress };
   switch (record.kind) {
@@ -100,8 +119,12 @@ export function eventOf(record: EventRecord): SyncEvent {
     case 'peer':
       return { type: 'peer', ...of, status: record.online ? 'online' : 'offline', ...failureOf(record) };
     case 'progress': {
-      const { sent = 0, received = 0, bytes = 0 } = record;
-      return { type: 'progress', ...of, sent, received, bytes };
+      const { sent = 0, received = 0, total, bytes = 0 } = record;
+      return { type: 'progress', ...of, sent, received, ...(total !== undefined && { total }), bytes };
+    }
+    case 'repair': {
+      const { repaired = 0, damaged = 0, differs = false } = record;
+      return { type: 'repair', ...of, repaired, damaged, differs };
     }
     case 'syncError':
       return { type: 'syncError', ...(shardId !== '' && of), error: '', errorCode: 'ERR_STORAGE', ...failureOf(record) };
@@ -112,4 +135,4 @@ function failureOf({ error, errorCode }: EventRecord): { error?: string; errorCo
   return { ...(error != null && { error }), ...(errorCode != null && { errorCode }) };
 }
 
-const NAMES: readonly SyncEventName[] = ['change', 'conflict', 'peer', 'progress', 'syncError'];
+const NAMES: readonly HeardEventName[] = ['change', 'conflict', 'peer', 'progress', 'repair', 'syncError'];

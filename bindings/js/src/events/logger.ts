@@ -1,11 +1,12 @@
 // Log messages of an engine: silent unless configured.
+import { readable } from '../check/coded';
 import { didYouMean } from '../check/did-you-mean';
 import { VectrError, argumentError, describe, wrongType } from '../check/error';
 import { isPlain } from '../check/metadata';
 import { checkOptions } from '../check/options';
 import { guarded, messageOf } from '../check/thrown';
 import { warnOfListener } from '../lifecycle/process-warning';
-import type { SyncEvent } from './event';
+import type { HeardEvent } from './event';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 
@@ -62,17 +63,24 @@ export class Log {
 
 /** The log of an engine, from its configuration and the environment. @internal */
 export function checkLog(name: string, logger: unknown): Log {
-  return new Log(checkLogger(name, logger), levelOf(process.env[VARIABLE]));
+  return new Log(readable(name, () => checkLogger(name, logger)), levelOf(process.env[VARIABLE]));
 }
 
 /** Logs an event. Errors of the user's callbacks are logged where they are caught. @internal */
-export function logEvent(log: Log, event: SyncEvent): void {
+export function logEvent(log: Log, event: HeardEvent): void {
   const { type, ...details } = event;
   switch (type) {
     case 'conflict': {
       const { detected, outcome, strategy } = event;
       const what = outcome === 'resolved' ? `resolved by ${strategy}` : `unresolved, because the strategy is ${strategy}`;
       return log.info(`${detected} ${detected === 1 ? 'conflict' : 'conflicts'} ${whereOf(event)}: ${what}`, details);
+    }
+    case 'repair': {
+      const left = event.damaged > 0 ? `, and ${event.damaged} are damaged still` : '';
+      const differ = event.differs ? '; the two nodes hold different content even so' : '';
+      const isTold = event.repaired > 0 || event.damaged > 0 || event.differs;
+      if (!isTold) return log.debug(`rows ${whereOf(event)} were compared for a repair`, details);
+      return log.warn(`${event.repaired} damaged or lost vectors ${whereOf(event)} came back${left}${differ}`, details);
     }
     case 'peer': {
       const reason = event.error === undefined ? '' : `: ${event.error}`;
@@ -101,7 +109,7 @@ export function logResolution(
   log.info(`conflict ${conflictId} of vector '${vectorId}' was resolved by ${by}${rest}`, details);
 }
 
-function whereOf({ shardId, peerAddress }: SyncEvent): string {
+function whereOf({ shardId, peerAddress }: HeardEvent): string {
   return `of shard ${describe(shardId)} with ${describe(peerAddress)}`;
 }
 

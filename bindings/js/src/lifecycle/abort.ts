@@ -1,7 +1,9 @@
-// AbortSignals end calls of the addon, and waits of the facade.
+// AbortSignals and time limits end calls of the addon, and waits of the facade.
+// Not the global ones, which test runners replace.
 import { VectrError, wrongType } from '../check/error';
 import { codeOf } from '../check/thrown';
 import { addon } from '../native/addon';
+import { timers } from '../native/builtins';
 import type { NativeCancellation } from '../native/native';
 
 /** An AbortSignal, whichever typings declare it. */
@@ -40,6 +42,65 @@ export async function abortable<T>(
   }
 }
 
+/** Runs `work` with a signal that follows the given one. After `timeoutMs`, if there is such a limit, that signal aborts
+ *  `work`, and this rejects with ERR_TIMEOUT. @internal */
+export function within<T>(
+  timeoutMs: number | undefined,
+  signal: AbortSignalLike | undefined,
+  work: (signal: AbortSignalLike | undefined) => Promise<T>,
+): Promise<T> {
+  // No frame of its own where there is no limit: a stack has ten.
+  return timeoutMs === undefined ? work(signal) : limited(timeoutMs, signal, work);
+}
+
+async function limited<T>(
+  timeoutMs: number,
+  signal: AbortSignalLike | undefined,
+  work: (signal: AbortSignalLike) => Promise<T>,
+): Promise<T> {
+  const limit = new AbortController();
+  const alarm = new Alarm(timeoutMs);
+  onAbort(alarm.signal, () => limit.abort());
+  const forget = signal && onAbort(signal, () => limit.abort(signal.reason));
+  try {
+    return await work(limit.signal);
+  } catch (error) {
+    if (!alarm.signal.aborted || codeOf(error) !== 'ERR_ABORTED') throw error;
+    throw lateError(timeoutMs);
+  } finally {
+    alarm.stop();
+    forget?.();
+  }
+}
+
+/** Aborts its signal after a time. @internal */
+export class Alarm {
+  readonly #controller = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(timeoutMs: number) {
+    this.#timer = timers.setTimeout(() => this.#controller.abort(), timeoutMs);
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  stop(): void {
+    timers.clearTimeout(this.#timer);
+  }
+}
+
+/** A function that throws once a call has to end: ERR_ABORTED if the signal has aborted, ERR_TIMEOUT if `timeoutMs` have
+ *  passed since now. For work that the addon cannot end. @internal */
+export function endOf(signal: AbortSignalLike | undefined, timeoutMs?: number): () => void {
+  const started = performance.now();
+  return () => {
+    if (signal?.aborted === true) throw abortedError(signal);
+    if (timeoutMs !== undefined && performance.now() - started >= timeoutMs) throw lateError(timeoutMs);
+  };
+}
+
 /** Whether `work` settles, however it does, before one of the signals aborts. @internal */
 export async function isSettledFirst(
   work: Promise<unknown>,
@@ -72,6 +133,10 @@ export function onAbort(signal: AbortSignalLike, listener: () => void): () => vo
 /** The error of an aborted call. @internal */
 export function abortedError(signal: AbortSignalLike): VectrError {
   return new VectrError('ERR_ABORTED', 'the call was aborted', { cause: signal.reason });
+}
+
+function lateError(timeoutMs: number): VectrError {
+  return new VectrError('ERR_TIMEOUT', `the call took longer than ${timeoutMs} ms: give it more time, or try again`);
 }
 
 // A signal aborts once, so all its calls share one cancellation.

@@ -1,11 +1,27 @@
 // @generated from bindings/node by scripts/build.mjs: do not edit.
 
+/** Vectors for `insertBatch`, which JavaScript hands over in parts: all at once would hold up its event loop. */
+export declare class NativeBatch {
+  /** An empty one. */
+  constructor()
+  /** Adds vectors, which lie one after the other in `vectors`. */
+  push(ids: Array<string | undefined | null>, vectors: Float32Array, metadata: Array<string | undefined | null>): void
+}
+
 /** Ends a search or a sync early. */
 export declare class NativeCancellation {
   /** One that has not been used. */
   constructor()
   /** Ends the calls that were given this, now and later, with ERR_ABORTED. */
   cancel(): void
+}
+
+/** The changes of a shard, to be taken in parts. */
+export declare class NativeChanges {
+  /** The next ones; none follow the last. */
+  take(): ChangePart | null
+  /** How many parts have not been taken. */
+  get left(): number
 }
 
 /** What to sync with whom. All calls on one coordinator name the same engine. */
@@ -56,20 +72,20 @@ export declare class NativeCoordinator {
 export declare class NativeDatabase {
   /** Who this database is at present: 16 hexadecimal digits. */
   get site(): string
-  /** All that was applied after a moment. */
+  /** All that was applied after a moment. Nobody may change `answer_to` until then. */
   computeDelta(shard: string | undefined | null, since: number, maxVectors?: number | undefined | null, answerTo?: Uint8Array | undefined | null): Promise<Uint8Array>
-  /** Joins a delta. */
+  /** Joins a delta. Nobody may change its bytes until then. */
   applyDelta(shard: string | undefined | null, bytes: Uint8Array): Promise<undefined>
-  /** The changes after one and up to another, as deltas. */
-  readChanges(shard: string, after: number, to?: number | undefined | null): Promise<Array<Uint8Array>>
+  /** The changes after one and up to another. */
+  readChanges(shard: string, after: number, to?: number | undefined | null): Promise<NativeChanges>
   /** How far a shard has come. */
   shardHead(shard: string): Promise<ShardHead>
   /** Takes over what a shard is shown to hold. */
   advanceVersionVector(shard: string, claimed: Array<[string, number]>): Promise<undefined>
   /** What someone has to settle, in one shard or in all. Reads on the calling thread. */
-  conflicts(shardId?: string | undefined | null): Array<ConflictRecord>
-  /** Settles a conflict by a vector, or without one by a tombstone, and returns the conflict that is left. */
-  resolveConflict(id: string, shardId: string, vectorId: string, vector?: Float32Array | undefined | null, metadata?: string | undefined | null): Promise<ConflictRecord | null>
+  conflicts(shardId?: string | undefined | null): ConflictRecords
+  /** Settles a conflict by a vector, or without one by a tombstone, and returns the id of the conflict that is left. */
+  resolveConflict(id: string, shardId: string, vectorId: string, vector?: Float32Array | undefined | null, metadata?: string | undefined | null): Promise<string | null>
   /** Opens or makes a database. */
   static open(options: OpenOptions): Promise<NativeDatabase>
   /** The file; none in memory. */
@@ -82,8 +98,8 @@ export declare class NativeDatabase {
   insert(shard: string | undefined | null, transaction: NativeTransaction | undefined | null, id: string | undefined | null, vector: Float32Array, metadata?: string | undefined | null): Promise<string>
   /** Adds or replaces a vector. */
   upsert(shard: string | undefined | null, transaction: NativeTransaction | undefined | null, id: string, vector: Float32Array, metadata?: string | undefined | null): Promise<undefined>
-  /** Adds vectors, which lie one after the other in `vectors`, and returns their ids. All or none. */
-  insertBatch(shard: string | undefined | null, transaction: NativeTransaction | undefined | null, ids: Array<string | undefined | null>, vectors: Float32Array, metadata: Array<string | undefined | null>): Promise<Array<string>>
+  /** Adds the vectors of a batch, which is empty afterwards, and returns their ids. All or none. */
+  insertBatch(shard: string | undefined | null, transaction: NativeTransaction | undefined | null, batch: NativeBatch): Promise<NativeIds>
   /** Replaces what is given of a vector. */
   update(shard: string | undefined | null, transaction: NativeTransaction | undefined | null, id: string, vector?: Float32Array | undefined | null, metadata?: string | undefined | null): Promise<undefined>
   /** Removes a vector; false where there is none. */
@@ -91,15 +107,15 @@ export declare class NativeDatabase {
   /** A vector, as the shard's strategy shows it. */
   get(shard: string | undefined | null, transaction: NativeTransaction | undefined | null, id: string): Promise<EntryRecord | null>
   /** The nearest vectors, the nearest first. */
-  search(query: Float32Array, options: SearchOptions, cancellation?: NativeCancellation | undefined | null): Promise<HitColumns>
+  search(query: Float32Array, options: SearchOptions, cancellation?: NativeCancellation | undefined | null): Promise<NativeHits>
   /** A walk over a snapshot of a shard, behind the id `after`. */
   iterate(shard: string | undefined | null, includeVectors: boolean, after?: string | undefined | null): Promise<NativeIteration>
   /** How many vectors a shard shows. */
   count(shard?: string | undefined | null): Promise<number>
   /** The shards, in the order of their ids. */
-  shards(): Promise<Array<string>>
+  shards(): Promise<NativeIds>
   /** Runs one read-only statement. */
-  query(sql: string, parameters: Array<null | number | bigint | string | Uint8Array>, limits: QueryLimits, cancellation?: NativeCancellation | undefined | null): Promise<QueryRows>
+  query(sql: string, parameters: Array<null | number | bigint | string | Uint8Array>, limits: QueryLimits, cancellation?: NativeCancellation | undefined | null): Promise<NativeRows>
   /** What the database takes on the disk. */
   storage(): StorageRecord
   /** A fingerprint of a shard's content. */
@@ -120,8 +136,32 @@ export declare class NativeDatabase {
 
 /** Syncs that have exchanged, and whose conflicts `onConflict` may still have to decide. */
 export declare class NativeExchange {
-  /** The results; null where only answers are missing. Without `waits` it asks, and waits for none. */
-  settle(waits: boolean): Promise<Array<SyncOutcome> | null>
+  /** Whether the results are there; false where only answers are missing. Without `waits` it asks, and waits for none. */
+  settle(waits: boolean): Promise<boolean>
+  /** The next part of the results. */
+  take(): ResultPart
+  /** How many results and conflicts have not been taken. */
+  get left(): number
+}
+
+/** What a search found, to be taken in parts. */
+export declare class NativeHits {
+  /** The ids of damaged vectors that are left out. */
+  get damaged(): Array<string>
+  /** The next ones, about as many as a part may have. */
+  take(): HitColumns
+  /** How many have not been taken. */
+  get left(): number
+  /** Drops what has not been taken. */
+  free(): void
+}
+
+/** Ids in their order, to be taken in parts. */
+export declare class NativeIds {
+  /** The next ones, each on a line: ids contain no control characters, and one text crosses far faster than many. */
+  take(): string
+  /** How many have not been taken. */
+  get left(): number
 }
 
 /** One walk over a snapshot of a shard. The snapshot is freed by `close`, by the database's close, or with this object. */
@@ -135,9 +175,21 @@ export declare class NativeIteration {
 /** A conflict that `onConflict` is asked about. */
 export declare class NativeQuestion {
   /** The conflict. */
-  get conflict(): ConflictRecord
+  get conflict(): ConflictRecords
   /** Writes the vector, or without one a tombstone; or leaves the conflict, or reports that there is no answer. */
   answer(does: 'write' | 'leave' | 'fail', vector?: Float32Array | undefined | null, metadata?: string | undefined | null): Promise<AnswerOutcome>
+}
+
+/** What a query returned, to be taken in parts. */
+export declare class NativeRows {
+  /** The names of the columns. */
+  get columns(): Array<string>
+  /** The values of the next rows, row after row: about as many as a part may have. */
+  take(): Array<null | number | bigint | string | Uint8Array>
+  /** How many rows have not been taken. */
+  get left(): number
+  /** Drops what has not been taken. */
+  free(): void
 }
 
 /** The events of an engine, until it is stopped. */
@@ -175,7 +227,7 @@ export declare class NativeSync {
   /** Answers peers on an address, and returns the bound one. */
   listen(address?: string | undefined | null): Promise<string>
   /** Exchanges with a peer what each lacks of a shard. */
-  sync(shardId: string, address: string, force: boolean, cancellation?: NativeCancellation | undefined | null, progress?: ((progress: ProgressRecord) => void) | undefined | null): Promise<NativeExchange>
+  sync(shardId: string, address: string, call: SyncCall, cancellation?: NativeCancellation | undefined | null, progress?: ((progress: ProgressRecord) => void) | undefined | null): Promise<NativeExchange>
   /** Keeps a shard in step with a peer from now on. */
   startAutoSync(shardId: string, address: string): void
   /** Ends the auto-syncs of a shard. */
@@ -255,12 +307,22 @@ export interface AttachmentRecord {
   bytes: Uint8Array
 }
 
+/** Changes of a database in three columns, as `FlatChanges`. */
+export interface ChangePart {
+  /** Header and columns. */
+  numbers: Float64Array
+  /** Lines: ids, keys and metadata. */
+  text: string
+  /** Little-endian f32, vector after vector. */
+  vectors: Uint8Array
+}
+
 /** One of the versions of a vector. */
 export interface ChangeRecord {
   /** What it did. */
   operation: 'insert' | 'update' | 'delete'
-  /** None for a delete. */
-  vector?: Float32Array
+  /** How many components its vector has; none for a delete. */
+  dimensions?: number
   /** JSON text. */
   metadata?: string
   /** Microseconds since the Unix epoch. */
@@ -309,6 +371,14 @@ export interface ConflictRecord {
   changeId: number
   /** In the order of timestamps, sites and numbers. */
   versions: Array<ChangeRecord>
+}
+
+/** Vectors with several versions. */
+export interface ConflictRecords {
+  /** Each of them. */
+  conflicts: Array<ConflictRecord>
+  /** All components of all versions, vector after vector: a block for each would burden the garbage collector. */
+  vectors: Float32Array
 }
 
 /** What a coordinator did. */
@@ -390,7 +460,7 @@ export interface EntryRecord {
 /** Something that happened in an engine. The kind says which of the fields are there. */
 export interface EventRecord {
   /** What. */
-  kind: 'change' | 'conflict' | 'peer' | 'progress' | 'syncError'
+  kind: 'change' | 'conflict' | 'peer' | 'progress' | 'repair' | 'syncError'
   /** Where. */
   shardId: string
   /** With whom. */
@@ -409,10 +479,18 @@ export interface EventRecord {
   strategy?: string
   /** Of a conflict: which vectors, as far as they are named. */
   vectorIds?: Array<string>
+  /** Of a repair: vectors that came back. */
+  repaired?: number
+  /** Of a repair: vectors that are damaged still. */
+  damaged?: number
+  /** Of a repair: whether the two nodes hold different content even so. */
+  differs?: boolean
   /** Of a peer. */
   online?: boolean
   /** Of progress: rows sent. */
   sent?: number
+  /** Of progress: rows to send, where they are counted. */
+  total?: number
   /** Of progress: rows that changed this database. */
   received?: number
   /** Of progress: bytes of frames, both ways. */
@@ -453,8 +531,6 @@ export interface HitColumns {
   metadata: Array<string | undefined | null>
   /** All components, vector after vector. */
   vectors?: Float32Array
-  /** The ids of damaged vectors that are left out. */
-  damaged: Array<string>
 }
 
 /** A version vector with one key counted up. */
@@ -557,6 +633,8 @@ export interface PeerRecord {
 export interface ProgressRecord {
   /** Rows sent. */
   sent: number
+  /** Rows sent and to be sent, where they are counted. */
+  total?: number
   /** Rows that changed this database. */
   received: number
   /** Bytes of frames, both ways. */
@@ -571,14 +649,6 @@ export interface QueryLimits {
   maxRows?: number
   /** The most bytes. */
   maxBytes?: number
-}
-
-/** What a query returned. */
-export interface QueryRows {
-  /** The names of the columns. */
-  columns: Array<string>
-  /** All values, row after row. */
-  cells: Array<null | number | bigint | string | Uint8Array>
 }
 
 /** How two version vectors relate: 0 equal, 1 before, 2 after, 3 concurrent. */
@@ -600,6 +670,14 @@ export declare function resolveDeltas(local: Uint8Array, remote: Uint8Array, str
 
 /** Which operations of two sides stand. */
 export declare function resolveOperations(numbers: Float64Array, text: string, vectors: Uint8Array, localCount: number, strategy: number): Resolution
+
+/** A part of the results: the next one, or more of the conflicts of the last one. */
+export interface ResultPart {
+  /** The next result. */
+  outcome?: SyncOutcome
+  /** What someone has to settle in its shard. */
+  conflicts: ConflictRecords
+}
 
 /** Runs the command `vectr` with these arguments, on this process's standard output; resolves to its exit code. */
 export declare function runCommand(arguments: Array<string>, stop: NativeCancellation): Promise<number>
@@ -630,7 +708,7 @@ export interface SessionRecord {
   /** Each shard. */
   shards: Array<ShardStateRecord>
   /** What someone has to settle. */
-  pendingConflicts: Array<ConflictRecord>
+  pendingConflicts: ConflictRecords
   /** Microseconds since the Unix epoch. */
   createdAt: number
   /** Microseconds since the Unix epoch. */
@@ -693,6 +771,14 @@ export interface StorageRecord {
   fault?: string
 }
 
+/** How one sync is run. */
+export interface SyncCall {
+  /** Whether to read the peer's changelog from its beginning. */
+  force: boolean
+  /** The time it may take. */
+  timeoutMs?: number
+}
+
 /** How to sync. What is left out has the engine's default. */
 export interface SyncOptions {
   /** The strategy of every shard that is synced. */
@@ -709,9 +795,13 @@ export interface SyncOptions {
   syncIntervalMs?: number
   /** Whether the file keeps how far peers were read. */
   persistSession?: boolean
+  /** Most bytes that wait for peers to read. */
+  maxUnsentBytes?: number
+  /** Most shards that a peer makes. */
+  maxShardsPerPeer?: number
 }
 
-/** What a sync did. */
+/** What a sync did, but for the conflicts that it left. */
 export interface SyncOutcome {
   /** The shard. */
   shardId: string
@@ -729,8 +819,6 @@ export interface SyncOutcome {
   conflictsDetected: number
   /** Those that the strategy settles. */
   conflictsResolved: number
-  /** All that someone has to settle in the shard. */
-  conflictsUnresolved: Array<ConflictRecord>
   /** Bytes of frames. */
   bytesSent: number
   /** Bytes of frames. */

@@ -17,7 +17,8 @@ export interface SyncConfig {
    * Skipped where it takes off less than a sixteenth, and with a peer that does not read it.
    */
   compression: boolean;
-  /** Milliseconds between full checks of each auto-sync. Default: 0, no checks; commits are sent as they happen. */
+  /** Milliseconds between full checks of each auto-sync, give or take a half. Default: 0, no checks; commits are sent as
+   *  they happen. */
   syncIntervalMs: number;
   /** How often a failed sync is retried, if a retry can help. Default: 3. */
   maxRetries: number;
@@ -25,6 +26,13 @@ export interface SyncConfig {
   retryBackoffMs: number;
   /** Whether the file records how far each peer's changes were read, for later processes. Default: true. */
   persistSession: boolean;
+  /**
+   * Bytes that are read for peers and wait for them to read, over all sessions, 1 to 2^40. Beyond it each session holds one
+   * page (256 KiB). Default: 64 MiB.
+   */
+  maxUnsentBytes?: number;
+  /** Number of shards that sessions opened by one peer may make while the engine is open, 0 to 1,000,000. Default: 1,000. */
+  maxShardsPerPeer?: number;
   /**
    * Called on this node for each conflict that a sync or a live stream leaves unresolved (under 'manual'), and for those
    * pending when the engine is initialized. Its answer is written as by `resolveConflict`; null and undefined leave the
@@ -57,6 +65,8 @@ export function checkSyncConfig(config: unknown): CheckedConfig {
       retryBackoffMs: checkOptionalInteger('config.retryBackoffMs', given.retryBackoffMs, 0, DAY_MS),
       syncIntervalMs: checkOptionalInteger('config.syncIntervalMs', given.syncIntervalMs, 0, DAY_MS),
       persistSession: checkFlag('config.persistSession', given.persistSession),
+      maxUnsentBytes: checkOptionalInteger('config.maxUnsentBytes', given.maxUnsentBytes, 1, 2 ** 40),
+      maxShardsPerPeer: checkOptionalInteger('config.maxShardsPerPeer', given.maxShardsPerPeer, 0, 1_000_000),
     },
     onConflict: checkFunction('config.onConflict', given.onConflict),
     log: checkLog('config.logger', given.logger),
@@ -73,6 +83,8 @@ const KEYS: ReadonlyArray<keyof SyncConfig> = [
   'maxRetries',
   'retryBackoffMs',
   'persistSession',
+  'maxUnsentBytes',
+  'maxShardsPerPeer',
   'onConflict',
   'logger',
 ];

@@ -19,10 +19,11 @@ export class ProgressReports {
     this.#peerAddress = peerAddress;
   }
 
-  readonly report = ({ sent, received, bytes }: ProgressRecord): void => {
+  readonly report = ({ sent, received, total, bytes }: ProgressRecord): void => {
     // Reports are queued and may arrive after the sync has settled.
     if (this.#ended) return;
-    const progress = { shardId: this.#shardId, peerAddress: this.#peerAddress, sent, received, bytes };
+    const of = { shardId: this.#shardId, peerAddress: this.#peerAddress };
+    const progress = { ...of, sent, received, ...(total !== undefined && { total }), bytes };
     guarded(() => this.#listener(progress), warn);
   };
 

@@ -1,7 +1,8 @@
 // Results and progress of syncs.
 import { codeOf, messageOf } from '../check/thrown';
-import { type SyncConflict, conflictOf } from '../conflicts/conflict';
-import type { SyncOutcome } from '../native/native';
+import { type SyncConflict, conflictsOf } from '../conflicts/conflict';
+import { inParts } from '../lifecycle/turn';
+import type { NativeExchange, SyncOutcome } from '../native/native';
 
 export interface SyncResult {
   shardId: string;
@@ -43,18 +44,36 @@ export interface SyncProgress {
   sent: number;
   /** Received rows that changed this database. */
   received: number;
-  /** Total number of rows, if known. */
+  /** Rows sent and to be sent; undefined until they are counted. Rows that the peer turns out to have are not sent: the
+   *  number falls while they are passed over, and equals `sent` at the end. */
   total?: number;
   /** Bytes of frames, both ways. */
   bytes: number;
 }
 
-/** From the addon's form. @internal */
-export function resultOf(outcome: SyncOutcome): SyncResult {
-  const { conflictsUnresolved, fallback, warnings, error, errorCode, ...counts } = outcome;
+/** The results of syncs, taken in parts. @internal */
+export async function resultsOf(exchange: NativeExchange): Promise<SyncResult[]> {
+  const results: SyncResult[] = [];
+  await inParts(exchange, () => {
+    for (let taken = 0; taken < RESULTS_IN_PART && exchange.left > 0; taken++) {
+      const { outcome, conflicts } = exchange.take();
+      if (outcome) results.push(resultOf(outcome));
+      const pending = conflictsOf(conflicts);
+      results.at(-1)?.conflictsUnresolved.push(...pending);
+      if (pending.length > 0) break;
+    }
+  });
+  return results;
+}
+
+// Of results without conflicts.
+const RESULTS_IN_PART = 64;
+
+function resultOf(outcome: SyncOutcome): SyncResult {
+  const { fallback, warnings, error, errorCode, ...counts } = outcome;
   return {
     ...counts,
-    conflictsUnresolved: conflictsUnresolved.map(conflictOf),
+    conflictsUnresolved: [],
     ...(fallback && { fallback }),
     ...(warnings.length > 0 && { warnings }),
     success: errorCode === undefined,

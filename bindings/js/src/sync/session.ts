@@ -1,5 +1,5 @@
 // The state of shards and of an engine.
-import { type SyncConflict, conflictOf } from '../conflicts/conflict';
+import { type SyncConflict, conflictsOf } from '../conflicts/conflict';
 import type { SessionRecord, ShardStateRecord } from '../native/native';
 
 export interface ShardState {
@@ -56,6 +56,6 @@ export function sessionOf({ shards, pendingConflicts, ...record }: SessionRecord
     shardIds: shards.map((shard) => shard.shardId),
     lastChangeIds: new Map(shards.map((shard) => [shard.shardId, shard.currentChangeId])),
     versionVectors: new Map(shards.map((shard) => [shard.shardId, new Map(shard.versionVector)])),
-    pendingConflicts: pendingConflicts.map(conflictOf),
+    pendingConflicts: conflictsOf(pendingConflicts),
   };
 }

@@ -1,5 +1,7 @@
 // The sync engine of one database.
+import { codeMethods } from '../check/coded';
 import { VectrError, closedError, native, nativeNow, wrongType } from '../check/error';
+import { DAY_MS, checkOptionalInteger } from '../check/number';
 import { checkFlag, checkFunction, checkOptions } from '../check/options';
 import { checkFingerprint, checkOptionalText, checkText } from '../check/text';
 import { codeOf, messageOf } from '../check/thrown';
@@ -8,10 +10,16 @@ import { ConflictCaller } from '../conflicts/conflict-callback';
 import { UnresolvedConflicts } from '../conflicts/unresolved-conflicts';
 import { type DatabaseHandle, checkDatabase, isReadable } from '../database/handle';
 import type { OpenDatabase } from '../database/open-database';
-import { type SyncEventName, type SyncEventOf, type SyncEvents, checkEventName } from '../events/event';
+import {
+  type HeardEventName,
+  type SyncEventName,
+  type SyncEventOf,
+  type SyncEvents,
+  checkEventName,
+} from '../events/event';
 import { EventHub } from '../events/event-hub';
 import { logEvent } from '../events/logger';
-import { type AbortSignalLike, abortable, checkSignal } from '../lifecycle/abort';
+import { type AbortSignalLike, Alarm, abortable, checkSignal } from '../lifecycle/abort';
 import { asyncDispose } from '../lifecycle/disposal';
 import { ProcessRef } from '../lifecycle/process-ref';
 import { addon } from '../native/addon';
@@ -21,19 +29,22 @@ import { AutoSyncs } from './auto-syncs';
 import { type CheckedConfig, type SyncConfig, checkSyncConfig } from './config';
 import { registerSyncHandle } from './handle';
 import { ProgressReports } from './progress';
-import { type SyncProgress, type SyncResult, failedResult, resultOf } from './result';
+import { type SyncProgress, type SyncResult, failedResult, resultsOf } from './result';
 import { type PoolStatistics, type ShardState, type SyncSession, sessionOf, shardStateOf } from './session';
 import { Trust } from './trust';
 
 export interface SyncOptions {
   /** Ends the sync early with ERR_ABORTED: what was applied stays applied. */
   signal?: AbortSignalLike;
+  /** Milliseconds until the sync fails with ERR_TIMEOUT: what was applied stays applied, and the result counts what was
+   *  done by then. Default: no limit. */
+  timeoutMs?: number;
   /** Called with the sync's progress. Whatever it throws is reported as a process warning. */
   onProgress?: (progress: SyncProgress) => void;
 }
 
 /** A listener for events. Whatever it throws is a 'syncError' event with the code ERR_LISTENER. */
-export type SyncEventListener<Name extends SyncEventName = SyncEventName> = (event: SyncEventOf<Name>) => void;
+export type SyncEventListener<Name extends HeardEventName = SyncEventName> = (event: SyncEventOf<Name>) => void;
 
 /**
  * Syncs the shards of one database with any number of peers over QUIC; no server is needed. After `close` every method
@@ -161,8 +172,8 @@ export class VectorQuicSync {
    * Exchanges the changes of a shard that either node lacks; resolves once both have them safe on disk.
    *
    * Rejects only for an argument of the wrong type, after close (ERR_CLOSED) and on abort (ERR_ABORTED). Every other
-   * failure, such as a malformed address, ERR_TRUST or ERR_STORAGE, resolves with `success: false`, `error` and
-   * `errorCode`.
+   * failure, such as a malformed address, ERR_TRUST, ERR_TIMEOUT or ERR_STORAGE, resolves with `success: false`, `error`,
+   * `errorCode`, and the numbers of what was done. However it ends, what was applied stays applied.
    *
    * Awaits `onConflict` for the conflicts that are left in the shard.
    *
@@ -172,14 +183,19 @@ export class VectorQuicSync {
     this.#checkOpen();
     const [shard, address] = [checkText('shardId', shardId), checkText('peerAddress', peerAddress)];
     const again = checkFlag('force', force) ?? false;
-    const given = checkOptions<SyncOptions>('options', options, ['signal', 'onProgress']);
+    const given = checkOptions<SyncOptions>('options', options, ['signal', 'timeoutMs', 'onProgress']);
+    const timeoutMs = checkOptionalInteger('options.timeoutMs', given.timeoutMs, 1, DAY_MS);
+    const signal = checkSignal('options.signal', given.signal);
     const listener = checkFunction('options.onProgress', given.onProgress);
     const reports = listener && new ProgressReports(listener, shard, address);
     const started = performance.now();
+    const alarm = timeoutMs === undefined ? undefined : new Alarm(timeoutMs);
+    const work = (engine: NativeSync, cancellation: NativeCancellation | undefined) => {
+      const left = timeoutMs && Math.max(1, timeoutMs - (performance.now() - started));
+      return engine.sync(shard, address, { force: again, timeoutMs: left }, cancellation, reports?.report);
+    };
     try {
-      const [result] = await this.#run(checkSignal('options.signal', given.signal), (engine, cancellation) =>
-        engine.sync(shard, address, again, cancellation, reports?.report),
-      );
+      const [result] = await this.#run(signal, work, alarm?.signal);
       return result!;
     } catch (error) {
       if (error instanceof TypeError || codeOf(error) === 'ERR_ABORTED') throw error;
@@ -188,6 +204,7 @@ export class VectorQuicSync {
       this.#hub.report({ shardId: shard, peerAddress: address, error: messageOf(error), errorCode });
       return failedResult(shard, address, error, performance.now() - started);
     } finally {
+      alarm?.stop();
       reports?.end();
     }
   }
@@ -259,23 +276,23 @@ export class VectorQuicSync {
   }
 
   /** Calls `listener` for each event of this kind. An unknown kind is a TypeError that suggests one. */
-  on<Name extends SyncEventName>(event: Name, listener: SyncEventListener<Name>): this {
+  on<Name extends HeardEventName>(event: Name, listener: SyncEventListener<Name>): this {
     return this.#listen(event, listener, false);
   }
 
   /** Calls `listener` for the next event of this kind. */
-  once<Name extends SyncEventName>(event: Name, listener: SyncEventListener<Name>): this {
+  once<Name extends HeardEventName>(event: Name, listener: SyncEventListener<Name>): this {
     return this.#listen(event, listener, true);
   }
 
   /** Removes a listener, if it was added. */
-  off<Name extends SyncEventName>(event: Name, listener: SyncEventListener<Name>): this {
+  off<Name extends HeardEventName>(event: Name, listener: SyncEventListener<Name>): this {
     this.#hub.remove(checkEventName(event), checkListener(listener));
     return this;
   }
 
   /**
-   * All events from now on, one by one. Ends when the engine closes, or with ERR_ABORTED through the signal; `break`
+   * All events but repairs from now on, one by one. Ends when the engine closes, or with ERR_ABORTED through the signal; `break`
    * releases it. Events that a slow reader has not taken are merged by kind, shard and peer: changes and conflicts add
    * up.
    */
@@ -323,19 +340,21 @@ export class VectorQuicSync {
     }
   }
 
-  // Runs syncs and what `onConflict` makes of them; the signal and `close` end both.
+  // Runs syncs and what `onConflict` makes of them; the signal and `close` end both. The addon knows its time limit, and
+  // has to look at it once `late` aborts.
   async #run(
     signal: AbortSignalLike | undefined,
     work: (engine: NativeSync, cancellation: NativeCancellation | undefined) => Promise<NativeExchange>,
+    late?: AbortSignalLike,
   ): Promise<SyncResult[]> {
     return await abortable(signal, async (cancellation) => {
       const exchange = await native(work(await this.#ready(), cancellation));
-      const settling = this.#caller?.settle(exchange, [signal, this.#closed.signal]);
-      return ((await settling) ?? (await native(exchange.settle(false))) ?? []).map(resultOf);
+      await (this.#caller?.settle(exchange, [signal, late, this.#closed.signal]) ?? native(exchange.settle(false)));
+      return await resultsOf(exchange);
     });
   }
 
-  #listen<Name extends SyncEventName>(event: Name, listener: SyncEventListener<Name>, once: boolean): this {
+  #listen<Name extends HeardEventName>(event: Name, listener: SyncEventListener<Name>, once: boolean): this {
     this.#checkOpen();
     this.#hub.add(checkEventName(event), checkListener(listener), once);
     return this;
@@ -358,6 +377,8 @@ export class VectorQuicSync {
     if (this.#closing !== null) throw closedError('the sync engine', 'make a new one');
   }
 }
+
+codeMethods(VectorQuicSync);
 
 /**
  * An engine that is initialized.

@@ -1,4 +1,5 @@
 // The network configuration: connections and trust.
+import { coded } from '../check/coded';
 import { wrongType } from '../check/error';
 import { DAY_MS, MAX_U32, checkOptionalInteger } from '../check/number';
 import { checkFlag, checkOptions } from '../check/options';
@@ -59,6 +60,14 @@ export interface QuicTransportConfig {
 
 /** The addon's form. @internal */
 export function checkTransportConfig(config: unknown): NetworkOptions {
+  try {
+    return checkNetwork(config);
+  } catch (error) {
+    throw coded(error, 'quicConfig');
+  }
+}
+
+function checkNetwork(config: unknown): NetworkOptions {
   const given = checkOptions<QuicTransportConfig>('quicConfig', config, KEYS);
   return {
     serverName: checkOptionalText('quicConfig.serverName', given.serverName),
@@ -99,15 +108,17 @@ function checkTls(name: string, config: unknown): TlsOptions {
   };
 }
 
+// Loops here and below: a callback would take two of the ten frames of an error's stack.
 function checkPins(name: string, pins: unknown): string[] | undefined {
   if (pins === undefined) return undefined;
   if (!Array.isArray(pins)) throw wrongType(name, 'an array of fingerprints', pins);
-  return pins.map((pin, index) => checkFingerprint(`${name}[${index}]`, pin));
+  const checked: string[] = [];
+  for (const [index, pin] of pins.entries()) checked.push(checkFingerprint(`${name}[${index}]`, pin));
+  return checked;
 }
 
 function checkTexts(name: string, texts: unknown): string[] {
   if (!Array.isArray(texts)) throw wrongType(name, 'an array of strings', texts);
-  // Loops here and below: a callback would take two of the ten frames of an error's stack.
   for (const [index, text] of texts.entries()) checkText(`${name}[${index}]`, text);
   return texts;
 }

@@ -20,30 +20,31 @@ interface Registered {
  *  process warning. @internal */
 export class MessageHandlers {
   readonly #registered = new Set<Registered>();
-  #transport: NativeTransport | null = null;
+  // The addon holds `dispatch` strongly: a transport that nobody else refers to must not live on because of it.
+  #transport: WeakRef<NativeTransport> | null = null;
 
   /** Called by the addon, which acknowledges the message once this has returned. */
   readonly dispatch = (delivery: DeliveryRecord): void => {
     const handlers = this.#handlersOf(delivery.message.stream);
     if (handlers.length === 0) {
       // The last handler was removed while the message was on its way.
-      this.#transport?.putBack(delivery);
+      this.#transport?.deref()?.putBack(delivery);
       return;
     }
     void this.#handle(delivery, handlers);
   };
 
   attach(transport: NativeTransport): void {
-    this.#transport = transport;
+    this.#transport = new WeakRef(transport);
   }
 
   /** Returns a function that removes the handler. */
   add(handler: InboundMessageHandler, stream: string | undefined): () => void {
     const registered = { handler, stream };
     this.#registered.add(registered);
-    this.#transport?.subscribe(stream);
+    this.#transport?.deref()?.subscribe(stream);
     return () => {
-      if (this.#registered.delete(registered)) this.#transport?.unsubscribe(stream);
+      if (this.#registered.delete(registered)) this.#transport?.deref()?.unsubscribe(stream);
     };
   }
 
@@ -62,7 +63,7 @@ export class MessageHandlers {
       const { stream, streamForm } = record;
       const sent = answer && { ...checkMessage('the answer', answer), stream, streamForm };
       settled = true;
-      this.#transport?.settle(number, sent, failure && textOf(failure));
+      this.#transport?.deref()?.settle(number, sent, failure && textOf(failure));
     };
     const failures: Thrown[] = [];
     for (const returned of this.#call(address, record, handlers)) {

@@ -1,6 +1,8 @@
 // Payloads of messages: JSON text, and the typed arrays in it as attachments.
 import { argumentError, describe, kindOf } from '../check/error';
 import { isPlain } from '../check/metadata';
+import { isHalved } from '../check/text';
+import { type Thrown, messageOf } from '../check/thrown';
 import { arrayName, isFloat32Array } from '../check/vector';
 import type { AttachmentRecord } from '../native/native';
 
@@ -26,11 +28,20 @@ function withShortStack<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw error instanceof PayloadError ? argumentError(error.message, checkPayload) : error;
+    if (!(error instanceof PayloadError)) throw error;
+    const { message, thrown } = error;
+    throw argumentError(message, checkPayload, thrown && { cause: thrown.thrown });
   }
 }
 
-class PayloadError extends Error {}
+class PayloadError extends Error {
+  readonly thrown: Thrown | undefined;
+
+  constructor(message: string, thrown?: Thrown) {
+    super(message);
+    this.thrown = thrown;
+  }
+}
 
 class AttachmentExtractor {
   readonly attachments: AttachmentRecord[] = [];
@@ -45,6 +56,8 @@ class AttachmentExtractor {
   plain(value: unknown, pointer: string, level: number): unknown {
     switch (typeof value) {
       case 'string':
+        if (isHalved(value)) throw this.#refusal(pointer, value);
+        return value;
       case 'boolean':
         return value;
       case 'number':
@@ -64,15 +77,25 @@ class AttachmentExtractor {
       throw new PayloadError(`${this.#name} has more than ${MOST_LEVELS} levels: ${WAY_OUT}`);
     }
     this.#above.add(value);
-    const plain = Array.isArray(value)
-      ? this.#list(value, pointer, level)
-      : this.#record(value as Record<string, unknown>, pointer, level);
+    const plain = this.#parts(value, pointer, level);
     this.#above.delete(value);
     return plain;
   }
 
+  #parts(value: object, pointer: string, level: number): unknown {
+    try {
+      if (Array.isArray(value)) return this.#list(value, pointer, level);
+      return this.#record(value as Record<string, unknown>, pointer, level);
+    } catch (thrown) {
+      if (thrown instanceof PayloadError) throw thrown;
+      // A getter or a proxy.
+      const message = `${this.#place(pointer)} cannot be read: ${messageOf(thrown)}`;
+      throw new PayloadError(message, { thrown });
+    }
+  }
+
   #list(values: unknown[], pointer: string, level: number): unknown[] {
-    if ('toJSON' in values) throw this.#refusal(pointer, values);
+    if (hasToJson(values)) throw this.#refusal(pointer, values);
     let copy: unknown[] | undefined;
     for (let index = 0; index < values.length; index++) {
       const plain = this.plain(values[index], `${pointer}/${index}`, level + 1);
@@ -84,12 +107,13 @@ class AttachmentExtractor {
   }
 
   #record(values: Record<string, unknown>, pointer: string, level: number): Record<string, unknown> {
-    if ('toJSON' in values || !isPlain(values)) throw this.#refusal(pointer, values);
+    if (hasToJson(values) || !isPlain(values)) throw this.#refusal(pointer, values);
     let copy: Record<string, unknown> | undefined;
     for (const key of Object.keys(values)) {
       const value = values[key];
       // As JSON has it.
       if (value === undefined) continue;
+      if (isHalved(key)) throw this.#refusal(`${pointer}/${escaped(key)}`, key);
       const plain = this.plain(value, `${pointer}/${escaped(key)}`, level + 1);
       if (plain === value) continue;
       // Without a prototype, so that '__proto__' is a key like others.
@@ -123,9 +147,14 @@ function described(value: unknown): string {
     : describe(value);
 }
 
+// JSON.stringify calls a function of this name; anything else there is a value like others.
+function hasToJson(values: object): boolean {
+  return typeof (values as { toJSON?: unknown }).toJSON === 'function';
+}
+
 function escaped(key: string): string {
   return key.includes('~') || key.includes('/') ? key.replaceAll('~', '~0').replaceAll('/', '~1') : key;
 }
 
-const WAY_OUT = 'give values that JSON can hold, Uint8Array or Float32Array';
+const WAY_OUT = 'give values that JSON can hold, without lone surrogates, Uint8Array or Float32Array';
 const MOST_LEVELS = 500;

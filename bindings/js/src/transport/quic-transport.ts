@@ -1,4 +1,5 @@
 // Messages between agents over QUIC.
+import { codeMethods } from '../check/coded';
 import { argumentError, closedError, native, nativeNow, wrongType } from '../check/error';
 import { DAY_MS, checkOptionalInteger } from '../check/number';
 import { checkOptions } from '../check/options';
@@ -213,5 +214,7 @@ export class QuicTransport {
     if (this.#closing !== null) throw closedError('the transport', 'make a new one');
   }
 }
+
+codeMethods(QuicTransport);
 
 const LONGEST_TIMER_MS = 2 ** 31 - 1;

@@ -133,8 +133,8 @@ export function provideBackend(source: () => Backend): void {
 
 /** The backend. `nativeNow` translates its errors. @internal */
 export function backend(): Backend {
-  if (provided === undefined) throw new Error('no entry of the package has been loaded');
   return provided();
 }
 
-let provided: (() => Backend) | undefined;
+// By the time of a call, each entry has provided it.
+let provided: () => Backend;

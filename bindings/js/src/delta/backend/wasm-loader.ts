@@ -28,9 +28,13 @@ export async function initialize(source?: WasmSource): Promise<void> {
 function readyKernel(): Backend {
   if (isReady) return glue;
   if (bundledBytes === undefined) {
-    throw new VectrError('ERR_NOT_INITIALIZED', `the WASM module is not loaded: await initialize(source), with ${KINDS}`);
+    throw notLoaded(`await initialize(source), with ${KINDS}`);
   }
-  glue.initSync({ module: bundledBytes() });
+  try {
+    glue.initSync({ module: bundledBytes() });
+  } catch (cause) {
+    throw refused(cause);
+  }
   isReady = true;
   return glue;
 }
@@ -43,8 +47,16 @@ async function load(source: unknown): Promise<void> {
   try {
     await glue.default({ module_or_path: module });
   } catch (cause) {
-    const { message } = cause as Error;
-    throw new VectrError('ERR_NOT_INITIALIZED', `the WASM module cannot be loaded: ${message}`, { cause });
+    throw refused(cause);
   }
   isReady = true;
+}
+
+// The cause is most often a host that compiles nothing: a page by its policy, an edge worker always.
+function refused(cause: unknown): VectrError {
+  return notLoaded(`${(cause as Error).message}. docs/bundlers.md has the ways out for pages and edge workers`, { cause });
+}
+
+function notLoaded(why: string, options?: { cause: unknown }): VectrError {
+  return new VectrError('ERR_NOT_INITIALIZED', `the WASM module is not loaded: ${why}`, options);
 }

@@ -1,6 +1,14 @@
 // Packs changes for the core: objects become flat arrays, in one pass over the fields that decide and one over contents.
 import { nativeNow } from '../../check/error';
-import { type Metadata, checkMetadata, isSameMetadataAs, isSimpleMetadata, linesOfSimple, snapshotMetadata } from '../../check/metadata';
+import {
+  type Metadata,
+  checkMetadata,
+  isSameMetadataAs,
+  isSimpleMetadata,
+  linesOfSimple,
+  mayHaveSurrogates,
+  snapshotMetadata,
+} from '../../check/metadata';
 import { MAX_DIMENSIONS, checkVector, isFloat32Array, isShared } from '../../check/vector';
 import { type Backend, Column, DELETE, type FlatChanges, HEAD_BYTES, Header, backend } from '../backend/backend';
 import type { VectorChange } from '../change';
@@ -162,7 +170,10 @@ function markedMetadata(
     // What could be noted is usual.
     if (written === undefined && (notes !== undefined || isSimpleMetadata(metadata))) usual.push(metadata);
   }
-  if (usual.length === marked.length) return linesOfSimple(usual);
+  if (usual.length === marked.length) {
+    const text = linesOfSimple(usual);
+    if (!mayHaveSurrogates(text)) return text;
+  }
   const lines = marked.map((index) => {
     const { metadata } = changes[index]!;
     return `\n${writtenText(written?.[index], metadata) ?? checkMetadata(`${nameOf(index)}.metadata`, metadata)}`;
@@ -212,7 +223,8 @@ function packedOf(shardId: string, changes: readonly VectorChange[], span?: Span
     const change = changes[index]!;
     const { id, timestamp, vectorId, vector, versionVector, dot } = change;
     const operation = operationNumber(change.operation);
-    if (operation === 0 || (operation === DELETE) !== (vector === undefined)) throw UNFIT;
+    // An update without a vector leaves it as it is.
+    if (operation === (vector === undefined ? 1 : DELETE) || operation === 0) throw UNFIT;
     if (change.shardId !== shardId || !isName(vectorId, MAX_VECTOR_ID_BYTES)) throw UNFIT;
     if (!isCount(id) || !isCount(timestamp)) throw UNFIT;
     const source = keys.rank(change.sourceNode);

@@ -1,7 +1,7 @@
 // Unpacks changes from the core: flat arrays become objects, whose vectors are views of one block.
 import { VectrError } from '../../check/error';
 import type { Metadata } from '../../check/metadata';
-import { Column, DELETE, type FlatChanges, Header, OPERATIONS, backend } from '../backend/backend';
+import { Column, type FlatChanges, Header, OPERATIONS, backend } from '../backend/backend';
 import type { VectorChange } from '../change';
 
 /** The parts of the text. @internal */
@@ -61,7 +61,7 @@ export function unpackChanges(flat: FlatChanges, lines: Lines = linesOf(flat)): 
       sourceNode: keys[source]!,
       versionVector,
     };
-    if (operation !== DELETE) {
+    if (dimensions > 0) {
       // Allocating a block for each would take longer than everything else.
       change.vector = new Float32Array(buffer, start, dimensions);
       start += dimensions * Float32Array.BYTES_PER_ELEMENT;
