@@ -375,6 +375,8 @@ const configs = [
   ['ERR_ARGUMENT', { persistSession: 1 }],
   ['ERR_ARGUMENT', { maxUnsentBytes: 0 }],
   ['ERR_ARGUMENT', { maxUnsentBytes: 2 ** 41 }],
+  ['ERR_ARGUMENT', { maxUnappliedBytes: 0 }],
+  ['ERR_ARGUMENT', { maxUnappliedBytes: 1.5 }],
   ['ERR_ARGUMENT', { maxShardsPerPeer: -1 }],
   ['ERR_ARGUMENT', { maxShardsPerPeer: 1.5 }],
   ['ERR_ARGUMENT', { onConflict: 'newest' }],

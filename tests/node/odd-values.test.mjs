@@ -98,7 +98,7 @@ const signal = () => new AbortController().signal;
 const soon = () => ({ signal: signal(), timeoutMs: 1 });
 const tls = () => ({ pinnedFingerprints: ['ab'.repeat(32)], clusterSecret: 'x'.repeat(16), rights: { '*': { read: ['s'], write: ['s'] } } });
 const quic = () => ({ serverName: 'localhost', connectTimeoutMs: 5, enable0Rtt: false, tls: tls() });
-const config = () => ({ conflictStrategy: 'merge', batchSize: 5, maxRetries: 0, maxUnsentBytes: 2 ** 20, maxShardsPerPeer: 5, logger: { error() {} }, onConflict: () => null });
+const config = () => ({ conflictStrategy: 'merge', batchSize: 5, maxRetries: 0, maxUnsentBytes: 2 ** 20, maxUnappliedBytes: 2 ** 20, maxShardsPerPeer: 5, logger: { error() {} }, onConflict: () => null });
 
 /** Every call with arguments that are right: `[name, call, ...makers of arguments]`. */
 function callsOf({ db, sync, coordinator, transport, reader, dir }) {

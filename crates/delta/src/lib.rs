@@ -37,7 +37,7 @@ pub use session::{
 pub use wire::{
     Batch, Codec, End, Frame, FrameDecoder, Held, HeldAnswer, HeldMessage, Hello, IdRange, Lz4Columns,
     Message, MessageDecoder, Open, RangeDigest, RangeRows, Reject, RepairMessage, ShardSummary, Since,
-    Uncompressed, UnsentRow,
+    Uncompressed, Undecoded, UnsentRow,
 };
 
 /// The examples of the README compile.

@@ -5,7 +5,7 @@ use vectr_delta::{Codec, Lz4Columns, PageSize, Strategy, Uncompressed};
 use vectr_transport::{EndpointConfig, TlsConfig};
 
 use crate::SyncError;
-use crate::limits::bounds::{MAX_SHARDS_PER_PEER, MAX_UNSENT_BYTES};
+use crate::limits::bounds::{MAX_SHARDS_PER_PEER, MAX_UNAPPLIED_BYTES, MAX_UNSENT_BYTES};
 
 /// Configuration of an engine's syncs.
 ///
@@ -30,8 +30,11 @@ pub struct SyncConfig {
     /// Default true.
     pub persist_session: bool,
     /// Bytes that are read for peers and wait for them to read, over all sessions of the node. Beyond it each session
-    /// holds one page. At least 1; default 64 MiB.
+    /// holds one page. At least 1; default 32 MiB.
     pub max_unsent_bytes: u64,
+    /// Bytes that peers have sent and this node has yet to apply, over all sessions of the node. Beyond it each session
+    /// reads on only once its storage has nothing to do. At least 1; default 32 MiB.
+    pub max_unapplied_bytes: u64,
     /// Number of shards that sessions opened by one peer may make, as long as the engine lives. Default 1,000.
     pub max_shards_per_peer: u32,
 }
@@ -47,6 +50,7 @@ impl Default for SyncConfig {
             window: 16,
             persist_session: true,
             max_unsent_bytes: MAX_UNSENT_BYTES,
+            max_unapplied_bytes: MAX_UNAPPLIED_BYTES,
             max_shards_per_peer: MAX_SHARDS_PER_PEER,
         }
     }
@@ -95,9 +99,15 @@ impl SyncConfig {
         self
     }
 
-    /// Sets how many bytes that were read for peers may wait for them. Default 64 MiB.
+    /// Sets how many bytes that were read for peers may wait for them. Default 32 MiB.
     pub const fn max_unsent_bytes(&mut self, max_unsent_bytes: u64) -> &mut Self {
         self.max_unsent_bytes = max_unsent_bytes;
+        self
+    }
+
+    /// Sets how many bytes of peers may wait to be applied. Default 32 MiB.
+    pub const fn max_unapplied_bytes(&mut self, max_unapplied_bytes: u64) -> &mut Self {
+        self.max_unapplied_bytes = max_unapplied_bytes;
         self
     }
 

@@ -15,6 +15,7 @@ use crate::entropy::random;
 use crate::events::hub::EventHub;
 use crate::limits::bounds::MAX_CHECKS;
 use crate::limits::peer_limits::PeerLimits;
+use crate::limits::receive_budget::{ReceiveAccount, ReceiveBudget};
 use crate::limits::send_budget::{SendAccount, SendBudget};
 use crate::session::hello_memory::HelloMemory;
 use crate::session::repair_memory::RepairMemory;
@@ -45,7 +46,8 @@ pub(crate) struct Context {
     mark: SyncSessionId,
 }
 
-/// Identity, trust, sockets, and the budget of what waits for peers. Engines that serve on one address share them.
+/// Identity, trust, sockets, and the budgets of what waits for peers and of what has come from them. Engines that serve
+/// on one address share them.
 #[derive(Clone)]
 pub(crate) struct Presence {
     /// The identity at the start; `Endpoint::set_trust` may replace it.
@@ -53,6 +55,7 @@ pub(crate) struct Presence {
     trust: Trust,
     endpoint: Arc<OnceLock<Endpoint>>,
     send_budget: Arc<SendBudget>,
+    receive_budget: Arc<ReceiveBudget>,
 }
 
 impl Presence {
@@ -71,7 +74,8 @@ impl Presence {
         let trust = Trust::this_machine();
         trust.set(rules);
         let send_budget = Arc::new(SendBudget::new(config.max_unsent_bytes));
-        Ok(Self { identity, trust, endpoint: Arc::default(), send_budget })
+        let receive_budget = Arc::new(ReceiveBudget::new(config.max_unapplied_bytes));
+        Ok(Self { identity, trust, endpoint: Arc::default(), send_budget, receive_budget })
     }
 }
 
@@ -148,6 +152,16 @@ impl Context {
     /// Bytes that were read for peers and wait for them to read.
     pub(crate) fn unsent_bytes(&self) -> u64 {
         self.presence.send_budget.used()
+    }
+
+    /// What a new session with this peer holds of the node's other budget.
+    pub(crate) fn receive_account(&self, peer: Fingerprint) -> ReceiveAccount {
+        ReceiveAccount::new(&self.presence.receive_budget, peer)
+    }
+
+    /// Bytes that peers have sent and that wait to be applied.
+    pub(crate) fn unapplied_bytes(&self) -> u64 {
+        self.presence.receive_budget.unapplied()
     }
 
     /// Statistics of the connections made from here.

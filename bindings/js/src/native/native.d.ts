@@ -797,6 +797,8 @@ export interface SyncOptions {
   persistSession?: boolean
   /** Most bytes that wait for peers to read. */
   maxUnsentBytes?: number
+  /** Most bytes of peers that wait to be applied. */
+  maxUnappliedBytes?: number
   /** Most shards that a peer makes. */
   maxShardsPerPeer?: number
 }

@@ -28,9 +28,14 @@ export interface SyncConfig {
   persistSession: boolean;
   /**
    * Bytes that are read for peers and wait for them to read, over all sessions, 1 to 2^40. Beyond it each session holds one
-   * page (256 KiB). Default: 64 MiB.
+   * page (256 KiB). Default: 32 MiB.
    */
   maxUnsentBytes?: number;
+  /**
+   * Bytes that peers have sent and this node has yet to apply, over all sessions, 1 to 2^40. Beyond it each session reads
+   * on only once its storage has nothing to do. Default: 32 MiB.
+   */
+  maxUnappliedBytes?: number;
   /** Number of shards that sessions opened by one peer may make while the engine is open, 0 to 1,000,000. Default: 1,000. */
   maxShardsPerPeer?: number;
   /**
@@ -66,6 +71,7 @@ export function checkSyncConfig(config: unknown): CheckedConfig {
       syncIntervalMs: checkOptionalInteger('config.syncIntervalMs', given.syncIntervalMs, 0, DAY_MS),
       persistSession: checkFlag('config.persistSession', given.persistSession),
       maxUnsentBytes: checkOptionalInteger('config.maxUnsentBytes', given.maxUnsentBytes, 1, 2 ** 40),
+      maxUnappliedBytes: checkOptionalInteger('config.maxUnappliedBytes', given.maxUnappliedBytes, 1, 2 ** 40),
       maxShardsPerPeer: checkOptionalInteger('config.maxShardsPerPeer', given.maxShardsPerPeer, 0, 1_000_000),
     },
     onConflict: checkFunction('config.onConflict', given.onConflict),
@@ -84,6 +90,7 @@ const KEYS: ReadonlyArray<keyof SyncConfig> = [
   'retryBackoffMs',
   'persistSession',
   'maxUnsentBytes',
+  'maxUnappliedBytes',
   'maxShardsPerPeer',
   'onConflict',
   'logger',

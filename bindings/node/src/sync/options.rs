@@ -27,6 +27,8 @@ pub struct SyncOptions {
     pub persist_session: Option<bool>,
     /// Most bytes that wait for peers to read.
     pub max_unsent_bytes: Option<f64>,
+    /// Most bytes of peers that wait to be applied.
+    pub max_unapplied_bytes: Option<f64>,
     /// Most shards that a peer makes.
     pub max_shards_per_peer: Option<u32>,
 }
@@ -92,6 +94,7 @@ impl SyncOptions {
         set(&mut config.retry_backoff, self.retry_backoff_ms.map(millis));
         set(&mut config.persist_session, self.persist_session);
         set(&mut config.max_unsent_bytes, self.max_unsent_bytes.map(|bytes| bytes as u64));
+        set(&mut config.max_unapplied_bytes, self.max_unapplied_bytes.map(|bytes| bytes as u64));
         set(&mut config.max_shards_per_peer, self.max_shards_per_peer);
         Ok(config)
     }

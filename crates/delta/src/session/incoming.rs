@@ -15,6 +15,8 @@ pub(super) struct Incoming {
     position: ChangeId,
     queue: VecDeque<Arrival>,
     queued_bytes: usize,
+    /// What the storage is joining.
+    applying_bytes: usize,
     applying: u64,
     received: u64,
     applied: u64,
@@ -48,6 +50,15 @@ pub(super) enum RepairWrite {
     Finish(bool),
 }
 
+impl RepairWrite {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Join(rows, _) => rows.weight(),
+            Self::Finish(_) => 0,
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Arrival {
     Batch(Batch),
@@ -66,6 +77,7 @@ impl Incoming {
             position,
             queue: VecDeque::new(),
             queued_bytes: 0,
+            applying_bytes: 0,
             applying: 0,
             received: 0,
             applied: 0,
@@ -141,15 +153,17 @@ impl Incoming {
         if self.defers_ends {
             remote.set_rule(EndRule::Defer);
         }
+        let queued = self.queued_bytes;
         let batches = self.take_batches(&mut remote);
         self.applying = batches.len() as u64;
         let waits = self.ends_wait;
         let end = self.queue.pop_front_if(|arrival| matches!(arrival, Arrival::End(_)) && !waits);
+        if let Some(Arrival::End(end)) = &end {
+            self.queued_bytes -= weight_of_end(end);
+        }
+        self.applying_bytes = queued - self.queued_bytes;
         Some(match end {
-            Some(Arrival::End(end)) => {
-                self.queued_bytes -= weight_of_end(&end);
-                StoreRequest::End { remote, batches, end }
-            }
+            Some(Arrival::End(end)) => StoreRequest::End { remote, batches, end },
             _ => StoreRequest::Apply { remote, batches },
         })
     }
@@ -164,13 +178,16 @@ impl Incoming {
         self.answer.as_ref()?;
         let remote = self.remote.take()?;
         let (asked, answer) = self.answer.take()?;
+        self.applying_bytes = answer.rows.weight();
         Some(StoreRequest::JoinAnswer { remote, asked, answer })
     }
 
     fn next_repair(&mut self) -> Option<StoreRequest> {
         self.repair.as_ref()?;
         let remote = self.remote.take()?;
-        Some(match self.repair.take()? {
+        let write = self.repair.take()?;
+        self.applying_bytes = write.weight();
+        Some(match write {
             RepairWrite::Join(rows, preference) => StoreRequest::JoinRange { remote, rows, preference },
             RepairWrite::Finish(matches) => StoreRequest::FinishRepair { remote, matches },
         })
@@ -203,16 +220,17 @@ impl Incoming {
         applied: Applied,
         report: &mut SessionReport,
     ) -> impl Iterator<Item = Message> + use<> {
-        self.remote = Some(remote);
+        self.take_back(remote);
         report.rows_repaired += applied.changed;
         report.conflicts += applied.conflicts;
         applied.held.iter().for_each(|held| report.warn(Warning::Held(held.clone())));
         applied.held.into_iter().map(Message::Held)
     }
 
-    /// The repair has ended in the storage.
+    /// The storage has done what it was asked for.
     pub(super) fn take_back(&mut self, remote: Box<RemoteApply>) {
         self.remote = Some(remote);
+        self.applying_bytes = 0;
     }
 
     /// The batches to apply now. What is passed over with them or the end behind them is told to `remote`.
@@ -242,7 +260,7 @@ impl Incoming {
         applied: Applied,
         report: &mut SessionReport,
     ) -> impl Iterator<Item = Message> + use<> {
-        self.remote = Some(Box::new(remote));
+        self.take_back(Box::new(remote));
         let acknowledged = self.applying > 0;
         self.applied += self.applying;
         self.applying = 0;
@@ -271,6 +289,27 @@ impl Incoming {
 
     pub(super) const fn is_saturated(&self) -> bool {
         self.queued_bytes >= MAX_QUEUED_BYTES
+    }
+
+    /// Whether something is being joined, or can be without another word of the peer.
+    pub(super) fn is_applying(&self) -> bool {
+        let is_behind = self.queue.is_empty();
+        let can_join = self.answer.is_some() || is_behind && self.repair.is_some();
+        self.remote.is_none() || can_join || self.has_ready_arrival()
+    }
+
+    /// About how many bytes have arrived that are not applied yet.
+    pub(super) fn unapplied_bytes(&self) -> usize {
+        let answer = self.answer.as_ref().map_or(0, |(_, answer)| answer.rows.weight());
+        let repair = self.repair.as_ref().map_or(0, RepairWrite::weight);
+        self.queued_bytes + answer + repair + self.applying_bytes
+    }
+
+    /// The session is over: what has not been handed to the storage is not applied.
+    pub(super) fn drop_queue(&mut self) {
+        self.queue = VecDeque::new();
+        self.queued_bytes = 0;
+        (self.answer, self.repair) = (None, None);
     }
 
     pub(super) const fn is_done(&self) -> bool {

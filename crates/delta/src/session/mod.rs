@@ -273,6 +273,27 @@ impl Session {
         self.incoming.as_ref().is_some_and(Incoming::is_saturated)
     }
 
+    /// Whether this node's storage is joining rows of the peer, or can go on to do so: that ends without another word of
+    /// the peer.
+    #[must_use]
+    pub fn is_applying(&self) -> bool {
+        self.incoming.as_ref().is_some_and(Incoming::is_applying)
+    }
+
+    /// About how many bytes of rows, and of what comes with them, have arrived that are not applied yet.
+    #[must_use]
+    pub fn unapplied_bytes(&self) -> usize {
+        self.incoming.as_ref().map_or(0, Incoming::unapplied_bytes)
+    }
+
+    /// Ends that wait for answers of the peer wait no longer: there is no room for what comes behind them.
+    pub fn let_ends_pass(&mut self) {
+        if let Some(questions) = &mut self.questions {
+            questions.let_ends_pass();
+            self.advance();
+        }
+    }
+
     /// Batches were joined: an acknowledgement of them says what an earlier one that has yet to leave would say.
     fn take_applied(&mut self, remote: RemoteApply, applied: Applied) {
         let Some(incoming) = &mut self.incoming else { return };
@@ -418,6 +439,9 @@ impl Session {
 
     fn end(&mut self, ending: Ending) {
         self.ending.get_or_insert(ending.in_one_line());
+        if let Some(incoming) = &mut self.incoming {
+            incoming.drop_queue();
+        }
         // A fork that only this Hello reveals must be noticed even if the peer has left, and a repair is remembered.
         self.store.retain(|request| {
             use StoreRequest::{AcceptHello, ResetSite, SettleRepair};

@@ -1,5 +1,10 @@
-use super::kinds::{HELLO, OPEN, REJECT, SINCE, TELL_ALL, check_limit, check_size, most_bytes};
+use bytes::Bytes;
+
+use super::batch;
+use super::held_rows::HeldMessage;
+use super::kinds::{BATCH, HELLO, OPEN, REJECT, SINCE, TELL_ALL, check_limit, check_size, most_bytes};
 use super::msgpack::malformed;
+use super::repair::RepairMessage;
 use super::span::ENTRY_BYTES;
 use crate::{Codec, DeltaError, Descriptor, Frame, Hello, Message, ShardVersion, VersionVector};
 
@@ -27,17 +32,23 @@ impl MessageDecoder {
     /// `ERR_LIMIT` for a message above its limit, `ERR_PROTOCOL` for a malformed one, or one of a kind that may not come
     /// yet. The decoder cannot be used after an error.
     pub fn receive(&mut self, frame: Frame, codecs: &[&dyn Codec]) -> Result<Option<Message>, DeltaError> {
-        if self.is_opening {
-            check_opening(frame.kind, self.pieces.len() + frame.body.len())?;
-        }
-        let Some(message) = self.assemble(frame, codecs)? else { return Ok(None) };
-        self.is_opening &= message.hello().is_none();
+        let Some(undecoded) = self.assemble(frame)? else { return Ok(None) };
+        let message = undecoded.decode(codecs)?;
+        self.note_decoded(&message);
         Ok(Some(message))
     }
 
-    fn assemble(&mut self, frame: Frame, codecs: &[&dyn Codec]) -> Result<Option<Message>, DeltaError> {
+    /// Like [`Self::receive`], but leaves it to the caller when and where the message is decoded. The next frame may come
+    /// once [`Self::note_decoded`] was told of it.
+    ///
+    /// # Errors
+    /// As for [`Self::receive`], but for what decoding finds.
+    pub fn assemble(&mut self, frame: Frame) -> Result<Option<Undecoded>, DeltaError> {
+        if self.is_opening {
+            check_opening(frame.kind, self.pieces.len() + frame.body.len())?;
+        }
         if self.continues.is_none() && !frame.more {
-            return Message::decode(frame.kind, frame.body, codecs).map(Some);
+            return Ok(Some(Undecoded { kind: frame.kind, body: frame.body }));
         }
         if self.continues.is_some_and(|kind| kind != frame.kind) || most_bytes(frame.kind).is_none() {
             let reason = format!("a frame of kind {} within or in place of a longer message", frame.kind);
@@ -49,7 +60,50 @@ impl MessageDecoder {
         if frame.more {
             return Ok(None);
         }
-        Message::decode(frame.kind, std::mem::take(&mut self.pieces).into(), codecs).map(Some)
+        Ok(Some(Undecoded { kind: frame.kind, body: std::mem::take(&mut self.pieces).into() }))
+    }
+
+    /// A message that [`Self::assemble`] returned was decoded.
+    pub fn note_decoded(&mut self, message: &Message) {
+        self.is_opening &= message.hello().is_none();
+    }
+}
+
+/// The bytes of a message that has arrived whole.
+#[derive(Debug)]
+pub struct Undecoded {
+    kind: u8,
+    body: Bytes,
+}
+
+impl Undecoded {
+    /// How many bytes the message says that it unpacks to; for one that is not packed, how many it has.
+    #[must_use]
+    pub fn unpacked_bytes(&self) -> usize {
+        let said = match self.kind {
+            BATCH => batch::unpacked_bytes(&self.body),
+            // Behind a head, which has its length before it.
+            RepairMessage::ROWS | HeldMessage::ANSWER => self.body.first_chunk::<4>().and_then(|head| {
+                let rows_at = (u32::from_le_bytes(*head) as usize).saturating_add(4);
+                batch::unpacked_bytes(self.body.get(rows_at..)?)
+            }),
+            _ => None,
+        };
+        said.unwrap_or_default().max(self.body.len())
+    }
+
+    /// Whether the message is of a kind that carries rows.
+    #[must_use]
+    pub const fn has_rows(&self) -> bool {
+        matches!(self.kind, BATCH | RepairMessage::ROWS | HeldMessage::ANSWER)
+    }
+
+    /// Decodes the message.
+    ///
+    /// # Errors
+    /// `ERR_LIMIT` for one that unpacks to more than its limit, `ERR_PROTOCOL` for a malformed one.
+    pub fn decode(self, codecs: &[&dyn Codec]) -> Result<Message, DeltaError> {
+        Message::decode(self.kind, self.body, codecs)
     }
 }
 

@@ -17,7 +17,7 @@ mod weight;
 
 pub use batch::Batch;
 pub use codec::{Codec, Lz4Columns, Uncompressed};
-pub use decoder::MessageDecoder;
+pub use decoder::{MessageDecoder, Undecoded};
 pub use frame::{Frame, FrameDecoder};
 pub use held_rows::{HeldAnswer, HeldMessage, UnsentRow};
 pub use message::{End, Held, Hello, Message, Reject, Since};

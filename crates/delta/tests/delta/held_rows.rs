@@ -146,6 +146,43 @@ fn rows_are_asked_for_even_where_an_end_no_longer_waits_for_them() {
     assert!(write.iter().any(joins), "{write:?}");
 }
 
+// A peer that never answered kept what it had sent behind an End in the memory of a node that had room for nobody else.
+#[test]
+fn where_there_is_no_room_nothing_waits_for_a_word_of_the_peer() {
+    let mut session = asking(&["a"]);
+    session.receive(Message::End(Box::new(End { position: 3, ..end(7, 0) })));
+    session.receive(Message::Batch(Batch { nonce: 7, index: 1, position: 4, ..Batch::default() }));
+    assert!(session.unapplied_bytes() == 0 && !session.is_applying(), "both have no bytes, and wait");
+    assert!(!has_end(&requests(&mut session)));
+    session.let_ends_pass();
+    assert!(session.is_applying());
+    assert!(has_end(&requests(&mut session)));
+    // The rows of an answer are applied without another word, too.
+    session.receive(answer(1, &["a"]));
+    assert!(session.is_applying());
+}
+
+#[test]
+fn what_has_arrived_counts_until_the_storage_has_applied_it() {
+    let mut session = begun(able(false), able(false), vec![]);
+    let names = (0..100).map(|number| (SiteId::new(number), NodeName::new("far").unwrap())).collect();
+    let batch = Batch { nonce: 7, position: 3, names, ..Batch::default() };
+    let weight = batch.weight();
+    session.receive(Message::Batch(batch.clone()));
+    session.receive(Message::Batch(Batch { index: 1, ..batch }));
+    assert_eq!((session.unapplied_bytes(), session.is_applying()), (2 * weight, true));
+    let mut write = requests(&mut session);
+    let Some(StoreRequest::Apply { remote, batches }) = write.pop() else { panic!("{write:?}") };
+    assert_eq!((batches.len(), session.unapplied_bytes()), (2, 2 * weight));
+    session.handle_store(StoreReply::Applied { remote, applied: Default::default(), changes: None });
+    assert_eq!((session.unapplied_bytes(), session.is_applying()), (0, false));
+    // A session that is over applies nothing more of it.
+    session.receive(Message::Batch(Batch { nonce: 7, index: 2, position: 4, ..Batch::default() }));
+    session.handle_disconnect("gone");
+    assert!(requests(&mut session).iter().all(|request| !matches!(request, StoreRequest::Apply { .. })));
+    assert_eq!(session.unapplied_bytes(), 0);
+}
+
 // 1,024 such rows before each batch of a window took hundreds of megabytes.
 #[test]
 fn rows_that_a_peer_cannot_send_count_towards_what_waits_for_the_storage() {

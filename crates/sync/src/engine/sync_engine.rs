@@ -244,6 +244,13 @@ impl SyncEngine {
         self.context.unsent_bytes()
     }
 
+    /// Bytes that peers have sent and this node has yet to apply, of all engines that share this one's sockets. At most
+    /// [`SyncConfig::max_unapplied_bytes`], and for each session what its storage is applying.
+    #[must_use]
+    pub fn unapplied_bytes(&self) -> u64 {
+        self.context.unapplied_bytes()
+    }
+
     /// The state of one shard. Blocks on storage.
     ///
     /// # Errors

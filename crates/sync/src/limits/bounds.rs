@@ -6,13 +6,20 @@ use std::time::Duration;
 pub(crate) const LIMIT: &str = "ERR_LIMIT";
 
 /// The default of `SyncConfig::max_unsent_bytes`.
-pub(crate) const MAX_UNSENT_BYTES: u64 = 64 << 20;
+pub(crate) const MAX_UNSENT_BYTES: u64 = 32 << 20;
+
+/// The default of `SyncConfig::max_unapplied_bytes`.
+pub(crate) const MAX_UNAPPLIED_BYTES: u64 = 32 << 20;
+
+/// Messages that unpack to more are not unpacked on a thread of the runtime, and those with rows one at a time in a node.
+/// What an honest node sends is below it, but for a large row and the version vector of a great many sites.
+pub(crate) const LARGE_MESSAGE: usize = 1 << 20;
 
 /// The default of `SyncConfig::max_shards_per_peer`.
 pub(crate) const MAX_SHARDS_PER_PEER: u32 = 1_000;
 
 /// Of what was read for a peer, the bytes that one session holds before it reads on.
-pub(crate) const MAX_UNSENT_OF_SESSION: u64 = 8 << 20;
+pub(crate) const MAX_UNSENT_OF_SESSION: u64 = 4 << 20;
 
 /// Bytes of messages that wait for the stream. Further ones stay in the session, which then has few.
 pub(crate) const MAX_QUEUED_BYTES: u64 = 1 << 20;

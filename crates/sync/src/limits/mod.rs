@@ -4,4 +4,5 @@
 pub(crate) mod bounds;
 pub(crate) mod peer_limits;
 mod rates;
+pub(crate) mod receive_budget;
 pub(crate) mod send_budget;

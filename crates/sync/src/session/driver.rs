@@ -5,6 +5,7 @@ use tokio::time::Instant;
 use vectr_delta::{Ending, Session};
 
 use crate::engine::retry::MAX_RETRY_DELAY;
+use crate::limits::receive_budget::ReceiveAccount;
 use crate::session::monitor::SessionMonitor;
 use crate::session::patience::{Patience, Waits};
 use crate::session::shard_store::ShardStore;
@@ -40,6 +41,7 @@ pub(crate) async fn drive(
     let mut patience = Patience::new(context.idle_timeout, Instant::now());
     let mut reopen_at = None;
     loop {
+        note_received(session, wire);
         let is_full = pump(session, wire, store);
         context.monitor.on_step(session, &traffic);
         if let Some(ending) = session.ending() {
@@ -52,19 +54,23 @@ pub(crate) async fn drive(
         let at_rest = session.is_live() && session.is_settled();
         // A peer that reads all of its rows is silent as well, for as long as that takes.
         let factor = if session.is_repairing() { REPAIR_PATIENCE } else { 1 };
-        let waits =
-            |store: &ShardStore| Waits { for_peer: !store.is_working() && !at_rest, patience: factor };
-        let look_at = patience.next_look(waits(store), account.progress(), Instant::now());
+        let waits = |store: &ShardStore, wire: &Wire| {
+            let for_peer = !store.is_working() && !at_rest && !wire.has_large();
+            Waits { for_peer, patience: factor }
+        };
+        let look_at = patience.next_look(waits(store, wire), account.progress(), Instant::now());
         tokio::select! {
-            arrival = wire.receive(), if !session.is_saturated() => {
+            arrival = wire.receive(), if reads_on(session, wire) => {
                 patience.note_heard(Instant::now());
                 receive_arrival(session, arrival)?;
+                note_received(session, wire);
                 // An End usually follows its batch directly: apply both in one transaction.
                 while session.ending().is_none()
-                    && !session.is_saturated()
+                    && reads_on(session, wire)
                     && let Some(arrival) = wire.poll()
                 {
                     receive_arrival(session, arrival)?;
+                    note_received(session, wire);
                 }
             }
             reply = store.reply() => {
@@ -78,7 +84,7 @@ pub(crate) async fn drive(
                 session.reject("ERR_RESTART", "retrying rows that were held back", true);
             }
             () = tokio::time::sleep_until(look_at.unwrap_or_else(Instant::now)), if look_at.is_some() => {
-                if let Some(reason) = patience.verdict(waits(store), account.progress(), Instant::now()) {
+                if let Some(reason) = patience.verdict(waits(store, wire), account.progress(), Instant::now()) {
                     return give_up(session, wire, store, context, reason);
                 }
             }
@@ -93,8 +99,31 @@ pub(crate) async fn drive(
     }
 }
 
+/// Counts what the session has not applied, and ends its turn once all rows of its large message are. Where the node has
+/// no room, nothing waits for a word of the peer.
+fn note_received(session: &mut Session, wire: &Wire) {
+    let (received, unapplied) = (wire.received(), session.unapplied_bytes() as u64);
+    received.note_unapplied(unapplied);
+    if unapplied > 0 && !received.has_room() && !session.is_applying() {
+        session.let_ends_pass();
+    }
+    if !session.is_applying() {
+        received.end_turn();
+    }
+}
+
+/// Whether to take another message of the peer. Where the node has no room, only a session whose own storage has nothing
+/// to do does: it may need to, to go on. A large message is unpacked once the session has applied what came before it, so
+/// that it gives back the node's turn as soon as it can.
+fn reads_on(session: &Session, wire: &Wire) -> bool {
+    if wire.has_large() {
+        return wire.is_decoding() || !session.is_applying();
+    }
+    !session.is_saturated() && (wire.received().has_room() || !session.is_applying())
+}
+
 /// Completes the storage requests of an ended session, which may have learnt that this node has to take a new site.
-pub(crate) async fn settle(mut session: Session, mut store: ShardStore) {
+pub(crate) async fn settle(mut session: Session, mut store: ShardStore, _received: ReceiveAccount) {
     loop {
         while let Some(request) = session.poll_store() {
             store.start(request);
@@ -128,6 +157,7 @@ fn give_up(
 fn receive_arrival(session: &mut Session, arrival: Arrival) -> Result<(), SyncError> {
     match arrival {
         Arrival::Message(message) => session.receive(*message),
+        Arrival::Large => {}
         Arrival::Unreadable(error) => session.reject(error.code(), &error.to_string(), true),
         Arrival::End(Some(error)) => {
             session.handle_disconnect(&error.to_string());

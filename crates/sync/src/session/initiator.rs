@@ -57,7 +57,12 @@ impl Initiator<'_> {
         let Opened { mut session, mut store, stream, opening_bytes } = opened;
         store.keep_to(stream.rights());
         report.fallback = stream.fallback;
-        let mut wire = Wire::new(stream, self.context.config.codecs(), store.account());
+        let mut wire = Wire::new(
+            stream,
+            self.context.config.codecs(),
+            store.account(),
+            self.context.receive_account(session.peer_fingerprint()),
+        );
         let traffic = wire.traffic();
         traffic.count_sent(opening_bytes);
         let mut drive_context = DriveContext {
@@ -86,7 +91,7 @@ impl Initiator<'_> {
         report.was_online = drive_context.monitor.was_online();
         let counter = drive_context.monitor.finish(&session, &outcome);
         let (finished, stream_closed) = oneshot::channel();
-        let last_bytes = wire.finish();
+        let (last_bytes, received) = wire.finish();
         report.note(&session, &traffic);
         self.context.tasks.track(tokio::spawn(async move {
             // Bounded by `FLUSH_TIMEOUT`.
@@ -95,7 +100,7 @@ impl Initiator<'_> {
             counter.finish(&traffic);
         }));
         report.stream_closed = Some(stream_closed);
-        self.context.tasks.track(tokio::spawn(settle(session, store)));
+        self.context.tasks.track(tokio::spawn(settle(session, store, received)));
         outcome
     }
 

@@ -33,9 +33,10 @@ async fn receive(router: &ShardRouter, stream: PeerStream) -> Result<(), SyncErr
     let mut closed = primary.closing.token();
     let initiator =
         RemoteInitiator { peer: stream.peer, address: stream.remote.to_string(), rights: stream.rights() };
-    let mut wire = Wire::new(stream, primary.config.codecs(), primary.send_account());
+    let (peer, codecs) = (stream.peer, primary.config.codecs());
+    let mut wire = Wire::new(stream, codecs, primary.send_account(), primary.receive_account(peer));
     let first = tokio::select! {
-        arrival = tokio::time::timeout(primary.network.endpoint.idle_timeout, wire.receive()) => arrival,
+        arrival = tokio::time::timeout(primary.network.endpoint.idle_timeout, receive_first(&mut wire)) => arrival,
         () = closed.cancelled() => return Err(SyncError::Closed),
     };
     let Ok(Arrival::Message(message)) = first else { return Ok(()) };
@@ -62,6 +63,16 @@ async fn receive(router: &ShardRouter, stream: PeerStream) -> Result<(), SyncErr
         return refuse(primary, wire, "ERR_BUSY", "this node is shutting down", true);
     };
     respond(context, wire, initiator, shard, *message, router.active.draining()).await
+}
+
+async fn receive_first(wire: &mut Wire) -> Arrival {
+    loop {
+        match wire.receive().await {
+            // A Hello of a great many sites.
+            Arrival::Large => {}
+            arrival => return arrival,
+        }
+    }
 }
 
 struct RemoteInitiator {
@@ -105,13 +116,14 @@ async fn respond(
         outcome => outcome,
     };
     let counter = drive_context.monitor.finish(&session, &outcome);
-    let (traffic, flushed) = (wire.traffic(), wire.finish());
+    let traffic = wire.traffic();
+    let (flushed, received) = wire.finish();
     context.tasks.track(tokio::spawn(async move {
         // Bounded by `FLUSH_TIMEOUT`.
         let _ = flushed.await;
         counter.finish(&traffic);
     }));
-    context.tasks.track(tokio::spawn(settle(session, store)));
+    context.tasks.track(tokio::spawn(settle(session, store, received)));
     if outcome.is_ok() {
         context.record_outcome(&shard, true);
     }
@@ -127,7 +139,7 @@ fn refuse(
     retry: bool,
 ) -> Result<(), SyncError> {
     wire.send(Message::Reject(Reject { code: code.into(), reason: reason.into(), retry }));
-    context.tasks.track(wire.finish());
+    context.tasks.track(wire.finish().0);
     Err(SyncError::Session { code: code.into(), message: reason.into(), retry })
 }
 

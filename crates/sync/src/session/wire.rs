@@ -1,3 +1,4 @@
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -5,9 +6,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use vectr_delta::{Codec, DeltaError, FrameDecoder, Message, MessageDecoder, Uncompressed, VectorRow};
+use vectr_delta::{
+    Codec, DeltaError, FrameDecoder, Message, MessageDecoder, Uncompressed, Undecoded, VectorRow,
+};
 use vectr_transport::{PeerStream, RecvHalf, SendHalf, TransportError};
 
+use crate::limits::bounds::LARGE_MESSAGE;
+use crate::limits::receive_budget::{ReceiveAccount, Turn};
 use crate::limits::send_budget::SendAccount;
 
 /// Messages over one stream. A separate task encodes and writes, so that reading never waits for writing.
@@ -16,8 +21,11 @@ pub(crate) struct Wire {
     writing: JoinHandle<Result<(), TransportError>>,
     recv: RecvHalf,
     decoder: StreamDecoder,
+    /// A large message that has arrived.
+    large: Option<Large>,
     traffic: Arc<Traffic>,
     account: Arc<SendAccount>,
+    received: ReceiveAccount,
     /// Packs what is sent: one that the peer reads, by its Hello.
     codec: &'static dyn Codec,
 }
@@ -34,6 +42,8 @@ struct Outbound {
 /// Input from the peer.
 pub(crate) enum Arrival {
     Message(Box<Message>),
+    /// A large message, which the next [`Wire::receive`] decodes.
+    Large,
     Unreadable(DeltaError),
     /// End of the stream, with an error if it broke.
     End(Option<TransportError>),
@@ -61,11 +71,13 @@ impl Traffic {
 }
 
 impl Wire {
-    /// `codecs`: those that this node's Hello names. `account`: counts what is sent until it is written.
+    /// `codecs`: those that this node's Hello names. `account`: counts what is sent until it is written. `received`: counts
+    /// what has arrived until it is applied.
     pub(crate) fn new(
         stream: PeerStream,
         codecs: &'static [&'static dyn Codec],
         account: Arc<SendAccount>,
+        received: ReceiveAccount,
     ) -> Self {
         let (outbound, messages) = mpsc::unbounded_channel();
         let traffic = Arc::new(Traffic::default());
@@ -73,7 +85,17 @@ impl Wire {
             tokio::spawn(write_messages(stream.send, messages, Arc::clone(&traffic), Arc::clone(&account)));
         let decoder =
             StreamDecoder { codecs, frames: FrameDecoder::default(), messages: MessageDecoder::of_session() };
-        Self { outbound, writing, recv: stream.recv, decoder, traffic, account, codec: &Uncompressed }
+        Self {
+            outbound,
+            writing,
+            recv: stream.recv,
+            decoder,
+            large: None,
+            traffic,
+            account,
+            received,
+            codec: &Uncompressed,
+        }
     }
 
     /// Queues a message. Whoever sends waits for [`SendAccount::room`] before, unless it is the last one.
@@ -96,15 +118,32 @@ impl Wire {
         Arc::clone(&self.account)
     }
 
-    /// The next message, if it was read already.
+    /// What has arrived and is not applied.
+    pub(crate) const fn received(&self) -> &ReceiveAccount {
+        &self.received
+    }
+
+    /// Whether a large message has arrived that is not decoded.
+    pub(crate) const fn has_large(&self) -> bool {
+        self.large.is_some()
+    }
+
+    /// Whether it waits for its turn, or is being decoded. [`Self::receive`] has to go on, or it keeps the turn.
+    pub(crate) const fn is_decoding(&self) -> bool {
+        matches!(self.large, Some(Large::Decodes(_)))
+    }
+
+    /// The next message, if it was read already and is not large.
     pub(crate) fn poll(&mut self) -> Option<Arrival> {
-        match self.decoder.poll_message() {
-            Ok(Some(message)) => {
-                if let Some(hello) = message.hello() {
-                    self.codec = self.decoder.best_codec(&hello.codecs);
-                }
-                Some(Arrival::Message(Box::new(message)))
+        if self.large.is_some() {
+            return None;
+        }
+        match self.decoder.assemble() {
+            Ok(Some(message)) if message.unpacked_bytes() > LARGE_MESSAGE => {
+                self.large = Some(Large::Waits(message));
+                None
             }
+            Ok(Some(message)) => Some(self.arrival(message.decode(self.decoder.codecs))),
             Ok(None) => None,
             Err(error) => Some(Arrival::Unreadable(error)),
         }
@@ -113,8 +152,24 @@ impl Wire {
     /// The next message or the end. Cancel-safe.
     pub(crate) async fn receive(&mut self) -> Arrival {
         loop {
+            match self.large.take() {
+                Some(Large::Waits(message)) => {
+                    let decoding = decode_apart(message, self.decoder.codecs, &self.received);
+                    self.large = Some(Large::Decodes(decoding));
+                }
+                decodes => self.large = decodes,
+            }
+            if let Some(Large::Decodes(decoding)) = &mut self.large {
+                let (turn, decoded) = decoding.await;
+                self.large = None;
+                self.received.keep_turn(turn);
+                return self.arrival(decoded);
+            }
             if let Some(arrival) = self.poll() {
                 return arrival;
+            }
+            if self.large.is_some() {
+                return Arrival::Large;
             }
             match self.recv.read().await {
                 Ok(Some(bytes)) => {
@@ -127,22 +182,36 @@ impl Wire {
         }
     }
 
+    fn arrival(&mut self, decoded: Result<Message, DeltaError>) -> Arrival {
+        match decoded {
+            Ok(message) => {
+                self.decoder.messages.note_decoded(&message);
+                if let Some(hello) = message.hello() {
+                    self.codec = self.decoder.best_codec(&hello.codecs);
+                }
+                Arrival::Message(Box::new(message))
+            }
+            Err(error) => Arrival::Unreadable(error),
+        }
+    }
+
     pub(crate) fn traffic(&self) -> Arc<Traffic> {
         Arc::clone(&self.traffic)
     }
 
     /// Ends the stream. A background task keeps sending until the peer has all of it or `FLUSH_TIMEOUT` has passed;
-    /// the handle is that task.
-    pub(crate) fn finish(self) -> JoinHandle<()> {
-        let Self { outbound, writing, recv, .. } = self;
+    /// the handle is that task. The account counts what the storage is still applying.
+    pub(crate) fn finish(self) -> (JoinHandle<()>, ReceiveAccount) {
+        let Self { outbound, writing, recv, received, .. } = self;
         drop(outbound);
-        tokio::spawn(async move {
+        let flushed = tokio::spawn(async move {
             let abort = writing.abort_handle();
             if tokio::time::timeout(FLUSH_TIMEOUT, writing).await.is_err() {
                 abort.abort();
             }
             drop(recv);
-        })
+        });
+        (flushed, received)
     }
 }
 
@@ -180,10 +249,42 @@ struct StreamDecoder {
     messages: MessageDecoder,
 }
 
+enum Large {
+    Waits(Undecoded),
+    Decodes(Decoding),
+}
+
+/// The turn of a message with rows, and the message.
+type Decoding = Pin<Box<dyn Future<Output = (Option<Turn>, Result<Message, DeltaError>)> + Send>>;
+
+/// Decodes on a thread that may be busy for long; what has rows, once it is the node's turn.
+fn decode_apart(
+    message: Undecoded,
+    codecs: &'static [&'static dyn Codec],
+    received: &ReceiveAccount,
+) -> Decoding {
+    let turn = message.has_rows().then(|| received.wait_for_turn());
+    Box::pin(async move {
+        let turn = match turn {
+            Some(turn) => turn.await,
+            None => None,
+        };
+        // The turn goes along: whoever drops this does not stop the thread.
+        match tokio::task::spawn_blocking(move || (turn, message.decode(codecs))).await {
+            Ok(decoded) => decoded,
+            Err(error) => match error.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                // The runtime shuts down.
+                Err(_) => std::future::pending().await,
+            },
+        }
+    })
+}
+
 impl StreamDecoder {
-    fn poll_message(&mut self) -> Result<Option<Message>, DeltaError> {
+    fn assemble(&mut self) -> Result<Option<Undecoded>, DeltaError> {
         while let Some(frame) = self.frames.poll_frame()? {
-            if let Some(message) = self.messages.receive(frame, self.codecs)? {
+            if let Some(message) = self.messages.assemble(frame)? {
                 return Ok(Some(message));
             }
         }

@@ -49,16 +49,27 @@ impl Node {
         name: &str,
         folder: tempfile::TempDir,
         sync: SyncConfig,
-        mut network: NetworkConfig,
+        network: NetworkConfig,
         clock: Option<Clock>,
+    ) -> Self {
+        let mut config = config(folder.path());
+        if let Some(clock) = clock {
+            config.clock = clock;
+        }
+        Self::of(name, folder, config, sync, network)
+    }
+
+    /// A node whose database is opened as `config` says, in `folder`.
+    pub(crate) fn of(
+        name: &str,
+        folder: tempfile::TempDir,
+        config: Config,
+        sync: SyncConfig,
+        mut network: NetworkConfig,
     ) -> Self {
         // `VECTR_TEST_CARRIER=tcp`: the same tests over the fallback alone.
         if std::env::var("VECTR_TEST_CARRIER").is_ok_and(|carrier| carrier == "tcp") {
             network.endpoint.quic = false;
-        }
-        let mut config = config(folder.path());
-        if let Some(clock) = clock {
-            config.clock = clock;
         }
         let db = VectrDB::new(config).unwrap();
         let engine = SyncEngine::new(db.clone(), NodeName::new(name).unwrap(), sync, network).unwrap();

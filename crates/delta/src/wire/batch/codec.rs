@@ -44,11 +44,10 @@ pub(in crate::wire) fn encode(
 /// # Errors
 /// `ERR_PROTOCOL` or `ERR_LIMIT`; never panics or allocates more than the bytes justify.
 pub(in crate::wire) fn decode(codecs: &[&dyn Codec], mut bytes: Bytes) -> Result<Batch, DeltaError> {
-    let head = bytes.first_chunk::<5>().ok_or_else(|| malformed("it ends early"))?;
-    let raw = u32::from_le_bytes([head[1], head[2], head[3], head[4]]) as usize;
+    let raw = unpacked_bytes(&bytes).ok_or_else(|| malformed("it ends early"))?;
     limit("batch", raw, Batch::MAX_BYTES)?;
-    let codec = codecs.iter().find(|codec| codec.id() == head[0]);
-    let codec = codec.ok_or_else(|| malformed(format!("unknown codec {}", head[0])))?;
+    let codec = codecs.iter().find(|codec| codec.id() == bytes[0]);
+    let codec = codec.ok_or_else(|| malformed(format!("unknown codec {}", bytes[0])))?;
     let body = codec.unpack(bytes.split_off(5), raw)?;
     let head = body.first_chunk::<4>().ok_or_else(|| malformed("it ends early"))?;
     let vectors_at = 4 + u32::from_le_bytes(*head) as usize;
@@ -57,6 +56,12 @@ pub(in crate::wire) fn decode(codecs: &[&dyn Codec], mut bytes: Bytes) -> Result
     }
     let columns: Columns<'_> = rmp_serde::from_slice(&body[4..vectors_at]).map_err(malformed)?;
     read_batch(&columns, body.slice(vectors_at..))
+}
+
+/// How many bytes an encoded batch says that it unpacks to; `None` if it ends before that.
+pub(in crate::wire) fn unpacked_bytes(bytes: &[u8]) -> Option<usize> {
+    let [_codec, raw @ ..] = bytes.first_chunk::<5>()?;
+    Some(u32::from_le_bytes(*raw) as usize)
 }
 
 fn payloads(batch: &Batch) -> impl Iterator<Item = &Payload> {

@@ -4,7 +4,7 @@ mod reader;
 
 use std::collections::BTreeMap;
 
-pub(super) use codec::{decode, encode};
+pub(super) use codec::{decode, encode, unpacked_bytes};
 
 use crate::{ChangeId, DeltaError, NodeName, SiteId, VectorRow, VersionVector};
 

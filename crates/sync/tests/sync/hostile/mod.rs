@@ -5,4 +5,5 @@ mod peer;
 mod reasons;
 mod restarts;
 mod shards;
+mod unapplied;
 mod unread;

@@ -6,9 +6,10 @@ use vectr_delta::{
     NodeName, Reject, Row, ShardVersion, Sibling, SiteId, Strategy, Timestamp, Uncompressed, VectorRow,
     VersionVector,
 };
+use vectr_sync::ShardTotals;
 use vectr_transport::{Endpoint, EndpointConfig, Identity, PeerStream, TransportError, Trust};
 
-use crate::support::{id, payload, shard};
+use crate::support::{Node, id, payload, shard};
 
 /// A peer that says what a test makes it say.
 pub(crate) struct Peer {
@@ -99,6 +100,11 @@ impl Talk {
         })
         .await
     }
+}
+
+/// Of the node's sessions of the shard.
+pub(crate) fn totals(node: &Node) -> ShardTotals {
+    node.engine.totals().get(&shard()).copied().unwrap_or_default()
 }
 
 pub(crate) fn hello(site: u64) -> Hello {

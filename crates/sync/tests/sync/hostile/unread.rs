@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::peer::{Peer, Talk, hello};
+use super::peer::{Peer, Talk, hello, totals};
 use crate::support::{Node, id, quick, shard};
 use vectr_delta::{
     Batch, Dot, HeldMessage, Hello, Message, Row, Sibling, SiteId, Timestamp, VectorId, VectorRow,
     VersionVector,
 };
-use vectr_sync::{NetworkConfig, ShardTotals};
+use vectr_sync::NetworkConfig;
 use vectr_transport::{Grant, Rights, TlsConfig};
 
 const LIMIT: u64 = 2 << 20;
@@ -129,10 +129,6 @@ async fn a_peer_that_sends_on_and_reads_nothing_is_stopped() {
     };
     assert!(stopped, "{index} batches were taken from a peer that reads nothing");
     assert!(server.engine.unsent_bytes() <= LIMIT);
-}
-
-fn totals(node: &Node) -> ShardTotals {
-    node.engine.totals().get(&shard()).copied().unwrap_or_default()
 }
 
 fn tombstone(n: u64) -> VectorRow {
