@@ -125,6 +125,9 @@ impl Incoming {
 
     /// The peer passes over these rows with what it sends next.
     pub(super) fn receive_unsent(&mut self, rows: Vec<UnsentRow>) -> Result<(), &'static str> {
+        if rows.is_empty() {
+            return Err("no rows that are passed over");
+        }
         self.unsent += rows.len();
         if self.unsent > HeldRow::MAX_ROWS {
             return Err("more rows that were passed over than a list has room for");
@@ -146,8 +149,9 @@ impl Incoming {
     /// transaction has a fixed cost.
     pub(super) fn next_request(&mut self) -> Option<StoreRequest> {
         if !self.has_ready_arrival() {
-            let is_behind = self.queue.is_empty();
-            return self.next_answer().or_else(|| if is_behind { self.next_repair() } else { None });
+            return self
+                .next_answer()
+                .or_else(|| if self.has_caught_up() { self.next_repair() } else { None });
         }
         let mut remote = self.remote.take()?;
         if self.defers_ends {
@@ -172,6 +176,11 @@ impl Incoming {
     fn has_ready_arrival(&self) -> bool {
         let next = self.queue.iter().find(|arrival| !matches!(arrival, Arrival::Unsent(_)));
         next.is_some_and(|arrival| matches!(arrival, Arrival::Batch(_)) || !self.ends_wait)
+    }
+
+    /// Whether no batch and no end waits. What is passed over concerns the next one of them alone.
+    fn has_caught_up(&self) -> bool {
+        self.queue.iter().all(|arrival| matches!(arrival, Arrival::Unsent(_)))
     }
 
     fn next_answer(&mut self) -> Option<StoreRequest> {
@@ -274,6 +283,11 @@ impl Incoming {
         held.chain(acknowledged.then_some(Message::Ack(self.applied)))
     }
 
+    /// Says again how many batches are applied.
+    pub(super) const fn repeat_ack(&self) -> Message {
+        Message::Ack(self.applied)
+    }
+
     /// A message of this node leaves.
     pub(super) const fn note_sent(&mut self, message: &Message) {
         match message {
@@ -293,8 +307,7 @@ impl Incoming {
 
     /// Whether something is being joined, or can be without another word of the peer.
     pub(super) fn is_applying(&self) -> bool {
-        let is_behind = self.queue.is_empty();
-        let can_join = self.answer.is_some() || is_behind && self.repair.is_some();
+        let can_join = self.answer.is_some() || self.repair.is_some() && self.has_caught_up();
         self.remote.is_none() || can_join || self.has_ready_arrival()
     }
 

@@ -286,6 +286,11 @@ impl Session {
         self.incoming.as_ref().map_or(0, Incoming::unapplied_bytes)
     }
 
+    /// Tells the peer, whose turn it is not, that this node is still there.
+    pub fn repeat_ack(&mut self) {
+        self.transmit.extend(self.incoming.as_ref().map(Incoming::repeat_ack));
+    }
+
     /// Ends that wait for answers of the peer wait no longer: there is no room for what comes behind them.
     pub fn let_ends_pass(&mut self) {
         if let Some(questions) = &mut self.questions {

@@ -162,6 +162,22 @@ fn where_there_is_no_room_nothing_waits_for_a_word_of_the_peer() {
     assert!(session.is_applying());
 }
 
+// Empty lists weighed nothing, and a session held any number of them.
+#[test]
+fn a_list_without_rows_is_refused() {
+    let mut session = begun(able(false), able(false), vec![]);
+    session.receive(Message::HeldRows(Box::new(HeldMessage::Unsent(vec![]))));
+    assert_eq!(code(&session), Some("ERR_PROTOCOL"));
+}
+
+#[test]
+fn a_peer_whose_message_waits_hears_how_far_this_node_is() {
+    let mut session = begun(able(false), able(false), vec![]);
+    std::iter::from_fn(|| session.poll_transmit()).for_each(drop);
+    session.repeat_ack();
+    assert_eq!(session.poll_transmit(), Some(Message::Ack(0)));
+}
+
 #[test]
 fn what_has_arrived_counts_until_the_storage_has_applied_it() {
     let mut session = begun(able(false), able(false), vec![]);

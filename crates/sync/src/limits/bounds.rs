@@ -13,7 +13,10 @@ pub(crate) const MAX_UNAPPLIED_BYTES: u64 = 32 << 20;
 
 /// Messages that unpack to more are not unpacked on a thread of the runtime, and those with rows one at a time in a node.
 /// What an honest node sends is below it, but for a large row and the version vector of a great many sites.
-pub(crate) const LARGE_MESSAGE: usize = 1 << 20;
+pub(crate) const LARGE_MESSAGE: usize = 512 << 10;
+
+/// Large messages without rows that are decoded at the same time.
+pub(crate) const MAX_DECODED_APART: usize = 2;
 
 /// The default of `SyncConfig::max_shards_per_peer`.
 pub(crate) const MAX_SHARDS_PER_PEER: u32 = 1_000;

@@ -6,6 +6,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use vectr_delta::Fingerprint;
 
+use crate::limits::bounds::MAX_DECODED_APART;
+
 /// Bytes that peers have sent and this node has not applied. All sessions of a node share it.
 ///
 /// Nothing here waits for a peer: a session reads on beyond the limit once its own storage has nothing to do, and the
@@ -13,8 +15,10 @@ use vectr_delta::Fingerprint;
 pub(crate) struct ReceiveBudget {
     limit: u64,
     unapplied: AtomicU64,
-    /// The one large message of the node.
+    /// The one large message with rows of the node.
     turn: Arc<Semaphore>,
+    /// Those without, while they are decoded.
+    without_rows: Arc<Semaphore>,
     /// The one of each peer that may wait for the node's: many sessions of a peer wait no less long than another peer.
     lanes: Mutex<HashMap<Fingerprint, Weak<Semaphore>>>,
 }
@@ -30,7 +34,7 @@ pub(crate) struct ReceiveAccount {
 /// The right to have the rows of a large message in memory.
 #[derive(Debug)]
 pub(crate) struct Turn {
-    _lane: OwnedSemaphorePermit,
+    _lane: Option<OwnedSemaphorePermit>,
     _turn: OwnedSemaphorePermit,
 }
 
@@ -40,6 +44,7 @@ impl ReceiveBudget {
             limit: limit.max(1),
             unapplied: AtomicU64::new(0),
             turn: Arc::new(Semaphore::new(1)),
+            without_rows: Arc::new(Semaphore::new(MAX_DECODED_APART)),
             lanes: Mutex::default(),
         }
     }
@@ -80,16 +85,20 @@ impl ReceiveAccount {
     }
 
     /// Waits for the node's turn to unpack a large message: behind the peers that came before, once each.
-    pub(crate) fn wait_for_turn(&self) -> impl Future<Output = Option<Turn>> + Send + use<> {
-        let (lane, turn) = (self.budget.lane(self.peer), Arc::clone(&self.budget.turn));
+    pub(crate) fn wait_for_turn(&self, has_rows: bool) -> impl Future<Output = Option<Turn>> + Send + use<> {
+        let lane = has_rows.then(|| self.budget.lane(self.peer));
+        let turn = Arc::clone(if has_rows { &self.budget.turn } else { &self.budget.without_rows });
         async move {
-            // Neither is ever closed.
-            let lane = lane.acquire_owned().await.ok()?;
+            // None of them is ever closed.
+            let lane = match lane {
+                Some(lane) => Some(lane.acquire_owned().await.ok()?),
+                None => None,
+            };
             Some(Turn { _lane: lane, _turn: turn.acquire_owned().await.ok()? })
         }
     }
 
-    /// The unpacked rows are the session's now, which keeps the turn until they are applied.
+    /// The unpacked message is the session's now, which keeps the turn until its rows are applied.
     pub(crate) fn keep_turn(&self, turn: Option<Turn>) {
         *self.lock_turn() = turn;
     }
@@ -141,15 +150,15 @@ mod tests {
     async fn large_messages_are_unpacked_one_at_a_time() {
         let budget = Arc::new(ReceiveBudget::new(100));
         let [first, second] = [account(&budget), ReceiveAccount::new(&budget, OTHER)];
-        first.keep_turn(first.wait_for_turn().await);
+        first.keep_turn(first.wait_for_turn(true).await);
         assert!(!first.has_room(), "its rows are not applied");
-        let mut waiting = tokio::spawn(second.wait_for_turn());
+        let mut waiting = tokio::spawn(second.wait_for_turn(true));
         tokio::time::timeout(Duration::from_millis(20), &mut waiting).await.unwrap_err();
         first.end_turn();
         second.keep_turn(waiting.await.unwrap());
         // A session that ends gives the turn back as well.
         drop(second);
-        first.keep_turn(first.wait_for_turn().await);
+        first.keep_turn(first.wait_for_turn(true).await);
         assert_eq!(budget.lanes.lock().unwrap().len(), 1, "those of peers that are gone");
     }
 
@@ -157,11 +166,12 @@ mod tests {
     async fn many_sessions_of_a_peer_have_one_place() {
         let budget = Arc::new(ReceiveBudget::new(100));
         let sessions: Vec<ReceiveAccount> = (0..5).map(|_| account(&budget)).collect();
-        let held = sessions[0].wait_for_turn().await;
-        let waiting: Vec<_> = sessions.iter().map(|session| tokio::spawn(session.wait_for_turn())).collect();
+        let held = sessions[0].wait_for_turn(true).await;
+        let waiting: Vec<_> =
+            sessions.iter().map(|session| tokio::spawn(session.wait_for_turn(true))).collect();
         tokio::time::sleep(Duration::from_millis(20)).await;
         let other = ReceiveAccount::new(&budget, OTHER);
-        let others = tokio::spawn(other.wait_for_turn());
+        let others = tokio::spawn(other.wait_for_turn(true));
         tokio::time::sleep(Duration::from_millis(20)).await;
         drop(held);
         let turn = others.await.unwrap();

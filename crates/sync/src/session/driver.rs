@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use vectr_delta::{Ending, Session};
+use vectr_delta::{Ending, Session, StoreReply};
 
 use crate::engine::retry::MAX_RETRY_DELAY;
 use crate::limits::receive_budget::ReceiveAccount;
@@ -39,7 +39,7 @@ pub(crate) async fn drive(
 ) -> Result<(), SyncError> {
     let (traffic, account) = (wire.traffic(), wire.account());
     let mut patience = Patience::new(context.idle_timeout, Instant::now());
-    let mut reopen_at = None;
+    let (mut reopen_at, mut told) = (None, Instant::now());
     loop {
         note_received(session, wire);
         let is_full = pump(session, wire, store);
@@ -88,6 +88,14 @@ pub(crate) async fn drive(
                     return give_up(session, wire, store, context, reason);
                 }
             }
+            // The peer waits for an answer for as long as its message waits for its turn, and may be gone.
+            () = tokio::time::sleep_until(told + context.idle_timeout / 3), if wire.has_large() => {
+                told = Instant::now();
+                if wire.is_broken() {
+                    session.handle_disconnect("the peer is gone");
+                }
+                session.repeat_ack();
+            }
             () = context.aborted.cancelled() => {
                 session.reject("ERR_ABORTED", "the other side aborted the sync", true);
                 pump(session, wire, store);
@@ -107,7 +115,7 @@ fn note_received(session: &mut Session, wire: &Wire) {
     if unapplied > 0 && !received.has_room() && !session.is_applying() {
         session.let_ends_pass();
     }
-    if !session.is_applying() {
+    if session.unapplied_bytes() == 0 || !session.is_applying() {
         received.end_turn();
     }
 }
@@ -123,7 +131,7 @@ fn reads_on(session: &Session, wire: &Wire) -> bool {
 }
 
 /// Completes the storage requests of an ended session, which may have learnt that this node has to take a new site.
-pub(crate) async fn settle(mut session: Session, mut store: ShardStore, _received: ReceiveAccount) {
+pub(crate) async fn settle(mut session: Session, mut store: ShardStore, received: ReceiveAccount) {
     loop {
         while let Some(request) = session.poll_store() {
             store.start(request);
@@ -132,6 +140,10 @@ pub(crate) async fn settle(mut session: Session, mut store: ShardStore, _receive
             return;
         }
         let reply = store.reply().await;
+        if reply.applied().is_some() || matches!(reply, StoreReply::Failed { .. }) {
+            received.note_unapplied(0);
+            received.end_turn();
+        }
         session.handle_store(reply);
     }
 }

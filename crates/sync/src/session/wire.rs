@@ -133,6 +133,11 @@ impl Wire {
         matches!(self.large, Some(Large::Decodes(_)))
     }
 
+    /// Whether writing has failed. Nothing is read while a large message waits, so that reading does not tell.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.writing.is_finished()
+    }
+
     /// The next message, if it was read already and is not large.
     pub(crate) fn poll(&mut self) -> Option<Arrival> {
         if self.large.is_some() {
@@ -254,21 +259,18 @@ enum Large {
     Decodes(Decoding),
 }
 
-/// The turn of a message with rows, and the message.
+/// The message's turn, and the message.
 type Decoding = Pin<Box<dyn Future<Output = (Option<Turn>, Result<Message, DeltaError>)> + Send>>;
 
-/// Decodes on a thread that may be busy for long; what has rows, once it is the node's turn.
+/// Decodes on a thread that may be busy for long, once it is the message's turn.
 fn decode_apart(
     message: Undecoded,
     codecs: &'static [&'static dyn Codec],
     received: &ReceiveAccount,
 ) -> Decoding {
-    let turn = message.has_rows().then(|| received.wait_for_turn());
+    let turn = received.wait_for_turn(message.has_rows());
     Box::pin(async move {
-        let turn = match turn {
-            Some(turn) => turn.await,
-            None => None,
-        };
+        let turn = turn.await;
         // The turn goes along: whoever drops this does not stop the thread.
         match tokio::task::spawn_blocking(move || (turn, message.decode(codecs))).await {
             Ok(decoded) => decoded,

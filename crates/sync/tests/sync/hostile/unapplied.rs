@@ -27,11 +27,11 @@ fn row(site: u64, seq: u64, versions: u64) -> VectorRow {
 }
 
 /// A node whose storage can be stopped for longer than writes of others wait by default.
-fn patient(sync: SyncConfig) -> Node {
+fn patient(sync: SyncConfig, network: NetworkConfig) -> Node {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config(folder.path());
     config.busy_timeout(Duration::from_secs(60));
-    Node::of("server", folder, config, sync, NetworkConfig::default())
+    Node::of("server", folder, config, sync, network)
 }
 
 /// A session of a peer, and the nonce of the node's greeting.
@@ -87,7 +87,7 @@ async fn settled(mut look: impl FnMut() -> u64) -> u64 {
 // Each session held 8 MiB of its own: a hundred of them 800 MiB.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_peers_send_at_once_waits_within_a_limit_of_the_node() {
-    let server = patient(quick().max_unapplied_bytes(LIMIT).clone());
+    let server = patient(quick().max_unapplied_bytes(LIMIT).clone(), NetworkConfig::default());
     server.put("mine", &vec![1.0; 16_384], "{}");
     let to_server = server.listen().await;
     let peers: Vec<Peer> = (0..PEERS).map(|_| Peer::new()).collect();
@@ -114,7 +114,7 @@ async fn what_peers_send_at_once_waits_within_a_limit_of_the_node() {
 // A frame may unpack to 64 MiB: each session of a node unpacked one at the same time, on a thread that all others need.
 #[tokio::test(flavor = "multi_thread")]
 async fn large_rows_of_many_peers_wait_for_each_other_and_stop_nobody() {
-    let server = patient(quick());
+    let server = patient(quick(), NetworkConfig::default());
     server.put("mine", &vec![1.0; 16_384], "{}");
     let to_server = server.listen().await;
     let peers: Vec<Peer> = (0..PEERS).map(|_| Peer::new()).collect();
@@ -142,13 +142,13 @@ async fn large_rows_of_many_peers_wait_for_each_other_and_stop_nobody() {
 // A peer that left as soon as it had sent a batch, and came back with the next one, counted for nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_session_that_is_gone_has_sent_counts_until_it_is_applied() {
-    let server = patient(quick());
+    let server = patient(quick(), NetworkConfig::default());
     server.put("mine", &vec![1.0; 16_384], "{}");
     let to_server = server.listen().await;
     let peers = [Peer::new()];
     let mut met = meet(&to_server, 100, &peers).await;
     let transaction = stop_writes(&server);
-    send(&mut met[0], vec![vec![row(100, 1, 10)]]).await;
+    send(&mut met[0], vec![vec![row(100, 1, 6)]]).await;
     let held = settled(|| server.engine.unapplied_bytes()).await;
     drop(met);
     drop(peers);
@@ -163,9 +163,44 @@ async fn what_a_session_that_is_gone_has_sent_counts_until_it_is_applied() {
     assert!(server.get("100-1").is_some());
 }
 
+// Nobody read from the stream of a session whose large rows waited: its peer gave up, or was gone and nobody noticed.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_whose_large_rows_wait_hears_so_and_one_that_is_gone_waits_no_longer() {
+    let mut network = NetworkConfig::default();
+    network.endpoint.idle_timeout = Duration::from_secs(6);
+    let server = patient(quick(), network);
+    server.put("mine", &vec![1.0; 16_384], "{}");
+    let to_server = server.listen().await;
+    let peers: Vec<Peer> = (0..3).map(|_| Peer::new()).collect();
+    let mut met = meet(&to_server, 100, &peers).await;
+    let transaction = stop_writes(&server);
+    for (site, met) in (100..).zip(&mut met) {
+        send(met, vec![vec![row(site, 1, 40)]]).await;
+        // The first one has the turn.
+        while server.engine.unapplied_bytes() == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    for _ in 0..4 {
+        let told = |message| matches!(message, Message::Ack(0)).then_some(());
+        met[1].0.hear_of(told).await.unwrap();
+    }
+    drop(met.pop());
+    peers[2].endpoint.close().await;
+    while totals(&server).failed == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    server.db.commit(transaction).unwrap();
+    for (site, met) in (100..).zip(&mut met) {
+        finish(met, site, 1, 139).await;
+    }
+    assert!(server.get("100-1").is_some() && server.get("101-1").is_some());
+    assert!(server.get("102-1").is_none());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_closes_while_large_rows_wait() {
-    let server = patient(quick());
+    let server = patient(quick(), NetworkConfig::default());
     let to_server = server.listen().await;
     let peers = [Peer::new(), Peer::new()];
     let mut met = meet(&to_server, 100, &peers).await;
