@@ -46,7 +46,10 @@ pub(crate) fn note_packet(heard: &mut Heard, packet: &[u8]) {
                 }
                 let reason = String::from_utf8_lossy(rest.bytes()).into_owned();
                 let by = if kind == 0x1c { "transport" } else { "application" };
-                heard.end = format!("{by} {code:#x} {reason:?}");
+                // A connection that drains answers the other side's close without a word, and may come after its own.
+                if code != 0 || heard.end.is_empty() {
+                    heard.end = format!("{by} {code:#x} {reason:?}");
+                }
                 "CONNECTION_CLOSE"
             }
             0x1e => "HANDSHAKE_DONE",
