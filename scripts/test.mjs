@@ -1,6 +1,6 @@
 // Everything that must hold: `npm test`. The first failing step ends the run and is named.
-// VECTR_TEST_ONLY=rust runs only those steps (also: lint, hostile, fuzz, build, node, nodes, types, wasm, browser, packaging,
-// consumers, examples; several with commas).
+// VECTR_TEST_ONLY=rust runs only those steps (also: lint, fuzz, build, node, nodes, types, wasm, browser, packaging, consumers,
+// examples; several with commas).
 import { dirname, join } from 'node:path';
 import { build } from './build.mjs';
 import { fuzzBriefly } from './fuzz.mjs';
@@ -43,8 +43,6 @@ function allSteps() {
       name: `crates beside ${name}`,
       work: () => checkConsumer(`tests/consumers/${name}/Cargo.toml`),
     })),
-    { group: 'hostile', name: 'hostile clients', work: () => hostileClients(process.env.VECTR_HOSTILE_SECONDS ?? '10') },
-    { group: 'hostile', name: 'soak', work: () => soak(process.env.VECTR_SOAK_SECONDS ?? '20') },
     // With the features of the tests, so that their dependencies serve.
     { group: 'fuzz', name: 'fuzz targets', work: () => fuzzBriefly(Number(process.env.VECTR_FUZZ_SECONDS ?? 60)) },
     { group: 'build', name: 'package', work: build },
@@ -87,20 +85,6 @@ function overTcp() {
   // The whole workspace, so that nothing is built again with other features.
   return ['test', '--locked', '--release', '--workspace', '--test', 'transport', '--test', 'sync', '--',
     ...skipped.flatMap((name) => ['--skip', name])];
-}
-
-/** Each of the clients whose name has `only` against a real server, so many seconds each. */
-export function hostileClients(seconds, only = '') {
-  return cargo(hostileTest('hostile_clients'), { VECTR_HOSTILE_SECONDS: seconds, VECTR_HOSTILE_ONLY: only });
-}
-
-/** All of them by turns, with peers that come and go. */
-export function soak(seconds) {
-  return cargo(hostileTest('a_hub_keeps_its_size'), { VECTR_SOAK_SECONDS: seconds });
-}
-
-function hostileTest(name) {
-  return ['test', '--locked', '--release', '--workspace', '--test', 'hostile', '--', '--ignored', '--nocapture', name];
 }
 
 // Packed, not built: what they contain was built above. Those that no registry gets are left out.

@@ -88,4 +88,4 @@ async fn nobody(target: Target) {
 /// Most that a client may make `vectr serve` hold, as SECURITY.md and docs/limits.md say.
 const MOST: u64 = 64 << 20;
 /// The same of a member: besides, pages that it does not read, and messages that are unpacked before they are refused.
-const OF_MEMBER: u64 = 160 << 20;
+const OF_MEMBER: u64 = 192 << 20;
