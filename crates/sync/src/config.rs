@@ -33,7 +33,8 @@ pub struct SyncConfig {
     /// holds one page. At least 1; default 32 MiB.
     pub max_unsent_bytes: u64,
     /// Bytes that peers have sent and this node has yet to apply, over all sessions of the node. Beyond it each session
-    /// reads on only once its storage has nothing to do. At least 1; default 32 MiB.
+    /// reads on only once its storage has nothing to do. As much again may have arrived of messages above 512 KiB that are
+    /// not whole. At least 1; default 32 MiB.
     pub max_unapplied_bytes: u64,
     /// Number of shards that sessions opened by one peer may make, as long as the engine lives. Default 1,000.
     pub max_shards_per_peer: u32,

@@ -13,6 +13,7 @@ use crate::engine::status::Activity;
 use crate::engine::totals::Totals;
 use crate::entropy::random;
 use crate::events::hub::EventHub;
+use crate::limits::arrivals::{Arrivals, Arriving};
 use crate::limits::bounds::MAX_CHECKS;
 use crate::limits::peer_limits::PeerLimits;
 use crate::limits::receive_budget::{ReceiveAccount, ReceiveBudget};
@@ -55,6 +56,7 @@ pub(crate) struct Presence {
     trust: Trust,
     endpoint: Arc<OnceLock<Endpoint>>,
     send_budget: Arc<SendBudget>,
+    arrivals: Arc<Arrivals>,
     receive_budget: Arc<ReceiveBudget>,
 }
 
@@ -74,8 +76,9 @@ impl Presence {
         let trust = Trust::this_machine();
         trust.set(rules);
         let send_budget = Arc::new(SendBudget::new(config.max_unsent_bytes));
+        let arrivals = Arc::new(Arrivals::new(config.max_unapplied_bytes));
         let receive_budget = Arc::new(ReceiveBudget::new(config.max_unapplied_bytes));
-        Ok(Self { identity, trust, endpoint: Arc::default(), send_budget, receive_budget })
+        Ok(Self { identity, trust, endpoint: Arc::default(), send_budget, arrivals, receive_budget })
     }
 }
 
@@ -152,6 +155,16 @@ impl Context {
     /// Bytes that were read for peers and wait for them to read.
     pub(crate) fn unsent_bytes(&self) -> u64 {
         self.presence.send_budget.used()
+    }
+
+    /// What a new session with this peer has of the messages that arrive.
+    pub(crate) fn arriving(&self, peer: Fingerprint) -> Arriving {
+        Arriving::new(&self.presence.arrivals, peer)
+    }
+
+    /// Bytes of large messages that have arrived in part, or whole and are packed.
+    pub(crate) fn arriving_bytes(&self) -> u64 {
+        self.presence.arrivals.held()
     }
 
     /// What a new session with this peer holds of the node's other budget.

@@ -33,7 +33,8 @@ export interface SyncConfig {
   maxUnsentBytes?: number;
   /**
    * Bytes that peers have sent and this node has yet to apply, over all sessions, 1 to 2^40. Beyond it each session reads
-   * on only once its storage has nothing to do. Default: 32 MiB.
+   * on only once its storage has nothing to do. As much again may have arrived of messages above 512 KiB that are not whole.
+   * Default: 32 MiB.
    */
   maxUnappliedBytes?: number;
   /** Number of shards that sessions opened by one peer may make while the engine is open, 0 to 1,000,000. Default: 1,000. */

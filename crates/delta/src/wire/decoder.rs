@@ -63,6 +63,12 @@ impl MessageDecoder {
         Ok(Some(Undecoded { kind: frame.kind, body: std::mem::take(&mut self.pieces).into() }))
     }
 
+    /// The bytes that have arrived of a message of several frames.
+    #[must_use]
+    pub const fn held_bytes(&self) -> usize {
+        self.pieces.len()
+    }
+
     /// A message that [`Self::assemble`] returned was decoded.
     pub fn note_decoded(&mut self, message: &Message) {
         self.is_opening &= message.hello().is_none();
@@ -90,6 +96,12 @@ impl Undecoded {
             _ => None,
         };
         said.unwrap_or_default().max(self.body.len())
+    }
+
+    /// The bytes of the message as it has arrived.
+    #[must_use]
+    pub const fn packed_bytes(&self) -> usize {
+        self.body.len()
     }
 
     /// Whether the message is of a kind that carries rows.

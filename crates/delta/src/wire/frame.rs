@@ -71,6 +71,9 @@ pub struct FrameDecoder {
 }
 
 impl FrameDecoder {
+    /// Room for the beginning of a frame, which is all of most.
+    const FIRST_BYTES: usize = 320 << 10;
+
     /// Adds bytes that have arrived.
     pub fn receive(&mut self, bytes: &[u8]) {
         self.buffer.extend_from_slice(bytes);
@@ -96,7 +99,8 @@ impl FrameDecoder {
             return Err(malformed(format!("its length is {length}")));
         }
         if self.buffer.len() < whole {
-            self.buffer.reserve(whole - self.buffer.len());
+            // No more than that: a length costs its sender nothing.
+            self.buffer.reserve((whole - self.buffer.len()).min(self.buffer.len().max(Self::FIRST_BYTES)));
             return Ok(None);
         }
         let mut frame = self.buffer.split_to(whole).freeze();
@@ -110,6 +114,12 @@ impl FrameDecoder {
         }
         frame.advance(Frame::HEAD);
         Ok(Some(Frame { kind, more: flags == 1, body: frame }))
+    }
+
+    /// The bytes that have arrived and were not taken as a frame.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        self.buffer.len()
     }
 
     /// Whether a frame has arrived only in part.

@@ -251,6 +251,13 @@ impl SyncEngine {
         self.context.unapplied_bytes()
     }
 
+    /// Bytes of messages above 512 KiB that have arrived in part, or whole and are still packed, over all sessions of the
+    /// engines that share this one's sockets: at most [`SyncConfig::max_unapplied_bytes`], and one message.
+    #[must_use]
+    pub fn arriving_bytes(&self) -> u64 {
+        self.context.arriving_bytes()
+    }
+
     /// The state of one shard. Blocks on storage.
     ///
     /// # Errors

@@ -18,6 +18,15 @@ pub(crate) const LARGE_MESSAGE: usize = 512 << 10;
 /// Large messages without rows that are decoded at the same time.
 pub(crate) const MAX_DECODED_APART: usize = 2;
 
+/// What may have arrived of a message without counting for anything, in bytes: twice a page.
+pub(crate) const SMALL_ARRIVAL: u64 = 512 << 10;
+
+/// What a peer has to send within the idle timeout of a message that takes longer than that to arrive, in bytes.
+pub(crate) const MIN_PART: usize = 64 << 10;
+
+/// How fast a large message has to arrive once others find no room, in bytes a second.
+pub(crate) const MIN_ARRIVAL_RATE: u64 = 64 << 10;
+
 /// The default of `SyncConfig::max_shards_per_peer`.
 pub(crate) const MAX_SHARDS_PER_PEER: u32 = 1_000;
 

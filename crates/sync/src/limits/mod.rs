@@ -1,6 +1,7 @@
 //! What peers may cause: every limit of this crate, and what keeps count of them. `docs/limits.md` lists them, with those
 //! of the crates below.
 
+pub(crate) mod arrivals;
 pub(crate) mod bounds;
 pub(crate) mod peer_limits;
 mod rates;

@@ -5,6 +5,8 @@ use tokio::time::Instant;
 use vectr_delta::{Ending, Session, StoreReply};
 
 use crate::engine::retry::MAX_RETRY_DELAY;
+use crate::limits::arrivals::NO_ROOM;
+use crate::limits::bounds::LIMIT;
 use crate::limits::receive_budget::ReceiveAccount;
 use crate::session::monitor::SessionMonitor;
 use crate::session::patience::{Patience, Waits};
@@ -44,6 +46,11 @@ pub(crate) async fn drive(
         note_received(session, wire);
         let is_full = pump(session, wire, store);
         context.monitor.on_step(session, &traffic);
+        let reads = reads_on(session, wire);
+        if session.ending().is_none() && wire.is_too_slow(context.idle_timeout, reads) {
+            session.reject(LIMIT, "a large message arrives too slowly while others find no room", true);
+            continue;
+        }
         if let Some(ending) = session.ending() {
             return outcome_of(ending, context.address);
         }
@@ -53,14 +60,16 @@ pub(crate) async fn drive(
         // Between commits a live peer is silent; the connection detects whether it is still there.
         let at_rest = session.is_live() && session.is_settled();
         // A peer that reads all of its rows is silent as well, for as long as that takes.
-        let factor = if session.is_repairing() { REPAIR_PATIENCE } else { 1 };
+        let is_repairing = session.is_repairing();
         let waits = |store: &ShardStore, wire: &Wire| {
-            let for_peer = !store.is_working() && !at_rest && !wire.has_large();
-            Waits { for_peer, patience: factor }
+            let is_mid_message = wire.is_mid_message();
+            let for_peer = is_mid_message || !store.is_working() && !at_rest && !wire.has_large();
+            let patience = if is_repairing && !is_mid_message { REPAIR_PATIENCE } else { 1 };
+            Waits { for_peer: for_peer && reads, patience }
         };
         let look_at = patience.next_look(waits(store, wire), account.progress(), Instant::now());
         tokio::select! {
-            arrival = wire.receive(), if reads_on(session, wire) => {
+            arrival = wire.receive(), if reads => {
                 patience.note_heard(Instant::now());
                 receive_arrival(session, arrival)?;
                 note_received(session, wire);
@@ -88,6 +97,8 @@ pub(crate) async fn drive(
                     return give_up(session, wire, store, context, reason);
                 }
             }
+            // Whoever sends it may be so slow that this is not woken.
+            () = tokio::time::sleep(context.idle_timeout / 3), if wire.is_large_arriving() => {}
             // The peer waits for an answer for as long as its message waits for its turn, and may be gone.
             () = tokio::time::sleep_until(told + context.idle_timeout / 3), if wire.has_large() => {
                 told = Instant::now();
@@ -169,7 +180,8 @@ fn give_up(
 fn receive_arrival(session: &mut Session, arrival: Arrival) -> Result<(), SyncError> {
     match arrival {
         Arrival::Message(message) => session.receive(*message),
-        Arrival::Large => {}
+        Arrival::Part => {}
+        Arrival::NoRoom => session.reject(LIMIT, NO_ROOM, true),
         Arrival::Unreadable(error) => session.reject(error.code(), &error.to_string(), true),
         Arrival::End(Some(error)) => {
             session.handle_disconnect(&error.to_string());

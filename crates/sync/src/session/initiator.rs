@@ -57,12 +57,9 @@ impl Initiator<'_> {
         let Opened { mut session, mut store, stream, opening_bytes } = opened;
         store.keep_to(stream.rights());
         report.fallback = stream.fallback;
-        let mut wire = Wire::new(
-            stream,
-            self.context.config.codecs(),
-            store.account(),
-            self.context.receive_account(session.peer_fingerprint()),
-        );
+        let peer = session.peer_fingerprint();
+        let (arriving, received) = (self.context.arriving(peer), self.context.receive_account(peer));
+        let mut wire = Wire::new(stream, self.context.config.codecs(), store.account(), arriving, received);
         let traffic = wire.traffic();
         traffic.count_sent(opening_bytes);
         let mut drive_context = DriveContext {

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -8,6 +9,7 @@ use vectr_transport::{Access, Listener, PeerRights, PeerStream};
 use crate::SyncError;
 use crate::cancellation::CancellationToken;
 use crate::context::Context;
+use crate::limits::arrivals::NO_ROOM;
 use crate::limits::bounds::LIMIT;
 use crate::server::router::ShardRouter;
 use crate::session::driver::{DriveContext, drive, settle};
@@ -34,12 +36,18 @@ async fn receive(router: &ShardRouter, stream: PeerStream) -> Result<(), SyncErr
     let initiator =
         RemoteInitiator { peer: stream.peer, address: stream.remote.to_string(), rights: stream.rights() };
     let (peer, codecs) = (stream.peer, primary.config.codecs());
-    let mut wire = Wire::new(stream, codecs, primary.send_account(), primary.receive_account(peer));
+    let (sent, arriving, received) =
+        (primary.send_account(), primary.arriving(peer), primary.receive_account(peer));
+    let mut wire = Wire::new(stream, codecs, sent, arriving, received);
     let first = tokio::select! {
-        arrival = tokio::time::timeout(primary.network.endpoint.idle_timeout, receive_first(&mut wire)) => arrival,
+        message = receive_first(&mut wire, primary.network.endpoint.idle_timeout) => message,
         () = closed.cancelled() => return Err(SyncError::Closed),
     };
-    let Ok(Arrival::Message(message)) = first else { return Ok(()) };
+    let message = match first {
+        Some(Arrival::Message(message)) => message,
+        Some(Arrival::NoRoom) => return refuse(primary, wire, LIMIT, NO_ROOM, true),
+        _ => return Ok(()),
+    };
     let shard = match (&*message, message.hello()) {
         (Message::Open(open), _) => open.shard.clone(),
         (_, Some(hello)) => hello.shard.clone(),
@@ -65,12 +73,14 @@ async fn receive(router: &ShardRouter, stream: PeerStream) -> Result<(), SyncErr
     respond(context, wire, initiator, shard, *message, router.active.draining()).await
 }
 
-async fn receive_first(wire: &mut Wire) -> Arrival {
+/// What a session begins with. Each part of it may take the idle timeout.
+async fn receive_first(wire: &mut Wire, idle_timeout: Duration) -> Option<Arrival> {
     loop {
-        match wire.receive().await {
-            // A Hello of a great many sites.
-            Arrival::Large => {}
-            arrival => return arrival,
+        match tokio::time::timeout(idle_timeout, wire.receive()).await.ok()? {
+            // Of a Hello of a great many sites.
+            Arrival::Part if !wire.is_too_slow(idle_timeout, true) => {}
+            Arrival::Part => return None,
+            arrival => return Some(arrival),
         }
     }
 }

@@ -11,7 +11,8 @@ use vectr_delta::{
 };
 use vectr_transport::{PeerStream, RecvHalf, SendHalf, TransportError};
 
-use crate::limits::bounds::LARGE_MESSAGE;
+use crate::limits::arrivals::Arriving;
+use crate::limits::bounds::{LARGE_MESSAGE, MIN_PART};
 use crate::limits::receive_budget::{ReceiveAccount, Turn};
 use crate::limits::send_budget::SendAccount;
 
@@ -23,6 +24,9 @@ pub(crate) struct Wire {
     decoder: StreamDecoder,
     /// A large message that has arrived.
     large: Option<Large>,
+    arriving: Arriving,
+    /// What was read since [`Self::receive`] last returned something.
+    unreported: usize,
     traffic: Arc<Traffic>,
     account: Arc<SendAccount>,
     received: ReceiveAccount,
@@ -42,9 +46,11 @@ struct Outbound {
 /// Input from the peer.
 pub(crate) enum Arrival {
     Message(Box<Message>),
-    /// A large message, which the next [`Wire::receive`] decodes.
-    Large,
+    /// A part of a message, of [`MIN_PART`] bytes or more, or a large one, which the next [`Wire::receive`] decodes.
+    Part,
     Unreadable(DeltaError),
+    /// A large message that the node has no room for.
+    NoRoom,
     /// End of the stream, with an error if it broke.
     End(Option<TransportError>),
 }
@@ -71,12 +77,13 @@ impl Traffic {
 }
 
 impl Wire {
-    /// `codecs`: those that this node's Hello names. `account`: counts what is sent until it is written. `received`: counts
-    /// what has arrived until it is applied.
+    /// `codecs`: those that this node's Hello names. `account`: counts what is sent until it is written. `arriving`: counts
+    /// what has arrived until it is unpacked. `received`: counts what was unpacked until it is applied.
     pub(crate) fn new(
         stream: PeerStream,
         codecs: &'static [&'static dyn Codec],
         account: Arc<SendAccount>,
+        arriving: Arriving,
         received: ReceiveAccount,
     ) -> Self {
         let (outbound, messages) = mpsc::unbounded_channel();
@@ -91,6 +98,8 @@ impl Wire {
             recv: stream.recv,
             decoder,
             large: None,
+            arriving,
+            unreported: 0,
             traffic,
             account,
             received,
@@ -133,6 +142,24 @@ impl Wire {
         matches!(self.large, Some(Large::Decodes(_)))
     }
 
+    /// Whether a part of a message was told of, and the rest is to come.
+    pub(crate) fn is_mid_message(&self) -> bool {
+        self.large.is_none() && self.decoder.held_bytes() >= MIN_PART
+    }
+
+    /// Whether that is a large one, which has to come at a rate: see [`Self::is_too_slow`].
+    pub(crate) const fn is_large_arriving(&self) -> bool {
+        self.large.is_none() && self.arriving.is_large()
+    }
+
+    /// Whether a large message comes more slowly than others can wait for. `reads`: whether this node reads on.
+    pub(crate) fn is_too_slow(&mut self, patience: Duration, reads: bool) -> bool {
+        if !reads || self.large.is_some() {
+            self.arriving.excuse();
+        }
+        self.arriving.is_too_slow(patience)
+    }
+
     /// Whether writing has failed. Nothing is read while a large message waits, so that reading does not tell.
     pub(crate) fn is_broken(&self) -> bool {
         self.writing.is_finished()
@@ -143,7 +170,15 @@ impl Wire {
         if self.large.is_some() {
             return None;
         }
-        match self.decoder.assemble() {
+        let assembled = self.decoder.assemble();
+        let packed = match &assembled {
+            Ok(Some(message)) => message.packed_bytes(),
+            _ => 0,
+        };
+        if !self.arriving.note((self.decoder.held_bytes() + packed) as u64) {
+            return Some(Arrival::NoRoom);
+        }
+        match assembled {
             Ok(Some(message)) if message.unpacked_bytes() > LARGE_MESSAGE => {
                 self.large = Some(Large::Waits(message));
                 None
@@ -154,8 +189,14 @@ impl Wire {
         }
     }
 
-    /// The next message or the end. Cancel-safe.
+    /// The next message, a part of it, or the end. Cancel-safe.
     pub(crate) async fn receive(&mut self) -> Arrival {
+        let arrival = self.next_arrival().await;
+        self.unreported = 0;
+        arrival
+    }
+
+    async fn next_arrival(&mut self) -> Arrival {
         loop {
             match self.large.take() {
                 Some(Large::Waits(message)) => {
@@ -168,17 +209,23 @@ impl Wire {
                 let (turn, decoded) = decoding.await;
                 self.large = None;
                 self.received.keep_turn(turn);
+                // Less is never refused.
+                self.arriving.note(self.decoder.held_bytes() as u64);
                 return self.arrival(decoded);
             }
             if let Some(arrival) = self.poll() {
                 return arrival;
             }
             if self.large.is_some() {
-                return Arrival::Large;
+                return Arrival::Part;
+            }
+            if self.unreported >= MIN_PART {
+                return Arrival::Part;
             }
             match self.recv.read().await {
                 Ok(Some(bytes)) => {
                     self.traffic.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    self.unreported += bytes.len();
                     self.decoder.frames.receive(&bytes);
                 }
                 Ok(None) => return Arrival::End(None),
@@ -291,6 +338,11 @@ impl StreamDecoder {
             }
         }
         Ok(None)
+    }
+
+    /// What has arrived of messages that are not whole.
+    fn held_bytes(&self) -> usize {
+        self.frames.held_bytes() + self.messages.held_bytes()
     }
 
     /// The last of this node's codecs that the peer reads too.

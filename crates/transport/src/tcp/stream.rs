@@ -178,9 +178,11 @@ impl TcpRecv {
         let Some((first, others)) = chunks.split_first_mut() else { return Ok(Some(0)) };
         let Some(bytes) = self.read_chunk().await? else { return Ok(None) };
         *first = bytes;
-        let mut count = 1;
+        let (mut count, mut taken) = (1, first.len());
         for chunk in others {
-            let Some(bytes) = self.buffer.try_next() else { break };
+            // What was taken counts against no window.
+            let Some(bytes) = (taken < MOST_AT_ONCE).then(|| self.buffer.try_next()).flatten() else { break };
+            taken += bytes.len();
             *chunk = bytes;
             count += 1;
         }
@@ -272,5 +274,7 @@ fn code_of(trailers: &HeaderMap) -> VarInt {
 
 /// The trailer that carries the code of a reset.
 const RESET_TRAILER: &str = "vectr-reset";
+/// How many bytes are taken from a stream's buffer before they are read, at most one piece more.
+const MOST_AT_ONCE: usize = 256 << 10;
 /// The server name that HTTP/2 requires. Peers are identified by their certificates.
 const HOST: &str = "vectr";

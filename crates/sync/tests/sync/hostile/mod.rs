@@ -1,5 +1,6 @@
 //! What a trusted peer can cause that follows the protocol no further than it likes.
 
+mod arriving;
 mod contexts;
 mod peer;
 mod reasons;

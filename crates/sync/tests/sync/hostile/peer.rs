@@ -62,6 +62,11 @@ impl Talk {
         self.stream.send.write(frame).await.unwrap();
     }
 
+    /// Whether the node still takes bytes.
+    pub(crate) async fn try_write(&mut self, bytes: Bytes) -> bool {
+        self.stream.send.write(bytes).await.is_ok()
+    }
+
     /// Ends the session with this code.
     pub(crate) async fn reject(mut self, code: &str, reason: &str) {
         let reject = Reject { code: code.into(), reason: reason.into(), retry: true };
