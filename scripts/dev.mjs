@@ -6,18 +6,19 @@ import { buildWasm, wasmPackage } from './build/wasm.mjs';
 import { installPackages } from './install/npm-packages.mjs';
 import { cargo } from './run/cargo.mjs';
 import { newest } from './run/files.mjs';
+import { hostileClients, soak } from './run/hostile.mjs';
 import { documentation, lints } from './run/lints.mjs';
 import { runNodeTests, testFiles } from './run/node-tests.mjs';
 import { main, root, step, StepFailure } from './run/step.mjs';
 import { test } from './test.mjs';
 
 const VERBS = {
-  ready: { usage: 'ready', does: 'what CI runs, but for fuzzing, the browser, packaging, consumers, other Nodes and examples', work: ready },
+  ready: { usage: 'ready', does: 'what CI runs, but for fuzzing, hostile clients, the browser, packaging, consumers, other Nodes and examples', work: ready },
   rust: { usage: 'rust [CRATE] [FILTER]', does: 'Rust tests: of one crate, of those whose name has FILTER', work: rust },
   node: { usage: 'node FILE [NAME]', does: 'one Node test file, after building what has changed', work: node },
   odd: { usage: 'odd [CALLS] [SEED]', does: 'odd values at every argument of every call, 100,000 calls by default', work: odd },
   hostile: { usage: 'hostile [SECONDS] [NAME]', does: 'hostile clients against vectr serve, a minute each by default', work: hostile },
-  soak: { usage: 'soak [SECONDS]', does: 'the same by turns, with peers that come and go: half an hour by default', work: soak },
+  soak: { usage: 'soak [SECONDS]', does: 'the same by turns, with peers that come and go: half an hour by default', work: longSoak },
   wasm: { usage: 'wasm', does: 'builds the WASM module and runs its tests', work: wasm },
   lint: { usage: 'lint', does: 'formatting, spelling, licences, clippy and rustdoc', work: lint },
   doc: { usage: 'doc', does: 'the documentation of the crates, with warnings denied', work: () => step('doc', documentation) },
@@ -50,16 +51,11 @@ async function odd(calls = '100000', seed = '1') {
 }
 
 async function hostile(seconds = '60', name = '') {
-  const environment = { VECTR_HOSTILE_SECONDS: seconds, VECTR_HOSTILE_ONLY: name };
-  await step('hostile clients', () => cargo(hostileTest('hostile_clients'), environment));
+  await step('hostile clients', () => hostileClients(seconds, name));
 }
 
-async function soak(seconds = '1800') {
-  await step('soak', () => cargo(hostileTest('a_hub_keeps_its_size'), { VECTR_SOAK_SECONDS: seconds }));
-}
-
-function hostileTest(name) {
-  return ['test', '--locked', '--release', '-p', 'vectr-tests', '--test', 'hostile', '--', '--ignored', '--nocapture', name];
+async function longSoak(seconds = '1800') {
+  await step('soak', () => soak(seconds));
 }
 
 async function wasm() {

@@ -1,5 +1,5 @@
 // Everything that must hold: `npm test`. The first failing step ends the run and is named.
-// VECTR_TEST_ONLY=rust runs only those steps (also: lint, fuzz, build, node, nodes, types, wasm, browser, packaging, consumers,
+// VECTR_TEST_ONLY=rust runs only those steps (also: lint, hostile, fuzz, build, node, nodes, types, wasm, browser, packaging, consumers,
 // examples; several with commas).
 import { dirname, join } from 'node:path';
 import { build } from './build.mjs';
@@ -11,6 +11,7 @@ import { ensureNode } from './install/node-versions.mjs';
 import { ensureNetworkTools, ensurePrometheusParser } from './install/test-tools.mjs';
 import { cargo, targetFolder } from './run/cargo.mjs';
 import { filesUnder } from './run/files.mjs';
+import { hostileClients, soak } from './run/hostile.mjs';
 import { lints } from './run/lints.mjs';
 import { runNodeTests, runNodeTestsOf, testFiles } from './run/node-tests.mjs';
 import { main, run, step, StepFailure } from './run/step.mjs';
@@ -18,6 +19,9 @@ import { setup } from './setup.mjs';
 
 /** The other versions that the package is promised for. */
 const OTHER_NODES = [22, 24];
+
+/** How long each hostile client goes on. */
+const HOSTILE_SECONDS = Number(process.env.VECTR_HOSTILE_SECONDS ?? 10);
 
 /** Runs all steps, or those of the groups that `only` names. */
 export async function test(only) {
@@ -43,6 +47,8 @@ function allSteps() {
       name: `crates beside ${name}`,
       work: () => checkConsumer(`tests/consumers/${name}/Cargo.toml`),
     })),
+    { group: 'hostile', name: 'hostile clients', work: () => hostileClients(HOSTILE_SECONDS) },
+    { group: 'hostile', name: 'soak', work: () => soak(2 * HOSTILE_SECONDS) },
     // With the features of the tests, so that their dependencies serve.
     { group: 'fuzz', name: 'fuzz targets', work: () => fuzzBriefly(Number(process.env.VECTR_FUZZ_SECONDS ?? 60)) },
     { group: 'build', name: 'package', work: build },
@@ -106,7 +112,8 @@ function nodeTests(folder) {
   return runNodeTests(testFiles(folder));
 }
 
-// Side by side: one file at a time leaves a core idle. The tests of the typings need no Node but for starting TypeScript.
+// Side by side: one file at a time leaves a core idle. Left out: tests of the typings, which need no Node but for starting
+// TypeScript; and those that restore or kill, whose subject is the core and the disk.
 async function testOnOtherNodes() {
   const nodes = [];
   for (const major of OTHER_NODES) {
@@ -114,7 +121,7 @@ async function testOnOtherNodes() {
     if (node) nodes.push(node);
     else console.log(`left out: npm carries Node ${major} for Linux on x64`);
   }
-  const files = testFiles('tests/node').filter((path) => !path.includes('typings'));
+  const files = testFiles('tests/node').filter((path) => !/typings|snapshots|killed/.test(path));
   const ended = await Promise.allSettled(nodes.map((node) => runNodeTestsOf(dirname(node), files)));
   const failed = ended.find((one) => one.status === 'rejected');
   if (failed) throw failed.reason;
