@@ -193,6 +193,12 @@ const doors = [
   ],
   ['search: shard', shardIds, (db, shardId) => db.search([1, 2], 1, { shardId })],
   [
+    'changes: options',
+    [...options, ['ERR_ARGUMENT', { since: '1' }], ['ERR_ARGUMENT', { since: -1 }], ['ERR_ARGUMENT', { signal: {} }]],
+    (db, bad) => db.changes(bad),
+  ],
+  ['changes: shard', shardIds, (db, shardId) => db.changes({ shardId })],
+  [
     'iterate: options',
     [...options, ['ERR_ARGUMENT', { includeVectors: 1 }], ['ERR_ARGUMENT', { after: 1 }, /after/]],
     (db, bad) => db.iterate(bad),

@@ -236,6 +236,7 @@ test('every method of a closed database is ERR_CLOSED', async (t) => {
     () => db.get('a'),
     () => db.search([1]),
     () => db.iterate(),
+    () => db.changes(),
     () => abandoned[Symbol.asyncIterator]().next(),
     () => db.count(),
     () => db.shards(),
@@ -287,6 +288,7 @@ test('a close lets no call hang: each ends with its result, or with ERR_CLOSED',
       iterate: async () => {
         for await (const _ of db.iterate());
       },
+      changes: () => db.changes().next(),
       count: () => db.count(),
       shards: () => db.shards(),
       query: () => db.query('SELECT * FROM vectors'),

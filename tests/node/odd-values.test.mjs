@@ -123,6 +123,7 @@ function callsOf({ db, sync, coordinator, transport, reader, dir }) {
       ['getStats'],
     ),
     ['db.backup', (path) => db.backup(path), () => join(dir, `${below(2 ** 30)}.db`)],
+    ['db.changes', async (options) => (await db.changes(options).return()).done, () => ({ shardId: 's', since: 0, signal: signal() })],
     ['db.iterate', (options) => drained(db.iterate(options)), () => ({ shardId: 's', includeVectors: true, after: 'a' })],
     ['db.transaction', (work) => db.transaction(work), () => async (tx) => tx.get('v')],
     ['tx.insert', (...args) => inTransaction(db, (tx) => tx.insert(...args)), () => [1, 2], () => ({ a: 1 }), () => ({ shardId: 's' })],

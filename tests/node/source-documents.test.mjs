@@ -39,14 +39,14 @@ test('every row about a name says what implements it and what tests it', () => {
 
 test('the program of docs/database-deltas.md runs, and prints what it says', (t) => {
   const blocks = [...read('docs/database-deltas.md').matchAll(/^```js\n([^]*?)^```/gm)].map(([, code]) => code);
-  assert.equal(blocks.length, 3);
+  assert.equal(blocks.length, 4);
   // Below the package, which the program finds by its own name.
   const folder = mkdtempSync(join(root, 'dist', 'program-'));
   t.after(() => rmSync(folder, { recursive: true }));
   const program = join(folder, 'program.mjs');
   writeFileSync(program, blocks.join('\n'));
   const printed = execFileSync(process.execPath, [program], { encoding: 'utf8' }).trim().split('\n');
-  assert.deepEqual(printed, ["[ 'b' ]", "[ 'b' ]", 'true', '4', '4', '2', '2']);
+  assert.deepEqual(printed, ["[ 'b' ]", "[ 'b' ]", 'true', '4', '4', '2', '2', 'up to change 1: first']);
   const said = blocks.join('').match(/console\.log\(.*\/\/ .*$/gm);
-  assert.equal(said.length, 5, 'each output is stated beside its line');
+  assert.equal(said.length, 6, 'each output is stated beside its line');
 });

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rusqlite::ErrorCode;
 use vectr_delta::{
-    ConflictId, DeltaError, MAX_CLOCK_SKEW, NodeName, RefusedRow, ShardId, Timestamp, VectorId,
+    ChangeId, ConflictId, DeltaError, MAX_CLOCK_SKEW, NodeName, RefusedRow, ShardId, Timestamp, VectorId,
 };
 
 use crate::error_text::{io_text, sqlite_text};
@@ -129,6 +129,35 @@ pub enum CoreError {
         row: RefusedRow,
         /// What the clock read.
         wall: Timestamp,
+    },
+    /// A feed was to begin behind a change that there is not.
+    #[error(
+        "no change is as new as {since}, the newest one is {newest}: the file is another one, or an older copy of the one \
+         that had it; begin with 0, or behind {newest}"
+    )]
+    ChangeNotHeld {
+        /// The change.
+        since: ChangeId,
+        /// Its newest one.
+        newest: ChangeId,
+    },
+    /// A change that cannot be read.
+    #[error("change {change_id} cannot be read: {source}; those after it begin behind {change_id}")]
+    UnreadableChange {
+        /// Its id.
+        change_id: ChangeId,
+        /// Why.
+        source: Box<CoreError>,
+    },
+    /// A row that has more than a delta may hold.
+    #[error(
+        "vector '{id}' of shard '{shard}' has more versions, sites or bytes than one delta may hold: sync it"
+    )]
+    DeltaRowSize {
+        /// The vector.
+        id: VectorId,
+        /// Where.
+        shard: ShardId,
     },
     /// More changes than a delta may hold.
     #[error(
@@ -283,8 +312,9 @@ impl CoreError {
             | Self::OtherConflict { .. } => "ERR_ARGUMENT",
             Self::DeltaRow { row, .. } => row.code,
             Self::Dimensions { .. } | Self::PeerDimensions { .. } => "ERR_DIMENSIONS",
-            Self::DeltaSize { .. } | Self::QuerySize { .. } => "ERR_LIMIT",
-            Self::NotHeld { .. } => "ERR_NOT_HELD",
+            Self::DeltaSize { .. } | Self::DeltaRowSize { .. } | Self::QuerySize { .. } => "ERR_LIMIT",
+            Self::NotHeld { .. } | Self::ChangeNotHeld { .. } => "ERR_NOT_HELD",
+            Self::UnreadableChange { source, .. } => source.code(),
             Self::Exists { .. } | Self::FileExists { .. } => "ERR_EXISTS",
             Self::NotFound { .. } | Self::UnknownConflict { .. } => "ERR_NOT_FOUND",
             Self::NodeId { .. } => "ERR_NODE_ID",

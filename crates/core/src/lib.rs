@@ -38,8 +38,9 @@ mod storage;
 mod writer;
 
 pub use config::{Clock, Config};
+pub use db::changelog::deltas::DeltaScope;
+pub use db::changelog::feed::ChangeFeed;
 pub use db::conflicts::StoredConflict;
-pub use db::deltas::DeltaScope;
 pub use db::iter::Iteration;
 pub use db::iter::listing::ListedVector;
 pub use db::overview::{Overview, ShardOverview, StorageStatistics};

@@ -1,6 +1,6 @@
 // A database of vector shards.
 import { codeMethods } from '../check/coded';
-import { VectrError, argumentError, closedError, native, wrongType } from '../check/error';
+import { VectrError, argumentError, closedError, native, nativeNow, wrongType } from '../check/error';
 import type { Metadata } from '../check/metadata';
 import { checkOptions } from '../check/options';
 import { checkOptionalText, checkPath } from '../check/text';
@@ -11,6 +11,7 @@ import { warnOfDamage } from '../lifecycle/process-warning';
 import { addon } from '../native/addon';
 import { asyncHooks } from '../native/builtins';
 import type { NativeDatabase } from '../native/native';
+import { type ChangesOptions, type VectorChanges, ChangeIterator, checkChanges } from './change-feed';
 import { registerHandle } from './handle';
 import { idsOf } from './ids';
 import { type IterateOptions, type IteratedVector, checkIterate, walk } from './iteration';
@@ -46,6 +47,8 @@ export class VectrDB implements VectorWrites {
   #transactions = 0;
   // Ends the waits for what the work of transactions returns.
   readonly #atClose = new Set<() => void>();
+  // Whoever forgets one has not to end it.
+  readonly #feeds = new Set<WeakRef<ChangeIterator>>();
   #closing: Promise<void> | null = null;
   // What searches have warned of.
   readonly #damaged = new Set<string>();
@@ -176,6 +179,26 @@ export class VectrDB implements VectorWrites {
       return this.#native.iterate(shardId, includeVectors, after);
     };
     return { [Symbol.asyncIterator]: () => walk(open) };
+  }
+
+  /**
+   * Every change that is applied to a shard from now on, or behind the change `since`, in the order of their ids: written
+   * here, or brought by a peer or a delta. A vector that changes again before it is read comes once, with its last change.
+   *
+   * What comes survives a power cut, so the `id` of the last change, kept by the program, goes on behind it in the next
+   * process. ERR_NOT_HELD if no change is as new as `since`: the file is an older copy, or another one. Ends with `break`,
+   * or when the database is closed; ERR_ABORTED through the signal. A vector whose stored bytes no longer match their hash
+   * ends it with ERR_STORAGE, which says where to go on.
+   */
+  changes(options?: ChangesOptions): VectorChanges {
+    this.#checkOpen();
+    const { shardId, since, signal } = checkChanges(options);
+    const feed = nativeNow(() => this.#native.changes(shardId, since));
+    const changes: ChangeIterator = new ChangeIterator(feed, signal, () => this.#feeds.delete(known));
+    const known = new WeakRef(changes);
+    for (const one of this.#feeds) if (one.deref() === undefined) this.#feeds.delete(one);
+    this.#feeds.add(known);
+    return changes;
   }
 
   /** The number of live vectors in a shard. */
@@ -326,6 +349,7 @@ export class VectrDB implements VectorWrites {
   }
 
   async #close(): Promise<void> {
+    for (const feed of this.#feeds) feed.deref()?.stop();
     if (this.#transaction !== null) await this.#end((transaction) => transaction.rollback()).catch(noop);
     try {
       await native(this.#native.close());

@@ -16,6 +16,14 @@ export declare class NativeCancellation {
   cancel(): void
 }
 
+/** The changes of a shard behind one of them. Ends with `stop`, or with this object. */
+export declare class NativeChangeFeed {
+  /** The next changes, once there are any; none once it was stopped. One call at a time. */
+  next(): Promise<NativeChanges | undefined | null>
+  /** Ends the call of `next` that waits, and all later ones. */
+  stop(): void
+}
+
 /** The changes of a shard, to be taken in parts. */
 export declare class NativeChanges {
   /** The next ones; none follow the last. */
@@ -70,6 +78,8 @@ export declare class NativeCoordinator {
 
 /** A database. Every method works off the event loop; where `shard` is left out, the default shard is meant. */
 export declare class NativeDatabase {
+  /** The changes of a shard behind `since`; without it those to come. */
+  changes(shard?: string | undefined | null, since?: number | undefined | null): NativeChangeFeed
   /** Who this database is at present: 16 hexadecimal digits. */
   get site(): string
   /** All that was applied after a moment. Nobody may change `answer_to` until then. */

@@ -28,6 +28,10 @@ pub struct NativeChanges(Parts<Vec<u8>>);
 
 #[napi]
 impl NativeChanges {
+    pub(crate) fn of(deltas: Vec<Vec<u8>>) -> Self {
+        Self(Parts::new(deltas))
+    }
+
     /// The next ones; none follow the last.
     #[napi]
     pub fn take<'env>(&self, env: &'env Env) -> napi::Result<Option<ChangePart<'env>>> {
@@ -92,7 +96,7 @@ impl NativeDatabase {
     ) -> napi::Result<PromiseRaw<'env, NativeChanges>> {
         let to = to.map_or(ChangeId::MAX, |to| to as u64);
         self.read(env, Some(shard), move |db, shard| {
-            Ok(NativeChanges(Parts::new(db.read_changes(shard, after as u64, to)?)))
+            Ok(NativeChanges::of(db.read_changes(shard, after as u64, to)?))
         })
     }
 

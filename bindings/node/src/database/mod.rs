@@ -1,6 +1,7 @@
 //! One database: its calls, and the records in which rows cross.
 
 pub(crate) mod batch;
+pub(crate) mod change_feed;
 pub(crate) mod changelog;
 pub(crate) mod conflict;
 pub(crate) mod hits;

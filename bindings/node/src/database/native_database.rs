@@ -330,6 +330,11 @@ impl NativeDatabase {
         &self.db
     }
 
+    /// A shard by its name; the default one without.
+    pub(crate) fn named(&self, shard: Option<&str>) -> Result<ShardId, Failure> {
+        named(&self.db, shard)
+    }
+
     pub(crate) fn read<'env, T: ToNapiValue + Send + 'static>(
         &self,
         env: &'env Env,

@@ -1,8 +1,8 @@
 pub(crate) mod backup;
 pub(crate) mod builder;
+pub(crate) mod changelog;
 pub(crate) mod commits;
 pub(crate) mod conflicts;
-pub(crate) mod deltas;
 pub(crate) mod iter;
 pub(crate) mod open;
 pub(crate) mod overview;

@@ -124,7 +124,7 @@ fn finish(
         return Err(error);
     }
     let counters = connection.committed();
-    let notifier = Arc::new(CommitNotifier::new(counters.commit_no, connection.origin()));
+    let notifier = Arc::new(CommitNotifier::new(counters, connection.origin()));
     let writer = Writer {
         connection,
         incarnation,

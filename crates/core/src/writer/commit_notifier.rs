@@ -4,13 +4,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use vectr_delta::{CommitNo, NodeName, Origin, ShardId, SiteId};
+use vectr_delta::{ChangeId, CommitNo, NodeName, Origin, ShardId, SiteId};
 
+use crate::storage::catalog::Counters;
 use crate::writer::log_watch::LogExcess;
 
 /// Publishes the writer's commits to readers and listeners, and what there is to tell of the log.
 pub(crate) struct CommitNotifier {
     commit_no: AtomicU64,
+    change_id: AtomicU64,
     origin: Mutex<Origin>,
     listeners: Mutex<Listeners>,
     heads: Mutex<Heads>,
@@ -73,9 +75,11 @@ struct Listeners {
 }
 
 impl CommitNotifier {
-    pub(crate) fn new(commit_no: CommitNo, origin: Origin) -> Self {
+    pub(crate) fn new(counters: &Counters, origin: Origin) -> Self {
+        let commit_no = counters.commit_no;
         Self {
             commit_no: AtomicU64::new(commit_no),
+            change_id: AtomicU64::new(counters.change_id),
             origin: Mutex::new(origin),
             listeners: Mutex::default(),
             heads: Mutex::new(Heads { by_shard: HashMap::new(), others: commit_no }),
@@ -84,6 +88,11 @@ impl CommitNotifier {
 
     pub(crate) fn commit_no(&self) -> CommitNo {
         self.commit_no.load(Ordering::Acquire)
+    }
+
+    /// The newest change of all shards.
+    pub(crate) fn change_id(&self) -> ChangeId {
+        self.change_id.load(Ordering::Acquire)
     }
 
     pub(crate) fn site(&self) -> SiteId {
@@ -95,14 +104,16 @@ impl CommitNotifier {
     }
 
     /// Called by the writer.
-    pub(crate) fn publish(&self, commit_no: CommitNo, origin: &Origin, changes: &Changes) {
+    pub(crate) fn publish(&self, counters: &Counters, changes: &Changes) {
+        let commit_no = counters.commit_no;
         {
             let mut known = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
-            if *known != *origin {
-                *known = origin.clone();
+            if *known != counters.origin {
+                *known = counters.origin.clone();
             }
         }
         self.heads.lock().unwrap_or_else(PoisonError::into_inner).advance(commit_no, changes);
+        self.change_id.store(counters.change_id, Ordering::Release);
         self.commit_no.store(commit_no, Ordering::Release);
         self.tell(
             |listener| match listener {

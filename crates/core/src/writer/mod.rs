@@ -240,7 +240,7 @@ impl Writer {
         match self.connection.commit(&mut self.incarnation) {
             Ok(Some(changes)) => {
                 let counters = self.connection.committed();
-                self.notifier.publish(counters.commit_no, &counters.origin, &changes);
+                self.notifier.publish(counters, &changes);
                 let checkpointer = self.checkpointer.as_mut();
                 let excess =
                     checkpointer.and_then(|checkpointer| checkpointer.after_commit(&self.connection.sqlite));

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod calls;
+mod change_feed;
 mod conflicts;
 mod damage;
 mod deltas;

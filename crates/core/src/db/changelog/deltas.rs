@@ -1,16 +1,12 @@
 //! Deltas of databases: computing and applying them.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::ops::ControlFlow;
-
-use vectr_delta::changes::{DeltaBudget, DeltaRows, StoredChange, decode_rows, encode_rows};
+use vectr_delta::changes::{DeltaRows, decode_rows};
 use vectr_delta::{
-    Applied, ChangeId, CommitNo, DeltaError, NodeName, Refusal, ShardId, ShardRead, ShardWrite, SiteId,
-    SiteReset, Timestamp, VectorRow, VisitedRow, join_rows,
+    Applied, ChangeId, CommitNo, DeltaError, Refusal, ShardId, ShardRead, ShardWrite, SiteReset, Timestamp,
+    join_rows,
 };
 
-use crate::storage::snapshot::ReadShard;
+use crate::db::changelog::selection::{CHANGES_AT_ONCE, RowSelection};
 use crate::writer::Writer;
 use crate::writer::connection::FIRST_APPLICATION;
 use crate::writer::queue::JobKind;
@@ -50,7 +46,7 @@ impl VectrDB {
     /// microseconds. What the delta contains survives a power cut before this returns.
     ///
     /// # Errors
-    /// `ERR_LIMIT` if they are more than a delta holds and `scope` asks for all; for `answer_to` as [`decode_rows`];
+    /// `ERR_LIMIT` if they are more than a delta holds and `scope` asks for all, or one of them is; for `answer_to` as [`decode_rows`];
     /// `ERR_STORAGE`, also if stored bytes do not match their hash; `ERR_BUSY`, `ERR_CLOSED`.
     pub fn compute_delta(
         &self,
@@ -70,7 +66,7 @@ impl VectrDB {
                 most: most.unwrap_or(usize::MAX),
                 answered: answered.as_ref(),
             };
-            let found = selection.select(&shard)?;
+            let found = selection.select(&shard)?.sound(&shard)?;
             let timestamp = match found.left {
                 None => snapshot.last_applied_at().max(BEFORE_ALL),
                 Some(next) => {
@@ -121,7 +117,8 @@ impl VectrDB {
     /// They are read from one snapshot, and survive a power cut before this returns.
     ///
     /// # Errors
-    /// `ERR_STORAGE`, also if stored bytes do not match their hash; `ERR_BUSY`, `ERR_CLOSED`.
+    /// `ERR_STORAGE`, also if stored bytes do not match their hash; `ERR_LIMIT` if a row has more than a delta holds;
+    /// `ERR_BUSY`, `ERR_CLOSED`.
     pub fn read_changes(
         &self,
         shard: &ShardId,
@@ -134,7 +131,7 @@ impl VectrDB {
             let mut deltas = Vec::new();
             let mut selection = RowSelection { after, to, most: CHANGES_AT_ONCE, answered: None };
             loop {
-                let found = selection.select(&shard)?;
+                let found = selection.select(&shard)?.sound(&shard)?;
                 if !found.rows.is_empty() {
                     deltas.push(found.encode(&shard, Timestamp::default())?);
                 }
@@ -174,71 +171,6 @@ fn into_error(refusal: Refusal<CoreError>) -> CoreError {
             let reason = "it says of this database what it never did".to_owned();
             DeltaError::Malformed { what: "delta", reason }.into()
         }
-    }
-}
-
-/// The rows to select.
-/// The most rows of a delta of `VectrDB::read_changes`.
-const CHANGES_AT_ONCE: usize = 256;
-
-struct RowSelection<'a> {
-    after: ChangeId,
-    to: ChangeId,
-    most: usize,
-    answered: Option<&'a DeltaRows>,
-}
-
-struct SelectedRows {
-    rows: Vec<StoredChange>,
-    /// The first row that did not fit.
-    left: Option<ChangeId>,
-}
-
-impl RowSelection<'_> {
-    fn select(&self, shard: &ReadShard<'_>) -> Result<SelectedRows, CoreError> {
-        let (mut found, mut space) = (SelectedRows { rows: Vec::new(), left: None }, DeltaBudget::default());
-        let mut damaged = None;
-        shard.visit_rows(self.after, None, &mut |change_id, row| {
-            if change_id > self.to {
-                return ControlFlow::Break(());
-            }
-            let entry = match row {
-                VisitedRow::Covered => return ControlFlow::Continue(()),
-                VisitedRow::Row(entry) if self.is_known(&entry) => return ControlFlow::Continue(()),
-                VisitedRow::Row(entry) if entry.row.is_intact() => entry,
-                VisitedRow::Row(VectorRow { id, .. }) | VisitedRow::Unreadable(id) => {
-                    damaged = Some(id);
-                    return ControlFlow::Break(());
-                }
-            };
-            if found.rows.len() == self.most || !space.take(&entry) {
-                found.left = Some(change_id);
-                return ControlFlow::Break(());
-            }
-            found.rows.push(StoredChange { change_id, entry });
-            ControlFlow::Continue(())
-        })?;
-        match damaged {
-            Some(id) => Err(CoreError::damaged_vector(shard.shard(), &id)),
-            None => Ok(found),
-        }
-    }
-
-    fn is_known(&self, entry: &VectorRow) -> bool {
-        self.answered.is_some_and(|delta| delta.shows(entry))
-    }
-}
-
-impl SelectedRows {
-    fn encode(&self, shard: &ReadShard<'_>, timestamp: Timestamp) -> Result<Vec<u8>, CoreError> {
-        let mut names: BTreeMap<SiteId, Option<NodeName>> = BTreeMap::new();
-        for (site, _) in self.rows.iter().flat_map(|stored| stored.entry.row.context().iter()) {
-            if let Entry::Vacant(unasked) = names.entry(site) {
-                unasked.insert(shard.site_name(site)?);
-            }
-        }
-        let names = names.into_iter().filter_map(|(site, name)| Some((site, name?))).collect();
-        Ok(encode_rows(shard.shard(), &self.rows, &names, timestamp)?)
     }
 }
 
