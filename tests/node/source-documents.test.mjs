@@ -46,7 +46,7 @@ test('the program of docs/database-deltas.md runs, and prints what it says', (t)
   const program = join(folder, 'program.mjs');
   writeFileSync(program, blocks.join('\n'));
   const printed = execFileSync(process.execPath, [program], { encoding: 'utf8' }).trim().split('\n');
-  assert.deepEqual(printed, ["[ 'b' ]", "[ 'b' ]", 'true', '4', '4', '2', '2', 'up to change 1: first']);
+  assert.deepEqual(printed, ["[ 'b' ]", "[ 'b' ]", 'true', '4', '4', '2', '2', 'up to 1: first']);
   const said = blocks.join('').match(/console\.log\(.*\/\/ .*$/gm);
   assert.equal(said.length, 6, 'each output is stated beside its line');
 });

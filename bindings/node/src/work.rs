@@ -21,11 +21,19 @@ impl Work {
         env: &'env Env,
         work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) -> napi::Result<PromiseRaw<'env, T>> {
+        env.spawn_future(self.run(work))
+    }
+
+    /// The same, within something that waits for it.
+    pub(crate) fn run<T: Send + 'static, W: FnOnce() -> Result<T, Failure> + Send + 'static>(
+        &self,
+        work: W,
+    ) -> impl Future<Output = napi::Result<T>> + Send + use<T, W> {
         let places = Arc::clone(&self.0);
-        env.spawn_future(async move {
+        async move {
             let _place = places.acquire_owned().await.expect("the semaphore is never closed");
             block(work).await
-        })
+        }
     }
 
     /// Runs `start`, which blocks for no time and hands the outcome to its argument later. Who waits so takes no thread.

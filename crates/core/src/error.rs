@@ -345,6 +345,15 @@ impl CoreError {
         Self::DamagedVectors { shard: shard.clone(), ids: vec![id.clone()], count: 1 }
     }
 
+    /// Where vectors are damaged, if that is what failed.
+    pub(crate) fn damaged_shard(&self) -> Option<&ShardId> {
+        match self {
+            Self::DamagedVectors { shard, .. } => Some(shard),
+            Self::UnreadableChange { source, .. } => source.damaged_shard(),
+            _ => None,
+        }
+    }
+
     /// Whether it is only one row that cannot be read, and others can.
     pub(crate) fn is_damage_of_a_row(&self) -> bool {
         match self {

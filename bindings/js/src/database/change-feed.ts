@@ -1,4 +1,5 @@
 // The changes of a shard, as they are applied.
+import { codeMethods } from '../check/coded';
 import { native, nativeNow } from '../check/error';
 import { checkOptionalInteger } from '../check/number';
 import { checkOptions } from '../check/options';
@@ -7,13 +8,14 @@ import type { VectorChange } from '../delta/change';
 import { unpackChanges } from '../delta/packing/unpack';
 import { type AbortSignalLike, abortedError, checkSignal, onAbort } from '../lifecycle/abort';
 import { asyncDispose } from '../lifecycle/disposal';
+import { weakCall } from '../lifecycle/weak-call';
 import type { NativeChangeFeed } from '../native/native';
 import type { ShardOptions } from './writes';
 // Provides the backend that reads metadata.
 import '../delta';
 
 export interface ChangesOptions extends ShardOptions {
-  /** The `id` of the last change that was seen. Default: what is applied after this call; 0: everything. */
+  /** The `position` of an earlier iterator, or the `id` of a change. Default: what is applied after this call; 0: everything. */
   since?: number;
   /** Ends the iteration, which then throws ERR_ABORTED. */
   signal?: AbortSignalLike;
@@ -21,6 +23,9 @@ export interface ChangesOptions extends ShardOptions {
 
 /** An iterator over changes. */
 export interface VectorChanges extends AsyncIterableIterator<VectorChange> {
+  /** The `since` with which another iterator goes on behind what this one has given. Concurrent versions of a vector have
+   *  one `id`: it is taken up once all of them were given. */
+  readonly position: number;
   return(): Promise<IteratorResult<VectorChange, undefined>>;
   /** `await using` ends it, as `break` does. */
   [asyncDispose](): Promise<void>;
@@ -46,16 +51,23 @@ export class ChangeIterator implements VectorChanges {
   readonly #signal: AbortSignalLike | undefined;
   readonly #changes: AsyncGenerator<VectorChange, undefined, undefined>;
   readonly #onEnd: () => void;
-  readonly #forgetSignal: () => void;
+  #forgetSignal = () => {};
+  #position: number;
   #isStopped = false;
 
-  /** @param onEnd is called once, when nothing more can come. */
+  /** @param onEnd is called when nothing more can come. */
   constructor(feed: NativeChangeFeed, signal: AbortSignalLike | undefined, onEnd: () => void) {
     this.#feed = feed;
     this.#signal = signal;
     this.#onEnd = onEnd;
+    this.#position = feed.position;
     this.#changes = this.#walk();
-    this.#forgetSignal = signal === undefined ? () => {} : onAbort(signal, () => this.stop());
+    // A signal that lives on does not keep what is forgotten.
+    if (signal !== undefined) this.#forgetSignal = onAbort(signal, weakCall(this, (iterator) => iterator.stop()));
+  }
+
+  get position(): number {
+    return this.#position;
   }
 
   /** The next change, once there is one. Keeps the process alive until then. */
@@ -68,8 +80,8 @@ export class ChangeIterator implements VectorChanges {
   async return(): Promise<IteratorResult<VectorChange, undefined>> {
     // Otherwise it would wait for the change that `next` waits for.
     this.stop();
-    this.#end();
-    return this.#changes.return(undefined);
+    this.#onEnd();
+    return await this.#changes.return(undefined);
   }
 
   [Symbol.asyncIterator](): this {
@@ -84,21 +96,24 @@ export class ChangeIterator implements VectorChanges {
   /** Ends it without a word: the database is closed. */
   stop(): void {
     this.#isStopped = true;
+    this.#forgetSignal();
     this.#feed.stop();
   }
 
   async *#walk(): AsyncGenerator<VectorChange, undefined, undefined> {
     try {
       for (let page = await this.#next(); page !== null; page = await this.#next()) {
-        for (const change of page) {
+        for (const [index, change] of page.entries()) {
           if (this.#isStopped) break;
+          if (page[index + 1]?.id !== change.id) this.#position = change.id;
           yield change;
         }
       }
       if (this.#signal?.aborted === true) throw abortedError(this.#signal);
       return undefined;
     } finally {
-      this.#end();
+      this.#forgetSignal();
+      this.#onEnd();
     }
   }
 
@@ -113,9 +128,6 @@ export class ChangeIterator implements VectorChanges {
       throw error;
     }
   }
-
-  #end(): void {
-    this.#forgetSignal();
-    this.#onEnd();
-  }
 }
+
+codeMethods(ChangeIterator);

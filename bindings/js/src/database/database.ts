@@ -185,8 +185,8 @@ export class VectrDB implements VectorWrites {
    * Every change that is applied to a shard from now on, or behind the change `since`, in the order of their ids: written
    * here, or brought by a peer or a delta. A vector that changes again before it is read comes once, with its last change.
    *
-   * What comes survives a power cut, so the `id` of the last change, kept by the program, goes on behind it in the next
-   * process. ERR_NOT_HELD if no change is as new as `since`: the file is an older copy, or another one. Ends with `break`,
+   * What comes survives a power cut, so the iterator's `position`, kept by the program, goes on behind it in the next
+   * process. Concurrent versions of a vector are a change each: `get` has what the strategy shows. ERR_NOT_HELD if no change is as new as `since`: the file is an older copy, or another one. Ends with `break`,
    * or when the database is closed; ERR_ABORTED through the signal. A vector whose stored bytes no longer match their hash
    * ends it with ERR_STORAGE, which says where to go on.
    */

@@ -20,6 +20,8 @@ export declare class NativeCancellation {
 export declare class NativeChangeFeed {
   /** The next changes, once there are any; none once it was stopped. One call at a time. */
   next(): Promise<NativeChanges | undefined | null>
+  /** The change behind which it goes on. */
+  get position(): number
   /** Ends the call of `next` that waits, and all later ones. */
   stop(): void
 }

@@ -330,6 +330,10 @@ impl NativeDatabase {
         &self.db
     }
 
+    pub(crate) fn work(&self) -> Work {
+        self.work.clone()
+    }
+
     /// A shard by its name; the default one without.
     pub(crate) fn named(&self, shard: Option<&str>) -> Result<ShardId, Failure> {
         named(&self.db, shard)

@@ -33,6 +33,11 @@ impl VectrDB {
         }
     }
 
+    /// As [`VectrDB::await_durable`], for a transaction that a snapshot has shown: readers see it before it is published.
+    pub(crate) fn await_seen(&self, commit_no: CommitNo) -> Result<(), CoreError> {
+        self.barriers().map_or(Ok(()), |barriers| barriers.wait(commit_no).map(drop))
+    }
+
     /// Calls `listener` after each transaction that changed something, on the writer's thread: it must be quick, and
     /// must not call the database.
     pub fn on_commit(&self, listener: Box<dyn Fn(CommitNo) + Send + Sync>) -> Subscription {

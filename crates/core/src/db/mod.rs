@@ -225,7 +225,7 @@ impl VectrDB {
         let done = readers
             .with(|reader| work(&Snapshot::begin(&reader.connection, &reader.sites, versions, dimensions)?));
         done.map_err(|error| {
-            if let CoreError::DamagedVectors { shard, .. } = &error {
+            if let Some(shard) = error.damaged_shard() {
                 self.note_damage(shard);
             }
             self.with_path(error)

@@ -6,7 +6,7 @@ use vectr_delta::{
     join_rows,
 };
 
-use crate::db::changelog::selection::{CHANGES_AT_ONCE, RowSelection};
+use crate::db::changelog::selection::{BYTES_AT_ONCE, CHANGES_AT_ONCE, RowSelection};
 use crate::writer::Writer;
 use crate::writer::connection::FIRST_APPLICATION;
 use crate::writer::queue::JobKind;
@@ -64,6 +64,7 @@ impl VectrDB {
                 after: shard.rows().applied_by(since)?,
                 to: ChangeId::MAX,
                 most: most.unwrap_or(usize::MAX),
+                bytes: usize::MAX,
                 answered: answered.as_ref(),
             };
             let found = selection.select(&shard)?.sound(&shard)?;
@@ -81,7 +82,7 @@ impl VectrDB {
             };
             Ok((found.encode(&shard, timestamp)?, shard.commit_no()))
         })?;
-        self.await_durable(commit_no)?;
+        self.await_seen(commit_no)?;
         Ok(bytes)
     }
 
@@ -113,7 +114,7 @@ impl VectrDB {
     }
 
     /// The rows of a shard with change ids above `after` and at most `to`, in their order, as one delta or several of at
-    /// most 256 rows: what reads them may do something else in between.
+    /// most 256 rows, and about 1 MiB: what reads them may do something else in between.
     /// They are read from one snapshot, and survive a power cut before this returns.
     ///
     /// # Errors
@@ -129,7 +130,8 @@ impl VectrDB {
         let (deltas, commit_no): (_, CommitNo) = self.read(move |snapshot| {
             let shard = snapshot.shard(&id)?;
             let mut deltas = Vec::new();
-            let mut selection = RowSelection { after, to, most: CHANGES_AT_ONCE, answered: None };
+            let mut selection =
+                RowSelection { after, to, most: CHANGES_AT_ONCE, bytes: BYTES_AT_ONCE, answered: None };
             loop {
                 let found = selection.select(&shard)?.sound(&shard)?;
                 if !found.rows.is_empty() {
@@ -139,7 +141,7 @@ impl VectrDB {
                 selection.after = left - 1;
             }
         })?;
-        self.await_durable(commit_no)?;
+        self.await_seen(commit_no)?;
         Ok(deltas)
     }
 }

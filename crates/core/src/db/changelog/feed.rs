@@ -2,7 +2,7 @@ use std::fmt;
 
 use vectr_delta::{ChangeId, CommitNo, ShardId, ShardRead, Timestamp};
 
-use crate::db::changelog::selection::{CHANGES_AT_ONCE, RowSelection};
+use crate::db::changelog::selection::{BYTES_AT_ONCE, CHANGES_AT_ONCE, RowSelection};
 use crate::{CoreError, Subscription, VectrDB};
 
 /// The changes of a shard behind one of them, in the order of their ids, as they are applied: written here, synced, or
@@ -34,7 +34,8 @@ impl VectrDB {
 }
 
 impl ChangeFeed {
-    /// The next changes, as a delta of at most 256 rows, each with its change id; `None` if there are none yet.
+    /// The next changes, as a delta of at most 256 rows, each with its change id; `None` if there are none yet. After an
+    /// error it may be called again: nothing is left out.
     ///
     /// # Errors
     /// `ERR_STORAGE` for a row whose stored bytes do not match their hash, `ERR_LIMIT` for one that has more than a delta
@@ -43,7 +44,13 @@ impl ChangeFeed {
         let (id, after) = (self.shard.clone(), self.position);
         let (delta, position, commit_no): (_, _, CommitNo) = self.db.read(move |snapshot| {
             let shard = snapshot.shard(&id)?;
-            let selection = RowSelection { after, to: ChangeId::MAX, most: CHANGES_AT_ONCE, answered: None };
+            let selection = RowSelection {
+                after,
+                to: ChangeId::MAX,
+                most: CHANGES_AT_ONCE,
+                bytes: BYTES_AT_ONCE,
+                answered: None,
+            };
             let found = selection.select(&shard)?;
             if let Some(unfit) = found.first_is_unfit() {
                 let source = Box::new(unfit.error(&shard));
@@ -54,7 +61,7 @@ impl ChangeFeed {
             Ok((Some(delta), last.change_id, shard.commit_no()))
         })?;
         if delta.is_some() {
-            self.db.await_durable(commit_no)?;
+            self.db.await_seen(commit_no)?;
             self.position = position;
         }
         Ok(delta)

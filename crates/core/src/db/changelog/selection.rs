@@ -10,12 +10,16 @@ use crate::storage::snapshot::ReadShard;
 
 /// The most rows of one part of the changes of a shard.
 pub(super) const CHANGES_AT_ONCE: usize = 256;
+/// About the most bytes of it.
+pub(super) const BYTES_AT_ONCE: usize = 1 << 20;
 
 /// The rows to select.
 pub(super) struct RowSelection<'a> {
     pub(super) after: ChangeId,
     pub(super) to: ChangeId,
     pub(super) most: usize,
+    /// The last row passes this, if it comes to that.
+    pub(super) bytes: usize,
     pub(super) answered: Option<&'a DeltaRows>,
 }
 
@@ -42,7 +46,7 @@ enum Why {
 impl RowSelection<'_> {
     pub(super) fn select(&self, shard: &ReadShard<'_>) -> Result<SelectedRows, CoreError> {
         let mut found = SelectedRows { rows: Vec::new(), left: None, unfit: None };
-        let mut space = DeltaBudget::default();
+        let (mut space, mut bytes) = (DeltaBudget::default(), 0);
         shard.visit_rows(self.after, None, &mut |change_id, row| {
             if change_id > self.to {
                 return ControlFlow::Break(());
@@ -56,13 +60,14 @@ impl RowSelection<'_> {
                     return ControlFlow::Break(());
                 }
             };
-            if found.rows.len() == self.most || !space.take(&entry) {
+            if found.rows.len() == self.most || bytes >= self.bytes || !space.take(&entry) {
                 if found.rows.is_empty() && self.most > 0 {
                     found.unfit = Some(Unfit { change_id, id: entry.id, why: Why::Large });
                 }
                 found.left = Some(change_id);
                 return ControlFlow::Break(());
             }
+            bytes += entry.weight();
             found.rows.push(StoredChange { change_id, entry });
             ControlFlow::Continue(())
         })?;
