@@ -1,6 +1,6 @@
 // Everything: `@agentic-flow/sqlite-vector`.
 export { VectrDB } from './database/database';
-export type { ChangesOptions, VectorChanges } from './database/change-feed';
+export type { ChangesOptions, VectorChanges } from './database/changelog/change-feed';
 export type { VectrDBOptions } from './database/open-options';
 export * from './delta';
 export type { IterateOptions, IteratedVector } from './database/iteration';

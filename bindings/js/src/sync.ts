@@ -1,6 +1,6 @@
 // The sync API: `@agentic-flow/sqlite-vector/sync`.
 export type { AbortSignalLike } from './lifecycle/abort';
-export { ChangelogReader } from './database/changelog-reader';
+export { ChangelogReader } from './database/changelog/changelog-reader';
 export type { ChangeOperation, ConflictStrategy, ConflictWinner, SyncConflict, VectorChange } from './conflicts/conflict';
 export type { ConflictAnswer, ConflictCallback } from './conflicts/conflict-callback';
 export { type DeltaBytes, type DeltaOptions, applyDelta, computeDelta } from './database/deltas';

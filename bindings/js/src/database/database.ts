@@ -11,7 +11,7 @@ import { warnOfDamage } from '../lifecycle/process-warning';
 import { addon } from '../native/addon';
 import { asyncHooks } from '../native/builtins';
 import type { NativeDatabase } from '../native/native';
-import { type ChangesOptions, type VectorChanges, ChangeIterator, checkChanges } from './change-feed';
+import { type ChangesOptions, type VectorChanges, ChangeIterator, checkChanges } from './changelog/change-feed';
 import { registerHandle } from './handle';
 import { idsOf } from './ids';
 import { type IterateOptions, type IteratedVector, checkIterate, walk } from './iteration';

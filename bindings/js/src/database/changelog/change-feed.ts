@@ -1,18 +1,18 @@
 // The changes of a shard, as they are applied.
-import { codeMethods } from '../check/coded';
-import { native, nativeNow } from '../check/error';
-import { checkOptionalInteger } from '../check/number';
-import { checkOptions } from '../check/options';
-import { checkOptionalText } from '../check/text';
-import type { VectorChange } from '../delta/change';
-import { unpackChanges } from '../delta/packing/unpack';
-import { type AbortSignalLike, abortedError, checkSignal, onAbort } from '../lifecycle/abort';
-import { asyncDispose } from '../lifecycle/disposal';
-import { weakCall } from '../lifecycle/weak-call';
-import type { NativeChangeFeed } from '../native/native';
-import type { ShardOptions } from './writes';
+import { codeMethods } from '../../check/coded';
+import { native, nativeNow } from '../../check/error';
+import { checkOptionalInteger } from '../../check/number';
+import { checkOptions } from '../../check/options';
+import { checkOptionalText } from '../../check/text';
+import type { VectorChange } from '../../delta/change';
+import { unpackChanges } from '../../delta/packing/unpack';
+import { type AbortSignalLike, abortedError, checkSignal, onAbort } from '../../lifecycle/abort';
+import { asyncDispose } from '../../lifecycle/disposal';
+import { weakCall } from '../../lifecycle/weak-call';
+import type { NativeChangeFeed } from '../../native/native';
+import type { ShardOptions } from '../writes';
 // Provides the backend that reads metadata.
-import '../delta';
+import '../../delta';
 
 export interface ChangesOptions extends ShardOptions {
   /** The `position` of an earlier iterator, or the `id` of a change. Default: what is applied after this call; 0: everything. */

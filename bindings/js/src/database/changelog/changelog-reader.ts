@@ -1,17 +1,17 @@
 // The changelog of a database, as changes.
-import { codeMethods } from '../check/coded';
-import { native, nativeNow } from '../check/error';
-import { checkInteger, checkOptionalInteger } from '../check/number';
-import { checkText } from '../check/text';
-import type { VectorChange } from '../delta/change';
-import { checkVersions } from '../delta/check';
-import { unpackChanges } from '../delta/packing/unpack';
-import { inParts } from '../lifecycle/turn';
-import type { NativeDatabase } from '../native/native';
-import { checkDatabase } from './handle';
-import type { OpenDatabase } from './open-database';
+import { codeMethods } from '../../check/coded';
+import { native, nativeNow } from '../../check/error';
+import { checkInteger, checkOptionalInteger } from '../../check/number';
+import { checkText } from '../../check/text';
+import type { VectorChange } from '../../delta/change';
+import { checkVersions } from '../../delta/check';
+import { unpackChanges } from '../../delta/packing/unpack';
+import { inParts } from '../../lifecycle/turn';
+import type { NativeDatabase } from '../../native/native';
+import { checkDatabase } from '../handle';
+import type { OpenDatabase } from '../open-database';
 // Provides the backend that reads metadata.
-import '../delta';
+import '../../delta';
 
 /** Reads the changes that were applied to a database. Superseded changes are not kept. */
 export class ChangelogReader {
