@@ -13,7 +13,7 @@ import { main, root, step, StepFailure } from './run/step.mjs';
 import { test } from './test.mjs';
 
 const VERBS = {
-  ready: { usage: 'ready', does: 'what CI runs, but for fuzzing, hostile clients, the browser, packaging, consumers, other Nodes and examples', work: ready },
+  ready: { usage: 'ready', does: 'what CI runs, but for fuzzing, the browser, packaging, consumers, other Nodes and examples', work: ready },
   rust: { usage: 'rust [CRATE] [FILTER]', does: 'Rust tests: of one crate, of those whose name has FILTER', work: rust },
   node: { usage: 'node FILE [NAME]', does: 'one Node test file, after building what has changed', work: node },
   odd: { usage: 'odd [CALLS] [SEED]', does: 'odd values at every argument of every call, 100,000 calls by default', work: odd },

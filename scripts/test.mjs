@@ -1,5 +1,5 @@
 // Everything that must hold: `npm test`. The first failing step ends the run and is named.
-// VECTR_TEST_ONLY=rust runs only those steps (also: lint, hostile, fuzz, build, node, nodes, types, wasm, browser, packaging, consumers,
+// VECTR_TEST_ONLY=rust runs only those steps (also: lint, fuzz, build, node, nodes, types, wasm, browser, packaging, consumers,
 // examples; several with commas).
 import { dirname, join } from 'node:path';
 import { build } from './build.mjs';
@@ -11,7 +11,6 @@ import { ensureNode } from './install/node-versions.mjs';
 import { ensureNetworkTools, ensurePrometheusParser } from './install/test-tools.mjs';
 import { cargo, targetFolder } from './run/cargo.mjs';
 import { filesUnder } from './run/files.mjs';
-import { hostileClients, soak } from './run/hostile.mjs';
 import { lints } from './run/lints.mjs';
 import { runNodeTests, runNodeTestsOf, testFiles } from './run/node-tests.mjs';
 import { main, run, step, StepFailure } from './run/step.mjs';
@@ -19,9 +18,6 @@ import { setup } from './setup.mjs';
 
 /** The other versions that the package is promised for. */
 const OTHER_NODES = [22, 24];
-
-/** How long each hostile client goes on. */
-const HOSTILE_SECONDS = Number(process.env.VECTR_HOSTILE_SECONDS ?? 10);
 
 /** Runs all steps, or those of the groups that `only` names. */
 export async function test(only) {
@@ -47,8 +43,6 @@ function allSteps() {
       name: `crates beside ${name}`,
       work: () => checkConsumer(`tests/consumers/${name}/Cargo.toml`),
     })),
-    { group: 'hostile', name: 'hostile clients', work: () => hostileClients(HOSTILE_SECONDS) },
-    { group: 'hostile', name: 'soak', work: () => soak(2 * HOSTILE_SECONDS) },
     // With the features of the tests, so that their dependencies serve.
     { group: 'fuzz', name: 'fuzz targets', work: () => fuzzBriefly(Number(process.env.VECTR_FUZZ_SECONDS ?? 60)) },
     { group: 'build', name: 'package', work: build },
