@@ -21,7 +21,7 @@ const BATCH: u8 = 2;
 const LONG: u64 = 6 * FRAME;
 const FRAME: u64 = Frame::MAX_BYTES as u64;
 /// What a slow peer sends at a time.
-const CRUMB: usize = 4_000;
+const CRUMB: usize = 6_000;
 
 /// A node with little room for messages that arrive.
 fn narrow() -> Node {
@@ -172,7 +172,7 @@ async fn a_message_that_trickles_is_given_up_once_another_one_finds_no_room() {
         assert!(trickle.try_write(crumb(at)).await, "it has the time that it needs while nobody waits");
     }
     let sent = tokio::spawn(async move { send_large_row(&other, &to_server, 101).await });
-    for at in 50..250 {
+    for at in 50..170 {
         tokio::time::sleep(Duration::from_millis(200)).await;
         if !trickle.try_write(crumb(at)).await {
             break;
