@@ -47,7 +47,7 @@ export class VectrDB implements VectorWrites {
   #transactions = 0;
   // Ends the waits for what the work of transactions returns.
   readonly #atClose = new Set<() => void>();
-  // Whoever forgets one has not to end it.
+  // Held weakly: one that is forgotten needs no end.
   readonly #feeds = new Set<WeakRef<ChangeIterator>>();
   #closing: Promise<void> | null = null;
   // What searches have warned of.
@@ -186,9 +186,10 @@ export class VectrDB implements VectorWrites {
    * here, or brought by a peer or a delta. A vector that changes again before it is read comes once, with its last change.
    *
    * What comes survives a power cut, so the iterator's `position`, kept by the program, goes on behind it in the next
-   * process. Concurrent versions of a vector are a change each: `get` has what the strategy shows. ERR_NOT_HELD if no change is as new as `since`: the file is an older copy, or another one. Ends with `break`,
-   * or when the database is closed; ERR_ABORTED through the signal. A vector whose stored bytes no longer match their hash
-   * ends it with ERR_STORAGE, which says where to go on.
+   * process. Concurrent versions of a vector are a change each: `get` has what the strategy shows. ERR_NOT_HELD if no change
+   * is as new as `since`: the file is an older copy, or another one. Ends with `break`, or when the database is closed;
+   * ERR_ABORTED through the signal. A vector whose stored bytes no longer match their hash ends it with ERR_STORAGE, which
+   * says where to go on.
    */
   changes(options?: ChangesOptions): VectorChanges {
     this.#checkOpen();

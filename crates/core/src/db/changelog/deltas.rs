@@ -46,8 +46,8 @@ impl VectrDB {
     /// microseconds. What the delta contains survives a power cut before this returns.
     ///
     /// # Errors
-    /// `ERR_LIMIT` if they are more than a delta holds and `scope` asks for all, or one of them is; for `answer_to` as [`decode_rows`];
-    /// `ERR_STORAGE`, also if stored bytes do not match their hash; `ERR_BUSY`, `ERR_CLOSED`.
+    /// `ERR_LIMIT` if they are more than a delta holds and `scope` asks for all, or one of them is; for `answer_to` as
+    /// [`decode_rows`]; `ERR_STORAGE`, also if stored bytes do not match their hash; `ERR_BUSY`, `ERR_CLOSED`.
     pub fn compute_delta(
         &self,
         shard: &ShardId,
@@ -114,8 +114,8 @@ impl VectrDB {
     }
 
     /// The rows of a shard with change ids above `after` and at most `to`, in their order, as one delta or several of at
-    /// most 256 rows, and about 1 MiB: what reads them may do something else in between.
-    /// They are read from one snapshot, and survive a power cut before this returns.
+    /// most 256 rows, and about 1 MiB: what reads them may do something else in between. They are read from one snapshot,
+    /// and survive a power cut before this returns.
     ///
     /// # Errors
     /// `ERR_STORAGE`, also if stored bytes do not match their hash; `ERR_LIMIT` if a row has more than a delta holds;
