@@ -47,6 +47,16 @@ pub(crate) const WAITING_STRANGERS: usize = 256;
 /// How long a stranger may keep its place while others want one. Without them it has the `connectTimeoutMs`.
 pub(crate) const STRANGER_GRACE: Duration = Duration::from_secs(1);
 
+/// Accepted connections of a peer that give way to nobody, or a sixteenth of all places if that is more: those of several
+/// processes with one certificate, and to several addresses of this node, are of one peer.
+pub(crate) const CONNECTIONS_OF_PEER: usize = 2;
+
+/// Admitted peers that wait, where all places are taken, until those are found whose peers do not answer any more.
+pub(crate) const WAITING_MEMBERS: usize = 64;
+
+/// As [`WAITING_MEMBERS`], of one peer.
+pub(crate) const WAITING_OF_PEER: usize = 2;
+
 /// QUIC connections that have begun and were not looked at, which happens at once.
 pub(crate) const QUIC_INCOMING: usize = 1024;
 

@@ -3,17 +3,17 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use vectr_delta::Fingerprint;
 
 use crate::address::Address;
 use crate::connection::error::ErrorContext;
 use crate::connection::{Connection, Lease};
+use crate::endpoint::admission::{Members, Strangers};
 use crate::endpoint::fallback_cache::FallbackCache;
 use crate::endpoint::pool::Pool;
 use crate::endpoint::socket_faults::SocketFaults;
 use crate::endpoint::sockets::ListenerSockets;
-use crate::endpoint::strangers::Strangers;
 use crate::endpoint::tcp_connections::TcpConnections;
 use crate::limits::{QUIC_STRANGERS, TCP_STRANGERS};
 use crate::messages::Inbox;
@@ -32,8 +32,8 @@ pub(crate) struct EndpointInner {
     pub(crate) fallback_cache: FallbackCache,
     /// TCP connections that this endpoint made.
     pub(crate) tcp: TcpConnections,
-    /// One permit per accepted connection whose peer was admitted.
-    pub(crate) accept_permits: Arc<Semaphore>,
+    /// Accepted connections whose peers were admitted.
+    pub(crate) members: Arc<Members>,
     /// Connections over QUIC, and over TCP, whose peers are still to be admitted.
     pub(crate) quic_strangers: Arc<Strangers>,
     pub(crate) tcp_strangers: Arc<Strangers>,
@@ -108,7 +108,7 @@ impl EndpointInner {
             pool: Pool::new(config.max_connections),
             fallback_cache: FallbackCache::default(),
             tcp: TcpConnections::default(),
-            accept_permits: Arc::new(Semaphore::new(config.max_connections)),
+            members: Members::new(config.max_connections),
             quic_strangers: Strangers::new(QUIC_STRANGERS),
             tcp_strangers: Strangers::new(TCP_STRANGERS),
             inbox: OnceLock::new(),

@@ -11,9 +11,9 @@ use crate::address::Address;
 use crate::connection::Connection;
 use crate::connection::raw::RawConnection;
 use crate::connection::stream::PeerStream;
+use crate::endpoint::admission::StrangerPlace;
 use crate::endpoint::inner::EndpointInner;
 use crate::endpoint::sockets::{ListenerSockets, Sockets};
-use crate::endpoint::strangers::StrangerPlace;
 use crate::endpoint::stream_router::serve_connection;
 use crate::endpoint::tcp_connections::TcpConnections;
 use crate::limits::CLOSE_TIMEOUT;
@@ -130,7 +130,7 @@ async fn accept_quic(
             let _ = incoming.retry();
             continue;
         }
-        if inner.accept_permits.available_permits() == 0 {
+        if !inner.members.may_enter(incoming.remote_address().ip()) {
             incoming.refuse();
             continue;
         }
@@ -252,9 +252,9 @@ async fn serve_member(
     connection: Arc<Connection>,
     streams: &mpsc::Sender<PeerStream>,
 ) {
-    match Arc::clone(&inner.accept_permits).try_acquire_owned() {
-        Ok(_permit) => serve_connection(inner, connection, streams).await,
-        Err(_) => connection.raw.close(CloseCode::Busy, b"no more connections"),
+    match inner.members.enter(&connection).await {
+        Some(_place) => serve_connection(inner, connection, streams).await,
+        None => connection.raw.close(CloseCode::Busy, b"no more connections"),
     }
 }
 

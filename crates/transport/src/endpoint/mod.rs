@@ -1,3 +1,4 @@
+pub(crate) mod admission;
 pub(crate) mod dial;
 pub(crate) mod fallback_cache;
 pub(crate) mod inner;
@@ -8,7 +9,6 @@ pub(crate) mod pool;
 pub(crate) mod silence;
 pub(crate) mod socket_faults;
 pub(crate) mod sockets;
-pub(crate) mod strangers;
 pub(crate) mod stream_router;
 pub(crate) mod tcp_connections;
 

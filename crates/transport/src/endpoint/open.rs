@@ -118,10 +118,7 @@ async fn dial_shared(
         let result = dialed.as_ref().map(|dialed| Arc::clone(&dialed.connection)).map_err(Clone::clone);
         if let Ok(connection) = &result {
             connection.watch_trust();
-            if let Some(inbox) = inner.inbox.get().cloned() {
-                let (raw, origin) = (connection.raw.clone(), address.to_string());
-                tokio::spawn(serve_dialed(inbox, Arc::downgrade(connection), raw, origin));
-            }
+            tokio::spawn(serve_dialed(&inner, connection, address.to_string()));
         }
         inner.pool.settle(&address, &attempt, result);
         let _ = hand_over.send(dialed);

@@ -1,8 +1,7 @@
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::connection::raw::RawConnection;
 use crate::connection::stream::PeerStream;
 use crate::connection::{Connection, Lease};
 use crate::endpoint::inner::EndpointInner;
@@ -29,22 +28,30 @@ pub(crate) async fn serve_connection(
     inner.remove_accepted(&origin, &connection);
 }
 
-/// Serves the messages that a peer sends over a connection made by this node.
-pub(crate) async fn serve_dialed(
-    inbox: Arc<Inbox>,
-    connection: Weak<Connection>,
-    raw: RawConnection,
+/// Serves the streams that the peer opens on a connection made by this node: messages, and pings. Sessions belong to
+/// listeners.
+pub(crate) fn serve_dialed(
+    inner: &Arc<EndpointInner>,
+    connection: &Arc<Connection>,
     origin: String,
-) {
-    while let Ok((send, recv)) = raw.accept_bi().await {
-        let Some(connection) = connection.upgrade() else { return };
-        if connection.check().is_err() {
+) -> impl Future<Output = ()> + use<> {
+    let (inner, raw, connection) =
+        (Arc::downgrade(inner), connection.raw.clone(), Arc::downgrade(connection));
+    async move {
+        let inbox = || inner.upgrade().and_then(|inner| inner.inbox.get().cloned());
+        // Over TCP a stream for the peer is kept only where it is of use.
+        if raw.is_fallback() && inbox().is_none() {
             return;
         }
-        // Only messages are accepted here; sessions belong to listeners.
-        let (nobody, _) = mpsc::channel(1);
-        let stream = PeerStream::new(Lease::new(&connection), send, recv);
-        tokio::spawn(route(stream, nobody, Some(Arc::clone(&inbox)), origin.clone()));
+        while let Ok((send, recv)) = raw.accept_bi().await {
+            let Some(connection) = connection.upgrade() else { return };
+            if connection.check().is_err() {
+                return;
+            }
+            let (nobody, _) = mpsc::channel(1);
+            let stream = PeerStream::new(Lease::new(&connection), send, recv);
+            tokio::spawn(route(stream, nobody, inbox(), origin.clone()));
+        }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Places for connections whose peers were not admitted yet, so that strangers never take one of a member.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
+use crate::endpoint::admission::origin;
 use crate::limits::{STRANGER_GRACE, WAITING_STRANGERS};
 
 /// The strangers of one carrier.
@@ -153,17 +154,6 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Who counts as one: an IPv4 address, or the IPv6 network of one customer.
-fn origin(remote: IpAddr) -> IpAddr {
-    match remote.to_canonical() {
-        IpAddr::V6(ip) => {
-            let [a, b, c, d, ..] = ip.segments();
-            IpAddr::V6(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-        }
-        ip @ IpAddr::V4(_) => ip,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -201,13 +191,6 @@ mod tests {
         assert_eq!(places.iter_mut().map(is_lost).collect::<Vec<_>>(), [true, false]);
         drop((late, places));
         assert!(strangers.state().inside.is_empty());
-    }
-
-    #[test]
-    fn the_addresses_of_one_network_count_as_one() {
-        assert_eq!(origin(ip("2001:db8:1:2:3::4")), origin(ip("2001:db8:1:2:ffff::")));
-        assert_ne!(origin(ip("2001:db8:1:2::")), origin(ip("2001:db8:1:3::")));
-        assert_eq!(origin(ip("::ffff:192.0.2.1")), ip("192.0.2.1"));
     }
 
     #[tokio::test]

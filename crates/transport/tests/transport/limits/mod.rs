@@ -1,5 +1,7 @@
 //! What peers, and outsiders in particular, can make a node hold.
 
+mod members;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
