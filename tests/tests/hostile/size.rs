@@ -45,6 +45,16 @@ pub(crate) fn high_water(process: u32) -> u64 {
     field(&status, "VmHWM:") << 10
 }
 
+/// What a process has open, in words.
+pub(crate) fn open_files(process: u32) -> Vec<String> {
+    let entries = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| Some(fs::read_link(entry.ok()?.path()).ok()?.display().to_string()))
+        .collect();
+    names.sort_unstable();
+    names
+}
+
 fn field(status: &str, name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
     line.split_ascii_whitespace().next().unwrap().parse().unwrap()

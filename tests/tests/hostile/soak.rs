@@ -9,8 +9,8 @@ use crate::attack::{self, Client};
 use crate::clients;
 use crate::hub::shard;
 use crate::scene::{Scene, Trusted};
-use crate::size::mib;
-use crate::trials::{calm, is_calm};
+use crate::size::{mib, open_files};
+use crate::trials::{WARM_ROUNDS, calm, is_calm};
 
 /// Waits until no other test of this program runs.
 pub(crate) fn turn() -> MutexGuard<'static, ()> {
@@ -27,7 +27,11 @@ fn a_hub_keeps_its_size_while_clients_take_turns() {
     attack::raise_descriptor_limit();
     let seconds: f64 = std::env::var("VECTR_SOAK_SECONDS").map_or(20.0, |given| given.parse().unwrap());
     let mut scene = Scene::start(Trusted::BySecret);
-    let before = scene.hub.size();
+    // Its readers and threads come with honest work.
+    for _ in 0..WARM_ROUNDS {
+        scene.round();
+    }
+    let (before, open) = (scene.hub.size(), open_files(scene.hub.process()));
     let clients: Vec<Client> =
         clients::ALL.iter().filter(|client| client.trusted == Trusted::BySecret).copied().collect();
     let each = Duration::from_secs_f64(seconds / 3.0 / clients.len() as f64);
@@ -44,7 +48,8 @@ fn a_hub_keeps_its_size_while_clients_take_turns() {
         samples
     });
     let after = calm(&scene, before);
-    assert!(is_calm(after, before), "{after:?} are left of {before:?}");
+    let left = open_files(scene.hub.process());
+    assert!(is_calm(after, before), "{after:?} are left of {before:?}: {left:#?} of {open:#?}");
     scene.settle();
     let third = Duration::from_secs_f64(begun.elapsed().as_secs_f64().min(seconds) / 3.0);
     let verdicts = MEASURES.map(|measure| measure.judge(&samples, third));

@@ -171,5 +171,6 @@ fn median(mut times: Vec<Duration>) -> Duration {
     times[times.len() / 2]
 }
 
-const WARM_ROUNDS: usize = 30;
+/// After so many rounds the caches of a hub are full, and its readers open.
+pub(crate) const WARM_ROUNDS: usize = 30;
 const QUIET_ROUNDS: usize = 10;
