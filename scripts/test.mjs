@@ -59,7 +59,7 @@ function allSteps() {
     { group: 'packaging', name: 'packed, installed and bundled', work: () => nodeTests('tests/packaging') },
     { group: 'consumers', name: 'packages of consumers', work: installConsumers },
     // One file at a time: each bundler takes all cores.
-    { group: 'consumers', name: 'frameworks and runtimes', work: () => runNodeTests(['--test-concurrency=1', ...testFiles('tests/consumers')]) },
+    { group: 'consumers', name: 'frameworks and runtimes', work: () => runNodeTests(testFiles('tests/consumers'), 1) },
     // The demo is one of them.
     ...filesUnder('examples', (path) => /^examples\/[^/]+\/main\.mjs$/.test(path)).map((path) => ({
       group: 'examples',
