@@ -15,19 +15,22 @@ targets: ${Object.keys(TARGETS).join(', ')}`;
 
 /** How many targets run at a time. */
 const AT_A_TIME = Math.max(1, Math.trunc(Number(process.env.VECTR_FUZZ_JOBS ?? 2)) || 1);
+/** As `AT_A_TIME`, where each runs for a minute. */
+const BRIEFLY_AT_A_TIME = 5;
 /** The most inputs of a target in the repository, and of how many bytes. */
 const [MOST_FILES, MOST_BYTES] = [200, 40_000];
 /** The turn of a target in a long run, in seconds. */
 const TURN = 300;
 
-/** Each target for so many seconds, from the kept inputs on. Leaves nothing in the worktree. */
+/** Each target for so many seconds, from the kept inputs on, more at a time than there are cores: most of what a short run
+ *  finds, the kept inputs reach. Leaves nothing in the worktree. */
 export async function fuzzBriefly(seconds) {
   if (!canFuzz()) return console.log('left out: the fuzz targets are built on Linux');
   if (seconds === 0) return console.log('left out, as VECTR_FUZZ_SECONDS says');
   await prepare();
   const scratch = mkdtempSync(join(tmpdir(), 'vectr-fuzz-'));
   try {
-    const results = await inTurns(Object.keys(TARGETS), (target) => fuzz(target, seconds, join(scratch, target)));
+    const results = await inTurns(Object.keys(TARGETS), (target) => fuzz(target, seconds, join(scratch, target)), BRIEFLY_AT_A_TIME);
     report(results);
   } finally {
     rmSync(scratch, { recursive: true, force: true });
@@ -104,7 +107,7 @@ async function prepare() {
 }
 
 /** Runs `work` for each target, so many at a time. */
-async function inTurns(targets, work) {
+async function inTurns(targets, work, atATime = AT_A_TIME) {
   const [waiting, done] = [[...targets], []];
   const worker = async () => {
     for (let target = waiting.shift(); target; target = waiting.shift()) {
@@ -113,7 +116,7 @@ async function inTurns(targets, work) {
       done.push(result);
     }
   };
-  await Promise.all(Array.from({ length: AT_A_TIME }, worker));
+  await Promise.all(Array.from({ length: atATime }, worker));
   return targets.map((target) => done.find((result) => result.target === target));
 }
 

@@ -11,6 +11,7 @@ import { ensureNode } from './install/node-versions.mjs';
 import { ensureNetworkTools, ensurePrometheusParser } from './install/test-tools.mjs';
 import { cargo, targetFolder } from './run/cargo.mjs';
 import { filesUnder } from './run/files.mjs';
+import { soak } from './run/hostile.mjs';
 import { lints } from './run/lints.mjs';
 import { runNodeTests, runNodeTestsOf, testFiles } from './run/node-tests.mjs';
 import { main, run, step, StepFailure } from './run/step.mjs';
@@ -18,6 +19,8 @@ import { setup } from './setup.mjs';
 
 /** The other versions that the package is promised for. */
 const OTHER_NODES = [22, 24];
+const THE_SAME_ON_ALL =
+  /typings|snapshots|killed|damage|documents|docs|command|environment|trust|rights|membership|resumption|fallback|strategies|audit|hostile/;
 
 /** Runs all steps, or those of the groups that `only` names. */
 export async function test(only) {
@@ -37,6 +40,8 @@ function allSteps() {
     // Shown output: how often the simulator's faults struck, and a line for each killed process.
     { group: 'rust', name: 'Rust tests', work: () => cargo(['test', '--locked', '--release', '--workspace', '--', '--show-output']) },
     { group: 'rust', name: 'Rust tests over TCP', work: () => cargo(overTcp(), { VECTR_TEST_CARRIER: 'tcp' }) },
+    // Hostile clients by turns, for half a second each. `npm run dev -- soak` takes half an hour.
+    { group: 'rust', name: 'short soak', work: () => soak(20) },
     { group: 'rust', name: 'crates as they are published', work: () => cargo(published()) },
     ...['sqlx', 'rusqlite'].map((name) => ({
       group: 'rust',
@@ -106,8 +111,8 @@ function nodeTests(folder) {
   return runNodeTests(testFiles(folder));
 }
 
-// Side by side: one file at a time leaves a core idle. Left out: tests of the typings, which need no Node but for starting
-// TypeScript; and those that restore or kill, whose subject is the core and the disk.
+// What a version of Node can change is how the addon lives in its process: calls, events, threads, collection. Left out are
+// the typings, and files whose subject is the same on all versions, as the core decides it.
 async function testOnOtherNodes() {
   const nodes = [];
   for (const major of OTHER_NODES) {
@@ -115,7 +120,8 @@ async function testOnOtherNodes() {
     if (node) nodes.push(node);
     else console.log(`left out: npm carries Node ${major} for Linux on x64`);
   }
-  const files = testFiles('tests/node').filter((path) => !/typings|snapshots|killed/.test(path));
+  const files = testFiles('tests/node').filter((path) => !THE_SAME_ON_ALL.test(path));
+  // Side by side: one file at a time leaves a core idle.
   const ended = await Promise.allSettled(nodes.map((node) => runNodeTestsOf(dirname(node), files)));
   const failed = ended.find((one) => one.status === 'rejected');
   if (failed) throw failed.reason;
