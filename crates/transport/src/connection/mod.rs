@@ -198,7 +198,7 @@ impl Connection {
         ErrorContext { remote: self.remote(), ..self.context }
     }
 
-    /// How long the peer may take to read what a task waits to write.
+    /// How long the peer may take to read what a task waits to write, or to begin a stream that it has opened.
     pub(crate) fn patience(&self) -> Duration {
         self.context.idle_timeout * 4
     }

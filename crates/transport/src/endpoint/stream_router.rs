@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 
 use crate::connection::stream::PeerStream;
 use crate::connection::{Connection, Lease};
@@ -55,14 +56,16 @@ pub(crate) fn serve_dialed(
     }
 }
 
-/// Reads the kind of a stream and passes the stream on accordingly.
+/// Reads the kind of a stream and passes the stream on accordingly. A peer that says nothing, or does not end a ping, keeps
+/// it for [`Connection::patience`] at most.
 async fn route(
     mut stream: PeerStream,
     streams: mpsc::Sender<PeerStream>,
     inbox: Option<Arc<Inbox>>,
     origin: String,
 ) {
-    let Ok(Some(mut first)) = stream.recv.read().await else { return };
+    let patience = stream.connection().patience();
+    let Ok(Ok(Some(mut first))) = timeout(patience, stream.recv.read()).await else { return };
     match (StreamKind::from_byte(first.split_to(1)[0]), inbox) {
         (Some(StreamKind::Session), _) => {
             stream.recv.unread(first);
@@ -72,7 +75,7 @@ async fn route(
         (Some(StreamKind::Ping), _) => {
             stream.recv.unread(first);
             // An error means that the peer has given up.
-            let _ = ping::answer(stream).await;
+            let _ = timeout(patience, ping::answer(stream)).await;
         }
         (Some(StreamKind::Messages), Some(inbox)) => {
             stream.recv.unread(first);

@@ -1,9 +1,12 @@
 //! Places for accepted connections whose peers were admitted.
 //!
-//! Where all places are taken, a newcomer gets that of another:
-//! 1. of a peer that was asked for a sign of life and has given none since;
-//! 2. of a peer with more connections than it needs, unless the newcomer has about as many;
+//! Where all places are taken, a newcomer gets that of another, in this order:
+//! 1. of a peer with more connections than it needs, unless the newcomer has about as many;
+//! 2. of a peer that was asked for a sign of life and has given none since;
 //! 3. of an address with more than half of all places, if the newcomer calls from another one.
+//!
+//! By 2 and 3 only a newcomer that has less than its own share. Who took a place by 1 or 3 takes no other in that way for a
+//! while, so that nobody comes and goes to drive others out.
 //!
 //! None of this ends a member that makes up identities, and answers from as many addresses as it likes.
 
@@ -11,6 +14,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until, timeout};
 use vectr_delta::Fingerprint;
 
@@ -22,7 +26,11 @@ use crate::endpoint::ping;
 use crate::limits::{CONNECTIONS_OF_PEER, WAITING_MEMBERS, WAITING_OF_PEER};
 use crate::protocol::{CloseCode, StreamKind};
 
-pub(crate) struct Members(Mutex<State<Arc<Connection>>>);
+pub(crate) struct Members {
+    state: Mutex<State<Arc<Connection>>>,
+    /// Wakes those that wait for a place.
+    left: Notify,
+}
 
 /// What is asked of a connection to choose who gives way.
 trait Occupant {
@@ -44,6 +52,8 @@ struct State<C> {
     waiting: Vec<Fingerprint>,
     /// When peers were last asked for a sign of life.
     looked: Option<Instant>,
+    /// Who took the place of a peer that was there, and when.
+    drove_out: Vec<(Fingerprint, Instant)>,
 }
 
 struct Inside<C> {
@@ -69,7 +79,7 @@ pub(crate) struct MemberPlace {
 
 impl Members {
     pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(State::new(most))))
+        Arc::new(Self { state: Mutex::new(State::new(most)), left: Notify::new() })
     }
 
     /// Whether a peer that calls from `remote` might get a place: otherwise its handshake is not worth it.
@@ -79,6 +89,7 @@ impl Members {
             || state.peers.is_any_heavy()
             || state.origins.is_heavy_beside(&origin(remote))
             || state.looked.is_none_or(|at| now < at + PATIENCE || now >= at + LOOK_INTERVAL)
+            || state.inside.iter().any(|inside| inside.asked.is_some())
     }
 
     /// Takes a place; `None` if there is none.
@@ -88,14 +99,26 @@ impl Members {
         }
         let _waiting = Waiting::new(self, connection.peer)?;
         let answers_are_due = self.look();
-        tokio::select! {
-            () = sleep_until(answers_are_due) => self.take(connection),
-            _ = connection.raw.closed() => None,
+        loop {
+            let left = self.left.notified();
+            tokio::select! {
+                biased;
+                _ = connection.raw.closed() => return None,
+                () = sleep_until(answers_are_due) => return self.take(connection),
+                () = left => {
+                    if let Some(place) = self.take(connection) {
+                        return Some(place);
+                    }
+                }
+            }
         }
     }
 
     fn take(self: &Arc<Self>, connection: &Arc<Connection>) -> Option<MemberPlace> {
         let (origin, occupant) = (origin(connection.remote().ip()), Arc::clone(connection));
+        if connection.end().is_some() {
+            return None;
+        }
         let taken = self.state().take(connection.peer, origin, occupant, Instant::now())?;
         if let Some(gives_way) = taken.gives_way {
             let cause = "all places for connections were taken, and it had to give way to another peer";
@@ -128,7 +151,7 @@ impl Members {
     }
 
     fn state(&self) -> MutexGuard<'_, State<Arc<Connection>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -159,6 +182,7 @@ impl<C: Occupant + Clone> State<C> {
             next: 0,
             waiting: Vec::new(),
             looked: None,
+            drove_out: Vec::new(),
         }
     }
 
@@ -166,7 +190,7 @@ impl<C: Occupant + Clone> State<C> {
     fn take(&mut self, peer: Fingerprint, origin: IpAddr, connection: C, now: Instant) -> Option<Taken<C>> {
         let mut gives_way = None;
         if self.inside.len() >= self.most {
-            let number = self.silent(now).or_else(|| self.too_many(&peer, &origin))?;
+            let number = self.gives_way(&peer, &origin, now)?;
             gives_way = self.remove(number);
         }
         let number = self.next;
@@ -175,6 +199,27 @@ impl<C: Occupant + Clone> State<C> {
         self.peers.add(peer);
         self.origins.add(origin);
         Some(Taken { number, gives_way })
+    }
+
+    /// Whose place the newcomer gets.
+    fn gives_way(&mut self, peer: &Fingerprint, origin: &IpAddr, now: Instant) -> Option<u64> {
+        self.drove_out.retain(|(_, at)| now < *at + PAUSE);
+        let may_drive_out = !self.drove_out.iter().any(|(known, _)| known == peer);
+        let heavy = self.peers.heaviest_beside(peer).filter(|_| may_drive_out);
+        if let Some(number) = heavy.and_then(|heavy| self.least_needed(|inside| inside.peer == heavy)) {
+            self.drove_out.push((*peer, now));
+            return Some(number);
+        }
+        if !self.peers.is_within_share(peer) {
+            return None;
+        }
+        if let Some(number) = self.silent(now) {
+            return Some(number);
+        }
+        let heavy = self.origins.heaviest_beside(origin).filter(|_| may_drive_out)?;
+        let number = self.least_needed(|inside| inside.origin == heavy)?;
+        self.drove_out.push((*peer, now));
+        Some(number)
     }
 
     /// The connection that has been silent longest since its peer was asked, once the answer is due.
@@ -189,16 +234,9 @@ impl<C: Occupant + Clone> State<C> {
         silent.min().map(|(_, number)| number)
     }
 
-    /// A connection of a peer, or of an address, that has more than its share, and two more than the newcomer's. One on
-    /// which nothing is under way, if there is any; else the oldest.
-    fn too_many(&self, peer: &Fingerprint, origin: &IpAddr) -> Option<u64> {
-        let of_peer = self.peers.heaviest_beside(peer);
-        let of_origin = self.origins.heaviest_beside(origin).filter(|_| self.peers.is_within_share(peer));
-        let gives_way = |inside: &&Inside<C>| match of_peer {
-            Some(peer) => inside.peer == peer,
-            None => of_origin == Some(inside.origin),
-        };
-        let candidates = self.inside.iter().filter(gives_way);
+    /// Of these connections one on which nothing is under way, if there is any; else the oldest.
+    fn least_needed(&self, is_one: impl Fn(&Inside<C>) -> bool) -> Option<u64> {
+        let candidates = self.inside.iter().filter(|inside| is_one(inside));
         candidates.map(|inside| (!inside.connection.is_idle(), inside.number)).min().map(|(_, number)| number)
     }
 
@@ -231,7 +269,9 @@ impl<C: Occupant + Clone> State<C> {
 
 impl Drop for MemberPlace {
     fn drop(&mut self) {
-        self.members.state().remove(self.number);
+        if self.members.state().remove(self.number).is_some() {
+            self.members.left.notify_one();
+        }
     }
 }
 
@@ -269,6 +309,8 @@ const ANSWER: Duration = Duration::from_millis(1_500);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(3);
+/// How long a peer that took the place of one that was there takes no other in that way.
+const PAUSE: Duration = Duration::from_secs(10);
 /// Connections that are asked for a sign of life in one look. The next goes on with the others.
 const ASKED_AT_A_TIME: usize = 256;
 
@@ -328,6 +370,24 @@ mod tests {
         assert_eq!(state.inside.len(), 6);
     }
 
+    // It connected, drove somebody out, and hung up, again and again.
+    #[test]
+    fn who_comes_and_goes_drives_out_one_at_a_time() {
+        let mut state = filled((0..8).map(|number| (number, 1)));
+        let mut come_and_go = |after| {
+            let taken = state.take(peer(20), ip(2), named(50), Instant::now() + after)?;
+            state.remove(taken.number);
+            assert!(
+                state.take(peer(21), ip(1), named(60), Instant::now()).is_some(),
+                "who was driven out is back"
+            );
+            Some(taken.gives_way.unwrap().0)
+        };
+        assert_eq!(come_and_go(Duration::ZERO), Some(0));
+        assert_eq!(come_and_go(Duration::ZERO), None);
+        assert_eq!(come_and_go(PAUSE), Some(1));
+    }
+
     // Two heavy peers took places from each other without end.
     #[test]
     fn a_peer_with_about_as_many_connections_takes_no_place() {
@@ -358,11 +418,12 @@ mod tests {
             state.note_asked(number, Asked { at, signs_of_life });
         }
         *state.inside[0].connection.2.lock().unwrap() += 1;
-        let mut take =
-            |now| state.take(peer(9), ip(9), named(50), now).map(|taken| taken.gives_way.unwrap().0);
-        assert_eq!(take(before), None);
-        assert_eq!([take(at + ANSWER), take(at + ANSWER)], [Some(1), Some(2)], "one for each newcomer");
-        assert_eq!(take(at + ANSWER), None, "the first has answered");
+        let mut take = |number, now| {
+            state.take(peer(number), ip(number), named(50), now).map(|taken| taken.gives_way.unwrap().0)
+        };
+        assert_eq!(take(10, before), None);
+        let gave_way = [11, 12, 13].map(|number| take(number, at + ANSWER));
+        assert_eq!(gave_way, [Some(1), Some(2), None], "one for each newcomer; the first has answered");
     }
 
     #[test]
