@@ -47,8 +47,8 @@ pub(crate) const WAITING_STRANGERS: usize = 256;
 /// How long a stranger may keep its place while others want one. Without them it has the `connectTimeoutMs`.
 pub(crate) const STRANGER_GRACE: Duration = Duration::from_secs(1);
 
-/// Accepted connections of a peer that do not give way for being too many, or a sixteenth of all places if that is more: those
-/// of several processes with one certificate, and to several addresses of this node, are of one peer.
+/// Accepted connections of a peer that do not give way for being too many, or a sixteenth of all places if that is more.
+/// Those of several processes with one certificate, and to several addresses of this node, are of one peer.
 pub(crate) const CONNECTIONS_OF_PEER: usize = 2;
 
 /// Admitted peers that wait, where all places are taken, until those are found whose peers do not answer any more.
