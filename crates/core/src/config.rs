@@ -27,7 +27,8 @@ pub struct Config {
     pub runtime_dir: Option<PathBuf>,
     /// The wall clock. Default: the system's.
     pub clock: Clock,
-    /// How long calls wait for an open transaction to end before they fail with `ERR_BUSY`. Default: 5 s.
+    /// How long calls wait for an open transaction, of this or of another process, to end before they fail with `ERR_BUSY`.
+    /// Default: 5 s.
     pub busy_timeout: Duration,
     /// The size in bytes of the write-ahead log at which queries and iterations that keep it from being emptied are cut
     /// off with `ERR_BUSY`. Default: 256 MiB. The log can be longer by half of it before they are, and for as long as

@@ -117,15 +117,18 @@ fn a_file_in_use_that_cannot_be_prepared_for_repair_is_reported_all_the_same() {
     raw.execute_batch("UPDATE row SET vector = zeroblob(16) WHERE id = 'v3'").unwrap();
     raw.close().unwrap();
     let db = scratch.open("agent.db");
+    let transaction = db.begin().unwrap();
     let told = scratch.run(&["verify", "agent.db", "--repair"]).expect(1);
     for part in ["vector 'v3'", "1 faults: the file could not be prepared for repair"] {
         assert!(told.out.contains(part), "{part}: {}", told.out);
     }
     assert!(!told.out.contains("--repair") && told.err.starts_with("vectr: ERR_BUSY: "), "{told:?}");
+    assert!(told.err.contains(&format!("process {}", std::process::id())), "{told:?}");
     let found = scratch.run(&["verify", "agent.db", "--repair", "--json"]).expect(1).json();
     assert_eq!((&found["faults"][0]["vectorId"], &found["errorCode"]), (&"v3".into(), &"ERR_BUSY".into()));
     assert_eq!(found["prepared"], json!([]));
-    db.close().unwrap();
+    db.rollback(transaction).unwrap();
+    // Beside who has it open.
     let prepared = scratch.run(&["verify", "agent.db", "--repair", "--json"]).expect(1).json();
     assert_eq!((&prepared["prepared"][0]["damagedRows"], prepared.get("errorCode")), (&1.into(), None));
 }

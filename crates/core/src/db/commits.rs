@@ -38,8 +38,8 @@ impl VectrDB {
         self.barriers().map_or(Ok(()), |barriers| barriers.wait(commit_no).map(drop))
     }
 
-    /// Calls `listener` after each transaction that changed something, on the writer's thread: it must be quick, and
-    /// must not call the database.
+    /// Calls `listener` after each transaction that changed something, on a thread of the database: it must be quick, and
+    /// must not call the database. Of several that others have committed to the file, it may hear of the last one only.
     pub fn on_commit(&self, listener: Box<dyn Fn(CommitNo) + Send + Sync>) -> Subscription {
         self.inner.notifier.subscribe(listener)
     }
@@ -50,7 +50,7 @@ impl VectrDB {
         self.inner.notifier.subscribe_to_excess(listener)
     }
 
-    /// As [`VectrDB::await_durable`], without waiting: `done` is called at once or on the writer's thread.
+    /// As [`VectrDB::await_seen`], without waiting: `done` is called at once or on the writer's thread.
     pub(crate) fn when_durable(
         &self,
         commit_no: CommitNo,
@@ -60,7 +60,7 @@ impl VectrDB {
             return done(Err(closed));
         }
         match self.barriers() {
-            Some(barriers) => barriers.on_durable(commit_no.min(self.commit_no()), done),
+            Some(barriers) => barriers.on_durable(commit_no, done),
             None => done(Ok(self.commit_no())),
         }
     }

@@ -34,13 +34,14 @@ use crate::storage::snapshot::Snapshot;
 use crate::storage::version_cache::VersionCache;
 use crate::writer::commit_notifier::CommitNotifier;
 use crate::writer::durability::Durability;
+use crate::writer::follower::CommitFollower;
 use crate::writer::queue::{JobKind, WriteQueue};
 use crate::writer::{TransactionId, Writer};
 use crate::{Clock, Config, CoreError};
 
 /// Shards of vectors in one SQLite file, or in memory.
 ///
-/// Clones are handles to the same database. Every method blocks until its work is done: writes wait for the single
+/// Clones are handles to the same database. Other openings of the file, in this process and others, are the same node. Every method blocks until its work is done: writes wait for the single
 /// writer, reads for a free connection. Dropping the last handle closes the database.
 #[derive(Clone)]
 pub struct VectrDB {
@@ -90,6 +91,7 @@ pub(crate) struct Inner {
 /// Held while the database is open.
 struct Running {
     writer: JoinHandle<Result<(), CoreError>>,
+    follower: Option<CommitFollower>,
     _held: Option<Held>,
 }
 
@@ -98,8 +100,9 @@ impl VectrDB {
     ///
     /// # Errors
     /// `ERR_ARGUMENT` for a path that is not a regular file or not a SQLite database, `ERR_CONFIG` for a file of
-    /// another program or a newer build, `ERR_BUSY` if it is open elsewhere, `ERR_NODE_ID` and `ERR_DIMENSIONS` if it
-    /// records others than `config` names, `ERR_STORAGE`. A file that is refused is left unchanged.
+    /// another program or a newer build, `ERR_BUSY` if it is open under another name or by an earlier build, or if
+    /// others keep it locked for long, `ERR_NODE_ID` and `ERR_DIMENSIONS` if it records others than `config` names,
+    /// `ERR_STORAGE`. A file that is refused is left unchanged.
     pub fn new(config: impl Borrow<Config>) -> Result<Self, CoreError> {
         let config = config.borrow();
         let opened = open(config)?;
@@ -122,10 +125,10 @@ impl VectrDB {
             versions,
             busy_timeout: config.busy_timeout,
             query_guard: QueryGuard::default(),
-            own_hellos: OwnHellos::default(),
+            own_hellos: OwnHellos::new(opened.presence),
             boot,
             closed: Arc::default(),
-            running: Mutex::new(Some(Running { writer, _held: opened.held })),
+            running: Mutex::new(Some(Running { writer, follower: opened.follower, _held: opened.held })),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -260,7 +263,8 @@ impl Inner {
     fn close(&self) -> Result<(), CoreError> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         self.closed.store(true, Ordering::Release);
-        let Some(Running { writer, _held }) = running.take() else { return Ok(()) };
+        let Some(Running { writer, follower, _held }) = running.take() else { return Ok(()) };
+        drop(follower);
         if let Some(readers) = &self.readers {
             readers.close();
         }

@@ -7,8 +7,9 @@
 
 pub(crate) mod header;
 pub(crate) mod location;
-pub(crate) mod lock;
+pub(crate) mod lock_holder;
 pub(crate) mod log;
 pub(crate) mod log_frames;
 pub(crate) mod open_files;
+pub(crate) mod presence;
 pub(crate) mod quiet_reader;

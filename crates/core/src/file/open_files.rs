@@ -6,7 +6,6 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::CoreError;
 use crate::file::location::FileNumber;
-use crate::file::lock::open_elsewhere;
 
 /// Held while this process has handles of a file.
 pub(crate) struct OpenFile {
@@ -16,8 +15,7 @@ pub(crate) struct OpenFile {
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Writing,
-    Reading,
+    Locked,
     /// Outside of SQLite's locks, so that closing it drops those that this process has on the file; or with an index of the
     /// log that may not be written, which SQLite shares with all handles of this process.
     Unlocked,
@@ -27,7 +25,6 @@ enum Kind {
 #[derive(Default)]
 struct Handles {
     count: usize,
-    written: bool,
     unlocked: usize,
 }
 
@@ -60,7 +57,7 @@ impl OpenFile {
     /// Opens the file at `path` for writing with `open`, by SQLite. The guard must live as long as what was opened.
     ///
     /// # Errors
-    /// `ERR_BUSY` if two in this process would write, under whatever name, or while it reads the file without locks.
+    /// `ERR_BUSY` while this process reads the file without locks.
     pub(crate) fn for_writing<T>(
         path: &Path,
         open: impl FnOnce() -> Result<T, CoreError>,
@@ -68,16 +65,12 @@ impl OpenFile {
         let mut handles = handles();
         let number = || FileNumber::of(path).map_err(CoreError::io(path));
         let found = number()?.and_then(|number| handles.get(&number));
-        match found {
-            Some(found) if found.written => return Err(open_elsewhere(path)),
-            Some(found) if found.unlocked > 0 => {
-                let reason = "this process is inspecting it: wait until it has".to_owned();
-                return Err(CoreError::Busy { what: format!("'{}'", path.display()), reason });
-            }
-            _ => {}
+        if found.is_some_and(|found| found.unlocked > 0) {
+            let reason = "this process is inspecting it: wait until it has".to_owned();
+            return Err(CoreError::Busy { what: format!("'{}'", path.display()), reason });
         }
         let opened = open()?;
-        Ok((Self::enter(&mut handles, number()?, Kind::Writing), opened))
+        Ok((Self::enter(&mut handles, number()?, Kind::Locked), opened))
     }
 
     /// Opens the file at `path` for reading with `open`, which hears what this process has open of it. The second of
@@ -94,7 +87,7 @@ impl OpenFile {
             Some(_) => Others::Unlocked,
         };
         let (opened, unlocked, way) = open(others)?;
-        let kind = if unlocked { Kind::Unlocked } else { Kind::Reading };
+        let kind = if unlocked { Kind::Unlocked } else { Kind::Locked };
         Ok((Self::enter(&mut handles, number, kind), opened, way))
     }
 
@@ -102,7 +95,6 @@ impl OpenFile {
         if let Some(number) = number {
             let handles = handles.entry(number).or_default();
             handles.count += 1;
-            handles.written |= kind == Kind::Writing;
             handles.unlocked += usize::from(kind == Kind::Unlocked);
         }
         Self { number, kind }
@@ -115,7 +107,6 @@ impl Drop for OpenFile {
         let mut handles = handles();
         if let Some(open) = handles.get_mut(&number) {
             open.count -= 1;
-            open.written &= self.kind != Kind::Writing;
             open.unlocked -= usize::from(self.kind == Kind::Unlocked);
             if open.count == 0 {
                 handles.remove(&number);

@@ -56,6 +56,11 @@ impl BootWatch {
         self.0.is_some() && may_have_resumed(self.moment(), boot_moment())
     }
 
+    /// As [`BootWatch::has_moved`], since a life that began at this moment of the boot.
+    pub(crate) fn has_moved_since(&self, moment: Option<i64>) -> bool {
+        self.0.is_some() && may_have_resumed(moment, boot_moment())
+    }
+
     /// The life that begins now knows of the move.
     pub(crate) fn accept(&self) {
         if let (Some(moment), Some(now)) = (&self.0, boot_moment()) {

@@ -5,13 +5,13 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::Path;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use vectr_delta::{ChangeId, CommitNo, SiteId};
 
 use crate::CoreError;
 use crate::file::location::FileNumber;
-use crate::file::lock::open_elsewhere;
+use crate::file::presence::{RecordPlace, checksum, open_elsewhere};
 use crate::incarnation::boot::boot_id;
 
 /// The state that the last commit left.
@@ -55,34 +55,59 @@ impl Place {
     }
 }
 
-/// The file that holds the record of one database, named by the database's device and inode. It is locked while the
-/// database is open, so that a file is opened once under whatever name.
+/// The file that holds the record of one database, named by the database's device and inode. All who have the database
+/// open share a lock on it, so that it is seen if that has another name since.
 pub(crate) struct RecordFile(File);
 
 impl RecordFile {
-    /// Opens and locks the record of a file, or creates it. `None` if the folder does not allow it.
+    /// Opens the record of a file that nobody else has open, or creates it, and locks it. `None` if the folder does not
+    /// allow it.
     ///
     /// # Errors
-    /// `ERR_BUSY` if the database is open elsewhere.
-    pub(crate) fn open(folder: &Path, path: &Path, number: FileNumber) -> Result<Option<Self>, CoreError> {
+    /// `ERR_BUSY` if others have the database open under another name, for longer than `patience`.
+    pub(crate) fn open(
+        folder: &Path,
+        path: &Path,
+        number: FileNumber,
+        patience: Duration,
+    ) -> Result<Option<(Self, RecordPlace)>, CoreError> {
         let place = folder.join(format!("{:x}-{:x}.life", number.device, number.inode));
         if !place.exists() {
             sweep(folder);
         }
-        for attempt in 1..=ATTEMPTS {
+        let began = Instant::now();
+        loop {
             let opened = File::options().create(true).truncate(false).read(true).write(true).open(&place);
             let Ok(file) = opened else { return Ok(None) };
             match file.try_lock() {
                 // A sweep may have removed the name before the lock was taken.
-                Ok(()) if is_named(&file, &place) => return Ok(Some(Self(file))),
+                Ok(()) if is_named(&file, &place) => {
+                    let number = FileNumber::of(&place).ok().flatten();
+                    return Ok(number.map(|number| (Self(file), RecordPlace { path: place, number })));
+                }
                 Ok(()) => {}
-                // A sweep holds the lock for a moment, an opening for as long as it lives.
-                Err(TryLockError::WouldBlock) if attempt < ATTEMPTS => sleep(PAUSE),
+                // A sweep holds the lock for a moment; who leaves the database, until its connections are closed.
+                Err(TryLockError::WouldBlock) if began.elapsed() < patience.max(OF_A_SWEEP) => sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => return Err(open_elsewhere(path)),
                 Err(TryLockError::Error(_)) => return Ok(None),
             }
         }
-        Ok(None)
+    }
+
+    /// Opens the record that others keep, to keep it with them. `None` if it cannot be reached here.
+    pub(crate) fn join(place: &RecordPlace) -> Option<Self> {
+        let file = File::options().read(true).write(true).open(&place.path).ok()?;
+        // Under the same name, another file system may have another one.
+        if FileNumber::of(&place.path).ok().flatten() != Some(place.number) || !is_named(&file, &place.path) {
+            return None;
+        }
+        file.lock_shared().ok().map(|()| Self(file))
+    }
+
+    /// Lets others open the database as well.
+    pub(crate) fn admit_others(&self) {
+        // On failure they are refused.
+        let _ = self.0.lock_shared();
     }
 
     /// `None` if there is no intact record.
@@ -117,13 +142,13 @@ impl LifeRecord {
              device {device}\ninode {inode}\nboot {boot}\nmoment {moment}\n",
             u8::from(*clean)
         );
-        let sum = checksum(&body);
+        let sum = checksum(body.as_bytes());
         format!("{body}checksum {sum:016x}\n")
     }
 
     fn parse(text: &str) -> Option<Self> {
         let (body, sum) = text.rsplit_once("checksum ")?;
-        if u64::from_str_radix(sum.trim(), 16).ok()? != checksum(body) {
+        if u64::from_str_radix(sum.trim(), 16).ok()? != checksum(body.as_bytes()) {
             return None;
         }
         let fields: BTreeMap<&str, &str> = body.lines().filter_map(|line| line.split_once(' ')).collect();
@@ -178,14 +203,8 @@ const fn is_named(_file: &File, _place: &Path) -> bool {
     true
 }
 
-/// FNV-1a, 64 bits (Fowler, Noll, Vo): it detects torn or edited records, not attacks.
-fn checksum(text: &str) -> u64 {
-    text.bytes()
-        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
-}
-
-/// How often to try while a sweep is at work.
-const ATTEMPTS: usize = 10;
+/// Longer than a sweep looks at a record.
+const OF_A_SWEEP: Duration = Duration::from_millis(100);
 const PAUSE: Duration = Duration::from_millis(10);
 /// How many records a sweep looks at.
 const SWEPT: usize = 64;
@@ -212,14 +231,20 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a b\n.db");
         let record = record(&path);
-        let open = || RecordFile::open(folder.path(), &path, record.place.number);
-        let file = open().unwrap().unwrap();
+        let open = || RecordFile::open(folder.path(), &path, record.place.number, Duration::ZERO);
+        let (file, place) = open().unwrap().unwrap();
         assert_eq!(file.read(), None);
         file.write(&record).unwrap();
         assert_eq!(file.read(), Some(record.clone()));
         assert_eq!(open().err().unwrap().code(), "ERR_BUSY");
+        file.admit_others();
+        assert_eq!(RecordFile::join(&place).unwrap().read(), Some(record.clone()));
+        let number = FileNumber { device: 1, inode: 1 };
+        assert!(RecordFile::join(&RecordPlace { number, ..place }).is_none());
+        // One who is alone by the name, and not by the file.
+        assert_eq!(open().err().unwrap().code(), "ERR_BUSY");
         drop(file);
-        assert_eq!(open().unwrap().unwrap().read(), Some(record.clone()));
+        assert_eq!(open().unwrap().unwrap().0.read(), Some(record.clone()));
     }
 
     #[test]
@@ -240,7 +265,10 @@ mod tests {
         for path in [&kept, &gone] {
             let record = record(path);
             // Opening the second one sweeps, and must leave the first.
-            let file = RecordFile::open(folder.path(), path, record.place.number).unwrap().unwrap();
+            let file = RecordFile::open(folder.path(), path, record.place.number, Duration::ZERO)
+                .unwrap()
+                .unwrap()
+                .0;
             file.write(&record).unwrap();
         }
         fs::rename(&gone, folder.path().join("moved.db")).unwrap();

@@ -5,7 +5,7 @@ use vectr_delta::{CommitNo, ShardId};
 use crate::{Subscription, VectrDB};
 
 /// Calls `done` once, at the first transaction after `after` that changes what sessions tell of the shard: at once if there
-/// was one already, else on the writer's thread while the subscription lives.
+/// was one already, else on a thread of the database while the subscription lives.
 pub(super) fn await_commit(
     db: &VectrDB,
     shard: &ShardId,

@@ -17,10 +17,12 @@ use crate::{CoreError, VectrDB};
 pub fn record_sync(db: &VectrDB, shard: &ShardId, at: Timestamp) -> Result<(), CoreError> {
     let shard = shard.clone();
     db.call(JobKind::Autocommit, move |writer| {
-        let sqlite = &writer.connection.sqlite;
-        let mut statement = sqlite.prepare_cached("UPDATE shard SET last_sync_at = ?2 WHERE id = ?1")?;
-        statement.execute((shard.as_str(), integer(at.as_micros())))?;
-        Ok(())
+        writer.connection.aside(|connection| {
+            let sql = "UPDATE shard SET last_sync_at = ?2 WHERE id = ?1";
+            let mut statement = connection.sqlite.prepare_cached(sql)?;
+            statement.execute((shard.as_str(), integer(at.as_micros())))?;
+            Ok(())
+        })
     })
 }
 
@@ -31,10 +33,12 @@ pub fn record_sync(db: &VectrDB, shard: &ShardId, at: Timestamp) -> Result<(), C
 /// `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
 pub fn record_peer(db: &VectrDB, shard: &ShardId, standing: PeerProgress) -> Result<(), CoreError> {
     let (shard, at) = (shard.clone(), db.now());
-    db.call(JobKind::Autocommit, move |writer| note_peer(&mut writer.connection, &shard, &standing, at))
+    db.call(JobKind::Autocommit, move |writer| {
+        writer.connection.aside(|connection| note_peer(connection, &shard, &standing, at))
+    })
 }
 
-/// Stores what a peer holds of a shard, in a transaction that takes no number. Outside of transactions only.
+/// Stores what a peer holds of a shard.
 fn note_peer(
     connection: &mut WriteConnection,
     shard: &ShardId,
@@ -47,10 +51,8 @@ fn note_peer(
     let held = peer_notes::known_part(&progress.version_vector, &stored.state);
     let key = (stored.n, *progress.peer.as_bytes());
     let known = connection.notes.take(key);
-    let transaction = connection.sqlite.unchecked_transaction()?;
-    let noted = peer_notes::write(&transaction, key, progress, &held, known, at)?;
-    let forgotten = peer_notes::forget_peers(&transaction, stored.n)?;
-    transaction.commit()?;
+    let noted = peer_notes::write(&connection.sqlite, key, progress, &held, known, at)?;
+    let forgotten = peer_notes::forget_peers(&connection.sqlite, stored.n)?;
     connection.notes.keep(key, noted);
     for peer in forgotten {
         connection.notes.take(peer);

@@ -1,14 +1,27 @@
 use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-/// The nonces of this database's last Hellos. A Hello with one of them comes from the database itself: an address in the
-/// list of peers leads back here. A copy, even one of the running process, draws other nonces.
-#[derive(Default)]
-pub(crate) struct OwnHellos(Mutex<VecDeque<u64>>);
+use crate::file::presence::Presence;
+
+/// The nonces of this database's last Hellos, and of all who have its file open. A Hello with one of them comes from the
+/// database itself: an address in the list of peers leads back here. A copy, even one of the running process, draws other
+/// nonces.
+pub(crate) struct OwnHellos {
+    nonces: Mutex<VecDeque<u64>>,
+    /// `None` in memory.
+    presence: Option<Arc<Presence>>,
+}
 
 impl OwnHellos {
+    pub(crate) fn new(presence: Option<Arc<Presence>>) -> Self {
+        Self { nonces: Mutex::default(), presence }
+    }
+
     pub(crate) fn note(&self, nonce: u64) {
-        let mut nonces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(presence) = &self.presence {
+            presence.note_hello(nonce);
+        }
+        let mut nonces = self.nonces.lock().unwrap_or_else(PoisonError::into_inner);
         nonces.push_back(nonce);
         if nonces.len() > REMEMBERED {
             nonces.pop_front();
@@ -16,7 +29,8 @@ impl OwnHellos {
     }
 
     pub(crate) fn contains(&self, nonce: u64) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&nonce)
+        self.presence.as_ref().is_some_and(|presence| presence.has_sent(nonce))
+            || self.nonces.lock().unwrap_or_else(PoisonError::into_inner).contains(&nonce)
     }
 }
 

@@ -17,7 +17,9 @@ use crate::{CoreError, VectrDB};
 pub fn scrub(db: &VectrDB, now: Timestamp) -> Result<bool, CoreError> {
     let Some(scrubbed) = db.read(move |snapshot| Scrubbed::read(snapshot, now))? else { return Ok(false) };
     scrubbed.damaged.iter().for_each(|shard| db.note_damage(shard));
-    db.call(JobKind::Autocommit, move |writer| store(&writer.connection.sqlite, &scrubbed.reached, now))?;
+    db.call(JobKind::Autocommit, move |writer| {
+        writer.connection.aside(|connection| store(&connection.sqlite, &scrubbed.reached, now))
+    })?;
     Ok(true)
 }
 

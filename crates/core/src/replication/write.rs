@@ -86,9 +86,6 @@ pub(super) fn end(
 
 /// Takes a new site and writes this node's versions again, unless `forked` has been left already.
 pub(super) fn reset_site(writer: &mut Writer, forked: SiteId) -> Outcome {
-    writer.connection.refresh()?;
-    if writer.connection.origin().site == forked {
-        writer.reset_site(SiteReset::Forked)?;
-    }
+    writer.reset_site(SiteReset::Forked, forked)?;
     Ok(StoreReply::SiteReset)
 }

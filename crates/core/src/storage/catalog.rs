@@ -260,6 +260,13 @@ pub(crate) fn shard_ids(connection: &Connection) -> Result<Vec<ShardId>, CoreErr
     ids.map(|id| Ok(ShardId::new(&id?)?)).collect()
 }
 
+/// The shards whose rows were stored after a moment: by transactions that changed what sessions tell of them.
+pub(crate) fn changed_shards(connection: &Connection, after: Timestamp) -> Result<Vec<ShardId>, CoreError> {
+    let mut statement = connection.prepare_cached("SELECT id FROM shard WHERE updated_at > ?1")?;
+    let ids = statement.query_map([integer(after.as_micros())], |row| row.get::<_, String>(0))?;
+    ids.map(|id| Ok(ShardId::new(&id?)?)).collect()
+}
+
 /// Whether the counter row has been written.
 pub(crate) fn has_counters(connection: &Connection) -> Result<bool, CoreError> {
     Ok(connection.query_row("SELECT 1 FROM counter", [], |_| Ok(())).optional()?.is_some())

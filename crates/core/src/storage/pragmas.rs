@@ -16,12 +16,15 @@ pub(crate) fn open_writer(path: &Path) -> Result<Connection, CoreError> {
     // Without URIs, so that every path is taken literally.
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    Ok(Connection::open_with_flags(path, flags)?)
+    let connection = Connection::open_with_flags(path, flags)?;
+    // SQLite's own checkpoint on closing would empty a log whose pages may not be in the file.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    Ok(connection)
 }
 
 /// Sets the writer's pragmas, once the file is known to be ours.
 pub(crate) fn set_up_writer(connection: &Connection) -> Result<(), CoreError> {
-    connection.busy_timeout(Duration::from_millis(50))?;
+    connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     // The triggers note what other programs alter. While they run for this one, SQLite keeps a journal of each statement:
     // a page is copied for each row, and applying 10,000 rows takes 2.4 times as long.
@@ -86,6 +89,8 @@ fn encoded(path: &Path) -> String {
 
 const READING: OpenFlags = OpenFlags::SQLITE_OPEN_READ_ONLY.union(OpenFlags::SQLITE_OPEN_NO_MUTEX);
 const STATEMENTS: usize = 64;
+/// How long the writer waits for what others lock for a moment.
+pub(crate) const BUSY: Duration = Duration::from_millis(50);
 
 #[cfg(test)]
 mod tests {

@@ -57,6 +57,11 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<i32, CoreErr
     check_version(application, version, path).map(|()| version)
 }
 
+/// Whether the file has all migrations.
+pub(crate) fn is_current(version: i32) -> bool {
+    usize::try_from(version) == Ok(MIGRATIONS.len())
+}
+
 /// Runs the migrations that the file is missing, each in its own transaction.
 pub(crate) fn migrate(connection: &Connection) -> Result<(), CoreError> {
     let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;

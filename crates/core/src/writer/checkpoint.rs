@@ -11,6 +11,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use crate::CoreError;
+use crate::writer::connection::WriteConnection;
 use crate::writer::disk_trust::{DiskTrust, OPEN_AGAIN, SYNC_AGAIN, is_sync_failure};
 use crate::writer::log_rewrite::rewrite;
 use crate::writer::log_watch::{FRAME_BYTES, LogExcess, LogWatch};
@@ -43,12 +44,9 @@ enum Rest {
 }
 
 impl Checkpointer {
-    /// Takes over the checkpoints of the writer's connection, and starts a thread that copies pages of the log into the
-    /// file.
-    pub(crate) fn start(connection: &Connection, path: &Path, log: LogWatch) -> Result<Self, CoreError> {
+    /// Starts a thread that copies pages of the log into the file.
+    pub(crate) fn start(path: &Path, log: LogWatch) -> Result<Self, CoreError> {
         let log = Arc::new(log);
-        // SQLite's own checkpoint on closing would empty a log whose pages may not be in the file.
-        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         let other = open_checkpointer(path)?;
         let (trigger, triggers) = sync_channel(1);
         let running = Arc::default();
@@ -74,8 +72,8 @@ impl Checkpointer {
 
     /// Checkpoints if the log has grown. Call it between transactions. Returns what there is to tell of a log that is
     /// too long.
-    pub(crate) fn after_commit(&mut self, connection: &Connection) -> Option<LogExcess> {
-        let pages = pages(connection).unwrap_or(self.seen);
+    pub(crate) fn after_commit(&mut self, connection: &mut WriteConnection) -> Option<LogExcess> {
+        let pages = pages(&connection.sqlite).unwrap_or(self.seen);
         if pages < self.seen {
             self.begin_anew();
         }
@@ -93,7 +91,7 @@ impl Checkpointer {
         if pages >= self.next_restart {
             let emptied = {
                 let _running = lock(&self.running);
-                checkpoint(connection, Mode::Restart, &self.log.trust).unwrap_or(false)
+                checkpoint(&connection.sqlite, Mode::Restart, &self.log.trust).unwrap_or(false)
             };
             if !emptied {
                 // A reader in an old snapshot keeps the log from restarting; it then grows for a while.
@@ -120,7 +118,7 @@ impl Checkpointer {
 
     /// Gives the log's space back, in steps, so that a write that comes after all waits for little. Call it between
     /// transactions.
-    pub(crate) fn rest(&mut self, connection: &Connection) {
+    pub(crate) fn rest(&mut self, connection: &mut WriteConnection) {
         let is_done = self.log.file_bytes() < SMALL_BYTES || self.make_sound(connection).is_err();
         self.rest = match self.rest {
             _ if is_done => Rest::Done,
@@ -130,7 +128,7 @@ impl Checkpointer {
                 Rest::Empty(REST)
             }
             Rest::Empty(after) => {
-                if self.empty(connection) {
+                if self.empty(&connection.sqlite) {
                     Rest::Done
                 } else {
                     Rest::Empty(LONGEST_REST.min(after * 2))
@@ -143,26 +141,31 @@ impl Checkpointer {
     ///
     /// # Errors
     /// `ERR_STORAGE` if it cannot be done: no sync counts then, and nothing may be copied from the log.
-    pub(crate) fn make_sound(&self, connection: &Connection) -> Result<(), CoreError> {
+    pub(crate) fn make_sound(&self, connection: &mut WriteConnection) -> Result<(), CoreError> {
         if !self.log.trust.needs_rewrite()? {
             return Ok(());
         }
         let _running = lock(&self.running);
-        let pages = pages(connection)?;
-        // Keeps other processes from writing meanwhile.
-        connection.execute_batch("BEGIN IMMEDIATE")?;
-        let rewritten = rewrite(&self.log.path, pages);
-        connection.execute_batch("ROLLBACK")?;
-        match rewritten {
-            Ok(_) => self.log.trust.log_rewritten(),
-            Err(error) if error.kind() == ErrorKind::InvalidData => {
-                return Err(CoreError::SyncFailed { reason: error.to_string(), way_out: OPEN_AGAIN });
+        let mut lost = String::new();
+        for _ in 0..REWRITES {
+            let expected = pages(&connection.sqlite)?;
+            // Keeps others from writing meanwhile.
+            connection.turn.take(&connection.sqlite)?;
+            let rewritten = rewrite(&self.log.path, expected);
+            if rewritten.is_ok() {
+                self.log.trust.log_rewritten();
             }
-            Err(error) => {
-                return Err(CoreError::SyncFailed { reason: error.to_string(), way_out: SYNC_AGAIN });
+            connection.sqlite.execute_batch("ROLLBACK")?;
+            match rewritten {
+                Ok(_) => return Ok(()),
+                // Another one may have begun the log anew before the lock was taken.
+                Err(error) if error.kind() == ErrorKind::InvalidData => lost = error.to_string(),
+                Err(error) => {
+                    return Err(CoreError::SyncFailed { reason: error.to_string(), way_out: SYNC_AGAIN });
+                }
             }
         }
-        Ok(())
+        Err(CoreError::SyncFailed { reason: lost, way_out: OPEN_AGAIN })
     }
 
     /// What to tell about an error of a barrier; a failed sync is remembered.
@@ -179,12 +182,12 @@ impl Checkpointer {
     ///
     /// # Errors
     /// `ERR_STORAGE` if not all of it is known to be on the disk. The log is left for the next opening.
-    pub(crate) fn finish(mut self, connection: &Connection) -> Result<bool, CoreError> {
+    pub(crate) fn finish(mut self, connection: &mut WriteConnection) -> Result<bool, CoreError> {
         self.stop();
         self.make_sound(connection)?;
-        let settled = checkpoint(connection, Mode::Truncate, &self.log.trust)?;
+        let settled = checkpoint(&connection.sqlite, Mode::Truncate, &self.log.trust)?;
         if settled {
-            connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+            connection.sqlite.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         }
         Ok(settled)
     }
@@ -236,7 +239,8 @@ impl Checkpointer {
         RESTART_PAGES.min(self.log.limit_pages().div_ceil(4))
     }
 
-    fn stop(&mut self) {
+    /// Ends the thread.
+    pub(crate) fn stop(&mut self) {
         self.trigger = None;
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
@@ -336,6 +340,8 @@ fn open_checkpointer(path: &Path) -> Result<Connection, CoreError> {
     Ok(connection)
 }
 
+/// How often to try to write the log anew.
+const REWRITES: u32 = 4;
 /// 16 MiB: the thread runs a passive checkpoint.
 const PASSIVE_PAGES: u32 = 1_000;
 /// 48 MiB: the writer itself restarts the log.

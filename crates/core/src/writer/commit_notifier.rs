@@ -4,8 +4,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use vectr_delta::{ChangeId, CommitNo, NodeName, Origin, ShardId, SiteId};
+use vectr_delta::{ChangeId, CommitNo, NodeName, Origin, ShardId, SiteId, Timestamp};
 
+use crate::CoreError;
 use crate::storage::catalog::Counters;
 use crate::writer::log_watch::LogExcess;
 
@@ -14,6 +15,8 @@ pub(crate) struct CommitNotifier {
     commit_no: AtomicU64,
     change_id: AtomicU64,
     origin: Mutex<Origin>,
+    /// When the newest row of what was told was applied. Held while it is told, so that all hear of commits in their order.
+    told: Mutex<Timestamp>,
     listeners: Mutex<Listeners>,
     heads: Mutex<Heads>,
 }
@@ -81,9 +84,20 @@ impl CommitNotifier {
             commit_no: AtomicU64::new(commit_no),
             change_id: AtomicU64::new(counters.change_id),
             origin: Mutex::new(origin),
+            told: Mutex::new(counters.last_applied_at),
             listeners: Mutex::default(),
             heads: Mutex::new(Heads { by_shard: HashMap::new(), others: commit_no }),
         }
+    }
+
+    /// When the newest row of the last commit that was told was applied, or a later moment than that of all before.
+    pub(crate) fn told(&self) -> Timestamp {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The writer has found out in which life it writes.
+    pub(crate) fn begin_with(&self, origin: Origin) {
+        *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = origin;
     }
 
     pub(crate) fn commit_no(&self) -> CommitNo {
@@ -103,16 +117,35 @@ impl CommitNotifier {
         self.origin.lock().unwrap_or_else(PoisonError::into_inner).node.clone()
     }
 
-    /// Called by the writer.
-    pub(crate) fn publish(&self, counters: &Counters, changes: &Changes) {
-        let commit_no = counters.commit_no;
-        {
+    /// Tells of a commit, and of all before it that nobody has told of. `own`: what this commit alone has changed, by the
+    /// writer that made it. `since`: what was changed by rows that were applied after a moment.
+    pub(crate) fn publish(
+        &self,
+        counters: &Counters,
+        own: Option<Changes>,
+        since: impl FnOnce(Timestamp) -> Result<Changes, CoreError>,
+    ) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let (before, commit_no) = (self.commit_no(), counters.commit_no);
+        if commit_no <= before {
+            return;
+        }
+        let same_life = {
             let mut known = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
-            if *known != counters.origin {
+            let same = *known == counters.origin;
+            if !same {
                 *known = counters.origin.clone();
             }
-        }
-        self.heads.lock().unwrap_or_else(PoisonError::into_inner).advance(commit_no, changes);
+            same
+        };
+        let changes = match own {
+            _ if !same_life => Changes::All,
+            Some(own) if commit_no == before + 1 => own,
+            // Others have committed.
+            _ => since(*told).unwrap_or(Changes::All),
+        };
+        *told = counters.last_applied_at;
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner).advance(commit_no, &changes);
         self.change_id.store(counters.change_id, Ordering::Release);
         self.commit_no.store(commit_no, Ordering::Release);
         self.tell(

@@ -3,7 +3,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use rusqlite::Connection;
-use vectr_delta::{ChangelogId, Cursor, Dimensions, NodeName, Origin, ShardId, SiteId, Timestamp, VectorId};
+use vectr_delta::{
+    ChangelogId, CommitNo, Cursor, Dimensions, NodeName, Origin, ShardId, SiteId, Timestamp, VectorId,
+};
 
 use crate::incarnation::Incarnation;
 use crate::random::random_number;
@@ -13,11 +15,12 @@ use crate::storage::sites::{SiteNumbers, site_name};
 use crate::storage::version_cache::VersionCache;
 use crate::writer::commit_notifier::Changes;
 use crate::writer::peer_notes::PeerNotes;
+use crate::writer::turn::WriteTurn;
 use crate::{Clock, CoreError};
 
 /// The write connection, with a cache of the database that lives across transactions.
 ///
-/// The cache is dropped after a rollback, and written once, by the commit.
+/// The cache is dropped after a rollback and where others have committed, and written once, by the commit.
 pub(crate) struct WriteConnection {
     pub(crate) sqlite: Connection,
     pub(crate) clock: Clock,
@@ -36,6 +39,12 @@ pub(crate) struct WriteConnection {
     life_before: Option<Option<NextLife>>,
     /// Whether the cache must be read again, after a rollback.
     stale: bool,
+    /// SQLite's number of what this connection has seen of the file: it changes with the commits of all others.
+    data_version: Option<i64>,
+    /// What others have done since [`WriteConnection::lock`] told of it last.
+    seen: Seen,
+    /// For the lock of writers.
+    pub(crate) turn: WriteTurn,
     /// The row that was read last in this transaction: putting it back needs no lookup.
     pub(crate) last_read: Option<LastRead>,
     /// The greatest `sibling.row` when this transaction first inserted a row.
@@ -47,6 +56,16 @@ pub(crate) struct WriteConnection {
 
 /// The site and changelog of a life.
 pub(crate) type NextLife = (SiteId, ChangelogId);
+
+/// What a connection finds of others.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Seen {
+    /// It looks for the first time.
+    First,
+    /// They have committed, or begun the log anew.
+    Others,
+    Nothing,
+}
 
 /// As of the open transaction.
 pub(crate) struct Cache {
@@ -85,6 +104,7 @@ impl WriteConnection {
         sqlite: Connection,
         clock: Clock,
         dimensions: Option<Dimensions>,
+        turn: WriteTurn,
     ) -> Result<Self, CoreError> {
         let counters = Counters::load(&sqlite)?;
         Ok(Self {
@@ -98,6 +118,9 @@ impl WriteConnection {
             next_life: None,
             life_before: None,
             stale: false,
+            data_version: None,
+            seen: Seen::First,
+            turn,
             last_read: None,
             last_sibling: None,
             wall: Timestamp::default(),
@@ -105,21 +128,27 @@ impl WriteConnection {
         })
     }
 
-    /// Begins a transaction, with SQLite's lock for writers: one that asks for it only at its first write fails at once if
-    /// a reader holds that lock for a moment, as it does to look again at an index that is being written.
-    pub(crate) fn begin(&mut self) -> Result<(), CoreError> {
+    /// Begins a transaction with SQLite's lock for writers, and returns what others have done since the last one. One that
+    /// asks for the lock only at its first write fails at once if a reader holds it for a moment, as it does to look again
+    /// at an index that is being written.
+    ///
+    /// # Errors
+    /// `ERR_BUSY` if others keep the lock for long. After any error it must be rolled back.
+    pub(crate) fn lock(&mut self) -> Result<Seen, CoreError> {
+        self.turn.take(&self.sqlite)?;
         self.refresh()?;
-        self.sqlite.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        Ok(std::mem::replace(&mut self.seen, Seen::Nothing))
+    }
+
+    /// Makes ready for the work of the transaction that [`WriteConnection::lock`] has begun.
+    pub(crate) fn begin(&mut self) {
         self.last_read = None;
         self.last_sibling = None;
         self.cache.dirty = false;
         self.cache.life_entered = false;
-        if self.next_life.is_some() {
-            self.cache.counters.origin = self.origin();
-        }
+        self.cache.counters.origin = self.origin();
         self.wall = self.clock.now();
         self.applied_at = self.wall.max(self.cache.counters.last_applied_at.next()).max(FIRST_APPLICATION);
-        Ok(())
     }
 
     /// The moment in which a row is applied: each has its own.
@@ -129,14 +158,44 @@ impl WriteConnection {
         now
     }
 
-    /// Reads the counters again after a rollback.
+    /// Reads the counters again after a rollback, and where others have committed.
     pub(crate) fn refresh(&mut self) -> Result<(), CoreError> {
+        let version = self.sqlite.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        let before = self.data_version.replace(version);
+        if before != Some(version) {
+            self.stale = true;
+            self.notes = PeerNotes::default();
+            if self.seen == Seen::Nothing {
+                self.seen = Seen::Others;
+            }
+        }
         if self.stale {
             self.stored = Counters::load(&self.sqlite)?;
             self.cache = Cache::new(self.stored.clone());
             self.stale = false;
         }
         Ok(())
+    }
+
+    /// Writes what takes no number, because no peer is told of it, in a transaction of its own. Outside of others only.
+    pub(crate) fn aside<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, CoreError>,
+    ) -> Result<T, CoreError> {
+        self.turn.take(&self.sqlite)?;
+        let done = self.refresh().and_then(|()| work(self)).and_then(|done| {
+            self.run("COMMIT")?;
+            Ok(done)
+        });
+        self.turn.pass();
+        if done.is_err() {
+            self.notes = PeerNotes::default();
+            if !self.sqlite.is_autocommit() {
+                // If this fails, SQLite has rolled back by itself.
+                let _ = self.sqlite.execute_batch("ROLLBACK");
+            }
+        }
+        done
     }
 
     /// Commits what was written, and returns what that has changed; `None` if there was nothing. A transaction that
@@ -150,10 +209,9 @@ impl WriteConnection {
         let mut changed = self.cache.dirty || counters_changed;
         let mut touched = Vec::new();
         for shard in self.cache.shards.iter_mut().filter(|shard| shard.changed || shard.touched) {
-            if shard.changed {
-                shard.stored.store(&self.sqlite, &self.versions, self.applied_at)?;
-                changed = true;
-            }
+            // Also where only rows were marked: by the moment of its row others see that the shard has changed.
+            shard.stored.store(&self.sqlite, &self.versions, self.applied_at)?;
+            changed = true;
             (shard.changed, shard.touched) = (false, false);
             touched.push(shard.id.clone());
         }
@@ -162,15 +220,17 @@ impl WriteConnection {
             return Ok(None);
         }
         self.enter_life()?;
+        let begins_life = self.next_life.is_some();
         let counters = &mut self.cache.counters;
         counters.commit_no += 1;
         counters.last_applied_at = self.applied_at;
-        if incarnation.draw_token(counters)? {
+        if incarnation.draw_token(counters, begins_life)? {
             // Not NULL, which says that an earlier build wrote the row.
             Counters::store_former_token(&self.sqlite, self.stored.token.as_deref().unwrap_or_default())?;
         }
         counters.store(&self.sqlite)?;
         self.sqlite.prepare_cached("COMMIT")?.execute([])?;
+        self.turn.pass();
         self.versions.settle(true);
         incarnation.record_commit(counters);
         let changes = if counters.origin == self.stored.origin { Changes::Of(touched) } else { Changes::All };
@@ -181,10 +241,13 @@ impl WriteConnection {
 
     /// Rolls the transaction back, and drops the cache.
     pub(crate) fn rollback(&mut self) {
+        // Before another one can give the moments of this transaction to its own.
+        self.versions.settle(false);
         if !self.sqlite.is_autocommit() {
             // If this fails, SQLite has rolled back by itself.
             let _ = self.sqlite.execute_batch("ROLLBACK");
         }
+        self.turn.pass();
         if let Some(before) = self.life_before.take() {
             self.next_life = before;
         }
@@ -273,6 +336,22 @@ impl WriteConnection {
         Ok(())
     }
 
+    /// Leaves out the numbers of commits that were given out before the file was restored.
+    pub(crate) fn skip_commits(&mut self, last: CommitNo) {
+        let counters = &mut self.cache.counters;
+        counters.commit_no = counters.commit_no.max(last);
+    }
+
+    /// The life that was to begin is not needed: the file is in one already.
+    pub(crate) const fn stay_in_life(&mut self) {
+        self.next_life = None;
+    }
+
+    /// Lets the next commit begin a new life, unless it does so already.
+    pub(crate) fn need_new_life(&mut self) -> Result<(), CoreError> {
+        if self.next_life.is_some() { Ok(()) } else { self.begin_new_life() }
+    }
+
     /// Begins a new life in this transaction, which writes more than that: if it is rolled back, so is the life.
     pub(crate) fn take_new_life(&mut self) -> Result<(), CoreError> {
         self.life_before = Some(self.next_life);
@@ -358,7 +437,7 @@ impl WriteConnection {
         Ok(())
     }
 
-    fn run(&self, sql: &str) -> Result<(), CoreError> {
+    pub(crate) fn run(&self, sql: &str) -> Result<(), CoreError> {
         self.sqlite.prepare_cached(sql)?.execute([])?;
         Ok(())
     }

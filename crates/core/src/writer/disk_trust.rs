@@ -9,56 +9,81 @@
 //! - *The file* (a checkpoint failed): which of its pages are lost is unknown, but the log still has them all, as long
 //!   as it never starts anew. No checkpoint runs in this opening from then on. The next opening copies the whole log.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+//!
+//! All who have the file open share what they know ([`Presence`]): whoever copies from the log must not copy what another
+//! one knows to be lost.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::CoreError;
+use crate::file::presence::{Mark, Presence};
 
 /// Whether the log and the file are on the disk as far as syncs have said so. The writer and the checkpointing thread
 /// share it.
-#[derive(Debug)]
-pub(crate) struct DiskTrust(Mutex<State>);
+pub(crate) struct DiskTrust {
+    /// `None` in tests of this file alone.
+    presence: Option<Arc<Presence>>,
+    own: Mutex<Own>,
+}
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum State {
-    Sound,
-    /// Must be written anew before a sync of it counts.
-    LogSuspect,
-    /// Lasts until the database is opened again.
-    FileLost(String),
+/// What this opening knows, and the others do not.
+#[derive(Default)]
+struct Own {
+    /// The log must be written anew before a sync of it counts.
+    log_suspect: bool,
+    /// Why the file is lost. Lasts until the database is opened again.
+    file_lost: Option<String>,
 }
 
 impl DiskTrust {
-    /// `log_was_left`: the log was there before this opening, and nothing is known of its syncs.
-    pub(crate) const fn new(log_was_left: bool) -> Self {
-        Self(Mutex::new(if log_was_left { State::LogSuspect } else { State::Sound }))
+    /// `log_was_left`: the log was there before this opening, and nobody who has the file open knows of its syncs.
+    pub(crate) fn new(presence: Option<Arc<Presence>>, log_was_left: bool) -> Self {
+        let trust = Self { presence, own: Mutex::default() };
+        if log_was_left {
+            trust.log_failed();
+        } else {
+            trust.log_rewritten();
+        }
+        trust
+    }
+
+    /// Of one who opens the file beside others.
+    pub(crate) fn joining(presence: Arc<Presence>) -> Self {
+        Self { presence: Some(presence), own: Mutex::default() }
     }
 
     /// A sync of the log failed.
     pub(crate) fn log_failed(&self) {
-        let mut state = self.state();
-        if *state == State::Sound {
-            *state = State::LogSuspect;
-        }
+        self.own().log_suspect = !self.share(Mark::LogIsSound, false);
     }
 
     /// A sync failed during a checkpoint.
     pub(crate) fn checkpoint_failed(&self, error: &rusqlite::Error) {
-        let mut state = self.state();
-        if !matches!(*state, State::FileLost(_)) {
-            *state = State::FileLost(error.to_string());
-        }
+        self.own().file_lost.get_or_insert_with(|| error.to_string());
+        self.share(Mark::FileIsLost, true);
     }
 
-    /// The whole log was written anew, and synced.
+    /// The whole log was written anew, and synced. Call it while no other can write.
     pub(crate) fn log_rewritten(&self) {
-        let mut state = self.state();
-        if *state == State::LogSuspect {
-            *state = State::Sound;
-        }
+        self.own().log_suspect = false;
+        self.share(Mark::LogIsSound, true);
+    }
+
+    /// A sync of the log begins; call it while no other can write. Returns whether the last one was brought to its end: if
+    /// not, who did it has died, and perhaps had seen it fail.
+    pub(crate) fn begin_sync(&self) -> bool {
+        let ended = !self.is_marked(Mark::LogIsBeingSynced).unwrap_or(false);
+        self.share(Mark::LogIsBeingSynced, true);
+        ended
+    }
+
+    /// What came of it is known.
+    pub(crate) fn end_sync(&self) {
+        self.share(Mark::LogIsBeingSynced, false);
     }
 
     pub(crate) fn is_sound(&self) -> bool {
-        *self.state() == State::Sound
+        self.needs_rewrite().is_ok_and(|needs| !needs)
     }
 
     /// Whether the log must be written anew.
@@ -66,17 +91,25 @@ impl DiskTrust {
     /// # Errors
     /// `ERR_STORAGE` if nothing can become durable in this opening any more.
     pub(crate) fn needs_rewrite(&self) -> Result<bool, CoreError> {
-        match &*self.state() {
-            State::Sound => Ok(false),
-            State::LogSuspect => Ok(true),
-            State::FileLost(reason) => {
-                Err(CoreError::SyncFailed { reason: reason.clone(), way_out: OPEN_AGAIN })
-            }
+        let own = self.own();
+        let by_others = self.is_marked(Mark::FileIsLost) == Some(true);
+        if let Some(reason) = own.file_lost.clone().or_else(|| by_others.then(|| SEEN_BY_OTHERS.to_owned())) {
+            return Err(CoreError::SyncFailed { reason, way_out: OPEN_AGAIN });
         }
+        Ok(own.log_suspect || self.is_marked(Mark::LogIsSound) == Some(false))
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Returns whether the others can see it.
+    fn share(&self, mark: Mark, set: bool) -> bool {
+        self.presence.as_ref().is_some_and(|presence| presence.mark(mark, set))
+    }
+
+    fn is_marked(&self, mark: Mark) -> Option<bool> {
+        self.presence.as_ref().and_then(|presence| presence.has_mark(mark))
+    }
+
+    fn own(&self) -> MutexGuard<'_, Own> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -86,15 +119,17 @@ pub(crate) fn is_sync_failure(error: &rusqlite::Error) -> bool {
     matches!(code, Some(rusqlite::ffi::SQLITE_IOERR_FSYNC | rusqlite::ffi::SQLITE_IOERR_DIR_FSYNC))
 }
 
+const SEEN_BY_OTHERS: &str = "another opening of the file has seen a sync of it fail";
 /// What has to be done about a failed sync.
 pub(crate) const SYNC_AGAIN: &str =
     "check the disk, then sync again: what was committed is written anew first";
 /// As [`SYNC_AGAIN`], where that is not enough.
-pub(crate) const OPEN_AGAIN: &str =
-    "check the disk, then close the database and open it again: what the log still holds is copied anew";
+pub(crate) const OPEN_AGAIN: &str = "check the disk, then close the database wherever it is open and open it again: what the log still holds is copied anew";
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn fault() -> rusqlite::Error {
@@ -104,7 +139,7 @@ mod tests {
 
     #[test]
     fn a_log_that_failed_once_is_suspect_until_it_was_written_anew() {
-        let trust = DiskTrust::new(false);
+        let trust = DiskTrust::new(None, false);
         assert!(!trust.needs_rewrite().unwrap());
         trust.log_failed();
         trust.log_failed();
@@ -115,12 +150,12 @@ mod tests {
 
     #[test]
     fn a_log_that_somebody_left_is_suspect() {
-        assert!(DiskTrust::new(true).needs_rewrite().unwrap());
+        assert!(DiskTrust::new(None, true).needs_rewrite().unwrap());
     }
 
     #[test]
     fn a_failed_checkpoint_lasts_until_the_database_is_opened_again() {
-        let trust = DiskTrust::new(true);
+        let trust = DiskTrust::new(None, true);
         assert!(is_sync_failure(&fault()));
         trust.checkpoint_failed(&fault());
         trust.log_rewritten();
@@ -128,5 +163,28 @@ mod tests {
         let error = trust.needs_rewrite().unwrap_err();
         assert!(error.code() == "ERR_STORAGE" && error.to_string().contains("open it again"), "{error}");
         assert!(!trust.is_sound());
+    }
+    #[test]
+    fn all_who_have_the_file_open_know_the_same() {
+        let folder = tempfile::tempdir().unwrap();
+        let enter = || Presence::enter(&folder.path().join("a.db"), Duration::from_secs(9)).unwrap().0;
+        let alone = Arc::new(enter());
+        alone.blank().unwrap();
+        let first = DiskTrust::new(Some(Arc::clone(&alone)), true);
+        alone.admit_others(None).unwrap();
+        let second = DiskTrust::joining(Arc::new(enter()));
+        assert!(second.needs_rewrite().unwrap() && !second.is_sound());
+        second.log_rewritten();
+        assert!(!first.needs_rewrite().unwrap() && first.is_sound());
+        first.log_failed();
+        assert!(second.needs_rewrite().unwrap());
+        second.log_rewritten();
+        assert!(first.begin_sync() && !second.begin_sync());
+        second.end_sync();
+        assert!(first.begin_sync());
+        first.checkpoint_failed(&fault());
+        second.log_rewritten();
+        assert_eq!(second.needs_rewrite().unwrap_err().code(), "ERR_STORAGE");
+        assert_eq!(first.needs_rewrite().unwrap_err().code(), "ERR_STORAGE");
     }
 }

@@ -46,14 +46,8 @@ impl fmt::Display for LogExcess {
 }
 
 impl LogWatch {
-    /// `log_was_left`: the log was there before this opening.
-    pub(crate) fn new(database: &Path, limit: u64, log_was_left: bool) -> Self {
-        Self {
-            path: log_of(database),
-            limit,
-            held: HeldReaders::default(),
-            trust: DiskTrust::new(log_was_left),
-        }
+    pub(crate) fn new(database: &Path, limit: u64, trust: DiskTrust) -> Self {
+        Self { path: log_of(database), limit, held: HeldReaders::default(), trust }
     }
 
     /// The limit in pages, at least one.

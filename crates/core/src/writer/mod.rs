@@ -4,26 +4,29 @@ pub(crate) mod commit_notifier;
 pub(crate) mod connection;
 pub(crate) mod disk_trust;
 pub(crate) mod durability;
+pub(crate) mod follower;
 pub(crate) mod log_rewrite;
 pub(crate) mod log_watch;
 pub(crate) mod peer_notes;
 pub(crate) mod queue;
 pub(crate) mod shard;
+pub(crate) mod turn;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use vectr_delta::{ClockEvidence, CommitNo, MAX_CLOCK_SKEW, ShardId, SiteReset, Timestamp};
+use vectr_delta::{ClockEvidence, CommitNo, MAX_CLOCK_SKEW, ShardId, SiteId, SiteReset, Timestamp};
 
 use crate::CoreError;
+use crate::file::presence::Presence;
 use crate::incarnation::Incarnation;
-use crate::storage::catalog::shard_ids;
+use crate::storage::catalog::{changed_shards, shard_ids};
 use crate::storage::rows::newest_foreign_stamp;
 use crate::writer::checkpoint::Checkpointer;
-use crate::writer::commit_notifier::CommitNotifier;
-use crate::writer::connection::WriteConnection;
+use crate::writer::commit_notifier::{Changes, CommitNotifier};
+use crate::writer::connection::{Seen, WriteConnection};
 use crate::writer::shard::WriteShard;
 
 /// Identifies an open transaction.
@@ -43,6 +46,10 @@ pub(crate) struct Writer {
     pub(crate) notifier: Arc<CommitNotifier>,
     /// `None` in memory.
     pub(crate) checkpointer: Option<Checkpointer>,
+    /// `None` in memory.
+    pub(crate) presence: Option<Arc<Presence>>,
+    /// Whether something was committed since the last barrier.
+    pub(crate) unsynced: bool,
     pub(crate) open: Option<TransactionId>,
     /// When the open transaction began.
     pub(crate) opened: Instant,
@@ -80,12 +87,35 @@ impl Writer {
         self.write(|connection| work(&mut WriteShard::open(connection, shard)?))
     }
 
-    /// Begins a transaction, which begins a new life if this process was resumed from a snapshot.
+    /// Begins a transaction, which begins a new life if this process was resumed from a snapshot, or if nobody can say that
+    /// the file continues where the last life left off.
     fn begin_connection(&mut self) -> Result<(), CoreError> {
-        if self.incarnation.boot.has_moved() {
-            self.begin_new_life()?;
+        let locked = self.connection.lock();
+        if let Err(error) = locked.and_then(|seen| self.find_life(seen)) {
+            self.connection.rollback();
+            return Err(error);
         }
-        self.connection.begin()
+        self.connection.begin();
+        Ok(())
+    }
+
+    fn find_life(&mut self, seen: Seen) -> Result<(), CoreError> {
+        if seen != Seen::Nothing {
+            let counters = self.connection.committed();
+            if let Some(lost) = self.incarnation.has_lost(counters) {
+                // The numbers after it are given out already, and what is known to be durable is another's.
+                self.connection.skip_commits(lost.commit_no);
+                self.begin_new_life()?;
+            } else if self.incarnation.join(counters) {
+                self.connection.stay_in_life();
+            } else {
+                self.connection.need_new_life()?;
+            }
+            if seen == Seen::Others {
+                self.incarnation.note_others();
+            }
+        }
+        if self.incarnation.boot.has_moved() { self.begin_new_life() } else { Ok(()) }
     }
 
     fn begin_new_life(&mut self) -> Result<(), CoreError> {
@@ -114,18 +144,26 @@ impl Writer {
             not_before: self.connection.clock.not_before(),
         };
         let Some(reset) = SiteReset::of_clock(last, &evidence) else { return Ok(false) };
-        self.reset_site(reset)?;
+        self.reset_site(reset, self.connection.origin().site)?;
         Ok(true)
     }
 
-    /// Begins a new life and writes this node's affected versions again. Outside of open transactions only.
-    pub(crate) fn reset_site(&mut self, renewal: SiteReset) -> Result<(), CoreError> {
+    /// Begins a new life and writes this node's affected versions again, unless `site` has been left already. Outside of open
+    /// transactions only.
+    pub(crate) fn reset_site(&mut self, renewal: SiteReset, site: SiteId) -> Result<(), CoreError> {
         if self.open.is_some() {
             return Err(CoreError::Transaction { reason: "a transaction is open: end it first" });
         }
-        self.incarnation.end_life();
         self.write(|connection| {
-            let left = connection.cache.counters.origin.site;
+            // Another one may have done it since.
+            let (left, last) = (connection.cache.counters.origin.site, connection.cache.counters.last_stamp);
+            let is_needed = match renewal {
+                SiteReset::Forked => left == site,
+                SiteReset::ClockCorrected => last.since(connection.wall) > MAX_CLOCK_SKEW,
+            };
+            if !is_needed {
+                return Ok(());
+            }
             connection.take_new_life()?;
             let own = match renewal {
                 SiteReset::Forked => BTreeSet::from([left]),
@@ -173,40 +211,73 @@ impl Writer {
         self.connection.rollback();
     }
 
-    /// Makes everything committed so far survive a power cut. Outside of transactions only.
+    /// Makes everything committed so far survive a power cut, by whomever: the log is one. Outside of transactions only.
     pub(crate) fn barrier(&mut self) -> Result<CommitNo, CoreError> {
-        let covered = self.connection.committed().commit_no;
-        let connection = &self.connection.sqlite;
-        if let Some(checkpointer) = &self.checkpointer {
-            checkpointer.make_sound(connection)?;
-        }
-        connection.execute_batch("PRAGMA synchronous = FULL")?;
-        // A commit that changes no page syncs nothing.
-        let raised = connection
-            .prepare_cached("UPDATE counter SET barriers = barriers + 1")
-            .and_then(|mut statement| statement.execute([]));
-        connection.execute_batch("PRAGMA synchronous = NORMAL")?;
-        raised.map_err(|error| match &self.checkpointer {
-            Some(checkpointer) => checkpointer.barrier_failed(error),
-            None => error.into(),
-        })?;
-        Ok(covered)
+        // It cannot be set within a transaction.
+        self.connection.sqlite.execute_batch("PRAGMA synchronous = FULL")?;
+        let raised = self.raise_barrier();
+        self.connection.sqlite.execute_batch("PRAGMA synchronous = NORMAL")?;
+        self.unsynced &= raised.is_err();
+        raised
     }
 
-    /// Finishes the log and the incarnation record, and closes the connection.
+    fn raise_barrier(&mut self) -> Result<CommitNo, CoreError> {
+        let Some(checkpointer) = &self.checkpointer else { return Ok(self.connection.committed().commit_no) };
+        let trust = &checkpointer.log.trust;
+        loop {
+            checkpointer.make_sound(&mut self.connection)?;
+            let mut begun = false;
+            let raised = self.connection.aside(|connection| {
+                begun = true;
+                if !trust.begin_sync() {
+                    // One died in the middle of a sync, and may have seen it fail.
+                    trust.log_failed();
+                    return Ok(None);
+                }
+                let mut newest = connection.sqlite.prepare_cached("SELECT commit_no FROM counter")?;
+                let covered: i64 = newest.query_row([], |row| row.get(0))?;
+                // A commit that changes no page syncs nothing.
+                connection.run("UPDATE counter SET barriers = barriers + 1")?;
+                Ok(Some(covered.unsigned_abs()))
+            });
+            let raised = raised.map_err(|error| match error {
+                CoreError::Sqlite { source, .. } => checkpointer.barrier_failed(source),
+                other => other,
+            });
+            if begun {
+                trust.end_sync();
+            }
+            if let Some(covered) = raised? {
+                return Ok(covered);
+            }
+        }
+    }
+
+    /// Closes the connection. If nobody else has the file open, finishes the log and the incarnation record; if others do,
+    /// makes what was committed survive a power cut.
     ///
     /// # Errors
     /// `ERR_STORAGE` if not everything is known to be on the disk. The record then says that the database was not
     /// closed.
-    pub(crate) fn close(self) -> Result<(), CoreError> {
-        let Self { mut connection, incarnation, checkpointer, .. } = self;
-        connection.rollback();
+    pub(crate) fn close(mut self) -> Result<(), CoreError> {
+        self.connection.rollback();
+        self.connection.turn.asked = Instant::now();
+        // Whether others are there shows only when this one leaves, and after that it must not write.
+        let synced = if self.unsynced && self.presence.is_some() { self.barrier().map(drop) } else { Ok(()) };
+        if let Some(checkpointer) = &mut self.checkpointer {
+            checkpointer.stop();
+        }
+        let is_last = self.presence.as_ref().is_none_or(|presence| presence.leave());
+        let Self { mut connection, mut incarnation, checkpointer, .. } = self;
         let refreshed = connection.refresh();
-        let finished = checkpointer.map(|checkpointer| checkpointer.finish(&connection.sqlite)).transpose();
+        let finished = match checkpointer {
+            Some(checkpointer) if is_last => checkpointer.finish(&mut connection),
+            _ => synced.map(|()| false),
+        };
         let counters = connection.committed().clone();
         connection.sqlite.close().map_err(|(_, error)| error)?;
         refreshed?;
-        if finished? == Some(true) {
+        if finished? {
             incarnation.record_close(&counters);
         }
         Ok(())
@@ -219,8 +290,9 @@ impl Writer {
 
     /// Does what is better done while nothing is to be written. Outside of transactions only.
     pub(crate) fn rest(&mut self) {
+        self.connection.turn.asked = Instant::now();
         if let Some(checkpointer) = &mut self.checkpointer {
-            checkpointer.rest(&self.connection.sqlite);
+            checkpointer.rest(&mut self.connection);
         }
     }
 
@@ -239,11 +311,14 @@ impl Writer {
         }
         match self.connection.commit(&mut self.incarnation) {
             Ok(Some(changes)) => {
+                self.unsynced = true;
                 let counters = self.connection.committed();
-                self.notifier.publish(counters, &changes);
+                let sqlite = &self.connection.sqlite;
+                self.notifier
+                    .publish(counters, Some(changes), |after| changed_shards(sqlite, after).map(Changes::Of));
                 let checkpointer = self.checkpointer.as_mut();
                 let excess =
-                    checkpointer.and_then(|checkpointer| checkpointer.after_commit(&self.connection.sqlite));
+                    checkpointer.and_then(|checkpointer| checkpointer.after_commit(&mut self.connection));
                 if let Some(excess) = excess {
                     self.notifier.publish_excess(excess);
                 }

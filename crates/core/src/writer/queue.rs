@@ -163,7 +163,10 @@ impl WriterThread {
                         reason: "this transaction is not open: it has ended or was never begun",
                     }));
                 }
-                _ => (job.run)(Ok(&mut self.writer)),
+                _ => {
+                    self.writer.connection.turn.asked = job.arrived;
+                    (job.run)(Ok(&mut self.writer));
+                }
             }
         }
         self.writer.close()

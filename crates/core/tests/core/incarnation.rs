@@ -47,7 +47,6 @@ fn a_database_that_is_dropped_is_closed() {
 fn a_killed_process_keeps_its_site_and_its_writes() {
     let scratch = Scratch::new();
     let (site, mut child) = child_that_writes(&scratch);
-    assert_eq!(VectrDB::new(scratch.config("a.db")).unwrap_err().code(), "ERR_BUSY");
     child.kill().unwrap();
     child.wait().unwrap();
     let db = scratch.open("a.db");

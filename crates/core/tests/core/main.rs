@@ -3,6 +3,7 @@
 
 mod calls;
 mod change_feed;
+mod company;
 mod conflicts;
 mod damage;
 mod deltas;

@@ -86,25 +86,6 @@ fn an_empty_file_and_an_empty_database_become_ours() {
 }
 
 #[test]
-fn a_database_is_open_once() {
-    let scratch = Scratch::new();
-    let db = scratch.open("a.db");
-    let error = VectrDB::new(scratch.config("a.db")).unwrap_err();
-    assert!(error.code() == "ERR_BUSY" && error.is_transient());
-    assert!(error.to_string().contains("a.db"), "{error}");
-    #[cfg(unix)]
-    {
-        std::os::unix::fs::symlink(scratch.path("a.db"), scratch.path("link.db")).unwrap();
-        assert_eq!(refused(&scratch, "link.db"), "ERR_BUSY");
-    }
-    let handle = db.clone();
-    drop(db);
-    assert_eq!(refused(&scratch, "a.db"), "ERR_BUSY");
-    handle.close().unwrap();
-    scratch.open("a.db");
-}
-
-#[test]
 fn a_truncated_file_is_a_storage_error() {
     let scratch = Scratch::new();
     let db = scratch.open("a.db");

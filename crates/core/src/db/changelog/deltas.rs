@@ -102,7 +102,7 @@ impl VectrDB {
             let done = match join_delta(writer, &delta) {
                 // As in a session: another file continues under this node's site.
                 Err(Refusal::Forked) => {
-                    writer.reset_site(SiteReset::Forked)?;
+                    writer.reset_site(SiteReset::Forked, writer.connection.origin().site)?;
                     join_delta(writer, &delta)
                 }
                 done => done,

@@ -67,7 +67,7 @@ impl ChangeFeed {
         Ok(delta)
     }
 
-    /// Calls `listener` after each transaction that may have brought a change, on the writer's thread: it must be quick,
+    /// Calls `listener` after each transaction that may have brought a change, on a thread of the database: it must be quick,
     /// and must not call the database.
     pub fn on_change(&self, listener: impl Fn() + Send + Sync + 'static) -> Subscription {
         self.db.inner.notifier.subscribe_to_shard(self.shard.clone(), Box::new(move |_| listener()))
