@@ -403,9 +403,8 @@ test('handles that nobody holds any more are freed, and a sync holds its own', a
   for (let attempt = 0; ; attempt++) {
     globalThis.gc();
     await new Promise((resolve) => setTimeout(resolve));
-    const db = await VectrDB.open({ path }).catch((error) => error);
-    if (db instanceof VectrDB) return db.close();
-    assert.equal(db.code, 'ERR_BUSY');
+    // The last one that closes the file takes its log away.
+    if (!existsSync(`${path}-wal`)) break;
     assert.ok(attempt < 500, 'a forgotten database was never closed');
   }
 });

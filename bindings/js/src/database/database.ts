@@ -68,7 +68,8 @@ export class VectrDB implements VectorWrites {
    * Opens or creates a database.
    *
    * ERR_ARGUMENT for a path that is a folder, ERR_CONFIG for a file of another program or of a newer version,
-   * ERR_BUSY if it is open already, ERR_NODE_ID, ERR_DIMENSIONS, ERR_STORAGE. Nothing is written on failure.
+   * ERR_BUSY if it is open under another name or by an earlier version, ERR_NODE_ID, ERR_DIMENSIONS, ERR_STORAGE. Nothing
+   * is written on failure. Several handles, worker threads and processes may have one file open: they are one node.
    */
   static async open(options?: VectrDBOptions): Promise<VectrDB> {
     return new VectrDB(await native(addon.NativeDatabase.open(checkOpenOptions(options))));

@@ -17,7 +17,8 @@ export interface VectrDBOptions {
   nodeId?: string;
   /** 1 to 65,536. Default: set by the first insert. */
   dimensions?: number;
-  /** How long calls wait for an open transaction to end before they fail with ERR_BUSY. Default: 5,000. */
+  /** How long calls wait for an open transaction, of this or of another process, to end before they fail with ERR_BUSY.
+   *  Default: 5,000. */
   busyTimeoutMs?: number;
   /** The bytes of the write-ahead log at which queries and iterations that keep it from being emptied are cut off with
    *  ERR_BUSY: 1 MiB to 1 TiB. Default: 256 MiB. */
