@@ -49,7 +49,7 @@ function allSteps() {
       work: () => checkConsumer(`tests/consumers/${name}/Cargo.toml`),
     })),
     // With the features of the tests, so that their dependencies serve.
-    { group: 'fuzz', name: 'fuzz targets', work: () => fuzzBriefly(Number(process.env.VECTR_FUZZ_SECONDS ?? 60)) },
+    { group: 'fuzz', name: 'fuzz targets', work: () => fuzzBriefly(Number(process.env.VECTR_FUZZ_SECONDS ?? 30)) },
     { group: 'build', name: 'package', work: build },
     { group: 'build', name: 'generated files are current', work: checkGenerated },
     { group: 'node', name: 'Prometheus parser', work: ensurePrometheusParser },

@@ -59,6 +59,7 @@ struct Opening<'p> {
     path: &'p Path,
     presence: Arc<Presence>,
     company: Company,
+    number: Option<FileNumber>,
     /// Whether the log had something in it.
     log_was_left: bool,
 }
@@ -89,7 +90,7 @@ fn open_file(config: &Config, given: &Path) -> Result<Opened, CoreError> {
     let check_same = || {
         let number = FileNumber::of(&path).map_err(CoreError::io(&path))?;
         let same = !is_vacant(&path) && !presence.is_of_another(number);
-        if same || company == Company::Alone { Ok(()) } else { Err(open_elsewhere(&path)) }
+        if same || company == Company::Alone { Ok(number) } else { Err(open_elsewhere(&path)) }
     };
     check_same()?;
     if company == Company::Alone {
@@ -97,11 +98,11 @@ fn open_file(config: &Config, given: &Path) -> Result<Opened, CoreError> {
     }
     let (open_file, connection) = OpenFile::for_writing(&path, || open_writer(&path))?;
     // SQLite has read nothing yet, and would delete the log of those who have the file open if the file were empty.
-    check_same()?;
+    let number = check_same()?;
     let log_was_left = fs::metadata(log_of(&path)).is_ok_and(|log| log.len() > 0);
     let presence = Arc::new(presence);
     let held = Held { _open_file: open_file, presence: Arc::clone(&presence) };
-    let opening = Opening { path: &path, presence, company, log_was_left };
+    let opening = Opening { path: &path, presence, company, number, log_was_left };
     let opened = open_in_company(config, connection, &opening);
     let opened = opened.map(|opened| Opened { held: Some(held), ..opened });
     opened.map_err(|error| error.with_path(Some(&path)))
@@ -180,7 +181,7 @@ fn finish(
     notifier.begin_with(writer.connection.origin());
     if let Some(opening) = opening.filter(|_| alone) {
         writer.incarnation.admit_others();
-        opening.presence.admit_others(FileNumber::of(opening.path).map_err(CoreError::io(opening.path))?)?;
+        opening.presence.admit_others(opening.number)?;
     }
     let follow = |path| CommitFollower::start(path, Arc::clone(&notifier));
     let follower = path.map(follow).transpose()?;

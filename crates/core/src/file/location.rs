@@ -115,6 +115,21 @@ const fn names(_found: &fs::Metadata) -> u64 {
     1
 }
 
+/// Whether an open file still has this name.
+#[cfg(unix)]
+pub(crate) fn is_named(file: &fs::File, place: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), fs::metadata(place)) {
+        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) const fn is_named(_file: &fs::File, _place: &Path) -> bool {
+    true
+}
+
 /// What is appended to the path of a database for the files that belong to it.
 const COMPANIONS: [&str; 5] = ["-wal", "-shm", "-journal", ".lock", ".key"];
 /// As many as Linux follows.

@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use vectr_delta::{ChangeId, CommitNo};
+use vectr_delta::CommitNo;
 
 use crate::CoreError;
-use crate::file::location::{FileNumber, beside};
+use crate::file::location::{FileNumber, beside, is_named};
 
 /// One opening's part in `<path>.lock`. The file is never removed: two openings could otherwise lock different files of
 /// the same name.
@@ -53,17 +53,17 @@ impl Presence {
     /// slow migration.
     pub(crate) fn enter(path: &Path, patience: Duration) -> Result<(Self, Company), CoreError> {
         let place = beside(path, ".lock");
-        let options = File::options().create(true).truncate(false).read(true).write(true).open(&place);
-        let presence = Self { file: options.map_err(CoreError::io(&place))?, place };
         let began = Instant::now();
         loop {
-            if let Some(company) = presence.lock()? {
-                return Ok((presence, company));
+            let options = File::options().create(true).truncate(false).read(true).write(true).open(&place);
+            let presence = Self { file: options.map_err(CoreError::io(&place))?, place: place.clone() };
+            match presence.lock()? {
+                Some(company) if is_named(&presence.file, &place) => return Ok((presence, company)),
+                // Somebody has removed it meanwhile.
+                Some(_) => {}
+                None if began.elapsed() >= patience => return Err(open_elsewhere(path)),
+                None => sleep(PAUSE),
             }
-            if began.elapsed() >= patience {
-                return Err(open_elsewhere(path));
-            }
-            sleep(PAUSE);
         }
     }
 
@@ -90,7 +90,8 @@ impl Presence {
             let bytes = [device.to_le_bytes(), inode.to_le_bytes()].concat();
             let _ = write_at(&self.file, NUMBER_AT, &bytes);
         }
-        self.file.lock_shared().map_err(CoreError::io(&self.place))
+        // The locks of Windows would keep all from writing what all must know: there nobody else is let in.
+        if cfg!(unix) { self.file.lock_shared().map_err(CoreError::io(&self.place)) } else { Ok(()) }
     }
 
     /// Whether those who have the file open have another one than that with this number, which has taken its name since.
@@ -157,22 +158,6 @@ impl Presence {
         let _ = write_at(&self.file, LIFE_AT, &life.bytes());
     }
 
-    /// Raises what all know to have been committed.
-    pub(crate) fn set_head(&self, head: Head) {
-        if self.head().is_none_or(|known| known.commit_no <= head.commit_no) {
-            let bytes = [head.commit_no.to_le_bytes(), head.change_id.to_le_bytes()].concat();
-            let _ = write_at(&self.file, HEAD_AT, &bytes);
-        }
-    }
-
-    /// What is known to have been committed: a file that has less was restored since.
-    pub(crate) fn head(&self) -> Option<Head> {
-        let mut bytes = [0; 16];
-        read_at(&self.file, HEAD_AT, &mut bytes).ok()?;
-        let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| bytes[at + byte]));
-        Some(Head { commit_no: number(0), change_id: number(8) })
-    }
-
     /// Sets one of the marks that all see. Returns whether they can.
     pub(crate) fn mark(&self, mark: Mark, set: bool) -> bool {
         write_at(&self.file, mark as u64, &[u8::from(set)]).is_ok()
@@ -184,16 +169,35 @@ impl Presence {
         read_at(&self.file, mark as u64, &mut byte).ok().map(|()| byte != [0])
     }
 
-    /// Says that somebody waits for the write lock.
-    pub(crate) fn wait_for_turn(&self) {
-        let _ = write_at(&self.file, WAITING_AT, &now().to_le_bytes());
+    /// Says that somebody waits for the write lock. Returns how [`Presence::is_awaited`] tells this one from others.
+    pub(crate) fn wait_for_turn(&self) -> u64 {
+        let now = now();
+        self.write_number(WAITING_AT, now);
+        now
     }
 
-    /// Whether somebody has waited for the write lock a moment ago.
-    pub(crate) fn is_awaited(&self) -> bool {
-        let mut bytes = [0; 8];
-        read_at(&self.file, WAITING_AT, &mut bytes).is_ok()
-            && now().abs_diff(u64::from_le_bytes(bytes)) < WAITING.as_micros() as u64
+    /// Whether another one than `own` has waited for the write lock a moment ago.
+    pub(crate) fn is_awaited(&self, own: u64) -> bool {
+        let waited = self.read_number(WAITING_AT).filter(|waited| *waited != own);
+        waited.is_some_and(|waited| now().abs_diff(waited) < WAITING.as_micros() as u64)
+    }
+
+    /// The sync of the log that was begun last.
+    pub(crate) fn sync_begun(&self) -> Option<u64> {
+        self.read_number(SYNC_AT)
+    }
+
+    pub(crate) fn set_sync_begun(&self, sync: u64) {
+        self.write_number(SYNC_AT, sync);
+    }
+
+    /// A commit that was seen in the file, while no other could commit.
+    pub(crate) fn set_seen(&self, commit_no: CommitNo) {
+        self.write_number(SEEN_AT, commit_no);
+    }
+
+    pub(crate) fn seen(&self) -> CommitNo {
+        self.read_number(SEEN_AT).unwrap_or_default()
     }
 
     /// Remembers the nonce of a Hello that this opening sends.
@@ -206,6 +210,16 @@ impl Presence {
         let mut bytes = [0; 8];
         // A place that was never written holds zeros.
         nonce != 0 && read_at(&self.file, hello_at(nonce), &mut bytes).is_ok() && bytes == nonce.to_le_bytes()
+    }
+
+    fn read_number(&self, at: u64) -> Option<u64> {
+        let mut bytes = [0; 8];
+        read_at(&self.file, at, &mut bytes).ok().map(|()| u64::from_le_bytes(bytes))
+    }
+
+    fn write_number(&self, at: u64, number: u64) {
+        // What could not be written is told by no other.
+        let _ = write_at(&self.file, at, &number.to_le_bytes());
     }
 
     /// Forgets what others have left. For one who is alone.
@@ -226,8 +240,6 @@ pub(crate) enum Mark {
     LogIsSound = 192,
     /// A sync of the file failed: nothing may be copied from the log any more.
     FileIsLost = 193,
-    /// The log is being synced by one who holds the lock of writers. Set without that lock, that one has died.
-    LogIsBeingSynced = 194,
 }
 
 /// Where the record of the file's continuity is kept.
@@ -235,13 +247,6 @@ pub(crate) enum Mark {
 pub(crate) struct RecordPlace {
     pub(crate) path: PathBuf,
     pub(crate) number: FileNumber,
-}
-
-/// The newest of what was committed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Head {
-    pub(crate) commit_no: CommitNo,
-    pub(crate) change_id: ChangeId,
 }
 
 impl SharedLife {
@@ -326,7 +331,8 @@ const LIFE_BYTES: usize = CHECKSUM_AT + 8;
 const NO_MOMENT: i64 = i64::MIN;
 const NUMBER_AT: u64 = 128;
 const WAITING_AT: u64 = 200;
-const HEAD_AT: u64 = 208;
+const SYNC_AT: u64 = 208;
+const SEEN_AT: u64 = 216;
 const RECORD_AT: u64 = 1_024;
 const MOST_RECORD_BYTES: usize = 3_072;
 const HELLOS_AT: u64 = 4_096;
@@ -342,7 +348,7 @@ mod tests {
 
     fn enter(folder: &tempfile::TempDir) -> (Presence, Company) {
         let entered = Presence::enter(&folder.path().join("a.db"), Duration::from_secs(9)).unwrap();
-        if entered.1 == Company::Alone && entered.0.head().is_none() {
+        if entered.1 == Company::Alone && entered.0.has_mark(Mark::FileIsLost).is_none() {
             entered.0.blank().unwrap();
         }
         entered
@@ -395,17 +401,10 @@ mod tests {
             (first.has_mark(Mark::FileIsLost), first.has_mark(Mark::LogIsSound)),
             (Some(true), Some(false))
         );
-        let head = |commit_no| Head { commit_no, change_id: 2 * commit_no };
-        first.set_head(head(7));
-        second.set_head(head(6));
-        assert_eq!(second.head(), Some(head(7)));
         drop((first, second));
         let (next, _) = enter(&folder);
         next.blank().unwrap();
-        assert_eq!(
-            (next.life(), next.has_mark(Mark::FileIsLost), next.head()),
-            (None, Some(false), Some(head(0)))
-        );
+        assert_eq!((next.life(), next.has_mark(Mark::FileIsLost)), (None, Some(false)));
     }
 
     #[test]
@@ -436,10 +435,11 @@ mod tests {
         let (first, _) = enter(&folder);
         first.admit_others(None).unwrap();
         let (second, _) = enter(&folder);
-        assert!(!second.has_sent(u64::MAX) && !second.is_awaited());
+        assert!(!second.has_sent(u64::MAX) && !second.is_awaited(0));
         first.note_hello(u64::MAX);
-        first.wait_for_turn();
-        assert!(second.has_sent(u64::MAX) && !second.has_sent(1) && second.is_awaited());
+        let own = first.wait_for_turn();
+        assert!(second.has_sent(u64::MAX) && !second.has_sent(1));
+        assert!(second.is_awaited(0) && !first.is_awaited(own));
     }
 
     #[test]

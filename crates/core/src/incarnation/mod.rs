@@ -12,8 +12,10 @@ pub(crate) mod runtime_folder;
 use std::path::Path;
 use std::sync::Arc;
 
+use vectr_delta::CommitNo;
+
 use crate::file::location::FileNumber;
-use crate::file::presence::{Company, Head, Presence, RecordPlace, SharedLife};
+use crate::file::presence::{Company, Presence, RecordPlace, SharedLife};
 use crate::incarnation::boot::{BootWatch, may_have_resumed};
 use crate::incarnation::record::{LifeRecord, Place, RecordFile};
 use crate::random::random_number;
@@ -76,7 +78,6 @@ impl Incarnation {
     /// Only for one who is alone with the file.
     pub(crate) fn prove(&self, counters: &Counters) -> Continuity {
         let continuity = self.continuity(counters);
-        self.note_head(counters);
         if let (Some(presence), Some(token)) = (&self.presence, &counters.token)
             && continuity != Continuity::Unproven
         {
@@ -146,7 +147,6 @@ impl Incarnation {
 
     /// After each commit.
     pub(crate) fn record_commit(&self, counters: &Counters) {
-        self.note_head(counters);
         let Some((file, _)) = &self.kept else { return };
         // The commit of another one may have been recorded between this one and now.
         let is_newer = |record: LifeRecord| {
@@ -171,18 +171,29 @@ impl Incarnation {
         self.boot.accept();
     }
 
-    /// Whether the file has less than what is known to have been committed: somebody has restored it under those who have it
-    /// open.
-    pub(crate) fn has_lost(&self, counters: &Counters) -> Option<Head> {
-        let head = self.presence.as_ref()?.head()?;
-        (counters.commit_no < head.commit_no || counters.change_id < head.change_id).then_some(head)
+    /// The newest commit of this life that is on record, or was seen by others who have the file open: if the file has less,
+    /// somebody has restored it under them. Call it while no other can commit.
+    pub(crate) fn recorded(&self, counters: &Counters) -> CommitNo {
+        match (&self.kept, &self.presence) {
+            (Some((file, _)), _) => {
+                let of_life = file.read().filter(|record| Some(&record.token) == counters.token.as_ref());
+                of_life.map_or(0, |record| record.commit_no)
+            }
+            (None, Some(presence)) => presence.seen(),
+            (None, None) => 0,
+        }
     }
 
-    fn note_head(&self, counters: &Counters) {
-        if let Some(presence) = &self.presence {
-            let Counters { commit_no, change_id, .. } = *counters;
-            presence.set_head(Head { commit_no, change_id });
+    /// These counters were read while no other could commit.
+    pub(crate) fn note_seen(&self, counters: &Counters) {
+        if let (None, Some(presence)) = (&self.kept, &self.presence) {
+            presence.set_seen(counters.commit_no);
         }
+    }
+
+    /// Whether others see that this opening has the file open until it is dropped.
+    pub(crate) const fn is_seen(&self) -> bool {
+        self.kept.is_some()
     }
 
     fn record(&self, counters: &Counters, clean: bool) {

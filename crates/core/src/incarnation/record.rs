@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use vectr_delta::{ChangeId, CommitNo, SiteId};
 
 use crate::CoreError;
-use crate::file::location::FileNumber;
+use crate::file::location::{FileNumber, is_named};
 use crate::file::presence::{RecordPlace, checksum, open_elsewhere};
 use crate::incarnation::boot::boot_id;
 
@@ -186,21 +186,6 @@ fn sweep(folder: &Path) {
             let _ = fs::remove_file(&place);
         }
     }
-}
-
-/// Whether the open file still has this name.
-#[cfg(unix)]
-fn is_named(file: &File, place: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    match (file.metadata(), fs::metadata(place)) {
-        (Ok(open), Ok(named)) => (open.dev(), open.ino()) == (named.dev(), named.ino()),
-        _ => false,
-    }
-}
-
-#[cfg(not(unix))]
-const fn is_named(_file: &File, _place: &Path) -> bool {
-    true
 }
 
 /// Longer than a sweep looks at a record.

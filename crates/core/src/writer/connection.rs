@@ -41,6 +41,8 @@ pub(crate) struct WriteConnection {
     stale: bool,
     /// SQLite's number of what this connection has seen of the file: it changes with the commits of all others.
     data_version: Option<i64>,
+    /// The newest commit that this connection has ever seen: what was given out is not given out again.
+    newest: CommitNo,
     /// What others have done since [`WriteConnection::lock`] told of it last.
     seen: Seen,
     /// For the lock of writers.
@@ -119,6 +121,7 @@ impl WriteConnection {
             life_before: None,
             stale: false,
             data_version: None,
+            newest: 0,
             seen: Seen::First,
             turn,
             last_read: None,
@@ -146,7 +149,11 @@ impl WriteConnection {
         self.last_sibling = None;
         self.cache.dirty = false;
         self.cache.life_entered = false;
-        self.cache.counters.origin = self.origin();
+        if self.next_life.is_some() {
+            self.cache.counters.origin = self.origin();
+            // What is known of durable commits, and what listeners have heard, is of greater numbers.
+            self.cache.counters.commit_no = self.cache.counters.commit_no.max(self.newest);
+        }
         self.wall = self.clock.now();
         self.applied_at = self.wall.max(self.cache.counters.last_applied_at.next()).max(FIRST_APPLICATION);
     }
@@ -170,6 +177,7 @@ impl WriteConnection {
             }
         }
         if self.stale {
+            self.newest = self.newest.max(self.stored.commit_no);
             self.stored = Counters::load(&self.sqlite)?;
             self.cache = Cache::new(self.stored.clone());
             self.stale = false;
@@ -204,7 +212,10 @@ impl WriteConnection {
     pub(crate) fn commit(&mut self, incarnation: &mut Incarnation) -> Result<Option<Changes>, CoreError> {
         let counters_changed = match self.next_life {
             None => self.cache.counters != self.stored,
-            Some(_) => self.cache.counters != Counters { origin: self.origin(), ..self.stored.clone() },
+            Some(_) => {
+                let commit_no = self.stored.commit_no.max(self.newest);
+                self.cache.counters != Counters { origin: self.origin(), commit_no, ..self.stored.clone() }
+            }
         };
         let mut changed = self.cache.dirty || counters_changed;
         let mut touched = Vec::new();
@@ -336,10 +347,10 @@ impl WriteConnection {
         Ok(())
     }
 
-    /// Leaves out the numbers of commits that were given out before the file was restored.
-    pub(crate) fn skip_commits(&mut self, last: CommitNo) {
-        let counters = &mut self.cache.counters;
-        counters.commit_no = counters.commit_no.max(last);
+    /// Whether the file has fewer commits than this connection has seen in it, or than are `known` to others.
+    pub(crate) fn has_lost(&mut self, known: CommitNo) -> bool {
+        self.newest = self.newest.max(known);
+        self.stored.commit_no < self.newest
     }
 
     /// The life that was to begin is not needed: the file is in one already.

@@ -67,19 +67,18 @@ impl DiskTrust {
     pub(crate) fn log_rewritten(&self) {
         self.own().log_suspect = false;
         self.share(Mark::LogIsSound, true);
+        if let Some(presence) = &self.presence {
+            presence.set_sync_begun(0);
+        }
     }
 
-    /// A sync of the log begins; call it while no other can write. Returns whether the last one was brought to its end: if
-    /// not, who did it has died, and perhaps had seen it fail.
-    pub(crate) fn begin_sync(&self) -> bool {
-        let ended = !self.is_marked(Mark::LogIsBeingSynced).unwrap_or(false);
-        self.share(Mark::LogIsBeingSynced, true);
+    /// A sync of the log begins, the one after `done`; call it while no other can write. Returns whether the one that was begun
+    /// last was brought to its end: if not, who did it has died, and perhaps had seen it fail.
+    pub(crate) fn begin_sync(&self, done: u64) -> bool {
+        let Some(presence) = &self.presence else { return true };
+        let ended = presence.sync_begun().is_none_or(|begun| begun <= done);
+        presence.set_sync_begun(done + 1);
         ended
-    }
-
-    /// What came of it is known.
-    pub(crate) fn end_sync(&self) {
-        self.share(Mark::LogIsBeingSynced, false);
     }
 
     pub(crate) fn is_sound(&self) -> bool {
@@ -179,9 +178,11 @@ mod tests {
         first.log_failed();
         assert!(second.needs_rewrite().unwrap());
         second.log_rewritten();
-        assert!(first.begin_sync() && !second.begin_sync());
-        second.end_sync();
-        assert!(first.begin_sync());
+        // The second one finds that nobody has ended the sync after the seventh.
+        assert!(first.begin_sync(7) && !second.begin_sync(7));
+        assert!(first.begin_sync(8));
+        second.log_rewritten();
+        assert!(first.begin_sync(7));
         first.checkpoint_failed(&fault());
         second.log_rewritten();
         assert_eq!(second.needs_rewrite().unwrap_err().code(), "ERR_STORAGE");

@@ -101,12 +101,10 @@ impl Writer {
 
     fn find_life(&mut self, seen: Seen) -> Result<(), CoreError> {
         if seen != Seen::Nothing {
-            let counters = self.connection.committed();
-            if let Some(lost) = self.incarnation.has_lost(counters) {
-                // The numbers after it are given out already, and what is known to be durable is another's.
-                self.connection.skip_commits(lost.commit_no);
+            let recorded = self.incarnation.recorded(self.connection.committed());
+            if self.connection.has_lost(recorded.max(self.notifier.commit_no())) {
                 self.begin_new_life()?;
-            } else if self.incarnation.join(counters) {
+            } else if self.incarnation.join(self.connection.committed()) {
                 self.connection.stay_in_life();
             } else {
                 self.connection.need_new_life()?;
@@ -115,6 +113,7 @@ impl Writer {
                 self.incarnation.note_others();
             }
         }
+        self.incarnation.note_seen(self.connection.committed());
         if self.incarnation.boot.has_moved() { self.begin_new_life() } else { Ok(()) }
     }
 
@@ -224,18 +223,19 @@ impl Writer {
     fn raise_barrier(&mut self) -> Result<CommitNo, CoreError> {
         let Some(checkpointer) = &self.checkpointer else { return Ok(self.connection.committed().commit_no) };
         let trust = &checkpointer.log.trust;
+        let mut was_suspect = false;
         loop {
             checkpointer.make_sound(&mut self.connection)?;
-            let mut begun = false;
             let raised = self.connection.aside(|connection| {
-                begun = true;
-                if !trust.begin_sync() {
+                let mut newest =
+                    connection.sqlite.prepare_cached("SELECT commit_no, barriers FROM counter")?;
+                let (covered, raised): (i64, i64) =
+                    newest.query_row([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+                if !trust.begin_sync(raised.unsigned_abs()) && !was_suspect {
                     // One died in the middle of a sync, and may have seen it fail.
                     trust.log_failed();
                     return Ok(None);
                 }
-                let mut newest = connection.sqlite.prepare_cached("SELECT commit_no FROM counter")?;
-                let covered: i64 = newest.query_row([], |row| row.get(0))?;
                 // A commit that changes no page syncs nothing.
                 connection.run("UPDATE counter SET barriers = barriers + 1")?;
                 Ok(Some(covered.unsigned_abs()))
@@ -244,11 +244,9 @@ impl Writer {
                 CoreError::Sqlite { source, .. } => checkpointer.barrier_failed(source),
                 other => other,
             });
-            if begun {
-                trust.end_sync();
-            }
-            if let Some(covered) = raised? {
-                return Ok(covered);
+            match raised? {
+                Some(covered) => return Ok(covered),
+                None => was_suspect = true,
             }
         }
     }
@@ -262,25 +260,35 @@ impl Writer {
     pub(crate) fn close(mut self) -> Result<(), CoreError> {
         self.connection.rollback();
         self.connection.turn.asked = Instant::now();
-        // Whether others are there shows only when this one leaves, and after that it must not write.
-        let synced = if self.unsynced && self.presence.is_some() { self.barrier().map(drop) } else { Ok(()) };
         if let Some(checkpointer) = &mut self.checkpointer {
             checkpointer.stop();
         }
+        // Whether others are there shows only when this one leaves. Where they cannot see that it still has the file open, it
+        // must not write after that.
+        let synced_before = if self.incarnation.is_seen() { None } else { Some(self.sync_commits()) };
         let is_last = self.presence.as_ref().is_none_or(|presence| presence.leave());
+        let synced = if is_last { Ok(()) } else { synced_before.unwrap_or_else(|| self.sync_commits()) };
         let Self { mut connection, mut incarnation, checkpointer, .. } = self;
-        let refreshed = connection.refresh();
         let finished = match checkpointer {
-            Some(checkpointer) if is_last => checkpointer.finish(&mut connection),
+            Some(checkpointer) if is_last => {
+                let refreshed = connection.refresh();
+                checkpointer.finish(&mut connection).and_then(|finished| refreshed.map(|()| finished))
+            }
             _ => synced.map(|()| false),
         };
         let counters = connection.committed().clone();
+        // What another program has restored under this opening proves nothing.
+        let is_whole = !connection.has_lost(incarnation.recorded(&counters));
         connection.sqlite.close().map_err(|(_, error)| error)?;
-        refreshed?;
-        if finished? {
+        if finished? && is_whole {
             incarnation.record_close(&counters);
         }
         Ok(())
+    }
+
+    /// Makes what this opening has committed survive a power cut.
+    fn sync_commits(&mut self) -> Result<(), CoreError> {
+        if self.unsynced && self.presence.is_some() { self.barrier().map(drop) } else { Ok(()) }
     }
 
     /// How long to wait for work before [`Writer::rest`] is called. `None`: for ever.

@@ -166,6 +166,7 @@ impl WriterThread {
                 _ => {
                     self.writer.connection.turn.asked = job.arrived;
                     (job.run)(Ok(&mut self.writer));
+                    self.writer.connection.turn.pass();
                 }
             }
         }
@@ -191,7 +192,10 @@ impl WriterThread {
                 }
                 Err(RecvTimeoutError::Disconnected) => return None,
                 Err(RecvTimeoutError::Timeout) if self.writer.open.is_some() => self.time_out(),
-                Err(RecvTimeoutError::Timeout) => self.writer.rest(),
+                Err(RecvTimeoutError::Timeout) => {
+                    self.writer.rest();
+                    self.writer.connection.turn.pass();
+                }
             }
         }
     }

@@ -25,13 +25,17 @@ pub(crate) struct WriteTurn {
     pub(crate) asked: Instant,
     /// When the lock was last seen to go from hand to hand.
     moved: Instant,
+    /// When this opening last looked whether others wait.
+    looked: Instant,
+    /// What it said when it waited last.
+    waited: u64,
 }
 
 impl WriteTurn {
     /// `patience`: how long one may keep the lock while this one waits.
     pub(crate) fn new(file: Option<(PathBuf, Arc<Presence>)>, patience: Duration) -> Self {
         let now = Instant::now();
-        Self { file, patience, asked: now, moved: now }
+        Self { file, patience, asked: now, moved: now, looked: now, waited: 0 }
     }
 
     /// Begins a transaction with the lock of writers.
@@ -46,7 +50,7 @@ impl WriteTurn {
         taken
     }
 
-    /// This opening's transaction has ended.
+    /// This opening's transaction has ended, or whatever else kept it from waiting.
     pub(crate) fn pass(&mut self) {
         self.moved = Instant::now();
     }
@@ -54,9 +58,12 @@ impl WriteTurn {
     fn wait(&mut self, connection: &Connection) -> Result<(), CoreError> {
         if let Some((_, presence)) = &self.file
             && self.moved.elapsed() < JUST_NOW
-            && presence.is_awaited()
+            && self.looked.elapsed() > BETWEEN_LOOKS
         {
-            sleep(GIVEN_WAY);
+            self.looked = Instant::now();
+            if presence.is_awaited(self.waited) {
+                sleep(GIVEN_WAY);
+            }
         }
         let mut pause = SHORTEST;
         let mut seen = None;
@@ -78,11 +85,11 @@ impl WriteTurn {
             }
             seen = version.or(seen);
             let waited = self.moved.max(self.asked).elapsed();
-            if waited >= self.patience || began.elapsed() >= self.patience * MOST_TURNS {
+            if waited >= self.patience || began.elapsed() >= self.patience.saturating_mul(MOST_TURNS) {
                 return Err(self.refusal());
             }
             if let Some((_, presence)) = &self.file {
-                presence.wait_for_turn();
+                self.waited = presence.wait_for_turn();
             }
             sleep(pause);
             pause = LONGEST.min(pause * 2);
@@ -116,4 +123,6 @@ const SHORTEST: Duration = Duration::from_micros(100);
 const LONGEST: Duration = Duration::from_millis(2);
 /// Longer than the longest pause between two looks of one who waits.
 const GIVEN_WAY: Duration = Duration::from_millis(3);
+/// Shorter than others are seen to wait after they did, so that nobody is overlooked.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(2);
 const JUST_NOW: Duration = Duration::from_millis(5);

@@ -3,6 +3,7 @@
 
 mod calls;
 mod change_feed;
+#[cfg(unix)]
 mod company;
 mod conflicts;
 mod damage;

@@ -16,7 +16,8 @@ pub(super) enum Woken {
     Nothing,
 }
 
-/// Tells when the log is written. Where the system does not, its size and date are looked at, 40 times a second.
+/// Tells when the log is written for the first time since it was armed: events cost the writer time, and it may be this one's
+/// own. Where the system tells of no file, its size and date are looked at, 40 times a second.
 pub(super) struct LogEvents {
     bell: Arc<Bell>,
     source: Source,
@@ -40,6 +41,14 @@ impl LogEvents {
         }
         let seen = state_of(&log);
         Self { bell, source: Source::Looked { log, seen } }
+    }
+
+    /// From now on, the first write is told.
+    pub(super) fn arm(&mut self) {
+        #[cfg(target_os = "linux")]
+        if let Source::Told(events) = &mut self.source {
+            events.arm();
+        }
     }
 
     /// Waits until the file is written, but no longer than this.
@@ -91,14 +100,14 @@ mod linux {
 
     use std::io;
     use std::os::fd::{AsFd, OwnedFd};
-    use std::path::Path;
+    use std::path::{Path, PathBuf};
     use std::time::Duration;
 
     use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
     use rustix::fs::inotify::{CreateFlags, WatchFlags, add_watch, init};
     use rustix::io::{read, write};
 
-    use super::Woken;
+    use super::{BETWEEN_LOOKS, Woken};
 
     /// Ends the waiting of a thread, for ever.
     pub(in super::super) struct Bell(OwnedFd);
@@ -118,22 +127,37 @@ mod linux {
         }
     }
 
-    pub(super) struct Events(OwnedFd);
+    pub(super) struct Events {
+        queue: OwnedFd,
+        log: PathBuf,
+        armed: bool,
+    }
 
     impl Events {
         /// `None` if the system has no more of them for this user.
         pub(super) fn of(log: &Path) -> Option<Self> {
-            let events = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
-            add_watch(&events, log, WatchFlags::MODIFY).ok()?;
-            Some(Self(events))
+            let queue = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
+            let mut events = Self { queue, log: log.to_owned(), armed: false };
+            events.arm();
+            events.armed.then_some(events)
         }
 
-        pub(super) fn wait(&self, bell: &Bell, longest: Duration) -> Woken {
-            let woken = wait(bell, Some(&self.0), longest);
+        pub(super) fn arm(&mut self) {
+            let once = WatchFlags::MODIFY | WatchFlags::ONESHOT;
+            self.armed = self.armed || add_watch(&self.queue, &self.log, once).is_ok();
+        }
+
+        pub(super) fn wait(&mut self, bell: &Bell, longest: Duration) -> Woken {
+            if !self.armed {
+                // Somebody has moved the log away.
+                return bell.wait(longest.min(BETWEEN_LOOKS));
+            }
+            let woken = wait(bell, Some(&self.queue), longest);
             if woken == Woken::Changed {
                 let mut events = [0; 1024];
-                // What they say is known: there is one watch, of one kind.
-                while read(&self.0, &mut events).is_ok_and(|read| read > 0) {}
+                // What they say is known: there is one watch, of one kind, and it is gone now.
+                while read(&self.queue, &mut events).is_ok_and(|read| read > 0) {}
+                self.armed = false;
             }
             woken
         }
@@ -218,6 +242,7 @@ mod tests {
                 std::io::Write::write_all(&mut file, b"y").unwrap();
                 assert_eq!(waiting.join().unwrap(), Woken::Changed);
             });
+            events.arm();
             assert_eq!(events.wait(Duration::from_millis(1)), Woken::Nothing);
             events.bell.ring();
             assert_eq!((events.wait(LONG), events.rest(LONG)), (Woken::Stopped, Woken::Stopped));

@@ -7,7 +7,7 @@ mod events;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, current};
 use std::time::{Duration, Instant};
 
 use crate::CoreError;
@@ -40,7 +40,8 @@ impl CommitFollower {
 impl Drop for CommitFollower {
     fn drop(&mut self) {
         self.stop.ring();
-        if let Some(thread) = self.thread.take() {
+        // A listener may have held the last handle of the database.
+        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != current().id()) {
             let _ = thread.join();
         }
     }
@@ -50,6 +51,7 @@ fn follow(reader: &Reader, mut events: LogEvents, notifier: &CommitNotifier) {
     // Until the next look without an event, and between two looks where events come without a pause.
     let (mut pause, mut rest) = (SLOW, SHORTEST);
     loop {
+        events.arm();
         // What fails now is looked at again.
         let found = publish_new(reader, notifier).unwrap_or(false);
         let looked = Instant::now();

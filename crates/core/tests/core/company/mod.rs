@@ -259,6 +259,22 @@ fn a_file_that_another_program_restores_under_its_openings_begins_a_new_life() {
 }
 
 #[test]
+fn a_file_that_was_restored_and_then_closed_takes_a_new_site() {
+    let scratch = Scratch::new();
+    let db = scratch.open("a.db");
+    for i in 0..20 {
+        put(&db, &format!("a{i}"), &[1.0]);
+    }
+    let raw = rusqlite::Connection::open(scratch.path("a.db")).unwrap();
+    let older = "DELETE FROM row WHERE change_id > 10; UPDATE counter SET commit_no = 10, change_id = 10";
+    raw.execute_batch(older).unwrap();
+    drop(raw);
+    let site = db.site();
+    db.close().unwrap();
+    assert_ne!(scratch.open("a.db").site(), site);
+}
+
+#[test]
 fn a_file_that_is_gone_is_not_opened_beside_those_who_have_it() {
     let scratch = Scratch::new();
     let db = scratch.open("a.db");
