@@ -1,5 +1,6 @@
 //! Several openings of one file, in this process and in others.
 
+mod histories;
 mod processes;
 
 use std::sync::mpsc::channel;
