@@ -41,8 +41,9 @@ use crate::{Clock, Config, CoreError};
 
 /// Shards of vectors in one SQLite file, or in memory.
 ///
-/// Clones are handles to the same database. Other openings of the file, in this process and others, are the same node. Every method blocks until its work is done: writes wait for the single
-/// writer, reads for a free connection. Dropping the last handle closes the database.
+/// Clones are handles to the same database. Other openings of the file, in this process and others, are the same node.
+/// Every method blocks until its work is done: writes wait for the single writer, reads for a free connection. Dropping
+/// the last handle closes the database.
 #[derive(Clone)]
 pub struct VectrDB {
     pub(crate) inner: Arc<Inner>,

@@ -86,9 +86,9 @@ impl Presence {
     /// The system may give the lock to another one for a moment, who then is alone as well while this one waits: what
     /// either has done until here may be done twice.
     pub(crate) fn admit_others(&self, number: Option<FileNumber>) -> Result<(), CoreError> {
-        if let Some(FileNumber { device, inode }) = number {
-            let bytes = [device.to_le_bytes(), inode.to_le_bytes()].concat();
-            let _ = write_at(&self.file, NUMBER_AT, &bytes);
+        if let Some(number) = number {
+            // On failure nobody notices a file that takes the name.
+            let _ = write_at(&self.file, NUMBER_AT, &bytes_of(number));
         }
         // The locks of Windows would keep all from writing what all must know: there nobody else is let in.
         if cfg!(unix) { self.file.lock_shared().map_err(CoreError::io(&self.place)) } else { Ok(()) }
@@ -98,20 +98,18 @@ impl Presence {
     /// `None`: there is no file any more, or the system has no such numbers.
     pub(crate) fn is_of_another(&self, number: Option<FileNumber>) -> bool {
         let mut bytes = [0; 16];
-        let found =
-            number.map(|FileNumber { device, inode }| [device.to_le_bytes(), inode.to_le_bytes()].concat());
         read_at(&self.file, NUMBER_AT, &mut bytes).is_ok()
             && bytes != [0; 16]
-            && found.is_none_or(|found| bytes[..] != found)
+            && number.is_none_or(|number| bytes[..] != bytes_of(number))
     }
 
-    /// Tells those who open the file from now on where the record of its continuity is kept. Returns whether they can know.
+    /// Tells those who open the file from now on where the record of its continuity is kept. Returns whether they can
+    /// know.
     pub(crate) fn set_record(&self, record: &RecordPlace) -> bool {
-        let RecordPlace { path, number: FileNumber { device, inode } } = record;
+        let RecordPlace { path, number } = record;
         let name = path.as_os_str().as_encoded_bytes();
         let Ok(length) = u16::try_from(name.len()) else { return false };
-        let numbers = [device.to_le_bytes(), inode.to_le_bytes()].concat();
-        let bytes = [&length.to_le_bytes()[..], &numbers, name].concat();
+        let bytes = [&length.to_le_bytes()[..], &bytes_of(*number), name].concat();
         bytes.len() <= MOST_RECORD_BYTES && write_at(&self.file, RECORD_AT, &bytes).is_ok()
     }
 
@@ -202,14 +200,13 @@ impl Presence {
 
     /// Remembers the nonce of a Hello that this opening sends.
     pub(crate) fn note_hello(&self, nonce: u64) {
-        let _ = write_at(&self.file, hello_at(nonce), &nonce.to_le_bytes());
+        self.write_number(hello_at(nonce), nonce);
     }
 
     /// Whether one who has the file open has sent a Hello with this nonce a moment ago.
     pub(crate) fn has_sent(&self, nonce: u64) -> bool {
-        let mut bytes = [0; 8];
         // A place that was never written holds zeros.
-        nonce != 0 && read_at(&self.file, hello_at(nonce), &mut bytes).is_ok() && bytes == nonce.to_le_bytes()
+        nonce != 0 && self.read_number(hello_at(nonce)) == Some(nonce)
     }
 
     fn read_number(&self, at: u64) -> Option<u64> {
@@ -288,6 +285,10 @@ pub(crate) fn checksum(bytes: &[u8]) -> u64 {
     bytes
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+fn bytes_of(FileNumber { device, inode }: FileNumber) -> Vec<u8> {
+    [device.to_le_bytes(), inode.to_le_bytes()].concat()
 }
 
 const fn hello_at(nonce: u64) -> u64 {
