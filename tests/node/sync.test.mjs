@@ -201,6 +201,7 @@ test('connections are pooled and counted', async (t) => {
     closed: 0,
     zeroRttAccepted: 0,
     fallback: 0,
+    feeds: [],
   });
   await a.db.insert([1]);
   await synced(a, b);

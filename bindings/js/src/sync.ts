@@ -23,7 +23,7 @@ export type { OpenDatabase } from './database/open-database';
 export type { LogLevel, Logger } from './events/logger';
 export type { Metadata } from './check/metadata';
 export type { PeerInfo } from './coordinator/peer';
-export type { PoolStatistics, ShardState, SyncSession } from './sync/session';
+export type { FeedStatistics, PoolStatistics, ShardState, SyncSession, SyncStatistics } from './sync/session';
 export {
   type CoordinatorStats,
   type OpenSync,

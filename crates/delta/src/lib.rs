@@ -6,6 +6,7 @@
 mod bounded;
 pub mod changes;
 mod error;
+mod feed;
 mod json;
 mod model;
 mod recent_versions;
@@ -15,6 +16,7 @@ mod sort;
 mod wire;
 
 pub use error::DeltaError;
+pub use feed::Feed;
 pub use model::{
     ChangeId, ChangelogId, CommitNo, ConflictId, Cursor, Descriptor, Digest, Dimensions, Dot, ElementType,
     Fingerprint, HeldRow, HeldStamp, MAX_CLOCK_SKEW, MAX_SAFE_INTEGER, Metadata, NodeName, Operation,
@@ -27,8 +29,8 @@ pub use replica::{
     JoinReport, LocalHello, LocalWrite, Origin, Page, PageEnd, PageSize, Preference, RangeCounts,
     RangeDigests, RangePage, RangeVisitor, Refusal, RefusedRow, RemoteApply, Repaired, RowVisitor, ShardRead,
     ShardState, ShardVersion, ShardWrite, SiteReset, VisitedRow, Withheld, check_rows, compare_ranges,
-    count_rows, find_rows, join_rows, read_hello, read_page, read_range, replace_row, settle_repair,
-    split_ranges, write_local, write_resolution,
+    count_rows, find_rows, join_rows, read_feed, read_hello, read_page, read_range, replace_row,
+    settle_repair, split_ranges, write_local, write_resolution,
 };
 pub use session::{
     ChangeSpan, Ending, KnownHellos, PeerProgress, RepairRest, Session, SessionConfig, SessionReport,

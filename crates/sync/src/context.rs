@@ -13,6 +13,7 @@ use crate::engine::status::Activity;
 use crate::engine::totals::Totals;
 use crate::entropy::random;
 use crate::events::hub::EventHub;
+use crate::feed::Feeds;
 use crate::limits::arrivals::{Arrivals, Arriving};
 use crate::limits::bounds::MAX_CHECKS;
 use crate::limits::peer_limits::PeerLimits;
@@ -36,6 +37,7 @@ pub(crate) struct Context {
     pub(crate) events: Arc<EventHub>,
     pub(crate) totals: Arc<Totals>,
     pub(crate) tasks: TaskTracker,
+    pub(crate) feeds: Arc<Feeds>,
     pub(crate) hellos: HelloMemory,
     pub(crate) limits: Arc<PeerLimits>,
     pub(crate) repairs: Arc<RepairMemory>,
@@ -106,6 +108,7 @@ impl Context {
             events,
             totals: Arc::default(),
             tasks: TaskTracker::default(),
+            feeds: Arc::default(),
             hellos: HelloMemory::default(),
             limits: Arc::new(limits),
             repairs: Arc::default(),

@@ -45,11 +45,19 @@ pub enum Fault {
     LooseShardsDiffer,
     /// A commit wakes the sessions of its shard only if it wrote rows: claims that were taken over wait for the next ones.
     ClaimsWakeNobody,
+    /// A feed reads on behind rows that it has not read.
+    FeedPassesOver,
+    /// A session takes pages from a feed that were read before its own last one.
+    FeedGoesBack,
+    /// The end of a page that a feed had read tells what the shard holds now.
+    FeedClaimsMore,
+    /// A page that a feed had read is sent before it is durable, as if another session had waited for that.
+    FeedWithoutBarrier,
 }
 
 impl Fault {
     /// All faults.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 25] = [
         Self::JoinOfSingleSiblings,
         Self::VersionVectorBeforeEnd,
         Self::VersionVectorAfterPage,
@@ -71,5 +79,9 @@ impl Fault {
         Self::CloneGoesUnnoticed,
         Self::LooseShardsDiffer,
         Self::ClaimsWakeNobody,
+        Self::FeedPassesOver,
+        Self::FeedGoesBack,
+        Self::FeedClaimsMore,
+        Self::FeedWithoutBarrier,
     ];
 }

@@ -9,6 +9,7 @@ mod database;
 mod disasters;
 mod disk;
 mod fault;
+mod feeds;
 mod heal;
 mod hellos;
 mod link;

@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use vectr_delta::{DeltaError, FrameDecoder, Message, MessageDecoder, Session, Uncompressed};
+use vectr_delta::{CommitNo, DeltaError, FrameDecoder, Message, MessageDecoder, Session, Uncompressed};
 
 use crate::hellos::believe;
 use crate::node::Moment;
@@ -27,6 +27,8 @@ pub(crate) struct Endpoint {
     pub(crate) session: Session,
     pub(crate) frames: FrameDecoder,
     pub(crate) messages: MessageDecoder,
+    /// The transaction in which its last page was read.
+    pub(crate) read_at: Option<CommitNo>,
     /// Whether the node has noted the Hellos.
     pub(crate) greeted: bool,
     /// The number of its Hello.
@@ -60,6 +62,7 @@ impl Endpoint {
             session,
             frames: FrameDecoder::default(),
             messages: MessageDecoder::default(),
+            read_at: None,
             greeted: false,
             nonce: 0,
             believed: None,

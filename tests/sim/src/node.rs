@@ -5,6 +5,7 @@ use vectr_delta::{CommitNo, CountedRows, Fingerprint, NodeName, Strategy, Timest
 
 use crate::database::Database;
 use crate::disk::DiskTrust;
+use crate::feeds::ShardFeed;
 use crate::hellos::HelloMemory;
 use crate::store::Store;
 
@@ -42,6 +43,7 @@ pub(crate) struct Node {
     pub(crate) synced: CommitNo,
     pub(crate) trust: DiskTrust,
     pub(crate) hellos: HelloMemory,
+    pub(crate) feeds: BTreeMap<usize, ShardFeed>,
     /// The writes that a restored node still has to make to exceed those it lost.
     pub(crate) owed: u64,
     /// The rows of each shard as a repair of this process has counted them, which others may have changed since.
@@ -69,6 +71,7 @@ impl Node {
         self.commit_waiters.clear();
         self.hellos = HelloMemory::default();
         self.counted.clear();
+        self.feeds.clear();
     }
 }
 

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use vectr_delta::{
     Applied, Batch, ClockEvidence, CommitNo, Cursor, Dot, Hello, LocalHello, MAX_CLOCK_SKEW, Refusal,
     RemoteApply, Row, ShardRead, ShardWrite, SiteReset, StoreReply, StoreRequest, Timestamp, VectorRow,
-    read_hello, read_page,
+    read_hello,
 };
 
 use crate::database::StoreError;
@@ -40,11 +40,7 @@ impl World {
                 StoreReply::Hello { hello: Box::new(hello), held, commit_no, alterations }
             }
             StoreRequest::ReadPage { after, filter, size, .. } => {
-                let database = self.nodes[node].store.current();
-                let page = read_page(&database.read(shard), after, filter.as_ref(), size);
-                let mut page = page.expect("a snapshot reads without errors");
-                page.commit_no = self.leaving_commit(node);
-                StoreReply::Page(Box::new(page))
+                StoreReply::Page(Box::new(self.page(from, after, filter.as_ref(), size)))
             }
             StoreRequest::AcceptHello(hello) => {
                 if self.correct_clock(node, hello.clock) {

@@ -69,6 +69,8 @@ strikes! {
     ClonedRunning "running nodes cloned, of which both copies went on",
     ResumedUnnoticed "running nodes set back, with their memory and clock",
     CloneNoticed "copies that noticed each other",
+    Shared "pages that a feed had read",
+    SharedLate "pages of a feed that a later commit had overtaken",
 }
 
 impl Strike {

@@ -132,6 +132,7 @@ impl World {
             barrier: None,
             durable_waiters: Vec::new(),
             commit_waiters: Vec::new(),
+            feeds: BTreeMap::new(),
             backups: Default::default(),
             synced: 0,
             trust: DiskTrust::Sound,

@@ -44,6 +44,34 @@ export interface PoolStatistics {
   fallback?: number;
 }
 
+/** Outgoing connections, and what live sessions share. */
+export interface SyncStatistics extends PoolStatistics {
+  /** Of each shard with a live session, in either direction. */
+  feeds: FeedStatistics[];
+}
+
+/**
+ * What is new in a shard is read once and goes to all of its live sessions. Counted since the first of those that are live
+ * now.
+ */
+export interface FeedStatistics {
+  shardId: string;
+  /** The change up to which the feed has read; 0 before a session was up to date. */
+  position: number;
+  /** Live sessions that have been up to date at least once. */
+  sessions: number;
+  /** Of these, those that have yet to read what the feed has. */
+  lagging: number;
+  /** Pages that were read. */
+  pages: number;
+  /** How often a session took one of them. */
+  hits: number;
+  /** How often a session had to read for itself. */
+  misses: number;
+  /** Bytes of rows that sessions did not have to read. */
+  bytesSaved: number;
+}
+
 /** From the addon's form. @internal */
 export function shardStateOf({ versionVector, ...record }: ShardStateRecord): ShardState {
   return { ...record, versionVector: new Map(versionVector) };

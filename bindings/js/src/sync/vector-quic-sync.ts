@@ -30,7 +30,7 @@ import { type CheckedConfig, type SyncConfig, checkSyncConfig } from './config';
 import { registerSyncHandle } from './handle';
 import { ProgressReports } from './progress';
 import { type SyncProgress, type SyncResult, failedResult, resultsOf } from './result';
-import { type PoolStatistics, type ShardState, type SyncSession, sessionOf, shardStateOf } from './session';
+import { type ShardState, type SyncSession, type SyncStatistics, sessionOf, shardStateOf } from './session';
 import { Trust } from './trust';
 
 export interface SyncOptions {
@@ -302,10 +302,11 @@ export class VectorQuicSync {
     return this.#hub.queue(checkSignal('options.signal', signal));
   }
 
-  /** Statistics of outgoing connections. */
-  async getStats(): Promise<PoolStatistics> {
+  /** Statistics of outgoing connections, and of the feeds of shards that have live sessions. */
+  async getStats(): Promise<SyncStatistics> {
     this.#checkOpen();
-    return this.#engine?.statistics() ?? { active: 0, idle: 0, created: 0, closed: 0, zeroRttAccepted: 0, fallback: 0 };
+    const none = { active: 0, idle: 0, created: 0, closed: 0, zeroRttAccepted: 0, fallback: 0 };
+    return { ...(this.#engine?.statistics() ?? none), feeds: this.#engine?.feeds() ?? [] };
   }
 
   /** Ends syncs and auto-syncs, stops listening and closes the sockets; the database stays open. Idempotent. */

@@ -16,7 +16,7 @@ use crate::failure::Failure;
 use crate::sync::events::{NativeSubscription, Wake};
 use crate::sync::exchange::NativeExchange;
 use crate::sync::options::{NetworkOptions, SyncOptions, TlsOptions, fingerprint, listen_address};
-use crate::sync::outcome::{ProgressRecord, StatisticsRecord};
+use crate::sync::outcome::{FeedRecord, ProgressRecord, StatisticsRecord};
 use crate::sync::owned::Owned;
 use crate::sync::session::{SessionRecord, ShardStateRecord};
 use crate::work::{Work, block};
@@ -200,6 +200,13 @@ impl NativeSync {
     #[must_use]
     pub fn statistics(&self) -> StatisticsRecord {
         self.0.engine.statistics().into()
+    }
+
+    /// What the live sessions of each shard share.
+    #[napi]
+    #[must_use]
+    pub fn feeds(&self) -> Vec<FeedRecord> {
+        self.0.engine.feeds().into_iter().map(Into::into).collect()
     }
 
     /// Ends running syncs and stops answering. Closing again does nothing.

@@ -1,5 +1,6 @@
 use napi_derive::napi;
-use vectr_sync::{SyncProgress, SyncResult};
+use vectr_delta::ShardId;
+use vectr_sync::{FeedStatistics, SyncProgress, SyncResult};
 use vectr_transport::PoolStatistics;
 
 use crate::columns::number;
@@ -71,6 +72,27 @@ pub struct StatisticsRecord {
     pub fallback: i64,
 }
 
+/// The feed of a shard.
+#[napi(object, object_from_js = false)]
+pub struct FeedRecord {
+    /// Which shard.
+    pub shard_id: String,
+    /// The change up to which it has read.
+    pub position: i64,
+    /// Live sessions.
+    pub sessions: i64,
+    /// Those that have yet to read what it has.
+    pub lagging: i64,
+    /// Pages read.
+    pub pages: i64,
+    /// Pages that sessions took.
+    pub hits: i64,
+    /// Pages that sessions read by themselves.
+    pub misses: i64,
+    /// Bytes of rows that were not read again.
+    pub bytes_saved: i64,
+}
+
 impl From<SyncResult> for SyncOutcome {
     fn from(result: SyncResult) -> Self {
         let (error, error_code) = result.failure.map(|failure| (failure.message, failure.code)).unzip();
@@ -115,6 +137,21 @@ impl From<PoolStatistics> for StatisticsRecord {
             closed: number(pool.closed),
             zero_rtt_accepted: number(pool.zero_rtt_accepted),
             fallback: number(pool.fallback),
+        }
+    }
+}
+
+impl From<(ShardId, FeedStatistics)> for FeedRecord {
+    fn from((shard, of): (ShardId, FeedStatistics)) -> Self {
+        Self {
+            shard_id: shard.into(),
+            position: number(of.position),
+            sessions: number(of.sessions),
+            lagging: number(of.lagging),
+            pages: number(of.pages),
+            hits: number(of.hits),
+            misses: number(of.misses),
+            bytes_saved: number(of.bytes_saved),
         }
     }
 }

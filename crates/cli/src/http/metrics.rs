@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use vectr_core::{CoreError, Overview, ShardOverview, StorageStatistics};
 use vectr_delta::{ShardId, Timestamp};
-use vectr_sync::{ServerStatistics, ShardTotals};
+use vectr_sync::{FeedStatistics, ServerStatistics, ShardTotals};
 
 use crate::http::exposition::{Exposition, Family, Kind};
 use crate::service::Service;
@@ -20,6 +20,7 @@ pub(crate) fn metrics(service: &Service) -> Result<String, CoreError> {
     put_peers(&mut to, &overviews);
     put_sessions(&mut to, &statistics);
     put_traffic(&mut to, &totals(&overviews, &statistics));
+    put_feeds(&mut to, &statistics.feeds);
     Ok(to.into_text())
 }
 
@@ -145,6 +146,32 @@ fn put_traffic(to: &mut Exposition, totals: &BTreeMap<ShardId, ShardTotals>) {
     });
     each("vectr_sent_bytes_total", "Bytes of frames sent to peers.", |of| of.bytes_sent);
     each("vectr_received_bytes_total", "Bytes of frames received from peers.", |of| of.bytes_received);
+}
+
+/// Of shards with live sessions: the counters begin anew when the first one opens.
+fn put_feeds(to: &mut Exposition, feeds: &BTreeMap<ShardId, FeedStatistics>) {
+    let mut each = |name, kind, help, value: fn(&FeedStatistics) -> u64| {
+        let mut family = to.family(name, kind, help);
+        for (shard, of) in feeds {
+            family.sample(&[("shard", shard.as_str())], value(of));
+        }
+    };
+    let gauge = Kind::Gauge;
+    each("vectr_feed_position", gauge, "Change up to which a shard's feed has read.", |of| of.position);
+    each("vectr_feed_sessions", gauge, "Live sessions at a shard's feed.", |of| of.sessions);
+    each("vectr_feed_sessions_lagging", gauge, "Of these, sessions that have not read all of it.", |of| {
+        of.lagging
+    });
+    let counter = Kind::Counter;
+    each("vectr_feed_pages_total", counter, "Pages that a feed has read for all sessions.", |of| of.pages);
+    each("vectr_feed_hits_total", counter, "Pages that sessions took from a feed.", |of| of.hits);
+    each("vectr_feed_misses_total", counter, "Pages that live sessions read by themselves.", |of| of.misses);
+    each(
+        "vectr_feed_saved_bytes_total",
+        counter,
+        "Bytes of rows that sessions did not have to read.",
+        |of| of.bytes_saved,
+    );
 }
 
 /// Totals of every shard, including those without a session, so that each counter starts at zero.

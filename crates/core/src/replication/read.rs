@@ -1,8 +1,8 @@
 //! What a peer is told, read in one snapshot each.
 
 use vectr_delta::{
-    ChangeId, Fingerprint, HelloOffer, LocalHello, PageSize, ShardId, ShardRead, ShardVersion, StoreReply,
-    VectorId, Withheld, find_rows, read_hello, read_page,
+    ChangeId, Fingerprint, HelloOffer, LocalHello, Page, PageSize, ShardId, ShardRead, ShardVersion,
+    StoreReply, VectorId, Withheld, find_rows, read_feed, read_hello, read_page,
 };
 
 use crate::writer::Writer;
@@ -60,6 +60,21 @@ pub(super) fn page(
     })?;
     note_damage(db, shard, &page.withheld);
     Ok(StoreReply::Page(Box::new(page)))
+}
+
+/// Reads the rows of a shard after `after`, for all of its peers: see [`read_feed`]. Blocks.
+///
+/// # Errors
+/// `ERR_STORAGE`, `ERR_BUSY`, `ERR_CLOSED`.
+pub fn feed_page(
+    db: &VectrDB,
+    shard: &ShardId,
+    after: ChangeId,
+    known: &ShardVersion,
+    size: PageSize,
+) -> Result<Page, CoreError> {
+    let (of, known) = (shard.clone(), known.clone());
+    db.read(move |snapshot| read_feed(&snapshot.shard(&of)?, after, &known, size))
 }
 
 /// Reads the rows that a peer asks for.

@@ -23,7 +23,7 @@ pub use hello::{HelloOffer, LocalHello, read_hello};
 pub use join::{JoinReport, Preference, RefusedRow, join_rows};
 pub use local_write::{LocalWrite, write_local, write_resolution};
 pub use outcome::{Applied, Ended, Refusal, Repaired};
-pub use page::{Page, PageEnd, PageSize, Withheld, read_page};
+pub use page::{Page, PageEnd, PageSize, Withheld, read_feed, read_page};
 pub use ranges::{RangeCounts, RangeDigests, RangePage, compare_ranges, read_range, split_ranges};
 pub use reset::{ClockEvidence, SiteReset};
 pub use shard::{

@@ -82,6 +82,30 @@ pub fn read_page<R: ShardRead + ?Sized>(
     filter: Option<&ShardVersion>,
     size: PageSize,
 ) -> Result<Page, R::Error> {
+    read(shard, after, filter, filter.unwrap_or(&ShardVersion::new()), size)
+}
+
+/// Reads the rows after `after` for a [`Feed`](crate::Feed), whichever of its peers holds them. `known`: the version vector
+/// of the page before it, whose sites have been named.
+///
+/// # Errors
+/// If the storage fails.
+pub fn read_feed<R: ShardRead + ?Sized>(
+    shard: &R,
+    after: ChangeId,
+    known: &ShardVersion,
+    size: PageSize,
+) -> Result<Page, R::Error> {
+    read(shard, after, None, known, size)
+}
+
+fn read<R: ShardRead + ?Sized>(
+    shard: &R,
+    after: ChangeId,
+    filter: Option<&ShardVersion>,
+    known: &ShardVersion,
+    size: PageSize,
+) -> Result<Page, R::Error> {
     let mut page = Page {
         site: shard.origin().site,
         position: after,
@@ -117,8 +141,7 @@ pub fn read_page<R: ShardRead + ?Sized>(
     page.names = names(shard, page.rows.iter().flat_map(|entry| sites_of(&entry.row)))?;
     if !full {
         let state = shard.state();
-        let nothing = ShardVersion::new();
-        let news = state.version_vector.beyond(filter.unwrap_or(&nothing));
+        let news = state.version_vector.beyond(known);
         page.end = Some(PageEnd {
             version_vector: state.version_vector.clone(),
             digest: state.digest,

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "values drawn here are lawful by construction")]
 
 mod changes;
+mod feed;
 mod held_rows;
 mod properties;
 mod repair;

@@ -19,8 +19,8 @@ use crate::server::drain::ActiveSessions;
 use crate::server::router::ShardRouter;
 use crate::session::responder::serve;
 use crate::{
-    Events, NetworkConfig, ShardState, ShardTotals, SyncConfig, SyncError, SyncOptions, SyncResult,
-    SyncStatus,
+    Events, FeedStatistics, NetworkConfig, ShardState, ShardTotals, SyncConfig, SyncError, SyncOptions,
+    SyncResult, SyncStatus,
 };
 
 /// Syncs the shards of one database with any number of peers.
@@ -202,6 +202,12 @@ impl SyncEngine {
     #[must_use]
     pub fn totals(&self) -> BTreeMap<ShardId, ShardTotals> {
         self.context.totals.all()
+    }
+
+    /// How the feed of each shard serves its live sessions, for shards that have one.
+    #[must_use]
+    pub fn feeds(&self) -> BTreeMap<ShardId, FeedStatistics> {
+        self.context.feeds.statistics()
     }
 
     /// Replaces the peers that this node trusts; see [`vectr_transport::Endpoint::set_trust`]. Blocks on files, and tens of milliseconds

@@ -13,7 +13,7 @@ use crate::server::drain::ActiveSessions;
 use crate::server::router::ShardRouter;
 use crate::session::responder::serve;
 use crate::session::wire::FLUSH_TIMEOUT;
-use crate::{NetworkConfig, ShardTotals, SyncConfig, SyncEngine, SyncError, node_name};
+use crate::{FeedStatistics, NetworkConfig, ShardTotals, SyncConfig, SyncEngine, SyncError, node_name};
 
 /// Answers syncs for the shards of one or several databases on one address, under one identity.
 ///
@@ -41,6 +41,8 @@ pub struct ServerStatistics {
     pub socket_failures: u64,
     /// Totals of each shard's sessions.
     pub shards: BTreeMap<ShardId, ShardTotals>,
+    /// How the feed of each shard with live sessions serves them.
+    pub feeds: BTreeMap<ShardId, FeedStatistics>,
 }
 
 impl SyncServer {
@@ -136,6 +138,7 @@ impl SyncServer {
             connections: self.primary().accepted(),
             socket_failures: self.primary().socket_faults().failed,
             shards: self.engines.iter().flat_map(SyncEngine::totals).collect(),
+            feeds: self.engines.iter().flat_map(SyncEngine::feeds).collect(),
         }
     }
 

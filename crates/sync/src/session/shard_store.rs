@@ -5,12 +5,13 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use vectr_core::VectrDB;
 use vectr_core::replication::{BlockingRead, Serving, finish_unwritten_repair, serve};
-use vectr_core::{Subscription, VectrDB};
-use vectr_delta::{Digest, Hello, PageSize, ShardId, StoreReply, StoreRequest, Strategy};
+use vectr_delta::{CommitNo, Digest, Hello, Page, PageSize, ShardId, StoreReply, StoreRequest, Strategy};
 use vectr_transport::{Access, PeerRights};
 
 use crate::context::Context;
+use crate::feed::{Feeds, Place, Seat};
 use crate::limits::bounds::LIMIT;
 use crate::limits::peer_limits::PeerLimits;
 use crate::limits::send_budget::SendAccount;
@@ -33,7 +34,14 @@ pub(crate) struct ShardStore {
     sender: mpsc::UnboundedSender<StoreReply>,
     replies: mpsc::UnboundedReceiver<StoreReply>,
     under_way: usize,
-    commit_watch: Option<Subscription>,
+    feeds: Arc<Feeds>,
+    /// How far a page has reached the end of the changelog.
+    place: Option<Place>,
+    /// The transaction in which the last page was read.
+    read_at: CommitNo,
+    /// Taken once the session waits for commits.
+    seat: Option<Seat>,
+    page_size: PageSize,
     account: Arc<SendAccount>,
     /// Reads that wait until the peer has read more of what it was sent.
     waits: JoinSet<()>,
@@ -59,7 +67,11 @@ impl ShardStore {
             sender,
             replies,
             under_way: 0,
-            commit_watch: None,
+            feeds: Arc::clone(&context.feeds),
+            place: None,
+            read_at: 0,
+            seat: None,
+            page_size: context.config.page_size(),
             account,
             waits: JoinSet::new(),
             answers: Answers::default(),
@@ -93,10 +105,11 @@ impl ShardStore {
     /// Carries out a request. Reads run on threads that may block; writes are answered from the database's writer
     /// thread.
     pub(crate) fn start(&mut self, request: StoreRequest) {
-        // A commit may never come: the session does not wait for this node meanwhile.
-        if !matches!(request, StoreRequest::AwaitCommit(_)) {
-            self.under_way += 1;
+        if let StoreRequest::AwaitCommit(_) = request {
+            // It may never come: the session does not wait for this node meanwhile.
+            return self.await_commit();
         }
+        self.under_way += 1;
         let sender = self.sender.clone();
         // The session may be over when the reply comes: its transaction stands all the same.
         let done = move |reply| drop(sender.send(reply));
@@ -119,10 +132,15 @@ impl ShardStore {
             request => serve(&self.db, &self.shard, request, done),
         };
         match serving {
-            Serving::Submitted => {}
             Serving::Blocking(read) => run(read),
-            Serving::Subscribed(subscription) => self.commit_watch = Some(subscription),
+            Serving::Submitted | Serving::Subscribed(_) => {}
         }
+    }
+
+    fn await_commit(&mut self) {
+        let Some(place) = &self.place else { return };
+        let seat = self.seat.get_or_insert_with(|| self.feeds.seat(&self.db, &self.shard, self.page_size));
+        seat.await_commit(place.clone(), &self.sender);
     }
 
     /// The next reply. Safe to cancel; waits for ever while nothing is under way.
@@ -135,6 +153,10 @@ impl ShardStore {
             self.complete(hello);
         }
         match &reply {
+            StoreReply::Page(page) => {
+                self.read_at = page.commit_no;
+                self.place = Place::at(page).or(self.place.take());
+            }
             StoreReply::Found(found) => self.answers.note(found.answered),
             StoreReply::RepairFinished { .. } => self.repair = None,
             _ => {}
@@ -187,6 +209,11 @@ impl ShardStore {
         bytes: u64,
         done: impl FnOnce(StoreReply) + Send + 'static,
     ) {
+        if let Some(page) = self.page_of_feed(&request)
+            && self.account.try_reserve(weight_of(&page.rows))
+        {
+            return done(StoreReply::Page(Box::new(page)));
+        }
         let account = Arc::clone(&self.account);
         let charged = move |reply: StoreReply| {
             account.settle(bytes, weight_of_reply(&reply));
@@ -203,6 +230,11 @@ impl ShardStore {
             drop(waiting);
             run(read);
         });
+    }
+
+    fn page_of_feed(&self, request: &StoreRequest) -> Option<Page> {
+        let StoreRequest::ReadPage { after, filter, counts: false, .. } = request else { return None };
+        self.seat.as_ref()?.page(*after, self.read_at, filter.as_ref())
     }
 
     /// What the peer may do now. `None` before its stream is there.

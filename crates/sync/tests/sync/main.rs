@@ -5,6 +5,7 @@
 mod compression;
 mod concurrent_edits;
 mod coordinator;
+mod feeds;
 mod hostile;
 mod incarnations;
 mod live;

@@ -107,6 +107,26 @@ fn claims_that_wake_no_session_are_caught() {
     assert_caught(Fault::ClaimsWakeNobody);
 }
 
+#[test]
+fn a_feed_that_passes_over_rows_is_caught() {
+    assert_caught(Fault::FeedPassesOver);
+}
+
+#[test]
+fn a_session_that_goes_back_to_an_earlier_page_of_a_feed_is_caught() {
+    assert_caught(Fault::FeedGoesBack);
+}
+
+#[test]
+fn a_feed_whose_end_claims_what_came_later_is_caught() {
+    assert_caught(Fault::FeedClaimsMore);
+}
+
+#[test]
+fn a_feed_that_is_sent_without_a_barrier_is_caught() {
+    assert_caught(Fault::FeedWithoutBarrier);
+}
+
 fn assert_caught(fault: Fault) {
     let outcome = run_seeds(0, SEEDS, Some(fault));
     let (seed, what) = outcome.failure.unwrap_or_else(|| panic!("{fault:?} went unnoticed in {SEEDS} seeds"));
