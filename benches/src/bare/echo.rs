@@ -1,10 +1,8 @@
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use quinn::{Connection, Endpoint, RecvStream, SendStream};
-use rustls::pki_types::CertificateDer;
 
-use super::wire::{Listening, dial};
+use super::wire::{Listening, dial, invited};
 use crate::BenchError;
 
 /// One end of a bare connection: answers each message with one byte.
@@ -30,8 +28,7 @@ impl Echo {
     /// What [`RoundTrip::connect`] needs, without blanks: address and certificate.
     #[must_use]
     pub fn invitation(&self) -> String {
-        let Listening { address, certificate, .. } = &self.0;
-        certificate.iter().fold(format!("{address}/"), |text, byte| text + &format!("{byte:02x}"))
+        self.0.invitation()
     }
 
     /// Answers until the other end is gone.
@@ -58,11 +55,8 @@ impl RoundTrip {
     /// # Errors
     /// Where that fails.
     pub async fn connect(invitation: &str) -> Result<Self, BenchError> {
-        let (address, certificate) = invitation.split_once('/').ok_or("no invitation")?;
-        let byte = |at| u8::from_str_radix(&certificate[at..at + 2], 16);
-        let certificate = (0..certificate.len()).step_by(2).map(byte).collect::<Result<Vec<u8>, _>>()?;
-        let address: SocketAddr = address.parse()?;
-        let (endpoint, connection) = dial(address, CertificateDer::from(certificate)).await?;
+        let (address, certificate) = invited(invitation)?;
+        let (endpoint, connection) = dial(address, certificate).await?;
         let (send, receive) = connection.open_bi().await?;
         Ok(Self { send, receive, _ends: (endpoint, connection) })
     }

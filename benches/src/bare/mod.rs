@@ -2,6 +2,7 @@
 //! no protocol: what is left of a sync when all that makes it one is taken away. Same rows, pieces, pragmas,
 //! barriers and transport settings.
 
+mod audience;
 mod checkpoint;
 mod echo;
 mod mirror;
@@ -11,6 +12,7 @@ mod receiver;
 mod shard;
 mod wire;
 
+pub use audience::{Audience, Listener};
 pub use echo::{Echo, RoundTrip};
 pub use mirror::Mirror;
 pub use pipeline::BarePipeline;

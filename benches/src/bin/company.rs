@@ -5,13 +5,13 @@
 //! same clock. Then all are idle for ten seconds.
 
 use std::io::{BufRead, BufReader, Lines, Write, stdin, stdout};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use vectr_benches::{BenchError, Embeddings, database, items, millis, percentile, shard_id};
+use vectr_benches::{BenchError, Embeddings, Process, database, items, millis, percentile, shard_id};
 use vectr_core::Target;
 
 fn main() -> Result<(), BenchError> {
@@ -107,14 +107,8 @@ impl Listener {
         Ok(listener)
     }
 
-    /// The time that it has spent on a processor: see proc_pid_stat(5).
     fn cpu(&self) -> Result<Duration, BenchError> {
-        let stat = PathBuf::from(format!("/proc/{}/stat", self.child.id()));
-        let text = std::fs::read_to_string(stat)?;
-        let fields: Vec<&str> = text.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
-        let ticks: u64 = fields.get(11).ok_or("no time")?.parse::<u64>()?
-            + fields.get(12).ok_or("no time")?.parse::<u64>()?;
-        Ok(Duration::from_millis(ticks * 1_000 / TICKS))
+        Process::of(self.child.id()).cpu()
     }
 
     fn close(&mut self) -> Result<Vec<(u64, u64)>, BenchError> {
@@ -144,5 +138,3 @@ fn now() -> Result<u64, BenchError> {
 }
 
 const IDLE: Duration = Duration::from_secs(10);
-/// A second, as Linux counts the time of processes.
-const TICKS: u64 = 100;
