@@ -15,7 +15,7 @@ use crate::entropy::random;
 use crate::events::hub::EventHub;
 use crate::feed::Feeds;
 use crate::limits::arrivals::{Arrivals, Arriving};
-use crate::limits::bounds::MAX_CHECKS;
+use crate::limits::bounds::{MAX_CHECKS, MAX_SHARD_STREAMS};
 use crate::limits::peer_limits::PeerLimits;
 use crate::limits::receive_budget::{ReceiveAccount, ReceiveBudget};
 use crate::limits::send_budget::{SendAccount, SendBudget};
@@ -38,6 +38,8 @@ pub(crate) struct Context {
     pub(crate) totals: Arc<Totals>,
     pub(crate) tasks: TaskTracker,
     pub(crate) feeds: Arc<Feeds>,
+    /// Places for streams that peers may have open besides those that the endpoint's configuration lets them.
+    pub(crate) shard_streams: Semaphore,
     pub(crate) hellos: HelloMemory,
     pub(crate) limits: Arc<PeerLimits>,
     pub(crate) repairs: Arc<RepairMemory>,
@@ -109,6 +111,7 @@ impl Context {
             totals: Arc::default(),
             tasks: TaskTracker::default(),
             feeds: Arc::default(),
+            shard_streams: Semaphore::new(MAX_SHARD_STREAMS),
             hellos: HelloMemory::default(),
             limits: Arc::new(limits),
             repairs: Arc::default(),

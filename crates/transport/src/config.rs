@@ -51,7 +51,8 @@ impl EndpointConfig {
         self
     }
 
-    /// Sets the number of streams that a peer may have open on one connection. Default: 100.
+    /// Sets the number of streams that a peer may have open on one connection, besides those of
+    /// [`StreamAllowances`](crate::StreamAllowances). Default: 100.
     pub const fn max_concurrent_streams(&mut self, max_concurrent_streams: u32) -> &mut Self {
         self.max_concurrent_streams = max_concurrent_streams;
         self

@@ -25,6 +25,7 @@ mod tls;
 mod trust;
 
 pub use config::EndpointConfig;
+pub use connection::allowance::{StreamAllowance, StreamAllowances};
 pub use connection::stream::{PeerStream, RecvHalf, SendHalf};
 pub use endpoint::Endpoint;
 pub use endpoint::inner::AcceptedStatistics;

@@ -90,6 +90,9 @@ pub(crate) const MESSAGE_ARRAYS: &str = "the arrays of a message (16384)";
 /// What an array of a message takes besides its bytes and those of its place.
 pub(crate) const ATTACHMENT_BYTES: usize = 96;
 
+/// The streams that the peer of a connection may have open besides the configured number.
+pub(crate) const MAX_ALLOWANCES: usize = 4_096;
+
 /// Names that the system's resolver is asked for at a time, in the whole process.
 pub(crate) const LOOKUPS: usize = 16;
 

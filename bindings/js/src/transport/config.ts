@@ -45,7 +45,10 @@ export interface QuicTransportConfig {
   connectTimeoutMs?: number;
   /** Milliseconds of silence after which a connection is lost; at least 1000. Default: 30000. */
   maxIdleTimeoutMs?: number;
-  /** Maximum number of streams that a peer may open on one connection, at least 1. Default: QUIC_MAX_STREAMS, else 100. */
+  /**
+   * Maximum number of streams that a peer may open on one connection, at least 1; over QUIC those of shards that sync come on
+   * top. Default: QUIC_MAX_STREAMS, else 100.
+   */
   maxConcurrentStreams?: number;
   /** Maximum number of connections, at least 1. Default: QUIC_MAX_CONNECTIONS, else 100. */
   maxConnections?: number;

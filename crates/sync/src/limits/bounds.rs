@@ -74,3 +74,6 @@ pub(crate) const MAX_EVENTS: usize = 10_000;
 
 /// Full checks of auto-syncs that run at once.
 pub(crate) const MAX_CHECKS: usize = 8;
+
+/// Streams of sessions that do not count for what the endpoint's configuration lets a peer open.
+pub(crate) const MAX_SHARD_STREAMS: usize = 16_384;

@@ -35,6 +35,7 @@ async fn receive(router: &ShardRouter, stream: PeerStream) -> Result<(), SyncErr
     let mut closed = primary.closing.token();
     let initiator =
         RemoteInitiator { peer: stream.peer, address: stream.remote.to_string(), rights: stream.rights() };
+    let streams = stream.allowances();
     let (peer, codecs) = (stream.peer, primary.config.codecs());
     let (sent, arriving, received) =
         (primary.send_account(), primary.arriving(peer), primary.receive_account(peer));
@@ -70,7 +71,12 @@ async fn receive(router: &ShardRouter, stream: PeerStream) -> Result<(), SyncErr
     let Some(_running) = router.active.begin() else {
         return refuse(primary, wire, "ERR_BUSY", "this node is shutting down", true);
     };
-    respond(context, wire, initiator, shard, *message, router.active.draining()).await
+    // The stream of a shard's session takes no place from what the peer opens besides.
+    let place = primary.shard_streams.try_acquire().ok();
+    let allowance = place.as_ref().and_then(|_| streams.take(shard.as_str()));
+    let outcome = respond(context, wire, initiator, shard, *message, router.active.draining()).await;
+    drop((allowance, place));
+    outcome
 }
 
 /// What a session begins with. Each part of it may take the idle timeout.

@@ -1,3 +1,4 @@
+pub(crate) mod allowance;
 pub(crate) mod error;
 pub(crate) mod raw;
 pub(crate) mod secret_proof;
@@ -13,6 +14,7 @@ use rustls::pki_types::UnixTime;
 use tokio::sync::Semaphore;
 use vectr_delta::Fingerprint;
 
+use crate::connection::allowance::Allowed;
 use crate::connection::error::ErrorContext;
 use crate::connection::raw::RawConnection;
 use crate::limits::{CONNECTION_WINDOW, LENT_WINDOWS, STREAM_WINDOW};
@@ -33,6 +35,7 @@ pub(crate) struct Connection {
     proven: Proven,
     trust: Trust,
     context: ErrorContext,
+    allowed: Allowed,
     streams: AtomicUsize,
     /// Why this side closed the connection, if there is a specific reason.
     cause: OnceLock<TransportError>,
@@ -76,6 +79,7 @@ impl Connection {
             proven,
             trust: trust.clone(),
             context,
+            allowed: Allowed::default(),
             streams: AtomicUsize::new(0),
             cause: OnceLock::new(),
             retired: AtomicBool::new(false),
@@ -116,6 +120,12 @@ impl Connection {
 
     pub(crate) const fn credentials(&self) -> &Credentials {
         &self.credentials
+    }
+
+    /// Gives the peer the window and the number of streams of a member.
+    pub(crate) fn lift_restrictions(&self, max_streams: u32) {
+        self.allowed.configure(max_streams);
+        self.raw.lift_restrictions(max_streams);
     }
 
     /// Makes up for the window that a stream takes which is not read, until what is returned is dropped: otherwise a few

@@ -115,9 +115,16 @@ impl RawConnection {
         match self {
             Self::Quic(connection) => {
                 connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW));
-                connection.set_max_concurrent_bi_streams(VarInt::from_u32(max_streams));
+                self.set_max_streams(max_streams);
             }
             Self::Tcp(connection) => connection.lift_restrictions(),
+        }
+    }
+
+    /// Sets how many streams an admitted peer may have open. Over TCP that was settled when the connection was made.
+    pub(crate) fn set_max_streams(&self, streams: u32) {
+        if let Self::Quic(connection) = self {
+            connection.set_max_concurrent_bi_streams(VarInt::from_u32(streams));
         }
     }
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, StoppedError, VarInt, WriteError};
 use vectr_delta::Fingerprint;
 
+use crate::connection::allowance::StreamAllowances;
 use crate::connection::raw::{RawRecv, RawSend};
 use crate::connection::{Connection, Lease};
 use crate::protocol::{STREAM_ABANDONED, StreamKind};
@@ -60,6 +61,12 @@ impl PeerStream {
     #[must_use]
     pub fn rights(&self) -> PeerRights {
         self.connection().rights()
+    }
+
+    /// With which the peer may have more streams open on the connection of this one.
+    #[must_use]
+    pub fn allowances(&self) -> StreamAllowances {
+        StreamAllowances::of(Arc::clone(self.connection()))
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {

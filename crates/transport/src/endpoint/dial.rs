@@ -190,7 +190,7 @@ async fn connect_tcp(inner: &EndpointInner, remote: SocketAddr) -> Result<Dialed
         inner.error_context(remote),
     )
     .await?;
-    connection.raw.lift_restrictions(inner.config.max_concurrent_streams);
+    connection.lift_restrictions(inner.config.max_concurrent_streams);
     Ok(Dialed { connection, early: None })
 }
 
@@ -295,7 +295,7 @@ async fn authenticate(
 ) -> Result<Arc<Connection>, TransportError> {
     let context = inner.error_context(connection.remote_address());
     let connection = Connection::admit(connection, Role::Server, &inner.trust, context).await?;
-    connection.raw.lift_restrictions(inner.config.max_concurrent_streams);
+    connection.lift_restrictions(inner.config.max_concurrent_streams);
     attempt.authenticated(connection.credentials());
     Ok(connection)
 }

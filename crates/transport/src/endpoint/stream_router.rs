@@ -16,7 +16,7 @@ pub(crate) async fn serve_connection(
     connection: Arc<Connection>,
     streams: &mpsc::Sender<PeerStream>,
 ) {
-    connection.raw.lift_restrictions(inner.config.max_concurrent_streams);
+    connection.lift_restrictions(inner.config.max_concurrent_streams);
     connection.watch_trust();
     let origin = inner.add_accepted(&connection);
     while let Ok((send, recv)) = connection.raw.accept_bi().await {
