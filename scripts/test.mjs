@@ -14,7 +14,8 @@ import { filesUnder } from './run/files.mjs';
 import { soak } from './run/hostile.mjs';
 import { lints } from './run/lints.mjs';
 import { runNodeTests, runNodeTestsOf, testFiles } from './run/node-tests.mjs';
-import { main, run, step, StepFailure } from './run/step.mjs';
+import { buildRustTests, runRustTests } from './run/rust-tests.mjs';
+import { main, run, sideBySide, step, StepFailure } from './run/step.mjs';
 import { setup } from './setup.mjs';
 
 /** The other versions that the package is promised for. */
@@ -24,72 +25,86 @@ const THE_SAME_ON_ALL =
 
 /** Runs all steps, or those of the groups that `only` names. */
 export async function test(only) {
-  const steps = allSteps();
-  const chosen = choose(steps, only);
+  const all = stages();
+  const stage = choose(all, only);
   await setup();
-  for (const { name, work } of chosen) await step(name, work);
-  const left = steps.filter((s) => !chosen.includes(s)).map((s) => s.name);
+  for (const { lanes, yielding } of stage) {
+    if (lanes.length > 1) await sideBySide(lanes, yielding);
+    else for (const { name, work } of lanes[0]) await step(name, work);
+  }
+  const chosen = stepsOf(stage);
+  const left = stepsOf(all).filter((one) => !chosen.includes(one)).map((one) => one.name);
   if (left.length > 0) console.log(`\nnot asked for: ${left.join(', ')}`);
   console.log(`\nsteps: ${chosen.length} passed, 0 failed`);
 }
 
-function allSteps() {
+/** One after another; the lanes of each run side by side. */
+function stages() {
   return [
-    ...lints,
-    { group: 'rust', name: 'network tools', work: ensureNetworkTools },
-    // Shown output: how often the simulator's faults struck, and a line for each killed process.
-    { group: 'rust', name: 'Rust tests', work: () => cargo(['test', '--locked', '--release', '--workspace', '--', '--show-output']) },
-    { group: 'rust', name: 'Rust tests over TCP', work: () => cargo(overTcp(), { VECTR_TEST_CARRIER: 'tcp' }) },
-    // Hostile clients by turns, for half a second each. `npm run dev -- soak` takes half an hour.
-    { group: 'rust', name: 'short soak', work: () => soak(20) },
-    { group: 'rust', name: 'crates as they are published', work: () => cargo(published()) },
-    ...['sqlx', 'rusqlite'].map((name) => ({
-      group: 'rust',
-      name: `crates beside ${name}`,
-      work: () => checkConsumer(`tests/consumers/${name}/Cargo.toml`),
-    })),
-    // With the features of the tests, so that their dependencies serve.
-    { group: 'fuzz', name: 'fuzz targets', work: () => fuzzBriefly(Number(process.env.VECTR_FUZZ_SECONDS ?? 30)) },
-    { group: 'build', name: 'package', work: build },
-    { group: 'build', name: 'generated files are current', work: checkGenerated },
-    { group: 'node', name: 'Prometheus parser', work: ensurePrometheusParser },
-    { group: 'node', name: 'Node tests', work: () => nodeTests('tests/node') },
-    { group: 'nodes', name: `Node tests on Node ${OTHER_NODES.join(' and ')}`, work: testOnOtherNodes },
-    { group: 'types', name: 'type tests', work: () => run('tsc', ['-p', 'tests/types', '--noEmit']) },
-    { group: 'types', name: 'types of examples', work: () => run('tsc', ['-p', 'examples/source-documents']) },
-    { group: 'wasm', name: 'WASM tests in Node', work: () => nodeTests('tests/wasm') },
-    // Before the tests: several of their processes would install it at once.
-    { group: 'browser', name: 'Chromium', work: ensureChromium },
-    { group: 'browser', name: 'tests in Chromium', work: () => nodeTests('tests/browser') },
-    { group: 'packaging', name: 'packed, installed and bundled', work: () => nodeTests('tests/packaging') },
-    { group: 'consumers', name: 'packages of consumers', work: installConsumers },
-    // One file at a time: each bundler takes all cores.
-    { group: 'consumers', name: 'frameworks and runtimes', work: () => runNodeTests(testFiles('tests/consumers'), 1) },
-    // The demo is one of them.
-    ...filesUnder('examples', (path) => /^examples\/[^/]+\/main\.mjs$/.test(path)).map((path) => ({
-      group: 'examples',
-      name: path,
-      work: () => run('node', [path]),
-    })),
+    one(...lints),
+    one(
+      { group: 'rust', name: 'network tools', work: ensureNetworkTools },
+      { group: 'rust', name: 'Rust test programs', work: buildRustTests },
+      // Hostile clients by turns, for half a second each. `npm run dev -- soak` takes half an hour.
+      { group: 'rust', name: 'short soak', work: () => soak(20) },
+    ),
+    // The tests wait most of the time; compilers and fuzzers take what is left.
+    {
+      yielding: true,
+      lanes: [
+        [{ group: 'rust', name: 'Rust tests', work: runRustTests }],
+        [
+          { group: 'rust', name: 'crates as they are published', work: () => cargo(published()) },
+          ...['sqlx', 'rusqlite'].map((name) => ({
+            group: 'rust',
+            name: `crates beside ${name}`,
+            work: () => checkConsumer(`tests/consumers/${name}/Cargo.toml`),
+          })),
+          // With the features of the tests, so that their dependencies serve.
+          { group: 'fuzz', name: 'fuzz targets', work: () => fuzzBriefly(Number(process.env.VECTR_FUZZ_SECONDS ?? 30)) },
+          { group: 'build', name: 'package', work: build },
+          { group: 'build', name: 'generated files are current', work: checkGenerated },
+        ],
+      ],
+    },
+    // Before the tests: several of their processes would install them at once.
+    one(
+      { group: 'node', name: 'Prometheus parser', work: ensurePrometheusParser },
+      { group: 'browser', name: 'Chromium', work: ensureChromium },
+      { group: 'consumers', name: 'packages of consumers', work: installConsumers },
+    ),
+    {
+      lanes: [
+        [
+          { group: 'node', name: 'Node tests', work: () => nodeTests('tests/node') },
+          { group: 'nodes', name: `Node tests on Node ${OTHER_NODES.join(' and ')}`, work: testOnOtherNodes },
+        ],
+        [
+          { group: 'types', name: 'type tests', work: () => run('tsc', ['-p', 'tests/types', '--noEmit']) },
+          { group: 'types', name: 'types of examples', work: () => run('tsc', ['-p', 'examples/source-documents']) },
+          { group: 'wasm', name: 'WASM tests in Node', work: () => nodeTests('tests/wasm') },
+          { group: 'browser', name: 'tests in Chromium', work: () => nodeTests('tests/browser') },
+          { group: 'packaging', name: 'packed, installed and bundled', work: () => nodeTests('tests/packaging') },
+          // One file at a time: each bundler takes all cores.
+          { group: 'consumers', name: 'frameworks and runtimes', work: () => runNodeTests(testFiles('tests/consumers'), 1) },
+          // The demo is one of them.
+          ...filesUnder('examples', (path) => /^examples\/[^/]+\/main\.mjs$/.test(path)).map((path) => ({
+            group: 'examples',
+            name: path,
+            work: () => run('node', [path]),
+          })),
+        ],
+      ],
+    },
   ];
 }
 
-// Streams, messages, trust, the pool and syncs are the same over TCP. Left out: what only QUIC has (resumed sessions, silence
-// of a socket that is gone), tests whose stranger speaks QUIC by hand, and modules that choose the carrier themselves. A
-// module that is new runs until it is named here.
-function overTcp() {
-  const modules = [
-    'coordinator', 'early_data', 'fallback', 'fallback_hostile', 'fallback_proofs', 'identity', 'limits', 'messages_hostile',
-    'outsider', 'restarts',
-  ];
-  const tests = [
-    'a_silent_peer', 'resum', 'early_data', 'bare_client', 'unknown_kind', 'unknown_protocol',
-    'outsider', 'proven_nothing', 'passed_on', 'recorded', 'reflected',
-  ];
-  const skipped = [...modules.map((module) => `${module}::`), ...tests];
-  // The whole workspace, so that nothing is built again with other features.
-  return ['test', '--locked', '--release', '--workspace', '--test', 'transport', '--test', 'sync', '--',
-    ...skipped.flatMap((name) => ['--skip', name])];
+function one(...steps) {
+  return { lanes: [steps] };
+}
+
+function stepsOf(stages) {
+  return stages.flatMap(({ lanes }) => lanes.flat());
 }
 
 // Packed, not built: what they contain was built above. Those that no registry gets are left out.
@@ -127,12 +142,16 @@ async function testOnOtherNodes() {
   if (failed) throw failed.reason;
 }
 
-function choose(steps, only) {
-  if (!only) return steps;
-  const groups = new Set(steps.map((s) => s.group));
-  const unknown = only.split(',').find((group) => !groups.has(group));
+function choose(stages, only) {
+  if (!only) return stages;
+  const groups = new Set(stepsOf(stages).map((step) => step.group));
+  const asked = only.split(',');
+  const unknown = asked.find((group) => !groups.has(group));
   if (unknown) throw new StepFailure(`VECTR_TEST_ONLY=${only}: "${unknown}" is none of ${[...groups].join(', ')}`);
-  return steps.filter((s) => only.split(',').includes(s.group));
+  return stages
+    .map((stage) => ({ ...stage, lanes: stage.lanes.map((lane) => lane.filter((step) => asked.includes(step.group))) }))
+    .map((stage) => ({ ...stage, lanes: stage.lanes.filter((lane) => lane.length > 0) }))
+    .filter((stage) => stage.lanes.length > 0);
 }
 
 await main(import.meta.url, () => test(process.env.VECTR_TEST_ONLY));
