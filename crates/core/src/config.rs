@@ -34,6 +34,9 @@ pub struct Config {
     /// off with `ERR_BUSY`. Default: 256 MiB. The log can be longer by half of it before they are, and for as long as
     /// one of the database's own reads lasts.
     pub log_limit: u64,
+    /// Whether the file is only read, beside others who write it, or in a folder where nothing may be written. Default:
+    /// false. Nothing is created, and each call that writes fails with `ERR_READ_ONLY`.
+    pub read_only: bool,
 }
 
 impl Default for Config {
@@ -47,6 +50,7 @@ impl Default for Config {
             clock: Clock::default(),
             busy_timeout: Duration::from_secs(5),
             log_limit: 256 << 20,
+            read_only: false,
         }
     }
 }
@@ -103,6 +107,12 @@ impl Config {
     /// Sets the size in bytes at which readers that hold the write-ahead log are cut off.
     pub const fn log_limit(&mut self, log_limit: u64) -> &mut Self {
         self.log_limit = log_limit;
+        self
+    }
+
+    /// Opens the file for reading only. Default: for writing too.
+    pub const fn read_only(&mut self) -> &mut Self {
+        self.read_only = true;
         self
     }
 }

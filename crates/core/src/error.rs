@@ -227,6 +227,20 @@ pub enum CoreError {
     Closed,
 
     // The file.
+    /// A call that writes, to a database that was opened for reading only.
+    #[error("'{path}' is open for reading only: open it without readOnly to write")]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file at this path is no longer the one that was opened for reading only.
+    #[error(
+        "'{path}' has been replaced or removed since it was opened for reading only: close it, and open what is there now"
+    )]
+    Replaced {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// A file of another program, or of a newer version of this one.
     #[error("'{path}' cannot be opened: {reason}")]
     Schema {
@@ -323,7 +337,8 @@ impl CoreError {
             Self::Aborted => "ERR_ABORTED",
             Self::QueryTimeout { .. } => "ERR_TIMEOUT",
             Self::Closed => "ERR_CLOSED",
-            Self::Schema { .. } => "ERR_CONFIG",
+            Self::ReadOnly { .. } => "ERR_READ_ONLY",
+            Self::Schema { .. } | Self::Replaced { .. } => "ERR_CONFIG",
             Self::ForeignLog { .. }
             | Self::Sqlite { .. }
             | Self::SyncFailed { .. }

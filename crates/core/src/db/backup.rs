@@ -36,11 +36,14 @@ impl VectrDB {
     }
 
     fn copy(&self, draft: &Path) -> Result<(), CoreError> {
-        let (Some(source), Some(readers)) = (self.path(), &self.inner.readers) else {
+        let (Some(source), Some(readers)) = (self.path(), self.inner.access.readers()) else {
             let draft = draft.to_owned();
             return self
                 .call(JobKind::Autocommit, move |writer| vacuum_into(&writer.connection.sqlite, &draft));
         };
+        if self.is_read_only() {
+            return readers.with(|reader| copy_read_only(&reader.connection, draft));
+        }
         // SQLite copies only through a connection that could write. The lent reader keeps the database open meanwhile.
         readers.with(|_| {
             let connection = open_writer(source)?;
@@ -48,6 +51,16 @@ impl VectrDB {
             vacuum_into(&connection, draft)
         })
     }
+}
+
+/// What an attempt before has copied is dropped.
+fn copy_read_only(connection: &Connection, draft: &Path) -> Result<(), CoreError> {
+    let emptied = File::options().write(true).truncate(true).open(draft);
+    emptied.map_err(CoreError::io(draft))?;
+    connection.execute_batch("PRAGMA query_only = OFF")?;
+    let copied = vacuum_into(connection, draft);
+    connection.execute_batch("PRAGMA query_only = ON")?;
+    copied
 }
 
 fn vacuum_into(connection: &Connection, draft: &Path) -> Result<(), CoreError> {

@@ -89,8 +89,8 @@ impl VectrDB {
     ) -> Result<Vec<StoredConflict>, CoreError> {
         let shard = shard.cloned();
         self.read(move |snapshot| {
-            let shards = match shard {
-                Some(shard) => vec![shard],
+            let shards = match &shard {
+                Some(shard) => vec![shard.clone()],
                 None => shard_ids(snapshot.connection())?,
             };
             let mut conflicts = Vec::new();

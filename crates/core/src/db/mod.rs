@@ -1,3 +1,4 @@
+pub(crate) mod access;
 pub(crate) mod backup;
 pub(crate) mod builder;
 pub(crate) mod changelog;
@@ -25,6 +26,8 @@ use std::time::Duration;
 
 use vectr_delta::{Alteration, Dimensions, NodeName, ShardId, ShardWrite, SiteId, Timestamp};
 
+use crate::db::access::Access;
+use crate::db::access::read_only::open_read_only;
 use crate::db::open::{Held, open};
 use crate::db::query::guard::QueryGuard;
 use crate::incarnation::boot::BootWatch;
@@ -77,9 +80,7 @@ pub(crate) struct Inner {
     pub(crate) dimensions: Option<Dimensions>,
     pub(crate) notifier: Arc<CommitNotifier>,
     pub(crate) durability: Arc<Durability>,
-    pub(crate) queue: WriteQueue,
-    /// `None` in memory: reads are then work for the writer.
-    pub(crate) readers: Option<Arc<ReaderPool>>,
+    pub(crate) access: Access,
     versions: Arc<VersionCache>,
     pub(crate) busy_timeout: Duration,
     pub(crate) query_guard: QueryGuard,
@@ -91,13 +92,15 @@ pub(crate) struct Inner {
 
 /// Held while the database is open.
 struct Running {
-    writer: JoinHandle<Result<(), CoreError>>,
+    /// `None` for reading only.
+    writer: Option<JoinHandle<Result<(), CoreError>>>,
     follower: Option<CommitFollower>,
     _held: Option<Held>,
 }
 
 impl VectrDB {
-    /// Opens a database, or creates it, along with missing parent folders.
+    /// Opens a database, or creates it, along with missing parent folders. With [`Config::read_only`] it is only read, and
+    /// nothing is created or changed.
     ///
     /// # Errors
     /// `ERR_ARGUMENT` for a path that is not a regular file or not a SQLite database, `ERR_CONFIG` for a file of
@@ -106,6 +109,10 @@ impl VectrDB {
     /// `ERR_STORAGE`. A file that is refused is left unchanged.
     pub fn new(config: impl Borrow<Config>) -> Result<Self, CoreError> {
         let config = config.borrow();
+        if config.read_only { Self::read_only(config) } else { Self::writable(config) }
+    }
+
+    fn writable(config: &Config) -> Result<Self, CoreError> {
         let opened = open(config)?;
         let log = opened.writer.checkpointer.as_ref().map(|checkpointer| Arc::clone(&checkpointer.log));
         let boot = Arc::clone(&opened.writer.incarnation.boot);
@@ -114,6 +121,11 @@ impl VectrDB {
         let (queue, writer) = WriteQueue::start(opened.writer, config.busy_timeout).map_err(|source| {
             CoreError::Storage { reason: format!("cannot start the writer thread: {source}") }
         })?;
+        let access = match readers {
+            Some(readers) => Access::File(queue, readers),
+            None => Access::Memory(queue),
+        };
+        let running = Running { writer: Some(writer), follower: opened.follower, _held: opened.held };
         let inner = Inner {
             path: opened.path,
             shard: opened.shard,
@@ -121,15 +133,36 @@ impl VectrDB {
             dimensions: config.dimensions,
             notifier: opened.notifier,
             durability: opened.durability,
-            queue,
-            readers,
+            access,
             versions,
             busy_timeout: config.busy_timeout,
             query_guard: QueryGuard::default(),
             own_hellos: OwnHellos::new(opened.presence),
             boot,
             closed: Arc::default(),
-            running: Mutex::new(Some(Running { writer, follower: opened.follower, _held: opened.held })),
+            running: Mutex::new(Some(running)),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    fn read_only(config: &Config) -> Result<Self, CoreError> {
+        let opened = open_read_only(config)?;
+        let inner = Inner {
+            path: Some(opened.path),
+            shard: opened.shard,
+            clock: config.clock.clone(),
+            dimensions: config.dimensions,
+            notifier: opened.notifier,
+            // Of none is it known.
+            durability: Durability::new(0),
+            access: Access::ReadOnly(opened.access),
+            versions: opened.versions,
+            busy_timeout: config.busy_timeout,
+            query_guard: QueryGuard::default(),
+            own_hellos: OwnHellos::new(None),
+            boot: Arc::default(),
+            closed: Arc::default(),
+            running: Mutex::new(Some(Running { writer: None, follower: None, _held: None })),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -155,13 +188,19 @@ impl VectrDB {
         &self.inner.shard
     }
 
-    /// The node's name.
+    /// Whether it was opened with [`Config::read_only`]: each call that writes then fails with `ERR_READ_ONLY`.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.inner.access.writer().is_none()
+    }
+
+    /// The node's name. For reading only: as of the last read.
     #[must_use]
     pub fn node(&self) -> Option<NodeName> {
         self.inner.notifier.node()
     }
 
-    /// The database's current site.
+    /// The database's current site. For reading only: that of the last read.
     #[must_use]
     pub fn site(&self) -> SiteId {
         self.inner.notifier.site()
@@ -194,8 +233,7 @@ impl VectrDB {
         kind: JobKind,
         work: impl FnOnce(&mut Writer) -> Result<T, CoreError> + Send + 'static,
     ) -> Result<T, CoreError> {
-        self.check_open()?;
-        self.inner.queue.call(kind, work).map_err(|error| self.with_path(error))
+        self.check_writable()?.call(kind, work).map_err(|error| self.with_path(error))
     }
 
     /// Runs `work` on the writer's thread without waiting, and hands the outcome to `done`, on that thread too.
@@ -205,19 +243,20 @@ impl VectrDB {
         work: impl FnOnce(&mut Writer) -> Result<T, E> + Send + 'static,
         done: impl FnOnce(Result<T, E>) + Send + 'static,
     ) {
-        match self.check_open() {
-            Ok(()) => self.inner.queue.submit(kind, work, done),
-            Err(closed) => done(Err(closed.into())),
+        match self.check_writable() {
+            Ok(queue) => queue.submit(kind, work, done),
+            Err(refused) => done(Err(refused.into())),
         }
     }
 
-    /// Reads from one snapshot of what is committed.
+    /// Reads from one snapshot of what is committed. `work` is done again where what it has read was of no one state.
     pub(crate) fn read<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Snapshot<'_>) -> Result<T, CoreError> + Send + 'static,
+        mut work: impl FnMut(&Snapshot<'_>) -> Result<T, CoreError> + Send + 'static,
     ) -> Result<T, CoreError> {
+        self.check_open()?;
         let dimensions = self.inner.dimensions;
-        let Some(readers) = &self.inner.readers else {
+        let Some(readers) = self.inner.access.readers() else {
             return self.call(JobKind::Autocommit, move |writer| {
                 writer.connection.refresh()?;
                 let connection = &writer.connection;
@@ -226,8 +265,14 @@ impl VectrDB {
             });
         };
         let versions = &self.inner.versions;
-        let done = readers
-            .with(|reader| work(&Snapshot::begin(&reader.connection, &reader.sites, versions, dimensions)?));
+        let is_read_only = self.is_read_only();
+        let done = readers.with(|reader| {
+            let snapshot = reader.snapshot(versions, dimensions)?;
+            if is_read_only {
+                self.inner.notifier.begin_with(snapshot.counters().origin.clone());
+            }
+            work(&snapshot)
+        });
         done.map_err(|error| {
             if let Some(shard) = error.damaged_shard() {
                 self.note_damage(shard);
@@ -249,6 +294,16 @@ impl VectrDB {
         if self.inner.closed.load(Ordering::Acquire) { Err(CoreError::Closed) } else { Ok(()) }
     }
 
+    /// The queue of the writer.
+    ///
+    /// # Errors
+    /// `ERR_READ_ONLY` if there is none; `ERR_CLOSED`.
+    pub(crate) fn check_writable(&self) -> Result<&WriteQueue, CoreError> {
+        self.check_open()?;
+        let path = || self.inner.path.clone().unwrap_or_default();
+        self.inner.access.writer().ok_or_else(|| CoreError::ReadOnly { path: path() })
+    }
+
     pub(crate) fn with_path(&self, error: CoreError) -> CoreError {
         error.with_path(self.path())
     }
@@ -266,10 +321,14 @@ impl Inner {
         self.closed.store(true, Ordering::Release);
         let Some(Running { writer, follower, _held }) = running.take() else { return Ok(()) };
         drop(follower);
-        if let Some(readers) = &self.readers {
+        if let Some(readers) = self.access.readers() {
             readers.close();
         }
-        self.queue.enqueue(JobKind::Close, |_| ());
+        let Some((queue, writer)) = self.access.writer().zip(writer) else {
+            self.access.stop_following();
+            return Ok(());
+        };
+        queue.enqueue(JobKind::Close, |_| ());
         let ended = writer.join();
         ended.unwrap_or_else(|_| Err(CoreError::Storage { reason: "the writer's thread panicked".into() }))
     }

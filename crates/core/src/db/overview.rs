@@ -79,7 +79,7 @@ impl VectrDB {
     /// What the database takes on the disk. Waits for nothing.
     #[must_use]
     pub fn storage_statistics(&self) -> StorageStatistics {
-        let Some(readers) = &self.inner.readers else { return StorageStatistics::default() };
+        let Some(readers) = self.inner.access.readers() else { return StorageStatistics::default() };
         let log = &readers.log;
         StorageStatistics {
             file_bytes: self.path().map_or(0, size),
@@ -98,8 +98,11 @@ impl VectrDB {
     pub fn overview(&self) -> Result<Overview, CoreError> {
         let path = self.path().map(Path::to_owned);
         // Of a life that has yet to commit, the file does not know the site.
-        let site = self.site();
-        self.read(move |snapshot| Ok(Overview { site, ..overview(snapshot, path)? }))
+        let site = (!self.is_read_only()).then(|| self.site());
+        self.read(move |snapshot| {
+            let found = overview(snapshot, path.clone())?;
+            Ok(Overview { site: site.unwrap_or(found.site), ..found })
+        })
     }
 }
 

@@ -99,7 +99,7 @@ impl VectrDB {
     fn of_shard<T: Send + 'static>(
         &self,
         shard: &ShardId,
-        look: impl FnOnce(&ReadShard<'_>) -> Result<T, CoreError> + Send + 'static,
+        look: impl Fn(&ReadShard<'_>) -> Result<T, CoreError> + Send + 'static,
     ) -> Result<T, CoreError> {
         let shard = shard.clone();
         self.read(move |snapshot| look(&snapshot.shard(&shard)?))

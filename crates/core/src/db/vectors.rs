@@ -135,7 +135,7 @@ impl VectrDB {
             return self.read(move |snapshot| {
                 let shard = snapshot.shard(&shard)?;
                 let found = shard.rows().by_id(&id)?;
-                show(&shard, id, found.map(|found| found.entry.row))
+                show(&shard, id.clone(), found.map(|found| found.entry.row))
             });
         };
         self.call(JobKind::InTransaction(transaction), move |writer| {

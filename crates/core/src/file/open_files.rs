@@ -66,7 +66,9 @@ impl OpenFile {
         let number = || FileNumber::of(path).map_err(CoreError::io(path));
         let found = number()?.and_then(|number| handles.get(&number));
         if found.is_some_and(|found| found.unlocked > 0) {
-            let reason = "this process is inspecting it: wait until it has".to_owned();
+            let reason =
+                "this process reads it without locks, as it was left by another: wait until it has, or close it there"
+                    .to_owned();
             return Err(CoreError::Busy { what: format!("'{}'", path.display()), reason });
         }
         let opened = open()?;

@@ -21,6 +21,11 @@ use crate::storage::pragmas::{
 /// A connection for reading a file that is not opened as a node.
 pub(crate) struct QuietReader {
     pub(crate) connection: Connection,
+    pub(crate) footing: Footing,
+}
+
+/// What the connection of a [`QuietReader`] relies on. It must outlive the connection.
+pub(crate) struct Footing {
     path: PathBuf,
     /// How the file and its log were before the reading began, unless SQLite's locks keep them so.
     before: Option<State>,
@@ -31,9 +36,27 @@ impl QuietReader {
     /// Opens the file at `path`, and creates nothing. `is_written`: another program was seen to write it, and is taken to
     /// have it open still.
     pub(crate) fn open(path: &Path, is_written: bool) -> Result<Self, CoreError> {
+        Self::open_by(path, |others| Ok(Way::to(path, others, is_written)))
+    }
+
+    /// Opens the file at `path` for as long as [`Footing::is_consistent`], and creates nothing. Where a log and its index
+    /// lie beside it, SQLite's locks keep others from taking back what is read, and it notes in the index where it reads,
+    /// as beside a writer: an index that was left by a killed process is made anew, or, where it may not be written, kept
+    /// in memory.
+    ///
+    /// # Errors
+    /// `ERR_BUSY` for a log without an index, while this process has the file open in another way.
+    pub(crate) fn open_to_stay(path: &Path) -> Result<Self, CoreError> {
+        Self::open_by(path, |others| Way::to_stay(path, others))
+    }
+
+    fn open_by(
+        path: &Path,
+        choose: impl FnOnce(Others) -> Result<Way, CoreError>,
+    ) -> Result<Self, CoreError> {
         let before = State::of(path);
         let opened = OpenFile::for_reading(path, |others| {
-            let way = Way::to(path, others, is_written);
+            let way = choose(others)?;
             let connection = match way {
                 Way::Locked => open_reader(path),
                 Way::IndexAsItIs => open_with_index_as_it_is(path),
@@ -44,15 +67,21 @@ impl QuietReader {
         });
         let (open_file, connection, way) = opened.map_err(|error| error.with_path(Some(path)))?;
         let before = (way != Way::Locked).then_some(before);
-        Ok(Self { connection, path: path.to_owned(), before, _open_file: open_file })
+        let footing = Footing { path: path.to_owned(), before, _open_file: open_file };
+        Ok(Self { connection, footing })
+    }
+}
+
+impl Footing {
+    /// Whether SQLite's locks keep what a transaction reads.
+    pub(crate) const fn is_kept(&self) -> bool {
+        self.before.is_none()
     }
 
     /// Whether an error says no more than that the index is in use in a way that only who writes to it can follow, as
     /// beside a process that died while another has the file open.
     pub(crate) fn has_lost_index(&self, error: &CoreError) -> bool {
-        let is_read_only = |code| code == Some(ErrorCode::ReadOnly);
-        matches!(error, CoreError::Sqlite { source, .. } if is_read_only(source.sqlite_error_code()))
-            && self.before.is_some()
+        is_read_only(error) && self.before.is_some()
     }
 
     /// Whether all that was read is of one state of the file. If not, another program has written it meanwhile: neither
@@ -60,6 +89,11 @@ impl QuietReader {
     pub(crate) fn is_consistent(&self) -> bool {
         self.before.as_ref().is_none_or(|before| *before == State::of(&self.path))
     }
+}
+
+/// Whether SQLite had to write to the index, and may not.
+pub(crate) fn is_read_only(error: &CoreError) -> bool {
+    matches!(error, CoreError::Sqlite { source, .. } if source.sqlite_error_code() == Some(ErrorCode::ReadOnly))
 }
 
 /// How a file is read.
@@ -95,6 +129,31 @@ impl Way {
             Others::None if has_index && has_beginning(&log_of(path)) => Self::IndexAsItIs,
             Others::None => Self::PrivateIndex,
         }
+    }
+
+    fn to_stay(path: &Path, others: Others) -> Result<Self, CoreError> {
+        let log = fs::metadata(log_of(path)).ok();
+        let log_is_empty = log.as_ref().is_none_or(|log| log.len() == 0);
+        let has_index = log.is_some() && beside(path, "-shm").exists();
+        Ok(match others {
+            _ if !cfg!(unix) => Self::Locked,
+            Others::Unlocked if log_is_empty => Self::Immutable,
+            Others::Unlocked => Self::PrivateIndex,
+            Others::Locked if has_index => Self::Locked,
+            Others::None if has_index && (!log_is_empty || is_readable(path)) => Self::Locked,
+            _ if log_is_empty => Self::Immutable,
+            // The end of a handle without locks would drop those of the others.
+            Others::Locked => return Err(changing(path)),
+            Others::None => Self::PrivateIndex,
+        })
+    }
+}
+
+/// The file was written whenever it was read.
+pub(crate) fn changing(path: &Path) -> CoreError {
+    CoreError::Busy {
+        what: format!("'{}'", path.display()),
+        reason: "it changed whenever it was read: try again".to_owned(),
     }
 }
 
@@ -165,7 +224,7 @@ mod tests {
         db.close().unwrap();
         let reader = QuietReader::open(&path("copy.db"), false).unwrap();
         assert_eq!(VectrDB::open(path("copy.db")).unwrap_err().code(), "ERR_BUSY");
-        assert!(reader.is_consistent());
+        assert!(reader.footing.is_consistent());
         drop(reader);
         VectrDB::open(path("copy.db")).unwrap().close().unwrap();
     }
@@ -176,11 +235,11 @@ mod tests {
         let path = folder.path().join("a.db");
         VectrDB::open(&path).unwrap().close().unwrap();
         let reader = QuietReader::open(&path, false).unwrap();
-        assert!(reader.is_consistent());
+        assert!(reader.footing.is_consistent());
         let raw = Connection::open(&path).unwrap();
         raw.execute_batch("UPDATE counter SET barriers = barriers + 1").unwrap();
-        assert!(!reader.is_consistent());
+        assert!(!reader.footing.is_consistent());
         raw.close().unwrap();
-        assert!(!reader.is_consistent());
+        assert!(!reader.footing.is_consistent());
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::db::overview::overview;
 use crate::file::location::{beside, check_kind};
 use crate::file::log;
-use crate::file::quiet_reader::QuietReader;
+use crate::file::quiet_reader::{QuietReader, changing};
 use crate::inspect::verification::verify;
 use crate::storage::catalog::is_begun;
 use crate::storage::schema;
@@ -100,17 +100,14 @@ impl Inspection {
         for attempt in 0..ATTEMPTS {
             let reader = QuietReader::open(&self.path, attempt > 0)?;
             let found = look(&reader);
-            let lost = found.as_ref().is_err_and(|error| reader.has_lost_index(error));
-            if reader.is_consistent() && (attempt > 0 || !lost) {
+            let lost = found.as_ref().is_err_and(|error| reader.footing.has_lost_index(error));
+            if reader.footing.is_consistent() && (attempt > 0 || !lost) {
                 return found.map_err(|error| error.with_path(Some(&self.path)));
             }
             drop(reader);
             sleep(PAUSE);
         }
-        Err(CoreError::Busy {
-            what: format!("'{}'", self.path.display()),
-            reason: "it changed whenever it was read: try again".to_owned(),
-        })
+        Err(changing(&self.path))
     }
 }
 

@@ -77,7 +77,7 @@ pub(super) fn count_settled(
 fn count_if(
     db: &VectrDB,
     shard: &ShardId,
-    is_needed: impl FnOnce(bool, &ShardVersion) -> bool + Send + 'static,
+    is_needed: impl Fn(bool, &ShardVersion) -> bool + Send + 'static,
 ) -> Result<Option<CountedRows>, CoreError> {
     let shard = shard.clone();
     db.read(move |snapshot| {

@@ -1,8 +1,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::sleep;
 use std::time::Duration;
 
 use crate::CoreError;
+use crate::file::location::FileNumber;
+use crate::file::quiet_reader::changing;
 use crate::storage::reader::Reader;
 use crate::writer::log_watch::LogWatch;
 
@@ -13,6 +16,16 @@ pub(crate) struct ReaderPool {
     state: Mutex<State>,
     returned: Condvar,
     pub(crate) log: Arc<LogWatch>,
+    access: Access,
+}
+
+/// How the readers of a pool open the file.
+#[derive(Clone, Copy)]
+enum Access {
+    /// Beside this process's own writer.
+    Beside,
+    /// For reading only: the file with this number.
+    ReadOnly(Option<FileNumber>),
 }
 
 #[derive(Default)]
@@ -39,14 +52,27 @@ enum Purpose {
 }
 
 impl ReaderPool {
+    /// Of a file that this process has open for writing.
     pub(crate) fn new(path: &Path, log: Arc<LogWatch>) -> Self {
-        Self { path: path.to_owned(), state: Mutex::default(), returned: Condvar::new(), log }
+        Self::with_access(path, log, Access::Beside)
     }
 
-    /// Runs `work` on a connection of the pool.
-    pub(crate) fn with<T>(&self, work: impl FnOnce(&Reader) -> Result<T, CoreError>) -> Result<T, CoreError> {
-        let mut pooled = self.acquire(Purpose::Read, |_| Ok(()))?;
-        work(pooled.reader())
+    /// Of a file that is open for reading only.
+    pub(crate) fn read_only(path: &Path, number: Option<FileNumber>, log: Arc<LogWatch>) -> Self {
+        Self::with_access(path, log, Access::ReadOnly(number))
+    }
+
+    fn with_access(path: &Path, log: Arc<LogWatch>, access: Access) -> Self {
+        Self { path: path.to_owned(), state: Mutex::default(), returned: Condvar::new(), log, access }
+    }
+
+    /// Runs `work` on a connection of the pool: again, on another one, if the file was written meanwhile and no lock has
+    /// kept what was read.
+    pub(crate) fn with<T>(
+        &self,
+        mut work: impl FnMut(&Reader) -> Result<T, CoreError>,
+    ) -> Result<T, CoreError> {
+        self.run(Purpose::Read, |_| Ok(()), |reader| work(reader))
     }
 
     /// As [`ReaderPool::with`], for a caller's own statement. While all connections for those are in use, `wait` is
@@ -54,16 +80,39 @@ impl ReaderPool {
     pub(crate) fn with_query<T>(
         &self,
         wait: impl FnMut(u64) -> Result<(), CoreError>,
-        work: impl FnOnce(&mut Reader) -> Result<T, CoreError>,
+        work: impl FnMut(&mut Reader) -> Result<T, CoreError>,
     ) -> Result<T, CoreError> {
-        let mut pooled = self.acquire(Purpose::Query, wait)?;
-        work(pooled.reader())
+        self.run(Purpose::Query, wait, work)
     }
 
-    /// Opens a connection outside of the pool. Work on it lasts no longer than the returned guard of
-    /// [`ReaderPool::page`].
-    pub(crate) fn open(&self) -> Result<Reader, CoreError> {
-        Reader::open(&self.path)
+    /// Opens a connection outside of the pool, and begins with `begin`. Work on it lasts no longer than the returned guard
+    /// of [`ReaderPool::page`].
+    pub(crate) fn open_with<T>(
+        &self,
+        mut begin: impl FnMut(&mut Reader) -> Result<T, CoreError>,
+    ) -> Result<(Reader, T), CoreError> {
+        for _ in 0..ATTEMPTS {
+            let mut reader = self.open()?;
+            let done = begin(&mut reader);
+            if !reader.has_failed(done.as_ref().err()) {
+                return done.map(|done| (reader, done));
+            }
+            drop(reader);
+            sleep(PAUSE);
+        }
+        Err(changing(&self.path))
+    }
+
+    fn open(&self) -> Result<Reader, CoreError> {
+        let Access::ReadOnly(number) = self.access else { return Reader::open(&self.path) };
+        for _ in 0..ATTEMPTS {
+            let reader = Reader::open_read_only(&self.path)?;
+            if reader.is_usable(&self.path, number)? {
+                return Ok(reader);
+            }
+            sleep(PAUSE);
+        }
+        Err(changing(&self.path))
     }
 
     /// Keeps the database from being closed while a page is read outside of the pool.
@@ -92,10 +141,29 @@ impl ReaderPool {
         state.queries.idle.clear();
     }
 
-    fn acquire(
+    fn run<T>(
         &self,
         purpose: Purpose,
         mut wait: impl FnMut(u64) -> Result<(), CoreError>,
+        mut work: impl FnMut(&mut Reader) -> Result<T, CoreError>,
+    ) -> Result<T, CoreError> {
+        for _ in 0..ATTEMPTS {
+            let mut pooled = self.acquire(purpose, &mut wait)?;
+            let done = work(pooled.reader());
+            if !pooled.reader().has_failed(done.as_ref().err()) {
+                return done;
+            }
+            pooled.reader = None;
+            drop(pooled);
+            sleep(PAUSE);
+        }
+        Err(changing(&self.path))
+    }
+
+    fn acquire(
+        &self,
+        purpose: Purpose,
+        wait: &mut impl FnMut(u64) -> Result<(), CoreError>,
     ) -> Result<PooledReader<'_>, CoreError> {
         let mut state = self.lock();
         while state.lane(purpose).in_use >= purpose.most_in_use() && !state.closed {
@@ -112,6 +180,12 @@ impl ReaderPool {
         drop(state);
         // From here on, dropping `pooled` decrements the count, whatever fails.
         let mut pooled = PooledReader { readers: self, reader: idle, purpose };
+        if let Access::ReadOnly(number) = self.access
+            && let Some(reader) = &pooled.reader
+            && !reader.is_usable(&self.path, number)?
+        {
+            pooled.reader = None;
+        }
         if pooled.reader.is_none() {
             pooled.reader = Some(self.open()?);
         }
@@ -191,5 +265,8 @@ impl Drop for PooledReader<'_> {
 pub(crate) const MOST_QUERIES: usize = 4;
 /// The number of SQLite's virtual machine instructions between two checks whether to stop a statement.
 pub(crate) const PROGRESS_STEPS: i32 = 10_000;
+/// How often to read anew what is written meanwhile.
+const ATTEMPTS: u32 = 10;
+const PAUSE: Duration = Duration::from_millis(30);
 /// Between two looks at what a waiting caller says.
 const WAIT: Duration = Duration::from_millis(10);

@@ -57,6 +57,24 @@ pub(crate) fn check(connection: &Connection, path: &Path) -> Result<i32, CoreErr
     check_version(application, version, path).map(|()| version)
 }
 
+/// Refuses a file that this build cannot read as it is.
+pub(crate) fn check_readable(connection: &Connection, path: &Path) -> Result<(), CoreError> {
+    let mut statement = connection.prepare_cached("PRAGMA user_version")?;
+    let version: i32 = statement.query_row([], |row| row.get(0))?;
+    if is_current(version) {
+        return Ok(());
+    }
+    let version = check(connection, path)?;
+    if version == 0 {
+        return Err(CoreError::NoFile { path: path.to_owned(), what: "empty" });
+    }
+    let reason = format!(
+        "its schema has version {version} and must be brought to version {}: open it once for writing",
+        MIGRATIONS.len()
+    );
+    Err(CoreError::Schema { path: path.to_owned(), reason })
+}
+
 /// Whether the file has all migrations.
 pub(crate) fn is_current(version: i32) -> bool {
     usize::try_from(version) == Ok(MIGRATIONS.len())

@@ -15,6 +15,8 @@ mod incarnation;
 mod lives;
 mod opening;
 mod peers;
+#[cfg(unix)]
+mod read_only;
 mod received_rows;
 mod replication;
 mod session_id;

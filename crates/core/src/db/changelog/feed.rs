@@ -24,6 +24,7 @@ impl VectrDB {
     /// `ERR_CLOSED`.
     pub fn changes(&self, shard: &ShardId, since: Option<ChangeId>) -> Result<ChangeFeed, CoreError> {
         self.check_open()?;
+        self.inner.access.look();
         let newest = self.inner.notifier.change_id();
         let position = since.unwrap_or(newest);
         if position > newest {
@@ -70,7 +71,12 @@ impl ChangeFeed {
     /// Calls `listener` after each transaction that may have brought a change, on a thread of the database: it must be quick,
     /// and must not call the database.
     pub fn on_change(&self, listener: impl Fn() + Send + Sync + 'static) -> Subscription {
-        self.db.inner.notifier.subscribe_to_shard(self.shard.clone(), Box::new(move |_| listener()))
+        let following = self.db.inner.access.follow();
+        let listener = move |_| {
+            let _until_unsubscribed = &following;
+            listener();
+        };
+        self.db.inner.notifier.subscribe_to_shard(self.shard.clone(), Box::new(listener))
     }
 
     /// The last change that was read, or the one that the feed began behind.

@@ -95,12 +95,13 @@ impl Position {
         let hold = readers.log.held.hold()?;
         let (number, strategy) = {
             let _page = readers.page()?;
-            let mut reader = readers.open()?;
-            let end = hold.outside_end();
-            reader.connection.progress_handler(PROGRESS_STEPS, Some(move || end.has_come()))?;
-            // Ends with the connection, which is closed when the iteration is dropped.
-            reader.connection.execute_batch("BEGIN")?;
-            let found = shard_number(&reader.connection, shard)?;
+            let (reader, found) = readers.open_with(|reader| {
+                let end = hold.outside_end();
+                reader.connection.progress_handler(PROGRESS_STEPS, Some(move || end.has_come()))?;
+                // Ends with the connection, which is closed when the iteration is dropped.
+                reader.connection.execute_batch("BEGIN")?;
+                shard_number(&reader.connection, shard)
+            })?;
             hold.put_back(reader);
             found.map_or((None, Strategy::default()), |(number, strategy)| (Some(number), strategy))
         };
@@ -115,7 +116,12 @@ impl Position {
         let readers = Arc::clone(&self.readers);
         let _page = readers.page()?;
         let reader = self.hold.take(WHAT, &self.way_out())?;
+        let way_out = self.way_out();
         let page = self.read(&reader, limit);
+        if reader.has_failed(page.as_ref().err()) {
+            let reason = format!("the file was written, and no lock kept its snapshot: {way_out}");
+            return Err(CoreError::Busy { what: WHAT.to_owned(), reason });
+        }
         let is_over = self.shard.is_none();
         if is_over {
             drop(reader);

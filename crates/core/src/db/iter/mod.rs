@@ -37,7 +37,7 @@ impl VectrDB {
         after: Option<&VectorId>,
     ) -> Result<Iteration, CoreError> {
         self.check_open()?;
-        let listing = match &self.inner.readers {
+        let listing = match self.inner.access.readers() {
             Some(readers) => {
                 let begun = Listing::of_file(Arc::clone(readers), shard, include_vectors, after.cloned());
                 begun.map_err(|error| self.with_path(error))?
@@ -47,7 +47,10 @@ impl VectrDB {
                 self.read(move |snapshot| {
                     let read = snapshot.shard(&shard)?;
                     let rows = read.rows().page_by_id(after.as_ref(), usize::MAX)?;
-                    Ok(Listing::of_rows(rows, View::new(shard, read.state().strategy, include_vectors)))
+                    Ok(Listing::of_rows(
+                        rows,
+                        View::new(shard.clone(), read.state().strategy, include_vectors),
+                    ))
                 })?
             }
         };

@@ -70,12 +70,12 @@ impl VectrDB {
         self.check_open()?;
         self.inner.query_guard.check(sql)?;
         let mut stop = Stop::new(options, &self.inner.closed);
-        if let Some(readers) = &self.inner.readers {
+        if let Some(readers) = self.inner.access.readers() {
             let done = self.query_file(readers, stop, sql, &params, options);
             return done.map_err(|error| self.with_path(error));
         }
         let (sql, options) = (sql.to_owned(), options.clone());
-        let (waiting, busy_timeout) = (self.inner.queue.waiting(), self.inner.busy_timeout);
+        let (waiting, busy_timeout) = (self.check_writable()?.waiting(), self.inner.busy_timeout);
         self.call(JobKind::Autocommit, move |writer| {
             stop.shares(waiting, busy_timeout);
             stop.check()?;

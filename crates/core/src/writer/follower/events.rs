@@ -33,7 +33,7 @@ enum Source {
 }
 
 impl LogEvents {
-    /// Of the log at this path, which exists while its database is open. `bell` ends all waiting.
+    /// Of the log at this path, which exists while its database is open for writing. `bell` ends all waiting.
     pub(super) fn of(log: PathBuf, bell: Arc<Bell>) -> Self {
         #[cfg(target_os = "linux")]
         if let Some(events) = linux::Events::of(&log) {
@@ -139,17 +139,18 @@ mod linux {
             let queue = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).ok()?;
             let mut events = Self { queue, log: log.to_owned(), armed: false };
             events.arm();
-            events.armed.then_some(events)
+            (events.armed || !log.exists()).then_some(events)
         }
 
         pub(super) fn arm(&mut self) {
-            let once = WatchFlags::MODIFY | WatchFlags::ONESHOT;
+            // That it was removed is told as a change of its attributes.
+            let once = WatchFlags::MODIFY | WatchFlags::ATTRIB | WatchFlags::ONESHOT;
             self.armed = self.armed || add_watch(&self.queue, &self.log, once).is_ok();
         }
 
         pub(super) fn wait(&mut self, bell: &Bell, longest: Duration) -> Woken {
             if !self.armed {
-                // Somebody has moved the log away.
+                // There is no log yet, or somebody has moved it away.
                 return bell.wait(longest.min(BETWEEN_LOOKS));
             }
             let woken = wait(bell, Some(&self.queue), longest);

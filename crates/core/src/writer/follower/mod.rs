@@ -6,7 +6,7 @@
 mod events;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::thread::{JoinHandle, current};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,7 @@ use crate::CoreError;
 use crate::file::location::log_of;
 use crate::storage::catalog::{Counters, changed_shards};
 use crate::storage::reader::Reader;
+use crate::storage::reader_pool::ReaderPool;
 use crate::writer::commit_notifier::{Changes, CommitNotifier};
 use crate::writer::follower::events::{Bell, LogEvents, Woken};
 
@@ -31,7 +32,7 @@ impl CommitFollower {
         let events = LogEvents::of(log_of(path), Arc::clone(&stop));
         let thread = std::thread::Builder::new()
             .name("vectr-follower".into())
-            .spawn(move || follow(&reader, events, &notifier))
+            .spawn(move || follow(events, &notifier, || find_new(&reader, &notifier)))
             .map_err(CoreError::io(path))?;
         Ok(Self { stop, thread: Some(thread) })
     }
@@ -47,13 +48,81 @@ impl Drop for CommitFollower {
     }
 }
 
-fn follow(reader: &Reader, mut events: LogEvents, notifier: &CommitNotifier) {
+/// Publishes the commits of others to a file that is only read, while somebody listens.
+pub(crate) struct ReadFollower {
+    readers: Arc<ReaderPool>,
+    notifier: Arc<CommitNotifier>,
+    following: Mutex<Weak<Following>>,
+}
+
+/// A thread that publishes the commits of others. Dropping it ends the thread, without waiting: it keeps nothing open.
+pub(crate) struct Following {
+    stop: Arc<Bell>,
+}
+
+impl ReadFollower {
+    pub(crate) fn new(readers: Arc<ReaderPool>, notifier: Arc<CommitNotifier>) -> Self {
+        Self { readers, notifier, following: Mutex::default() }
+    }
+
+    /// Publishes what has been committed until now.
+    pub(crate) fn look(&self) -> Result<(), CoreError> {
+        let found = self.readers.with(|reader| find_new(reader, &self.notifier))?;
+        publish(found, &self.notifier);
+        Ok(())
+    }
+
+    /// Publishes what has been committed until now, and what is committed while the result lives.
+    pub(crate) fn follow(&self) -> Result<Arc<Following>, CoreError> {
+        let mut following = self.following.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(following) = following.upgrade() {
+            return Ok(following);
+        }
+        self.look()?;
+        let started = Arc::new(self.start()?);
+        *following = Arc::downgrade(&started);
+        Ok(started)
+    }
+
+    /// Ends the thread.
+    pub(crate) fn close(&self) {
+        if let Some(following) = self.following.lock().unwrap_or_else(PoisonError::into_inner).upgrade() {
+            following.stop.ring();
+        }
+    }
+
+    fn start(&self) -> Result<Following, CoreError> {
+        let path = &self.readers.path;
+        let stop = Arc::new(Bell::new().map_err(CoreError::io(path))?);
+        let events = LogEvents::of(log_of(path), Arc::clone(&stop));
+        let (readers, notifier) = (Arc::clone(&self.readers), Arc::clone(&self.notifier));
+        std::thread::Builder::new()
+            .name("vectr-follower".into())
+            .spawn(move || {
+                follow(events, &notifier, || readers.with(|reader| find_new(reader, &notifier)));
+            })
+            .map_err(CoreError::io(path))?;
+        Ok(Following { stop })
+    }
+}
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        self.stop.ring();
+    }
+}
+
+fn follow(
+    mut events: LogEvents,
+    notifier: &CommitNotifier,
+    look: impl Fn() -> Result<Option<News>, CoreError>,
+) {
     // Until the next look without an event, and between two looks where events come without a pause.
     let (mut pause, mut rest) = (SLOW, SHORTEST);
     loop {
         events.arm();
         // What fails now is looked at again.
-        let found = publish_new(reader, notifier).unwrap_or(false);
+        let found = publish(look().unwrap_or(None), notifier);
         let looked = Instant::now();
         pause = match pause * 2 {
             _ if found => SHORTEST,
@@ -76,22 +145,30 @@ fn follow(reader: &Reader, mut events: LogEvents, notifier: &CommitNotifier) {
     }
 }
 
-/// Publishes what was committed since the last commit that was told. Returns whether there was anything.
-fn publish_new(reader: &Reader, notifier: &CommitNotifier) -> Result<bool, CoreError> {
+/// The counters, and the shards that were changed since the last commit that was told.
+type News = (Counters, Result<Changes, CoreError>);
+
+/// What was committed since the last commit that was told.
+fn find_new(reader: &Reader, notifier: &CommitNotifier) -> Result<Option<News>, CoreError> {
     let connection = &reader.connection;
     let newest: i64 =
         connection.prepare_cached("SELECT commit_no FROM counter")?.query_row([], |row| row.get(0))?;
     if newest.unsigned_abs() <= notifier.commit_no() {
-        return Ok(false);
+        return Ok(None);
     }
     let told = notifier.told();
+    // Those who are told may take their time, and a snapshot keeps the log from being emptied.
     let snapshot = connection.unchecked_transaction()?;
     let counters = Counters::load(&snapshot)?;
     let changes = changed_shards(&snapshot, told).map(Changes::Of);
-    // Those who are told may take their time, and a snapshot keeps the log from being emptied.
-    drop(snapshot);
+    Ok(Some((counters, changes)))
+}
+
+/// Returns whether there was anything to tell.
+fn publish(news: Option<News>, notifier: &CommitNotifier) -> bool {
+    let Some((counters, changes)) = news else { return false };
     notifier.publish(&counters, None, |_| changes);
-    Ok(true)
+    true
 }
 
 const SHORTEST: Duration = Duration::from_millis(1);
