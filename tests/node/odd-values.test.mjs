@@ -107,7 +107,7 @@ function callsOf({ db, sync, coordinator, transport, reader, dir }) {
     await made.close();
   };
   return [
-    ['VectrDB.open', async (options) => closed(await api.VectrDB.open(options)), () => ({ memoryMode: true, shardId: 's', nodeId: 'n', dimensions: 2, busyTimeoutMs: 50, logLimitBytes: 2 ** 20 })],
+    ['VectrDB.open', async (options) => closed(await api.VectrDB.open(options)), () => ({ memoryMode: true, shardId: 's', nodeId: 'n', dimensions: 2, busyTimeoutMs: 50, logLimitBytes: 2 ** 20, readOnly: false })],
     ...on('db', db,
       ['insert', () => [1, 2], () => ({ a: [1, { b: 2 }] }), () => ({ shardId: 's' })],
       ['upsert', () => 'v', () => Float32Array.of(1, 2), () => ({ a: 1 }), () => ({ shardId: 's' })],

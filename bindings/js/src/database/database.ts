@@ -85,6 +85,11 @@ export class VectrDB implements VectorWrites {
     return this.#path;
   }
 
+  /** Whether it was opened with `readOnly`: calls that write reject with ERR_READ_ONLY. */
+  get readOnly(): boolean {
+    return this.#native.readOnly;
+  }
+
   /** The name of this node; null until it has one. */
   get nodeId(): string | null {
     return this.#native.nodeId;

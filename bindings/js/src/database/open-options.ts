@@ -23,6 +23,9 @@ export interface VectrDBOptions {
   /** The bytes of the write-ahead log at which queries and iterations that keep it from being emptied are cut off with
    *  ERR_BUSY: 1 MiB to 1 TiB. Default: 256 MiB. */
   logLimitBytes?: number;
+  /** Only reads the file, beside others who write it, or in a folder where nothing may be written. Nothing is created; calls
+   *  that write reject with ERR_READ_ONLY. Needs a path of a file that exists. Default: false. */
+  readOnly?: boolean;
 }
 
 /** The addon's form. @internal */
@@ -35,11 +38,16 @@ export function checkOpenOptions(options: unknown): OpenOptions {
     'dimensions',
     'busyTimeoutMs',
     'logLimitBytes',
+    'readOnly',
   ]);
   const memoryMode = checkFlag('options.memoryMode', given.memoryMode);
   const path = given.path === undefined ? undefined : checkPath('options.path', given.path);
   if (memoryMode && path !== undefined) {
     throw new VectrError('ERR_ARGUMENT', `options has both path '${path}' and memoryMode: give one of them`);
+  }
+  const readOnly = checkFlag('options.readOnly', given.readOnly);
+  if (readOnly && path === undefined) {
+    throw new VectrError('ERR_ARGUMENT', 'options has readOnly and no path: give the path of a database file');
   }
   const { dimensions } = given;
   return {
@@ -52,5 +60,6 @@ export function checkOpenOptions(options: unknown): OpenOptions {
         : checkInteger('options.dimensions', dimensions, 1, MAX_DIMENSIONS, 'ERR_DIMENSIONS'),
     busyTimeoutMs: checkOptionalInteger('options.busyTimeoutMs', given.busyTimeoutMs, 1, DAY_MS),
     logLimitBytes: checkOptionalInteger('options.logLimitBytes', given.logLimitBytes, 2 ** 20, 2 ** 40),
+    readOnly: readOnly === true,
   };
 }

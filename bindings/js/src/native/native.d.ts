@@ -102,6 +102,8 @@ export declare class NativeDatabase {
   static open(options: OpenOptions): Promise<NativeDatabase>
   /** The file; none in memory. */
   get path(): string | null
+  /** Whether the file is only read. */
+  get readOnly(): boolean
   /** What the node is called, where that is known. */
   get nodeId(): string | null
   /** The default shard. */
@@ -611,6 +613,8 @@ export interface OpenOptions {
   busyTimeoutMs?: number
   /** The bytes of the log at which readers are cut off. */
   logLimitBytes?: number
+  /** Whether the file is only read. */
+  readOnly: boolean
 }
 
 /** All of a delta but its vectors, and its checksum. */

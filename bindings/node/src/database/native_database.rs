@@ -43,6 +43,8 @@ pub struct OpenOptions {
     pub busy_timeout_ms: Option<u32>,
     /// The bytes of the log at which readers are cut off.
     pub log_limit_bytes: Option<i64>,
+    /// Whether the file is only read.
+    pub read_only: bool,
 }
 
 /// An open transaction.
@@ -82,6 +84,13 @@ impl NativeDatabase {
     #[must_use]
     pub fn path(&self) -> Option<String> {
         self.db.path().map(|path| path.to_string_lossy().into_owned())
+    }
+
+    /// Whether the file is only read.
+    #[napi(getter)]
+    #[must_use]
+    pub fn read_only(&self) -> bool {
+        self.db.is_read_only()
     }
 
     /// What the node is called, where that is known.
@@ -378,6 +387,7 @@ impl OpenOptions {
         if let Some(limit) = self.log_limit_bytes {
             config.log_limit(limit.unsigned_abs());
         }
+        config.read_only = self.read_only;
         Ok(config)
     }
 }
