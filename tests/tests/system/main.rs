@@ -11,6 +11,7 @@ mod no_udp;
 #[cfg(target_os = "linux")]
 mod preload;
 mod protocol_vectors;
+mod read_only;
 #[cfg(target_os = "linux")]
 mod resumed;
 mod simultaneous;

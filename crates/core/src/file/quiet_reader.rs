@@ -143,9 +143,17 @@ impl Way {
             Others::None if has_index && (!log_is_empty || is_readable(path)) => Self::Locked,
             _ if log_is_empty => Self::Immutable,
             // The end of a handle without locks would drop those of the others.
-            Others::Locked => return Err(changing(path)),
+            Others::Locked => return Err(without_index(path)),
             Others::None => Self::PrivateIndex,
         })
+    }
+}
+
+fn without_index(path: &Path) -> CoreError {
+    CoreError::Busy {
+        what: format!("'{}'", path.display()),
+        reason: "its log lies there without an index (-shm), and this process has the file open already: close it here first"
+            .to_owned(),
     }
 }
 
