@@ -105,14 +105,18 @@ impl ReaderPool {
 
     fn open(&self) -> Result<Reader, CoreError> {
         let Access::ReadOnly(number) = self.access else { return Reader::open(&self.path) };
+        let mut reason = changing(&self.path);
         for _ in 0..ATTEMPTS {
-            let reader = Reader::open_read_only(&self.path)?;
-            if reader.is_usable(&self.path, number)? {
-                return Ok(reader);
+            match Reader::open_read_only(&self.path) {
+                Ok(reader) if reader.is_usable(&self.path, number)? => return Ok(reader),
+                Ok(_) => {}
+                // A writer of this process may be about to make the index.
+                Err(busy) if busy.is_transient() => reason = busy,
+                Err(error) => return Err(error),
             }
             sleep(PAUSE);
         }
-        Err(changing(&self.path))
+        Err(reason)
     }
 
     /// Keeps the database from being closed while a page is read outside of the pool.

@@ -55,6 +55,17 @@ impl LogWatch {
         u32::try_from(self.limit / FRAME_BYTES).unwrap_or(u32::MAX).max(1)
     }
 
+    /// Counts what others have written since the log had `seen` bytes, and cuts off the readers that keep a log above its
+    /// limit. For one who writes nothing: who writes counts for itself.
+    pub(crate) fn cut_off_readers(&self, seen: &mut u64) {
+        let bytes = self.file_bytes();
+        self.held.wrote(bytes.saturating_sub(*seen) / FRAME_BYTES);
+        *seen = bytes;
+        if bytes > self.limit {
+            self.held.cut_off(u64::from(self.limit_pages() / 2));
+        }
+    }
+
     /// The size of the log's file.
     pub(crate) fn file_bytes(&self) -> u64 {
         std::fs::metadata(&self.path).map_or(0, |log| log.len())

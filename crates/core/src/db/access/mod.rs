@@ -35,8 +35,8 @@ impl Access {
         }
     }
 
-    /// Publishes the commits of others to a file that is only read, as long as the result lives. All others hear of them
-    /// anyway.
+    /// Publishes the commits of others to a file that is only read, and cuts off readers that keep its log too long, while the
+    /// result lives. For all others that is done anyway.
     pub(crate) fn follow(&self) -> Option<Arc<Following>> {
         let Self::ReadOnly(file) = self else { return None };
         // On failure nobody is told, and each read still finds what there is.

@@ -12,6 +12,7 @@ use crate::storage::held_readers::Hold;
 use crate::storage::reader::Reader;
 use crate::storage::reader_pool::{PROGRESS_STEPS, ReaderPool};
 use crate::storage::rows::StoredRows;
+use crate::writer::follower::Following;
 
 /// A vector of an iteration.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,6 +43,8 @@ pub(crate) struct Position {
     shard: Option<i64>,
     after: Option<VectorId>,
     view: View,
+    /// Cuts it off if it keeps the log too long, where no writer does.
+    _following: Option<Arc<Following>>,
 }
 
 /// What is shown of rows, and which of them could not be.
@@ -60,8 +63,10 @@ impl Listing {
         shard: &ShardId,
         include_vectors: bool,
         after: Option<VectorId>,
+        following: Option<Arc<Following>>,
     ) -> Result<Self, CoreError> {
-        Ok(Self::File(Box::new(Position::begin(readers, shard, include_vectors, after)?)))
+        let position = Position::begin(readers, shard, include_vectors, after)?;
+        Ok(Self::File(Box::new(Position { _following: following, ..position })))
     }
 
     pub(crate) fn of_rows(rows: Vec<(VectorId, Option<Row>)>, mut view: View) -> Self {
@@ -106,7 +111,7 @@ impl Position {
             found.map_or((None, Strategy::default()), |(number, strategy)| (Some(number), strategy))
         };
         let view = View::new(shard.clone(), strategy, include_vectors);
-        Ok(Self { readers, hold, shard: number, after, view })
+        Ok(Self { readers, hold, shard: number, after, view, _following: None })
     }
 
     fn next_page(&mut self, limit: usize) -> Result<Vec<ListedVector>, CoreError> {

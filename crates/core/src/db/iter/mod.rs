@@ -39,7 +39,9 @@ impl VectrDB {
         self.check_open()?;
         let listing = match self.inner.access.readers() {
             Some(readers) => {
-                let begun = Listing::of_file(Arc::clone(readers), shard, include_vectors, after.cloned());
+                let following = self.inner.access.follow();
+                let readers = Arc::clone(readers);
+                let begun = Listing::of_file(readers, shard, include_vectors, after.cloned(), following);
                 begun.map_err(|error| self.with_path(error))?
             }
             None => {

@@ -92,6 +92,7 @@ impl VectrDB {
         options: &QueryOptions,
     ) -> Result<Rows, CoreError> {
         let busy_timeout = self.inner.busy_timeout;
+        let _following = self.inner.access.follow();
         let (mut last, mut since) = (None, Instant::now());
         let waiting = stop.clone();
         let wait = move |ended: u64| {

@@ -48,7 +48,8 @@ impl Drop for CommitFollower {
     }
 }
 
-/// Publishes the commits of others to a file that is only read, while somebody listens.
+/// Publishes the commits of others to a file that is only read, while somebody listens, and cuts off what keeps its log too
+/// long.
 pub(crate) struct ReadFollower {
     readers: Arc<ReaderPool>,
     notifier: Arc<CommitNotifier>,
@@ -96,10 +97,14 @@ impl ReadFollower {
         let stop = Arc::new(Bell::new().map_err(CoreError::io(path))?);
         let events = LogEvents::of(log_of(path), Arc::clone(&stop));
         let (readers, notifier) = (Arc::clone(&self.readers), Arc::clone(&self.notifier));
+        let mut seen = readers.log.file_bytes();
         std::thread::Builder::new()
             .name("vectr-follower".into())
             .spawn(move || {
-                follow(events, &notifier, || readers.with(|reader| find_new(reader, &notifier)));
+                follow(events, &notifier, || {
+                    readers.log.cut_off_readers(&mut seen);
+                    readers.with(|reader| find_new(reader, &notifier))
+                });
             })
             .map_err(CoreError::io(path))?;
         Ok(Following { stop })
@@ -115,7 +120,7 @@ impl Drop for Following {
 fn follow(
     mut events: LogEvents,
     notifier: &CommitNotifier,
-    look: impl Fn() -> Result<Option<News>, CoreError>,
+    mut look: impl FnMut() -> Result<Option<News>, CoreError>,
 ) {
     // Until the next look without an event, and between two looks where events come without a pause.
     let (mut pause, mut rest) = (SLOW, SHORTEST);

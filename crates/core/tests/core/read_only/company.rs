@@ -189,6 +189,35 @@ fn a_file_that_is_read_without_locks_is_not_opened_for_writing_meanwhile() {
     assert_eq!(read_all(&open(&scratch.path("a.db"))), 20);
 }
 
+// A forgotten iteration of a reader kept the log of all writers from being emptied, for ever.
+#[test]
+fn an_iteration_that_keeps_the_log_too_long_is_cut_off() {
+    let scratch = Scratch::new();
+    let db = VectrDB::new(scratch.config("a.db").log_limit(1 << 20)).unwrap();
+    mark(&db, 0.0);
+    let reader = VectrDB::new(read_only(&scratch.path("a.db")).log_limit(1 << 20)).unwrap();
+    let mut walk = reader.iterate(&shard(), true).unwrap();
+    assert_eq!(walk.next_page(3).unwrap().len(), 3);
+    let began = Instant::now();
+    let mut written = 0.0;
+    while reader.storage_statistics().readers_cut_off == 0 {
+        written += 1.0;
+        mark(&db, written);
+        assert!(began.elapsed() < LONG);
+    }
+    let error = walk.next_page(3).unwrap_err();
+    assert!(error.code() == "ERR_BUSY" && error.to_string().contains("iterate again after"), "{error}");
+    assert_eq!(look(&reader), written);
+    for _ in 0..20 {
+        written += 1.0;
+        mark(&db, written);
+    }
+    let mut walk = reader.iterate(&shard(), true).unwrap();
+    assert_eq!(walk.next_page(100).unwrap().len(), 16);
+    db.close().unwrap();
+    assert_eq!(fs::metadata(scratch.path("a.db-wal")).map_or(0, |log| log.len()), 0);
+}
+
 #[test]
 fn the_changes_of_others_are_heard() {
     let scratch = Scratch::new();
