@@ -97,7 +97,7 @@ impl World {
             }
             (Some(Fault::FeedWithoutBarrier), None) => page.commit_no = 0,
             (Some(Fault::BarrierOfLocalChanges), _) => {
-                page.commit_no = page.commit_no.min(database.own_commit)
+                page.commit_no = page.commit_no.min(database.own_commit);
             }
             _ => {}
         }

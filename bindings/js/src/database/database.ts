@@ -195,7 +195,7 @@ export class VectrDB implements VectorWrites {
    * process. Concurrent versions of a vector are a change each: `get` has what the strategy shows. ERR_NOT_HELD if no change
    * is as new as `since`: the file is an older copy, or another one. Ends with `break`, or when the database is closed;
    * ERR_ABORTED through the signal. A vector whose stored bytes no longer match their hash ends it with ERR_STORAGE, which
-   * says where to go on.
+   * says where to go on. With `readOnly` nothing says what is durable: a power cut may take changes that were given.
    */
   changes(options?: ChangesOptions): VectorChanges {
     this.#checkOpen();

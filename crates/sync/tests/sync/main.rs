@@ -5,7 +5,6 @@
 mod compression;
 mod concurrent_edits;
 mod coordinator;
-mod feeds;
 mod hostile;
 mod incarnations;
 mod live;

@@ -14,7 +14,7 @@ use rustls::pki_types::UnixTime;
 use tokio::sync::Semaphore;
 use vectr_delta::Fingerprint;
 
-use crate::connection::allowance::Allowed;
+use crate::connection::allowance::StreamAllowances;
 use crate::connection::error::ErrorContext;
 use crate::connection::raw::RawConnection;
 use crate::limits::{CONNECTION_WINDOW, LENT_WINDOWS, STREAM_WINDOW};
@@ -35,7 +35,7 @@ pub(crate) struct Connection {
     proven: Proven,
     trust: Trust,
     context: ErrorContext,
-    allowed: Allowed,
+    pub(crate) allowances: StreamAllowances,
     streams: AtomicUsize,
     /// Why this side closed the connection, if there is a specific reason.
     cause: OnceLock<TransportError>,
@@ -70,6 +70,7 @@ impl Connection {
         };
         let proven = proven.inspect_err(|error| refuse(&raw, error))?;
         let connection = Self {
+            allowances: StreamAllowances::new(raw.clone()),
             raw,
             peer: credentials.fingerprint(),
             large_messages: Arc::new(Semaphore::new(LARGE_MESSAGES_KIB)),
@@ -79,7 +80,6 @@ impl Connection {
             proven,
             trust: trust.clone(),
             context,
-            allowed: Allowed::default(),
             streams: AtomicUsize::new(0),
             cause: OnceLock::new(),
             retired: AtomicBool::new(false),
@@ -124,7 +124,7 @@ impl Connection {
 
     /// Gives the peer the window and the number of streams of a member.
     pub(crate) fn lift_restrictions(&self, max_streams: u32) {
-        self.allowed.configure(max_streams);
+        self.allowances.configure(max_streams);
         self.raw.lift_restrictions(max_streams);
     }
 

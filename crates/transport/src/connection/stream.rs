@@ -66,7 +66,7 @@ impl PeerStream {
     /// With which the peer may have more streams open on the connection of this one.
     #[must_use]
     pub fn allowances(&self) -> StreamAllowances {
-        StreamAllowances::of(Arc::clone(self.connection()))
+        self.connection().allowances.clone()
     }
 
     pub(crate) fn connection(&self) -> &Arc<Connection> {

@@ -1,5 +1,7 @@
 //! Live sync: commits travel by themselves. Real files, real QUIC.
 
+mod feeds;
+
 use std::time::Duration;
 
 use crate::support::{Node, at, id, shard};
