@@ -256,6 +256,8 @@ export declare class NativeSync {
   session(): SessionRecord
   /** The connections made from here. */
   statistics(): StatisticsRecord
+  /** What the live sessions of each shard share. */
+  feeds(): Array<FeedRecord>
   /** Ends running syncs and stops answering. Closing again does nothing. */
   close(): Promise<undefined>
 }
@@ -513,6 +515,26 @@ export interface EventRecord {
   error?: string
   /** The stable code of that. */
   errorCode?: string
+}
+
+/** The feed of a shard. */
+export interface FeedRecord {
+  /** Which shard. */
+  shardId: string
+  /** The change up to which it has read. */
+  position: number
+  /** Live sessions. */
+  sessions: number
+  /** Those that have yet to read what it has. */
+  lagging: number
+  /** Pages read. */
+  pages: number
+  /** Pages that sessions took. */
+  hits: number
+  /** Pages that sessions read by themselves. */
+  misses: number
+  /** Bytes of rows that were not read again. */
+  bytesSaved: number
 }
 
 /** Changes in three columns. */
