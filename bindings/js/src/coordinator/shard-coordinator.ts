@@ -14,7 +14,7 @@ import type { NativeCoordinator, NativeSync } from '../native/native';
 import type { SyncConfig } from '../sync/config';
 import { type SyncHandle, syncHandleOf } from '../sync/handle';
 import type { SyncResult } from '../sync/result';
-import { type ShardState, shardStateOf } from '../sync/session';
+import { type PoolStatistics, type ShardState, shardStateOf } from '../sync/session';
 import { VectorQuicSync } from '../sync/vector-quic-sync';
 import type { QuicTransportConfig } from '../transport/config';
 import { BatchedRecords } from './batched-records';
@@ -23,7 +23,9 @@ import { type Topology, checkTopology } from './topology';
 
 /** A `VectorQuicSync`, typed by its methods so that typings of another copy of the package fit. Anything else is a
  *  TypeError at run time. */
-export type OpenSync = Pick<VectorQuicSync, 'fingerprint' | 'initialize' | 'listen' | 'getStats' | 'close'>;
+export type OpenSync = Pick<VectorQuicSync, 'fingerprint' | 'initialize' | 'listen' | 'close'> & {
+  getStats(): Promise<PoolStatistics>;
+};
 
 /** Statistics of a coordinator since its creation. */
 export interface CoordinatorStats {
