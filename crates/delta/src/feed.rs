@@ -39,7 +39,7 @@ impl Feed {
         if !page.withheld.is_empty() {
             return self.clear();
         }
-        let weight = ROOM_OF_A_PAGE + page.rows.iter().map(VectorRow::weight).sum::<usize>();
+        let weight = weight_of(&page);
         self.weight += weight;
         self.pages.push_back(FeedPage { after, page, weight });
         while self.weight > most
@@ -129,10 +129,24 @@ impl FeedPage {
         };
         let news: Vec<&VectorRow> = rows.iter().filter(is_news).collect();
         let weight = |rows: &[&VectorRow]| rows.iter().map(|entry| entry.weight()).sum::<usize>();
-        let is_shared = 2 * weight(&news) >= self.weight - ROOM_OF_A_PAGE && !news.is_empty();
+        let all: usize = rows.iter().map(VectorRow::weight).sum();
+        let is_shared = 2 * weight(&news) >= all && !news.is_empty();
         if is_shared { rows.clone() } else { news.into_iter().cloned().collect() }
     }
 }
 
-/// What a page takes besides its rows.
+/// About how many bytes a page takes: with thousands of sites, most of them are its version vectors.
+fn weight_of(page: &Page) -> usize {
+    let rows: usize = page.rows.iter().map(VectorRow::weight).sum();
+    let end = page.end.as_ref();
+    let entries = page.frontier.len() + end.map_or(0, |end| end.version_vector.len());
+    let names = page.names.len() + end.map_or(0, |end| end.names.len());
+    ROOM_OF_A_PAGE + rows + ENTRY * entries + NAME * names
+}
+
+/// What a page takes in any case.
 const ROOM_OF_A_PAGE: usize = 512;
+/// A site and its newest sequence number.
+const ENTRY: usize = 16;
+/// A site with the name of its node.
+const NAME: usize = 100;

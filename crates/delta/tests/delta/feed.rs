@@ -105,6 +105,23 @@ fn rows_that_cannot_be_sent_are_told_to_each_peer_by_itself() {
 }
 
 #[test]
+fn version_vectors_and_names_of_pages_without_rows_count() {
+    let mut feed = Feed::default();
+    let sites = 10_000;
+    for commit_no in 1..=100 {
+        let all = || (1..=sites).map(|site| (SiteId::new(site), commit_no));
+        let mut page = Changelog::default().page(0, 1);
+        page.commit_no = commit_no;
+        page.end.as_mut().unwrap().version_vector = ShardVersion::from_iter(all());
+        feed.push(0, page, 1 << 20);
+        assert!(feed.weight() >= 16 * sites as usize);
+        assert!(feed.weight() <= 1 << 20);
+    }
+    // Seven such vectors are more than a MiB.
+    assert!(feed.weight() < 7 * 16 * sites as usize);
+}
+
+#[test]
 fn a_batch_goes_whole_where_half_of_it_is_news_and_not_at_all_where_none_is() {
     let (mut log, mut feed) = (Changelog::default(), Feed::default());
     (0..4).for_each(|key| log.put(key));
